@@ -1,0 +1,1 @@
+"""Samples in: readers, rendered faces, manifests, one sample schema, tf.data."""

@@ -1,0 +1,54 @@
+"""The one form in which every data set reaches training and evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceSet:
+    """One split of one data set: labels in memory, images on demand.
+
+    Attributes:
+        name: What to call it in reports, for example ``rendered/test``.
+        image_size: Height and width of every image, in pixels.
+        expressions: Names of the expression classes.
+        lightings: Names of the lighting classes.
+        identities: Names of the people.
+        expression: int32 [n], index into ``expressions``; -1 where unknown.
+        lighting: int32 [n], index into ``lightings``; -1 where unknown.
+        identity: int32 [n], index into ``identities``; -1 where unknown.
+        rating_mean: float32 [n], mean naturalness rating, 1 to 10; NaN where unknown.
+        rating_std: float32 [n], population standard deviation of the ratings; NaN where unknown.
+        load: Maps an int64 scalar tensor (an index) to a uint8 image [size, size, 3]. May be
+            called inside a TensorFlow graph.
+        truth: Maps (index, expression, lighting) to the true uint8 image of the same person under
+            that expression and light. Only rendered faces have one.
+    """
+
+    name: str
+    image_size: int
+    expressions: tuple[str, ...]
+    lightings: tuple[str, ...]
+    identities: tuple[str, ...]
+    expression: np.ndarray
+    lighting: np.ndarray
+    identity: np.ndarray
+    rating_mean: np.ndarray
+    rating_std: np.ndarray
+    load: Callable[[tf.Tensor], tf.Tensor]
+    truth: Callable[[int, int, int], np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        """Returns the number of samples."""
+        return len(self.expression)
+
+    def images(self, indices: np.ndarray) -> np.ndarray:
+        """Returns the images at ``indices`` as uint8 [n, size, size, 3]."""
+        if len(indices) == 0:
+            return np.zeros((0, self.image_size, self.image_size, 3), np.uint8)
+        return np.stack([self.load(tf.constant(int(i), tf.int64)).numpy() for i in indices])
