@@ -1,0 +1,113 @@
+"""What the entry scripts share: starting, failing politely, showing progress."""
+
+from __future__ import annotations
+
+import collections
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import app, flags
+
+from legan_tf.errors import UserError
+
+USER_ERROR_STATUS = 2
+_TERMINAL_PERIOD_S = 0.2
+_LOG_PERIOD_S = 10.0
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Parses the flags, calls ``main(argv)`` and exits with what it returns.
+
+    A ``UserError``, a bad flag or an argument that is no flag becomes one message on stderr and
+    exit status 2; Ctrl-C becomes exit status 130. Other exceptions are bugs and keep their
+    traceback.
+
+    Args:
+        main: Takes the command line without its flags and returns the exit status (None is 0).
+    """
+
+    def guarded(argv: Sequence[str]) -> int | None:
+        try:
+            if len(argv) > 1:
+                raise UserError(
+                    f"{argv[1]!r} is not a flag; flags are written --name=value "
+                    "(--helpshort lists them)."
+                )
+            return main(argv)
+        except UserError as error:
+            return _fail(str(error))
+        except KeyboardInterrupt:
+            print("\nInterrupted.", file=sys.stderr)
+            return 130
+
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        message = " ".join(str(error).split())
+        sys.exit(_fail(f"{message} (--helpshort lists the flags.)"))
+
+
+def _fail(message: str) -> int:
+    print(f"Error: {message}", file=sys.stderr, flush=True)
+    return USER_ERROR_STATUS
+
+
+class Progress:
+    """One line on stderr: how far, how long still, and the latest figures.
+
+    On a terminal the line is redrawn in place; in a log file a new line is written every ten
+    seconds. The time left is estimated from the recent pace, so that a slow first step (tracing)
+    is soon forgotten.
+    """
+
+    def __init__(self, total: int, label: str, start: int = 0) -> None:
+        """Begins at ``start`` of ``total`` units of work, called ``label`` in the line."""
+        self._total = total
+        self._label = label
+        self._terminal = sys.stderr.isatty()
+        self._started = time.monotonic()
+        self._pace = collections.deque([(self._started, start)], maxlen=50)
+        self._drawn_at = float("-inf")
+        self._width = 0
+
+    def update(self, done: int, **values: Any) -> None:
+        """Reports that ``done`` units are finished, with figures to show as ``name value``."""
+        now = time.monotonic()
+        finished = done >= self._total
+        period = _TERMINAL_PERIOD_S if self._terminal else _LOG_PERIOD_S
+        if now - self._drawn_at < period and not finished:
+            return
+        self._pace.append((now, done))
+        (then, done_then) = self._pace[0]
+        if finished:
+            when = f"took {_clock(now - self._started)}"
+        elif done > done_then:
+            when = f"ETA {_clock((self._total - done) * (now - then) / (done - done_then))}"
+        else:
+            when = "ETA --:--"
+        share = 100 * done // self._total if self._total else 100
+        figures = "".join(f" | {name} {_figure(value)}" for name, value in values.items())
+        line = f"{self._label} {done}/{self._total} ({share}%) {when}{figures}"
+        if self._terminal:
+            print(f"\r{line:<{self._width}}", end="\n" if finished else "", file=sys.stderr)
+            self._width = len(line)
+        else:
+            print(line, file=sys.stderr)
+        sys.stderr.flush()
+        self._drawn_at = now
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,11 @@
+"""Errors that tell a person what to do about them."""
+
+from __future__ import annotations
+
+
+class UserError(ValueError):
+    """Something the caller gave cannot be used; the message says what, where and what to do.
+
+    Every designed error of the package derives from it. The scripts print its message without a
+    traceback and exit with status 2.
+    """
