@@ -1,0 +1,86 @@
+"""Adversarial losses and the penalties that keep the critic smooth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+FORMS = ("wgan-gp", "hinge")
+
+
+def critic_loss(real: tf.Tensor, fake: tf.Tensor, form: str) -> tf.Tensor:
+    """What the critic minimises, without its penalty.
+
+    Args:
+        real: Scores of real images, float32 [B,h,w].
+        fake: Scores of generated images, the same shape.
+        form: ``wgan-gp``: fake - real (Gulrajani et al., NeurIPS 2017; StarGAN). ``hinge``:
+            max(0, 1 - real) + max(0, 1 + fake) (our option).
+
+    Returns:
+        float32 [B], the mean over patches.
+
+    Raises:
+        ValueError: ``form`` is neither.
+    """
+    if form == "wgan-gp":
+        score = fake - real
+    elif form == "hinge":
+        score = tf.nn.relu(1.0 - real) + tf.nn.relu(1.0 + fake)
+    else:
+        raise ValueError(f"the adversarial form is one of {', '.join(FORMS)}, not {form!r}")
+    return tf.reduce_mean(score, axis=[1, 2])
+
+
+def generator_loss(fake: tf.Tensor) -> tf.Tensor:
+    """What the generator minimises under either form: minus the score of its images.
+
+    Args:
+        fake: Scores of generated images, float32 [B,h,w].
+
+    Returns:
+        float32 [B], the mean over patches.
+    """
+    return -tf.reduce_mean(fake, axis=[1, 2])
+
+
+def _squared_gradient(scores: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    """Squared norm, per image, of the gradient of the summed patch scores."""
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        total = tf.reduce_sum(scores(images))
+    gradient = tf.cast(tape.gradient(total, images), tf.float32)
+    return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
+
+
+def gradient_penalty(
+    scores: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, mix: tf.Tensor
+) -> tf.Tensor:
+    """WGAN-GP's penalty, (|gradient| - 1)² between a real and a generated image.
+
+    Args:
+        scores: The critic, from images to patch scores.
+        real: float32 [B,H,W,3].
+        fake: float32 [B,H,W,3].
+        mix: float32 [B] in [0, 1], the share of the real image in the point looked at.
+
+    Returns:
+        float32 [B] (Gulrajani et al., NeurIPS 2017, equation 3; summed over patches as StarGAN).
+    """
+    share = mix[:, None, None, None]
+    squared = _squared_gradient(scores, share * real + (1.0 - share) * fake)
+    return tf.square(tf.sqrt(squared + 1e-12) - 1.0)
+
+
+def r1_penalty(scores: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
+    """R1, half the squared gradient at real images (Mescheder et al., ICML 2018).
+
+    Args:
+        scores: The critic, from images to patch scores.
+        real: float32 [B,H,W,3].
+
+    Returns:
+        float32 [B].
+    """
+    return 0.5 * _squared_gradient(scores, real)

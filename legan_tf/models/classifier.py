@@ -1,0 +1,84 @@
+"""A classifier of both attributes, independent of every generator: the judge of edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from legan_tf.models import layers
+from legan_tf.models.network import Network
+
+
+@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+class AttributeClassifier(Network):
+    """Reads expression and lighting from a face.
+
+    Strided 3 × 3 convolutions with layer normalisation down to 4 × 4, then one dense layer per
+    attribute. Called on float32 images [B,S,S,3] in [-1, 1]; returns ``expression`` [B,E] and
+    ``lighting`` [B,L], logits, float32.
+    """
+
+    def __init__(
+        self,
+        expressions: Sequence[str],
+        lightings: Sequence[str],
+        image_size: int = 128,
+        width: int = 24,
+        name: str | None = "attribute_classifier",
+    ) -> None:
+        """Makes the layers.
+
+        Args:
+            expressions: Names of the expression classes.
+            lightings: Names of the lighting classes.
+            image_size: Height and width in pixels, a power of two, at least 8.
+            width: Channels of the first convolution; doubled each time, up to eight times as many.
+            name: Name of the Keras model.
+
+        Raises:
+            ValueError: The size is not a power of two of at least 8.
+        """
+        super().__init__(name=name)
+        if image_size < 8 or image_size & (image_size - 1):
+            raise ValueError(f"image_size is {image_size}: the classifier needs a power of two ≥ 8")
+        self.expressions = tuple(expressions)
+        self.lightings = tuple(lightings)
+        self.image_size = image_size
+        self.width = width
+        made: list[keras.layers.Layer] = []
+        side, channels = image_size, width
+        while side > 4:
+            made += [layers.conv(channels, 3, 2, use_bias=True), keras.layers.ReLU()]
+            side, channels = side // 2, min(2 * channels, 8 * width)
+            if side > 4:
+                made.append(keras.layers.LayerNormalization())
+        self.features = 16 * made[-2].filters
+        self.trunk = layers.Chain(made)
+        self.expression_head = keras.layers.Dense(len(self.expressions))
+        self.lighting_head = keras.layers.Dense(len(self.lightings))
+
+    def build_layers(self) -> None:
+        """Builds the convolutions and the heads."""
+        self.trunk.build((None, self.image_size, self.image_size, 3))
+        for head in (self.expression_head, self.lighting_head):
+            head.build((None, self.features))
+
+    def config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        return {
+            "expressions": list(self.expressions),
+            "lightings": list(self.lightings),
+            "image_size": self.image_size,
+            "width": self.width,
+        }
+
+    def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
+        """Reads the attributes; see the class."""
+        features = tf.reshape(self.trunk(image), [-1, self.features])
+        return {
+            "expression": tf.cast(self.expression_head(features), tf.float32),
+            "lighting": tf.cast(self.lighting_head(features), tf.float32),
+        }

@@ -1,0 +1,178 @@
+"""Building blocks shared by the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+PACKAGE = "legan_tf"
+UPSAMPLINGS = ("pixelshuffle", "nearest", "transposed")
+LEAK = 0.01
+"""Slope of every leaky ReLU (LEGAN supplement, Table 1; StarGAN)."""
+
+
+def leaky_relu(x: tf.Tensor) -> tf.Tensor:
+    """Leaky ReLU with the slope of the papers, 0.01."""
+    return tf.nn.leaky_relu(x, LEAK)
+
+
+def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False) -> keras.layers.Layer:
+    """A convolution padded so that stride 1 keeps and stride 2 halves the size."""
+    return keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=use_bias)
+
+
+def instance_norm() -> keras.layers.Layer:
+    """Instance normalisation with a learned scale and offset per channel."""
+    return keras.layers.GroupNormalization(groups=-1, epsilon=1e-5)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class PixelShuffle(keras.layers.Layer):
+    """Moves groups of four channels into 2 × 2 pixels: [B,H,W,4C] to [B,2H,2W,C]."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns ``x`` at twice the size with a quarter of the channels."""
+        return tf.nn.depth_to_space(x, 2)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Returns the shape that ``call`` gives."""
+        batch, height, width, channels = input_shape
+        doubled = [None if side is None else 2 * side for side in (height, width)]
+        return (batch, *doubled, channels // 4)
+
+
+class Chain(keras.layers.Layer):
+    """Layers called one after the other, all of them built by one ``build``.
+
+    A ``keras.Sequential`` would do the same, but it stores its weights differently in the two
+    versions of Keras.
+    """
+
+    def __init__(self, layers: Sequence[keras.layers.Layer], **kwargs) -> None:
+        """Keeps the layers in their order."""
+        super().__init__(**kwargs)
+        self.steps = list(layers)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Builds every layer on the output shape of the one before it."""
+        shape = tuple(input_shape)
+        for layer in self.steps:
+            layer.build(shape)
+            shape = tuple(layer.compute_output_shape(shape))
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the layers in their order."""
+        for layer in self.steps:
+            x = layer(x)
+        return x
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Returns the shape after the last layer."""
+        shape = tuple(input_shape)
+        for layer in self.steps:
+            shape = tuple(layer.compute_output_shape(shape))
+        return shape
+
+
+class ResidualBlock(keras.layers.Layer):
+    """x + IN(conv(ReLU(IN(conv(x))))), two 3 × 3 convolutions (StarGAN)."""
+
+    def __init__(self, filters: int, **kwargs) -> None:
+        """Makes the two convolutions of ``filters`` channels."""
+        super().__init__(**kwargs)
+        self.body = Chain(
+            [
+                conv(filters, 3),
+                instance_norm(),
+                keras.layers.ReLU(),
+                conv(filters, 3),
+                instance_norm(),
+            ]
+        )
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Builds the two convolutions."""
+        self.body.build(input_shape)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Adds the block's correction to ``x``."""
+        return x + self.body(x)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The shape does not change."""
+        return tuple(input_shape)
+
+
+def upsample(filters: int, how: str) -> list[keras.layers.Layer]:
+    """Layers that double the size and end with ``filters`` channels, before normalisation.
+
+    Args:
+        filters: Channels of the output.
+        how: One of ``UPSAMPLINGS``: a 3 × 3 convolution and a pixel shuffle; nearest neighbour and
+            a 3 × 3 convolution; StarGAN's 4 × 4 transposed convolution.
+
+    Raises:
+        ValueError: ``how`` is none of them.
+    """
+    if how == "pixelshuffle":
+        return [conv(4 * filters, 3), PixelShuffle()]
+    if how == "nearest":
+        return [keras.layers.UpSampling2D(2), conv(filters, 3)]
+    if how == "transposed":
+        return [keras.layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False)]
+    raise ValueError(f"upsampling is one of {', '.join(UPSAMPLINGS)}, not {how!r}")
+
+
+def hourglass(
+    out_channels: int, width: int, blocks: int, upsampling: str, stem: bool = True
+) -> Chain:
+    """An encoder, residual blocks at a quarter of the size, and a decoder.
+
+    With 64 channels, 6 blocks and transposed convolutions this is StarGAN's generator; with pixel
+    shuffling it is the body of LEGAN's three hourglasses, whose own table is not published.
+
+    Args:
+        out_channels: Channels of the output, which has no activation.
+        width: Channels at full size; doubled at each halving of the size.
+        blocks: Residual blocks.
+        upsampling: See ``upsample``.
+        stem: Whether the first and the last convolution are 7 × 7 at full size, as in StarGAN.
+            Without it the first one already halves the size and the last is 3 × 3: a fraction of
+            the cost, for small trainings.
+    """
+    normed = [instance_norm, keras.layers.ReLU]
+    layers: list[keras.layers.Layer] = []
+    if stem:
+        plan = [conv(width, 7), conv(2 * width, 4, 2), conv(4 * width, 4, 2)]
+    else:
+        plan = [conv(width, 4, 2), conv(2 * width, 4, 2)]
+    deepest = 4 * width if stem else 2 * width
+    for convolution in plan:
+        layers += [convolution, *(make() for make in normed)]
+    layers += [ResidualBlock(deepest) for _ in range(blocks)]
+    for filters in (deepest // 2, deepest // 4):
+        layers += [*upsample(filters, upsampling), *(make() for make in normed)]
+    layers.append(conv(out_channels, 7 if stem else 3))
+    return Chain(layers)
+
+
+def with_planes(image: tf.Tensor, *codes: tf.Tensor) -> tf.Tensor:
+    """Appends every attribute code to the image as constant planes.
+
+    Args:
+        image: [B,H,W,C].
+        *codes: [B,N] each.
+
+    Returns:
+        [B,H,W,C + sum of N], of the image's type.
+    """
+    height, width = image.shape[1], image.shape[2]
+    planes = [
+        tf.tile(tf.cast(code, image.dtype)[:, None, None, :], [1, height, width, 1])
+        for code in codes
+    ]
+    return tf.concat([image, *planes], axis=-1)

@@ -1,0 +1,104 @@
+"""LEGAN's generator: two hourglasses make masks, a third one makes the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from legan_tf.models import layers
+from legan_tf.models.generator import AttributeGenerator
+
+
+@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+class LeganGenerator(AttributeGenerator):
+    """The tri-hourglass generator (LEGAN, section 3; supplement, Tables 2 to 4).
+
+    The expression hourglass sees the image and the expression code, the lighting hourglass the
+    image and the lighting code; each gives a transformation mask. The synthesis hourglass makes
+    the image from the concatenated masks. The wiring and the 9 input channels of the expression
+    hourglass are published; the tables of layers are inferred.
+
+    Besides ``image``, the output holds ``expression_mask`` and ``lighting_mask``, float32
+    [B,S,S,M], unbounded.
+    """
+
+    def __init__(
+        self,
+        expressions: Sequence[str],
+        lightings: Sequence[str],
+        image_size: int = 128,
+        width: int = 64,
+        blocks: int = 6,
+        mask_channels: int = 64,
+        image_to_synthesis: bool = False,
+        output: str = "direct",
+        upsampling: str = "pixelshuffle",
+        stem: bool = True,
+        keeps_unnamed: bool = False,
+        name: str | None = "legan_generator",
+    ) -> None:
+        """Makes the three hourglasses.
+
+        Args:
+            expressions: Names of the expression classes.
+            lightings: Names of the lighting classes.
+            image_size: Height and width in pixels, a multiple of 4.
+            width: Channels of each hourglass at full size.
+            blocks: Residual blocks of each hourglass.
+            mask_channels: Channels of each mask.
+            image_to_synthesis: Whether the synthesis hourglass also sees the image.
+            output: ``direct`` or ``affine``; see ``AttributeGenerator``.
+            upsampling: ``pixelshuffle``, ``nearest`` or ``transposed``.
+            stem: Whether hourglasses start and end with 7 × 7 convolutions at full size.
+            keeps_unnamed: See ``AttributeGenerator``.
+            name: Name of the Keras model.
+        """
+        super().__init__(expressions, lightings, image_size, keeps_unnamed, output, name)
+        self.width = width
+        self.blocks = blocks
+        self.mask_channels = mask_channels
+        self.image_to_synthesis = image_to_synthesis
+        self.upsampling = upsampling
+        self.stem = stem
+        body = {"width": width, "blocks": blocks, "upsampling": upsampling, "stem": stem}
+        self.expression_hourglass = layers.hourglass(mask_channels, **body)
+        self.lighting_hourglass = layers.hourglass(mask_channels, **body)
+        self.synthesis_hourglass = layers.hourglass(self.painted_channels, **body)
+
+    def build_layers(self) -> None:
+        """Builds the three hourglasses."""
+        size = (None, self.image_size, self.image_size)
+        self.expression_hourglass.build((*size, 3 + len(self.expressions)))
+        self.lighting_hourglass.build((*size, 3 + len(self.lightings)))
+        image = 3 if self.image_to_synthesis else 0
+        self.synthesis_hourglass.build((*size, 2 * self.mask_channels + image))
+
+    def config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        return {
+            **super().config(),
+            "width": self.width,
+            "blocks": self.blocks,
+            "mask_channels": self.mask_channels,
+            "image_to_synthesis": self.image_to_synthesis,
+            "upsampling": self.upsampling,
+            "stem": self.stem,
+        }
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
+        """Edits the images; see ``AttributeGenerator`` and the class."""
+        image = inputs["image"]
+        expression = self.expression_hourglass(layers.with_planes(image, inputs["expression"]))
+        lighting = self.lighting_hourglass(layers.with_planes(image, inputs["lighting"]))
+        seen = [expression, lighting]
+        if self.image_to_synthesis:
+            seen.append(tf.cast(image, expression.dtype))
+        features = self.synthesis_hourglass(tf.concat(seen, axis=-1))
+        return {
+            "image": self.painted(features, image),
+            "expression_mask": tf.cast(expression, tf.float32),
+            "lighting_mask": tf.cast(lighting, tf.float32),
+        }

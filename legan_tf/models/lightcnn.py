@@ -1,0 +1,129 @@
+"""LightCNN-29 v2, the face network behind LEGAN's identity loss (Wu et al., TIFS 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from legan_tf.models import layers
+from legan_tf.models.network import Network
+
+EMBEDDING = 256
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the grey image that the network sees."""
+
+
+class MaxFeatureMap(keras.layers.Layer):
+    """A convolution to twice the channels, whose two halves compete by their maximum."""
+
+    def __init__(self, filters: int, kernel: int, **kwargs) -> None:
+        """Makes the convolution."""
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.convolution = layers.conv(2 * filters, kernel, use_bias=True)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Builds the convolution."""
+        self.convolution.build(input_shape)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the larger of the two halves, channel by channel."""
+        first, second = tf.split(self.convolution(x), 2, axis=-1)
+        return tf.maximum(first, second)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The size stays, the channels are ``filters``."""
+        return (*input_shape[:-1], self.filters)
+
+
+class LightResidual(keras.layers.Layer):
+    """x + MFM(MFM(x)), without normalisation."""
+
+    def __init__(self, filters: int, **kwargs) -> None:
+        """Makes the two 3 × 3 maps."""
+        super().__init__(**kwargs)
+        self.body = layers.Chain([MaxFeatureMap(filters, 3), MaxFeatureMap(filters, 3)])
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Builds the two maps."""
+        self.body.build(input_shape)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Adds the block's correction to ``x``."""
+        return x + self.body(x)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The shape does not change."""
+        return tuple(input_shape)
+
+
+class MaxAndMeanPool(keras.layers.Layer):
+    """The sum of a 2 × 2 maximum and a 2 × 2 mean."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns ``x`` at half the size."""
+        return tf.nn.max_pool2d(x, 2, 2, "VALID") + tf.nn.avg_pool2d(x, 2, 2, "VALID")
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Half the size, the same channels."""
+        batch, height, width, channels = input_shape
+        return (batch, height // 2, width // 2, channels)
+
+
+@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+class LightCNN29(Network):
+    """Embeds a face in 256 numbers; the angle between two tells whether it is one person.
+
+    Called on float32 images [B,S,S,3] in [-1, 1], which become grey in [0, 1]; returns float32
+    [B,256], the output of the layer ``fc``, not normalised. 10,475,872 parameters at 128 × 128,
+    8,378,464 of them in the convolutions.
+    """
+
+    def __init__(
+        self, image_size: int = 128, width: float = 1.0, name: str | None = "lightcnn29"
+    ) -> None:
+        """Makes the layers.
+
+        Args:
+            image_size: Height and width in pixels, a multiple of 16.
+            width: Factor on the published channels (48, 96, 192, 128); below 1 for small trainings.
+            name: Name of the Keras model.
+
+        Raises:
+            ValueError: The size is no multiple of 16.
+        """
+        super().__init__(name=name)
+        if image_size % 16:
+            raise ValueError(f"image_size is {image_size}: LightCNN-29 needs a multiple of 16")
+        self.image_size = image_size
+        self.width = width
+        c1, c2, c3, c4 = (max(1, round(channels * width)) for channels in (48, 96, 192, 128))
+        made: list[keras.layers.Layer] = [MaxFeatureMap(c1, 5), MaxAndMeanPool()]
+        plan = [(1, c1, c2, True), (2, c2, c3, True), (3, c3, c4, False), (4, c4, c4, True)]
+        for blocks, channels, following, pool in plan:
+            made += [LightResidual(channels) for _ in range(blocks)]
+            made += [MaxFeatureMap(channels, 1), MaxFeatureMap(following, 3)]
+            made += [MaxAndMeanPool()] if pool else []
+        self.trunk = layers.Chain(made)
+        self.fc = keras.layers.Dense(EMBEDDING)
+        self.features = (image_size // 16) ** 2 * c4
+
+    def build_layers(self) -> None:
+        """Builds the convolutions and the dense layer."""
+        self.trunk.build((None, self.image_size, self.image_size, 1))
+        self.fc.build((None, self.features))
+
+    def config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        return {"image_size": self.image_size, "width": self.width}
+
+    def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Embeds the faces; see the class."""
+        grey = tf.reduce_sum((image + 1.0) / 2.0 * tf.constant(LUMA, image.dtype), -1, True)
+        features = tf.reshape(self.trunk(grey), [-1, self.features])
+        return tf.cast(self.fc(features), tf.float32)

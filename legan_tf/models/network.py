@@ -1,0 +1,72 @@
+"""What every network of this package has in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+class Network(keras.Model):
+    """A network that knows its own input size and so can be built and saved without data.
+
+    Its configuration holds only plain values, never a data type policy, so that a ``.keras`` file
+    written by one version of Keras is read by the other. Inputs are taken as they come and cast by
+    the layers that compute: under mixed precision, what goes round them keeps float32.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        """Names the model.
+
+        Args:
+            name: Name of the Keras model.
+        """
+        super().__init__(name=name, autocast=False)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates all weights; needs no shape, since the network knows its own."""
+        if not self.built:
+            self.build_layers()
+            self.built = True
+
+    def build_layers(self) -> None:
+        """Builds every layer of the network on its known input shape."""
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__`` as plain values."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the configuration that ``from_config`` takes."""
+        return {**self.config(), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Network:
+        """Makes the network that ``get_config`` described, built."""
+        network = cls(**config)
+        network.build()
+        return network
+
+    def __dir__(self) -> list[str]:
+        """Hides ``layers`` from Keras' writer of weights.
+
+        It walks the names listed here, and the two versions of Keras disagree on whether a layer
+        is stored under ``layers`` or under the attribute that holds it.
+        """
+        return [name for name in super().__dir__() if name != "layers"]
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Nothing is needed to build: see ``build``."""
+        return {"input_shape": None}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the network; ``config`` holds nothing that it needs."""
+        self.build()
+
+
+def copy_of(network: Network, name: str) -> Network:
+    """Returns a network of the same configuration and weights that shares nothing with it."""
+    copy = type(network).from_config({**network.get_config(), "name": name})
+    copy.set_weights(network.get_weights())
+    return copy
