@@ -1,0 +1,15 @@
+"""Rendered faces: a parametric 3D face whose pictures, depth and true edits are all known."""
+
+from legan_tf.data.rendered.facesets import rendered_faces
+from legan_tf.data.rendered.shading import render, shade
+from legan_tf.data.rendered.surface import Geometry, Mesh, geometry, mesh
+
+__all__ = [
+    "Geometry",
+    "Mesh",
+    "geometry",
+    "mesh",
+    "render",
+    "rendered_faces",
+    "shade",
+]

@@ -1,0 +1,135 @@
+"""Shading: faces under lights, as 8-bit pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from legan_tf.data.rendered import lights
+from legan_tf.data.rendered.surface import Geometry, geometry
+
+_REACH = 0.75  # how far a cast shadow is searched, face units
+_STEPS = 9
+_TERMINATOR = 0.10  # how far light wraps around the terminator
+_SHININESS = 14.0
+_CODES = 4096
+
+
+def _encoding() -> np.ndarray:
+    """Table from linear light (x 4095) to sRGB bytes, with a soft shoulder."""
+    light = np.linspace(0, 1.5, _CODES)
+    light = np.where(light < 0.7, light, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3))
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.round(255 * np.clip(srgb, 0, 1)).astype(np.uint8)
+
+
+_SRGB = _encoding()
+
+
+def _shifted(a: np.ndarray, dx: float, dy: float) -> np.ndarray:
+    """``a`` [N, S, S] sampled dx pixels to the right and dy pixels up; edges are repeated."""
+    size = a.shape[1]
+    columns = np.clip(np.arange(size) + int(round(dx)), 0, size - 1)
+    rows = np.clip(np.arange(size) - int(round(dy)), 0, size - 1)
+    return a[:, rows][:, :, columns]
+
+
+def _lit_share(height: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """How much of a flash reaches each point past the face itself, float32 [N, S, S]."""
+    size = height.shape[1]
+    blocked = np.zeros_like(height)
+    across = np.hypot(direction[0], direction[1])
+    if across < 1e-3:
+        return 1 - blocked
+    ux, uy, rise = direction[0] / across, direction[1] / across, direction[2] / across
+    for step in range(1, _STEPS + 1):
+        far = _REACH * (step / _STEPS) ** 1.5 + 0.03
+        over = _shifted(height, ux * far * size / 2, uy * far * size / 2)
+        over = over - height
+        over -= 0.02 + far * rise
+        over /= 0.05 + 0.16 * far
+        np.maximum(blocked, over, out=blocked)
+    np.minimum(blocked, 1, out=blocked)
+    return 1 - blocked * blocked * (3 - 2 * blocked)
+
+
+def shade(faces: Geometry, lightings: Sequence[str]) -> np.ndarray:
+    """Lights every face with every light.
+
+    Args:
+        faces: N faces.
+        lightings: L names of Multi-PIE shots.
+
+    Returns:
+        uint8 [N, L, S, S, 3].
+
+    Raises:
+        ValueError: A name is no Multi-PIE shot.
+    """
+    n, size = len(faces), faces.depth.shape[1]
+    pictures = np.empty((n, len(lightings), size, size, 3), np.uint8)
+    at = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
+    nx, ny, nz = (np.ascontiguousarray(faces.normals[..., i]) for i in range(3))
+    ambient = lights.AMBIENT * faces.openness * (0.84 + 0.16 * ny)
+    cover = faces.coverage[..., None]
+    # Highest level for which the table of codes has an entry is 1.5.
+    scale = np.float32((_CODES - 1) / 1.5)
+    head = faces.albedo * (cover * scale)
+    wall = faces.background[:, None, None, :] * ((1 - cover) * scale)
+    shine = cover[..., 0] * scale * faces.gloss
+    done: dict[lights.Light, int] = {}
+    for i, name in enumerate(lightings):
+        light = lights.light(name)
+        if light in done:
+            pictures[:, i] = pictures[:, done[light]]
+            continue
+        done[light] = i
+        falloff = np.float32(1.05) - 0.10 * np.square(at)[None, :, None] - 0.10 * np.square(at)
+        if light.flash:
+            x, y, z = light.direction
+            facing = nx * x + ny * y + nz * z
+            lit = _lit_share(faces.height, light.direction) * light.flash
+            lit *= 0.35 + 0.65 * faces.openness
+            diffuse = np.maximum(facing + _TERMINATOR, 0) * (lit / (1 + _TERMINATOR))
+            half = np.asarray([x, y, z + 1], np.float32)
+            half /= np.linalg.norm(half)
+            peak = np.maximum(nx * half[0] + ny * half[1] + nz * half[2], 0)
+            peak = peak**_SHININESS * lit * shine
+            falloff = falloff * (
+                lights.AMBIENT + 0.28 * light.flash * (1 + 0.8 * x * at - 0.5 * y * at[:, None])
+            )
+            light_on_head = (ambient + diffuse)[..., None]
+            linear = head * light_on_head + wall * falloff[..., None] + peak[..., None]
+        else:
+            falloff = falloff * lights.AMBIENT
+            linear = head * ambient[..., None] + wall * falloff[..., None]
+        np.clip(linear, 0, _CODES - 1, out=linear)
+        pictures[:, i] = _SRGB[linear.astype(np.uint16)]
+    return pictures
+
+
+def render(
+    persons: Sequence[int], expressions: Sequence[str], lightings: Sequence[str], size: int
+) -> np.ndarray:
+    """Renders one picture for each (person, expression, light).
+
+    Args:
+        persons: N people.
+        expressions: N names.
+        lightings: N names.
+        size: Height and width, in pixels.
+
+    Returns:
+        uint8 [N, S, S, 3].
+
+    Raises:
+        ValueError: An expression or a light is not known.
+    """
+    faces = geometry(persons, expressions, size)
+    names = list(dict.fromkeys(lightings))
+    pictures = np.empty((len(faces), size, size, 3), np.uint8)
+    for name in names:
+        rows = np.flatnonzero([other == name for other in lightings])
+        pictures[rows] = shade(faces.take(rows), [name])[:, 0]
+    return pictures
