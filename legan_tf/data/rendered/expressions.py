@@ -171,7 +171,7 @@ ACTIONS = {
         stretch=0.3,
         jaw_drop=1.5,
         teeth_upper=0.26,
-        teeth_lower=0.16,
+        teeth_lower=0.07,
     ),
 }
 """Every expression of ``attributes.MULTIPIE_EXPRESSIONS`` and ``AFFECTNET_EXPRESSIONS``."""

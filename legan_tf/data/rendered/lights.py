@@ -8,7 +8,7 @@ import numpy as np
 
 from legan_tf.data import attributes
 
-AMBIENT = 0.30
+AMBIENT = 0.34
 """Strength of the room's light, present in every shot."""
 
 FLASH = 0.95

@@ -53,17 +53,6 @@ _BACKGROUNDS = np.stack(
         linear(136, 120, 118),
     ]
 )
-_CLOTHES = np.stack(
-    [
-        linear(52, 60, 78),
-        linear(120, 52, 52),
-        linear(60, 84, 70),
-        linear(180, 178, 172),
-        linear(36, 36, 40),
-        linear(98, 84, 116),
-    ]
-)
-
 # volume at the sides, volume on top, lowest y of the hair, thickness over the skull, waviness,
 # half-width of the face opening at eye level, density. Lengths in face units.
 _HAIR_STYLES = {
@@ -172,7 +161,6 @@ class Traits:
     brow: np.ndarray
     eye: np.ndarray
     background: np.ndarray
-    cloth: np.ndarray
     # texture: frequency x, frequency y, phase of each wave
     skin_waves: np.ndarray
     hair_waves: np.ndarray
@@ -235,7 +223,7 @@ def _describe(person: int) -> dict[str, np.ndarray]:
         "cheek": spread(0.06, 0.016),
         "gaunt": max(0.0, spread(0.015 + 0.02 * age, 0.012)),
         "brow_ridge": spread(0.018 + 0.03 * male, 0.008),
-        "neck": spread(0.47 + 0.09 * male, 0.03),
+        "neck": spread(0.42 + 0.10 * male, 0.025),
         "ear_size": spread(1.0, 0.09),
         "ear_out": spread(0.035, 0.018),
         "eye_x": spread(0.335, 0.014),
@@ -243,7 +231,7 @@ def _describe(person: int) -> dict[str, np.ndarray]:
         "eye_open": spread(1.06 - 0.12 * male - 0.08 * age, 0.10),
         "eye_tilt": spread(0.05, 0.045),
         "eye_depth": spread(0.075 + 0.015 * male, 0.014),
-        "iris": spread(0.068, 0.003),
+        "iris": spread(0.074, 0.003),
         "lid_crease": within(0.25, 1.0),
         "eye_bag": max(0.0, spread(0.15 + 0.6 * age, 0.2)),
         "lashes": within(0.25, 0.5) if man else within(0.6, 1.0),
@@ -293,12 +281,17 @@ def _describe(person: int) -> dict[str, np.ndarray]:
         "brow": hair * within(0.5, 0.75) * np.float32([1.0, 0.95, 0.92]),
         "eye": eyes[rng.integers(len(eyes))] * within(0.8, 1.2),
         "background": _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))] * within(0.7, 1.15),
-        "cloth": _CLOTHES[rng.integers(len(_CLOTHES))] * within(0.7, 1.2),
         "skin_waves": np.stack(
-            [rng.normal(0, 7, 8), rng.normal(0, 7, 8), rng.uniform(0, 2 * np.pi, 8)], axis=-1
-        ),
+            [rng.normal(0, 1, 8), rng.normal(0, 1, 8), rng.uniform(0, 2 * np.pi, 8)], axis=-1
+        )
+        * np.float32([5, 6, 8, 10, 16, 30, 60, 90])[:, None] ** [1, 1, 0],
         "hair_waves": np.stack(
-            [rng.uniform(14, 60, 5), rng.normal(0, 2.5, 5), rng.uniform(0, 2 * np.pi, 5)], axis=-1
+            [
+                np.geomspace(13, 120, 5) * rng.uniform(0.8, 1.2, 5),
+                rng.normal(0, 2.5, 5),
+                rng.uniform(0, 2 * np.pi, 5),
+            ],
+            axis=-1,
         ),
     }
 

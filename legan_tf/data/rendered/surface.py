@@ -20,8 +20,8 @@ from legan_tf.data.rendered.people import Traits
 EYE_Y = 0.375
 MOUTH_Y = -0.375
 _SKULL_Y = 0.22  # height at which the face is widest
-_VERTEX_Y = 1.42  # top of the skull
-_JAW_TRAVEL = 0.25  # how far a fully dropped jaw moves
+_VERTEX_Y = 1.5  # top of the skull
+_JAW_TRAVEL = 0.19  # how far a fully dropped jaw moves
 _LANDMARKS = 68
 
 
@@ -154,7 +154,7 @@ def _eye_lids(
     axis = EYE_Y + t.skew_eye * side + t.eye_tilt * t.eye_width * u
     lift = np.where(a.lid_raise > 0, 1 + 0.55 * a.lid_raise, 1 + 0.98 * a.lid_raise)
     arc = np.clip(1 - np.abs(u) ** 2.2, 0, None)
-    upper = t.eye_width * 0.46 * t.eye_open * lift * arc * (1 - 0.1 * u)
+    upper = t.eye_width * 0.44 * t.eye_open * lift * arc * (1 - 0.1 * u)
     lower = t.eye_width * 0.30 * (1 - 0.75 * a.lid_tighten) * arc * (1 + 0.1 * u)
     return axis, axis + upper, axis - lower
 
@@ -202,7 +202,7 @@ def _lips(
         + t.skew_mouth * u
         + 0.03 * a.chin_raise * arc
     )
-    gap = 0.30 * a.jaw_drop * arc**0.75
+    gap = 0.25 * a.jaw_drop * arc**0.5
     raised = 0.065 * a.upper_lip * arc**0.6 * (1 + 0.25 * np.cos(2 * np.pi * u))
     thin = 1 - 0.62 * a.lip_press
     upper_in = line + 0.16 * gap + raised
@@ -245,7 +245,8 @@ def _to_picture(t: Traits, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
 
 def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) -> dict:
     """Height, paint and coverage at the points (x, y) of upright faces, float32 [N, S, S]."""
-    ax, side = np.abs(x), _side(x)
+    # The two sides meet without a crease.
+    ax, side = np.sqrt(np.square(x) + 0.03**2), _side(x)
     x_f = x * (1 - t.skew_face * side)
     jaw = _jaw(a)
     rest = y + jaw * _ramp(y, MOUTH_Y + 0.08, MOUTH_Y - 0.32 - 0.5 * _JAW_TRAVEL)
@@ -253,8 +254,8 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     # Skull: a superellipsoid, narrower at the jaw and at the forehead.
     above = np.clip((y - _SKULL_Y) / (_VERTEX_Y - _SKULL_Y), 0, None)
     below = np.clip((_SKULL_Y - rest) / (_SKULL_Y - t.chin_y), 0, None)
-    across = np.abs(x_f) / _head_width(t, rest)
-    rho = across**t.roundness + above**2.3 + below**t.squareness
+    across = np.abs(x_f) / (_head_width(t, rest) * (1 - 0.075 * a.jaw_drop * _ramp(y, 0.2, -0.4)))
+    rho = across**t.roundness + above**2.6 + below**t.squareness
     outline = (1 - rho ** (1 / 2.3)) * t.width
     head = 0.98 * np.sqrt(np.clip(1 - rho**1.55, 0.002, None)) - 4 * np.clip(-outline, 0, None)
 
@@ -302,14 +303,14 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
         * (0.22 + 0.62 * along)
         * start
         * base
-        * np.exp(-(np.abs(nx / (1.45 * bridge)) ** 2.2))
+        * np.exp(-(np.abs(nx / (1.5 * bridge)) ** 1.8))
     )
     ridge += t.nose_hump * _bump(nx, along - 0.45, 0.06, 0.2)
     ball = 0.085 * _bump(nx, y - tip + 0.005, 0.075, 0.062)
     wide = t.nose_width * (1 + 0.08 * a.stretch.clip(0) + 0.12 * a.nose_wrinkle)
     wing = 0.105 * _bump(nax - wide * 0.74, y - tip + 0.045, 0.046, 0.052)
     head += ridge + ball + wing
-    head -= 0.014 * _bump(nx, y - tip + 0.18, 0.025, 0.045)  # philtrum
+    head -= 0.009 * _bump(nx, y - tip + 0.18, 0.028, 0.045)  # philtrum
 
     # Lips and what is between them.
     arc = np.clip(1 - np.square(mouth_u), 0, None)
@@ -359,9 +360,8 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     # Eyeballs and lids.
     eye_d = np.minimum(lid_up - y, y - lid_low)
     eye = _inside(eye_d, pixel) * (np.abs(eye_u) < 1)
-    ball_z = np.sqrt(np.clip(1 - (np.square(eye_x) + np.square(y - axis)) / 0.19**2, 0, None))
     near_eye = _bump(eye_x, y - axis - 0.01, 0.13, 0.085)
-    head += 0.075 * ball_z * near_eye
+    head += 0.075 * near_eye
     crease_y = lid_up + 0.035 + 0.02 * np.clip(1 - np.square(eye_u), 0, 1)
     lid_span = np.clip(1.1 - np.square(eye_u), 0, 1)
     crease = _ridge(y - crease_y, 0.012) * lid_span
@@ -378,7 +378,7 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     neck_w = t.neck * (1 + 0.30 * _ramp(y, -0.75, -1.25))
     neck_outline = (1 - ax / neck_w) * t.neck
     neck = -0.45 + 0.52 * np.sqrt(np.clip(1 - np.square(x / neck_w), 0.002, None))
-    neck += 0.03 * _bump(ax - 0.2 - 0.2 * (y + 1), y + 1, 0.05, 0.4)
+    neck += 0.012 * _bump(ax - 0.2 - 0.2 * (y + 1), y + 1, 0.07, 0.4)
     neck -= 4 * np.clip(-neck_outline, 0, None) + 6 * np.clip(y + 0.3, 0, None)
     skin_z = _upper(_upper(head, ear, 0.02), neck, 0.02)
 
@@ -392,7 +392,7 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
         (ax / open_w) ** t.hairline_square
         + np.clip((y - _SKULL_Y) / top_y, 0, None) ** t.hairline_square
     ) ** (1 / t.hairline_square)
-    front_d = np.minimum((opening - 1) * 0.6 + 1.2 * wave, y - t.hair_end + 0.8 * wave)
+    front_d = np.minimum((opening - 1) * 0.6 + 1.2 * wave, 0.6 * (y - t.hair_end) + 0.8 * wave)
     hair_w = (t.width + t.hair_side) * (1 + 0.06 * _ramp(y, 0.2, -0.8) * (t.hair_end < -0.3))
     hair_rho = (ax / hair_w) ** 2.4 + np.clip(
         (y - _SKULL_Y) / (_VERTEX_Y + t.hair_top - _SKULL_Y), 0, None
@@ -432,7 +432,7 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     lines = 14 * fold_depth * fold + 0.75 * glabella + 0.30 * np.clip(forehead, 0, 1)
     lines = lines + 0.45 * np.clip(across_nose, 0, 1) + 0.30 * dimpled
     _paint(albedo, shade, np.clip(lines, 0, 0.8))
-    under_nose = _bump(nax - wide * 0.42, y - tip + 0.108, 0.036, 0.016)
+    under_nose = _bump(nax - wide * 0.43, y - tip + 0.104, 0.032, 0.014)
     _paint(albedo, 0.22 * t.skin, np.clip(0.95 * under_nose * (1 + 0.3 * a.nose_wrinkle), 0, 0.95))
     wing_line = _ridge(nax - wide * 1.02, 0.016) * _ridge(y - tip + 0.05, 0.05)
     _paint(albedo, shade, 0.6 * wing_line)
@@ -442,15 +442,14 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     beard_d = np.minimum(cheek_line - rest, rest - t.chin_y - 0.02)
     off_lips = _ramp(np.maximum(lip_lo - y, 1.3 * (ax - half)), 0.0, 0.05)
     beard = _inside(beard_d, pixel, 0.10) * off_lips
-    tache = (
-        _inside(y - lip_uo - 0.006, pixel, 0.02)
-        * _inside(tip - 0.13 - y, pixel, 0.03)
-        * _inside(1.15 * half - ax, pixel, 0.08)
-    )
+    tache_top = lip_uo + (tip - 0.135 - lip_uo) * np.clip(1 - (mouth_u / 1.25) ** 2, 0, 1) ** 0.6
+    tache = _inside(y - lip_uo - 0.002, pixel, 0.02) * _inside(tache_top - y, pixel, 0.035)
+    tache = tache * _inside(1.2 * half - ax, pixel, 0.06)
     droop = _inside(0.05 - np.abs(ax - half - 0.05), pixel, 0.05)
     droop = droop * _inside(tip - 0.2 - y, pixel, 0.1)
     beard = np.maximum(beard, droop * _inside(y - MOUTH_Y + 0.2, pixel, 0.1) * (t.beard > 0))
-    hairs = 1 + 0.2 * strands
+    hairs = np.exp(-0.35 * (150 * pixel) ** 2) * np.sin(120 * x + 9 * np.sin(31 * y))
+    hairs = 1 + 0.25 * hairs * np.sin(90 * y + 7 * np.sin(40 * x))
     grown = np.clip(np.maximum(t.beard * beard, t.moustache * tache) * hairs, 0, 0.97)
     z = z + 0.022 * grown * (1 - hair)
     shaved = np.maximum(beard, tache) * t.stubble * 0.55
@@ -474,9 +473,9 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     _paint(albedo, np.float32([0.74, 0.69, 0.60]), 0.95 * teeth * between)
 
     # Eyes: white, iris, pupil, lash line, crease.
-    white = np.float32([0.70, 0.67, 0.64]) * (1 - 0.25 * np.abs(eye_u)[..., None] ** 3)
+    white = np.float32([0.56, 0.53, 0.50]) * (1 - 0.25 * np.abs(eye_u)[..., None] ** 3)
     _paint(albedo, white, eye)
-    iris_r = np.sqrt(np.square(eye_x - 0.004 * side) + np.square(y - axis - 0.006))
+    iris_r = np.sqrt(np.square(eye_x - 0.004 * side) + np.square(y - axis - 0.010))
     iris = _inside(t.iris - iris_r, pixel) * eye
     rim = 1 - 0.6 * _ramp(iris_r / t.iris, 0.72, 1.0)
     _paint(albedo, t.eye * rim[..., None], iris)
@@ -494,13 +493,14 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     thick = t.brow_thick * (0.75 + 0.6 * taper) * (1 - 0.75 * taper**2.2)
     brow_d = thick - np.abs(y - brow_y)
     brow = _inside(brow_d, pixel, 0.016) * _ramp(brow_v, -0.04, 0.10) * _ramp(brow_v, 1.02, 0.9)
-    bristles = 1 + 0.2 * visible * np.sin(90 * ax + 50 * y)
+    bristles = np.exp(-0.35 * (230 * pixel) ** 2) * np.sin(190 * ax + 130 * y)
+    bristles = 1 + 0.3 * bristles * np.sin(57 * ax)
     _paint(albedo, t.brow, np.clip(t.brow_density * brow * bristles, 0, 0.97))
     z = z + 0.008 * brow
 
     # Hair over everything.
     _paint(albedo, shade, 0.45 * _ramp(front_d, -0.10, 0.02) * has_hair * (1 - hair) * (y > -0.7))
-    hair_colour = t.hair * np.clip(1 + 0.30 * strands, 0.3, 1.8)[..., None]
+    hair_colour = t.hair * np.clip(1 + 0.42 * strands, 0.25, 2.0)[..., None]
     _paint(albedo, hair_colour, hair * np.clip(t.hair_density, 0, 1))
     skin_cover = np.maximum(
         np.maximum(_inside(outline, pixel), _inside(ear_outline, pixel)),
@@ -509,11 +509,15 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     back_cover = _inside(back_outline, pixel, 0.02) * has_hair
     coverage = np.maximum(skin_cover, back_cover)
     gloss = 0.10 * t.gloss * (1 - hair) * (1 - 0.7 * grown) * (1 - 0.5 * brow)
-    gloss = gloss + 0.16 * lips * (1 - cavity) + 0.30 * hair * (0.5 + 0.5 * strands) ** 2
-    gloss = gloss + (0.8 - gloss) * eye - 0.05 * cavity
+    gloss = (
+        gloss + 0.16 * lips * (1 - cavity) + 0.10 * hair * np.clip(0.5 + 0.6 * strands, 0, 1.5) ** 2
+    )
+    gloss = gloss * (1 - eye) + 0.12 * eye - 0.05 * cavity
     face = (outline > 0) & (hair < 0.5) & (head > neck) & (head > ear)
     # Light that cannot get in: mouth, nostrils, eye corners, under the chin, behind the hair.
     shut = 0.45 * cavity + 0.35 * inner_socket + 0.30 * _ramp(head - neck, 0.1, -0.1)
+    shut = shut + 0.40 * _ramp(-outline, 0.28, 0.0) * _ramp(-outline, 0, 0.02) * (y < -0.3)
+    shut = shut - 0.35 * teeth
     shut = shut + 0.35 * (behind - front * behind).clip(0, 1)
     return {
         "z": z,
