@@ -1,0 +1,93 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+# Two installs at once would write the same legan_tf.egg-info.
+.NOTPARALLEL:
+
+# Quickstart runs on any Python from 3.9 to 3.13; the tests run both stacks on 3.11.
+PYTHON ?= python3
+PYTHON311 ?= $(or $(shell command -v python3.11),python3)
+# Worker processes and further arguments of pytest: make test-a PYTEST_ARGS="-k export -x"
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TF_CPP_MIN_LOG_LEVEL := 2
+
+PACKAGING := setup.py pyproject.toml
+
+.PHONY: help quickstart test test-a test-b lint format clean
+
+help:
+	@echo "make quickstart   install into .venv, train a small LEGAN, write its grid and its export"
+	@echo "make test         lint, then every test on both stacks (.venv-a, .venv-b)"
+	@echo "make test-a       every test on TensorFlow 2.15 (PYTEST_ARGS=... goes to pytest)"
+	@echo "make test-b       every test on TensorFlow 2.21 and Keras 3"
+	@echo "make lint         ruff: rules and format"
+	@echo "make format       ruff: mend what it can"
+	@echo "make clean        remove environments and caches; runs and exports stay"
+
+quickstart: .venv/installed
+	.venv/bin/python scripts/quickstart.py --workdir=runs/quickstart
+
+test: lint test-a test-b
+
+test-a: .venv-a/installed
+	.venv-a/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+test-b: .venv-b/installed
+	.venv-b/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+lint: .venv-a/installed
+	.venv-a/bin/ruff check .
+	.venv-a/bin/ruff format --check .
+
+format: .venv-a/installed
+	.venv-a/bin/ruff check --fix .
+	.venv-a/bin/ruff format .
+
+clean:
+	rm -rf .venv .venv-a .venv-b build dist legan_tf.egg-info .pytest_cache .ruff_cache
+	find legan_tf scripts tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Each environment is made anew when a pin or a requirement changes, so that none outlives it.
+.venv/installed: $(PACKAGING) constraints/stack-a.txt constraints/stack-b.txt
+	@stack=$$($(PYTHON) -c "$$PICK_STACK")
+	echo "Installing stack $$stack into .venv (one to three minutes)"
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install -qq -c constraints/stack-$$stack.txt -e .
+	touch $@
+
+.venv-a/installed: $(PACKAGING) constraints/stack-a.txt
+	@$(PYTHON311) -c "$$CHECK_311"
+	echo "Installing stack A into .venv-a (one to three minutes)"
+	$(PYTHON311) -m venv --clear .venv-a
+	.venv-a/bin/pip install -qq -c constraints/stack-a.txt -e ".[dev]"
+	touch $@
+
+# On Python 3.11 legan-tf asks for stack A: the pins give stack B, --no-deps keeps it.
+.venv-b/installed: $(PACKAGING) constraints/stack-b.txt
+	@$(PYTHON311) -c "$$CHECK_311"
+	echo "Installing stack B into .venv-b (one to three minutes)"
+	$(PYTHON311) -m venv --clear .venv-b
+	.venv-b/bin/pip install -qq -r constraints/stack-b.txt
+	.venv-b/bin/pip install -qq --no-deps -e .
+	touch $@
+
+define PICK_STACK
+import sys
+version = sys.version_info[:2]
+if not (3, 9) <= version <= (3, 13):
+    sys.exit("$(PYTHON) is Python %d.%d; give one from 3.9 to 3.13: make PYTHON=/path/to/python" % version)
+print("a" if version < (3, 12) else "b")
+endef
+export PICK_STACK
+
+define CHECK_311
+import sys
+version = sys.version_info[:2]
+if version != (3, 11):
+    sys.exit("$(PYTHON311) is Python %d.%d; both stacks need 3.11: make PYTHON311=/path/to/python3.11" % version)
+endef
+export CHECK_311

@@ -1,0 +1,73 @@
+"""Packaging of legan-tf: the Python version picks the TensorFlow stack."""
+
+from __future__ import annotations
+
+from setuptools import find_packages, setup
+
+EVERYWHERE = [
+    "absl-py>=1.4",
+    "numpy>=1.23.5",
+    "pillow>=9.1",
+    "scikit-learn>=1.2",
+]
+
+# TensorFlow 2.15 is the last release on which Addons, IO and GAN install and work together.
+STACK_A = [
+    "tensorflow==2.15.1",
+    "keras==2.15.0",
+    "numpy<2",
+    "tensorboard>=2.15,<2.16",
+    "tensorflow-addons==0.23.0",
+    "tensorflow-gan==2.1.0",
+    "tensorflow-io==0.36.0",
+    # TensorFlow GAN asks for any release of these two; later ones refuse TensorFlow 2.15.
+    "tensorflow-hub==0.16.1",
+    "tensorflow-probability==0.23.0",
+    # TensorFlow Hub and TensorBoard import pkg_resources, which later releases warn of or lack.
+    "setuptools<81",
+]
+
+# TensorFlow itself no longer asks for TensorBoard, yet tf.summary needs it to write anything.
+STACK_B = [
+    "tensorflow>=2.18",
+    "keras>=3",
+    "tensorboard>=2.18",
+]
+
+DEVELOPMENT = [
+    "packaging>=22",
+    "pytest>=8",
+    "pytest-xdist>=3",
+    "ruff>=0.12",
+]
+
+
+def on(marker: str, requirements: list[str]) -> list[str]:
+    """Returns the requirements, each in force only where the environment marker holds."""
+    return [f"{requirement}; {marker}" for requirement in requirements]
+
+
+# The build backend runs this file as __main__; tests import it for the lists above.
+if __name__ == "__main__":
+    setup(
+        name="legan-tf",
+        version="0.1.0",
+        description=(
+            "LEGAN in TensorFlow: edit the lighting and the expression of faces, "
+            "guided by how natural people find the result"
+        ),
+        license="Apache-2.0",
+        packages=find_packages(include=["legan_tf", "legan_tf.*"]),
+        python_requires=">=3.9",
+        install_requires=[
+            *EVERYWHERE,
+            *on('python_version < "3.12"', STACK_A),
+            *on('python_version >= "3.12"', STACK_B),
+        ],
+        extras_require={"dev": DEVELOPMENT},
+        classifiers=[
+            "Programming Language :: Python :: 3",
+            "Operating System :: POSIX :: Linux",
+            "Topic :: Scientific/Engineering :: Image Processing",
+        ],
+    )

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import pathlib
+import runpy
+import subprocess
+import sys
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "legan_tf"
+
+# A package imports only from itself and from those before it.
+LAYERS = ("data", "models", "losses", "training", "evaluation", "serving")
+# Modules beside the layers that every layer may use, and that use no layer.
+SHARED = tuple(sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__"))
+STACK_A_ONLY = ("tensorflow_addons", "tensorflow_gan", "tensorflow_io")
+
+STACKS = [
+    ("stack-a.txt", "3.9"),
+    ("stack-a.txt", "3.10"),
+    ("stack-a.txt", "3.11"),
+    ("stack-b.txt", "3.12"),
+    ("stack-b.txt", "3.13"),
+]
+
+
+def environment(python):
+    return {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
+
+
+def pins(constraints, python):
+    """Maps each package that the file pins on this Python to its version."""
+    pinned = {}
+    for line in (ROOT / "constraints" / constraints).read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        requirement = Requirement(line)
+        if requirement.marker and not requirement.marker.evaluate(environment(python)):
+            continue
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", line
+        name = canonicalize_name(requirement.name)
+        assert name not in pinned, f"{name} is pinned twice on Python {python}"
+        pinned[name] = specifier.version
+    return pinned
+
+
+def requirements(python):
+    setup = runpy.run_path(str(ROOT / "setup.py"))
+    stack = setup["STACK_A"] if python in ("3.9", "3.10", "3.11") else setup["STACK_B"]
+    return [Requirement(r) for r in setup["EVERYWHERE"] + stack + setup["DEVELOPMENT"]]
+
+
+@pytest.mark.parametrize(("constraints", "python"), STACKS)
+def test_every_requirement_is_pinned_to_a_version_it_allows(constraints, python):
+    pinned = pins(constraints, python)
+    for requirement in requirements(python):
+        name = canonicalize_name(requirement.name)
+        assert name in pinned, f"{constraints} does not pin {name}"
+        assert requirement.specifier.contains(pinned[name]), f"{requirement} is not {pinned[name]}"
+
+
+def test_installed_metadata_asks_for_stack_a_below_python_3_12_and_for_b_from_there():
+    asked = [Requirement(r) for r in importlib.metadata.requires("legan-tf")]
+
+    def names(python):
+        holds = {**environment(python), "extra": ""}
+        return {
+            canonicalize_name(r.name) for r in asked if not r.marker or r.marker.evaluate(holds)
+        }
+
+    of_a = {canonicalize_name(name) for name in STACK_A_ONLY}
+    everywhere = {"absl-py", "keras", "numpy", "pillow", "scikit-learn", "tensorflow"}
+    assert names("3.11") >= everywhere | of_a
+    assert names("3.12") >= everywhere
+    assert not names("3.12") & of_a
+
+
+@pytest.mark.stack_a
+@pytest.mark.parametrize("module", STACK_A_ONLY)
+def test_stack_a_imports_what_only_it_can(module):
+    result = subprocess.run(
+        [sys.executable, "-c", f"import {module}"], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_folder_with_modules_is_a_package():
+    # find_packages leaves a folder without __init__.py out of the installed package.
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert [str(f) for f in sorted(folders) if not (f / "__init__.py").is_file()] == []
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda p: p.stem)
+def test_every_script_tells_its_flags(script):
+    result = subprocess.run(
+        [sys.executable, str(script), "--helpshort"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode in (0, 1), result.stderr
+    assert "Traceback" not in result.stderr
+    assert f"{script.name}:" in result.stdout, "no flags of its own are listed"
+
+
+def imported(path):
+    """Yields (line, dotted name) for everything a module of the package imports, at any depth."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            base += [node.module] if node.module else []
+            for alias in node.names:
+                yield node.lineno, ".".join([*base, alias.name])
+
+
+def forbidden_imports(path, allowed):
+    for line, name in imported(path):
+        top, *rest = name.split(".")
+        if top == "legan_tf" and (not rest or rest[0] not in allowed):
+            yield f"{path.relative_to(ROOT)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_from_itself_and_those_before(layer):
+    allowed = {*SHARED, *LAYERS[: LAYERS.index(layer) + 1]}
+    wrong = [w for p in (PACKAGE / layer).rglob("*.py") for w in forbidden_imports(p, allowed)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", SHARED)
+def test_a_shared_module_imports_no_layer(module):
+    assert list(forbidden_imports(PACKAGE / f"{module}.py", set(SHARED))) == []
+
+
+def test_there_is_no_folder_outside_the_layers():
+    assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} <= set(LAYERS)
+
+
+@pytest.mark.parametrize("module", STACK_A_ONLY)
+def test_what_only_stack_a_has_is_used_in_exactly_one_module(module):
+    def uses(path):
+        if any(name.split(".")[0] == module for _, name in imported(path)):
+            return True
+        # optional.require("tensorflow_io", ...) and importlib.import_module name it in a string.
+        constants = (
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant)
+        )
+        return any(isinstance(c, str) and c.split(".")[0] == module for c in constants)
+
+    # optional.py is the door that all three come through; here it is about who comes.
+    sources = [*PACKAGE.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
+    users = [p.relative_to(ROOT) for p in sources if uses(p) and p != PACKAGE / "optional.py"]
+    assert len(users) == 1, users
