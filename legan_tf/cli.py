@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import collections
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from legan_tf.errors import UserError
+
+# TensorFlow, imported later, reads it once: its notes on the hardware would bury the progress line.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 USER_ERROR_STATUS = 2
 _TERMINAL_PERIOD_S = 0.2
@@ -47,10 +51,14 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
+        arguments = flags.FLAGS(argv)
     except flags.Error as error:
         message = " ".join(str(error).split())
         sys.exit(_fail(f"{message} (--helpshort lists the flags.)"))
+    if flags.FLAGS["verbosity"].using_default_value:
+        # TensorFlow reports every file that it writes as information.
+        flags.FLAGS.verbosity = logging.WARNING
+    return arguments
 
 
 def _fail(message: str) -> int:

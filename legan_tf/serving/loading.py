@@ -1,0 +1,351 @@
+"""One call to use a trained network, wherever it is: run folder, ``.keras`` file or export."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any, Union
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from legan_tf import models
+from legan_tf.data import images as pictures
+from legan_tf.errors import UserError
+from legan_tf.serving import export, signatures
+from legan_tf.serving.signatures import KEEP, Labels
+
+NETWORK_FILE = "model.keras"
+"""The file of a run folder that holds the network to use."""
+_BATCH = 16
+_RANGE_SLACK = 1e-3
+
+Attribute = Union[str, int, None]
+"""A class by name or id; None leaves the attribute as it is."""
+
+
+class LoadError(UserError):
+    """There is no usable model at a path; the message starts with the path."""
+
+
+class _Model:
+    """A network by its signature on tensors, whatever it was loaded from."""
+
+    def __init__(self, labels: Labels, signature: Any, owner: Any) -> None:
+        """Takes ``labels``, the signature ``serving_default`` and what owns its variables."""
+        self._labels = labels
+        self._signature = signature
+        self._owner = owner
+
+    @property
+    def kind(self) -> str:
+        """``editor`` or ``scorer``."""
+        return self._labels.kind
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images that the network works on, in pixels."""
+        return self._labels.image_size
+
+    def _run(self, image: np.ndarray, **ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs uint8 [B, H, W, 3] in small batches, so that memory stays bounded."""
+        parts = []
+        for start in range(0, len(image), _BATCH):
+            rows = slice(start, start + _BATCH)
+            inputs = {name: tf.constant(value[rows]) for name, value in ids.items()}
+            parts.append(self._signature(image=tf.constant(image[rows]), **inputs))
+        return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
+
+
+class Editor(_Model):
+    """Edits the expression and the lighting of pictures of faces."""
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Names of the expressions that can be asked for."""
+        return self._labels.expressions
+
+    @property
+    def lightings(self) -> tuple[str, ...]:
+        """Names of the lightings that can be asked for."""
+        return self._labels.lightings
+
+    @property
+    def keeps_unnamed(self) -> bool:
+        """Whether an attribute may be left unnamed, which keeps it as it is."""
+        return self._labels.keeps_unnamed
+
+    def __call__(
+        self,
+        images: Any,
+        expression: Attribute | Sequence[Attribute] = None,
+        lighting: Attribute | Sequence[Attribute] = None,
+    ) -> np.ndarray:
+        """Edits one picture or several.
+
+        Args:
+            images: A path, a PIL image, or an array [H, W, 3] for one picture; a list of these or
+                an array [B, H, W, 3] for several. Arrays are uint8, or float in [-1, 1], which is
+                rounded to eight bits. Any size: the middle square is resized to ``image_size``.
+            expression: Target expression by name or id, one for all pictures or one each; None
+                leaves it as it is.
+            lighting: Target lighting, likewise.
+
+        Returns:
+            uint8 [image_size, image_size, 3] for one picture, [B, image_size, image_size, 3] for
+            several.
+
+        Raises:
+            UserError: A picture cannot be read or has a wrong shape or range, or a target is
+                unknown, or left out where the model cannot leave it as it is.
+        """
+        batch, one = _as_list(images)
+        ids = {
+            "expression": self._ids(expression, "expression", self.expressions, len(batch)),
+            "lighting": self._ids(lighting, "lighting", self.lightings, len(batch)),
+        }
+        edited = np.empty((len(batch), self.image_size, self.image_size, 3), np.uint8)
+        for rows, stack in _same_size(batch):
+            chosen = {name: value[rows] for name, value in ids.items()}
+            edited[rows] = self._run(stack, **chosen)["image"]
+        return edited[0] if one else edited
+
+    def grid(self, image: Any) -> np.ndarray:
+        """Edits one picture to every target.
+
+        Args:
+            image: One picture; see ``__call__``.
+
+        Returns:
+            uint8 [expressions, lightings, image_size, image_size, 3]. Where the model knows no
+            expressions (lightings), that axis has one entry.
+
+        Raises:
+            UserError: See ``__call__``.
+        """
+        batch, one = _as_list(image)
+        if not one:
+            raise UserError(f"A grid is made of one picture; {len(batch)} were given.")
+        rows, columns = max(1, len(self.expressions)), max(1, len(self.lightings))
+        expression, lighting = np.divmod(np.arange(rows * columns, dtype=np.int32), columns)
+        edited = self._run(
+            np.broadcast_to(batch[0], (rows * columns, *batch[0].shape)),
+            expression=expression if self.expressions else np.full_like(expression, KEEP),
+            lighting=lighting if self.lightings else np.full_like(lighting, KEEP),
+        )["image"]
+        return edited.reshape(rows, columns, *edited.shape[1:])
+
+    def _ids(self, targets: Any, attribute: str, known: tuple[str, ...], count: int) -> np.ndarray:
+        if targets is None or isinstance(targets, str) or np.ndim(targets) == 0:
+            targets = [targets] * count
+        if len(targets) != count:
+            raise UserError(
+                f"{attribute} holds {len(targets)} targets for {count} pictures: give one for all "
+                "or one for each."
+            )
+        ids = [self._id(target, attribute, known) for target in targets]
+        return np.array(ids, np.int32)
+
+    def _id(self, target: Attribute, attribute: str, known: tuple[str, ...]) -> int:
+        if target is None:
+            if known and not self.keeps_unnamed:
+                raise UserError(
+                    f"This model cannot leave the {attribute} as it is: name one of "
+                    f"{', '.join(known)}."
+                )
+            return KEEP
+        if not known:
+            raise UserError(f"This model does not edit the {attribute}; leave {target!r} out.")
+        if isinstance(target, str):
+            if target in known:
+                return known.index(target)
+            close = difflib.get_close_matches(target, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UserError(
+                f"{target!r} is no {attribute} of this model; it knows {', '.join(known)}.{hint}"
+            )
+        if not isinstance(target, (int, np.integer)) or isinstance(target, bool):
+            raise UserError(
+                f"{attribute} must be a name, an id or None, not {type(target).__name__}."
+            )
+        if not 0 <= target < len(known):
+            raise UserError(
+                f"{target} is no {attribute} id of this model; it knows 0 to {len(known) - 1} "
+                f"({', '.join(known)})."
+            )
+        return int(target)
+
+
+class Scorer(_Model):
+    """Predicts how natural people would find pictures of faces."""
+
+    def __call__(self, images: Any) -> np.ndarray | np.float32:
+        """Rates one picture or several.
+
+        Args:
+            images: One picture or several; see ``Editor.__call__``.
+
+        Returns:
+            Rating on the scale of 1 (looks fake) to 10 (hyper-realistic), not bounded to it:
+            float32 for one picture, float32 [B] for several.
+
+        Raises:
+            UserError: A picture cannot be read, or has a wrong shape or range.
+        """
+        batch, one = _as_list(images)
+        ratings = np.empty(len(batch), np.float32)
+        for rows, stack in _same_size(batch):
+            ratings[rows] = self._run(stack)["rating"]
+        return ratings[0] if one else ratings
+
+
+def load(path: str | os.PathLike[str]) -> Editor | Scorer:
+    """Loads a trained network for use.
+
+    Args:
+        path: A run folder (its ``model.keras`` is used), a ``.keras`` file, a served model's
+            folder (its newest version is used) or one version of it.
+
+    Returns:
+        An ``Editor`` for generators, a ``Scorer`` for the quality estimator.
+
+    Raises:
+        LoadError: There is nothing at ``path``, or no model of these kinds.
+    """
+    path = os.fspath(path)
+    version = _exported_version(path)
+    if version is None:
+        network = load_network(path)
+        try:
+            servable = signatures.build(network)
+        except UserError as error:
+            raise LoadError(f"{path}: {error}") from error
+        labels, owner = servable.labels, servable
+        signature = servable.signatures["serving_default"]
+    else:
+        labels = _read_labels(version)
+        try:
+            owner = tf.saved_model.load(version)
+        except Exception as error:  # A damaged file fails in whatever reads it first.
+            raise LoadError(f"{version}: is a damaged export ({_first_line(error)}).") from error
+        signature = owner.signatures["serving_default"]
+    kinds = {signatures.EDITOR: Editor, signatures.SCORER: Scorer}
+    return kinds[labels.kind](labels, signature, owner)
+
+
+def load_network(path: str | os.PathLike[str]) -> models.Network:
+    """Loads the Keras network of a run folder or ``.keras`` file, without its optimizers.
+
+    Args:
+        path: A run folder or a ``.keras`` file.
+
+    Raises:
+        LoadError: There is no network of this package at ``path``.
+    """
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise LoadError(f"{path}: no such file or folder.")
+    file = path
+    if os.path.isdir(path):
+        file = os.path.join(path, NETWORK_FILE)
+        if not os.path.isfile(file):
+            raise LoadError(
+                f"{path}: holds no {NETWORK_FILE}, which a run writes at its first checkpoint, "
+                "and no exported model."
+            )
+    if not zipfile.is_zipfile(file):
+        raise LoadError(f"{file}: is not a .keras file, or is damaged.")
+    try:
+        network = keras.models.load_model(file, compile=False)
+    except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
+        raise LoadError(
+            f"{file}: is not a model that this package can load ({_first_line(error)})."
+        ) from error
+    if not isinstance(network, models.Network):
+        raise LoadError(f"{file}: holds a {type(network).__name__}, not a network of legan_tf.")
+    return network
+
+
+def _exported_version(path: str) -> str | None:
+    if not os.path.isdir(path):
+        return None
+    if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        return path
+    versions = export.versions(path)
+    return os.path.join(path, str(versions[-1])) if versions else None
+
+
+def _read_labels(version: str) -> Labels:
+    file = os.path.join(version, export.LABELS_FILE)
+    try:
+        with open(file, encoding="utf-8") as stream:
+            values = json.load(stream)
+        for name in ("expressions", "lightings"):
+            values[name] = tuple(values[name])
+        labels = Labels(**values)
+    except OSError as error:
+        raise LoadError(f"{version}: is not an export of this package: no {file}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LoadError(f"{file}: is damaged ({_first_line(error)}).") from error
+    if labels.kind not in (signatures.EDITOR, signatures.SCORER):
+        raise LoadError(f"{file}: names the unknown kind {labels.kind!r}.")
+    return labels
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _as_list(images: Any) -> tuple[list[np.ndarray], bool]:
+    """Returns uint8 pictures [H, W, 3], and whether a single one was given."""
+    if isinstance(images, (str, os.PathLike)):
+        return [pictures.decode(os.fspath(images))], True
+    if isinstance(images, Image.Image):
+        upright = ImageOps.exif_transpose(images)
+        return [np.asarray(upright.convert("RGB"))], True
+    if isinstance(images, (list, tuple)):
+        if not images:
+            raise UserError("The list of pictures is empty.")
+        batch = []
+        for image in images:
+            made, one = _as_list(image)
+            if not one:
+                raise UserError("A list of pictures must hold one picture per entry.")
+            batch += made
+        return batch, False
+    array = _as_uint8(np.asarray(images))
+    if array.ndim not in (3, 4) or array.shape[-1] != 3 or 0 in array.shape:
+        raise UserError(
+            "Pictures must be arrays [height, width, 3] or [batch, height, width, 3], not "
+            f"{list(array.shape)}."
+        )
+    return ([array], True) if array.ndim == 3 else (list(array), False)
+
+
+def _as_uint8(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f":
+        raise UserError(f"Pictures must be uint8, or float in [-1, 1], not {array.dtype}.")
+    if array.size:
+        low, high = float(array.min()), float(array.max())
+        if not (-1 - _RANGE_SLACK <= low and high <= 1 + _RANGE_SLACK):
+            raise UserError(
+                f"Float pictures must lie in [-1, 1]; these go from {low:g} to {high:g}. Give "
+                "uint8 for values of 0 to 255."
+            )
+    return np.clip(np.round((array + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+
+def _same_size(batch: list[np.ndarray]) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Yields the pictures stacked by size, each with their places in the batch."""
+    rows_of: dict[tuple[int, ...], list[int]] = {}
+    for row, image in enumerate(batch):
+        rows_of.setdefault(image.shape, []).append(row)
+    for rows in rows_of.values():
+        yield rows, np.stack([batch[row] for row in rows])

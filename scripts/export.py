@@ -1,0 +1,24 @@
+"""Exports the network of a run as the next version of a served model.
+
+python scripts/export.py --workdir=runs/legan --serving_root=serving/models --name=legan
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from legan_tf import cli
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder with its model.keras.", required=True)
+_SERVING_ROOT = flags.DEFINE_string("serving_root", "serving/models", "Folder of served models.")
+_NAME = flags.DEFINE_string("name", "legan", "Name to serve the model under.")
+
+
+def main(_) -> None:
+    from legan_tf.serving import export, loading
+
+    print(export.export(loading.load_network(_WORKDIR.value), _SERVING_ROOT.value, _NAME.value))
+
+
+if __name__ == "__main__":
+    cli.run(main)
