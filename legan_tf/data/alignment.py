@@ -1,0 +1,103 @@
+"""Bringing faces into the position that the identity network was trained on.
+
+The only module that uses tensorflow-addons.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from legan_tf import optional
+
+REFERENCE_SIZE = 128
+EYE_LINE = 40.0
+EYE_TO_MOUTH = 48.0
+"""LightCNN's test alignment at 128x128: height of the eyes, and from there down to the mouth."""
+
+_MAX_SAMPLES = 8  # Per output pixel and axis; finer detail of very large faces is averaged less.
+
+
+def similarity_from_points(
+    left_eye: np.ndarray, right_eye: np.ndarray, mouth: np.ndarray, size: int
+) -> np.ndarray:
+    """Finds the rotation, scale and shift that bring a face into LightCNN's position.
+
+    The eyes become level (as in LightCNN's own alignment, the eyes alone decide the rotation),
+    their middle comes to the middle of the width and to height 40 of 128, and the mouth 48 of 128
+    below; at other sizes in proportion.
+
+    Args:
+        left_eye: float [..., 2], the eye on the left of the picture as (x, y) in pixels; the
+            centre of the top left pixel is (0, 0).
+        right_eye: float [..., 2], the eye on the right of the picture.
+        mouth: float [..., 2], the centre of the mouth.
+        size: Height and width of the aligned picture, in pixels.
+
+    Returns:
+        float32 [..., 6], rows (a, b, c, d, e, f): the pixel (x, y) of the aligned picture is taken
+        from (a x + b y + c, d x + e y + f) of the original.
+
+    Raises:
+        ValueError: The mouth is not below the eyes, or the eyes are at one point: no face.
+    """
+    left_eye, right_eye, mouth = (
+        np.asarray(points, np.float64) for points in (left_eye, right_eye, mouth)
+    )
+    across = right_eye - left_eye
+    width = np.linalg.norm(across, axis=-1, keepdims=True)
+    if not np.all(width > 0):
+        raise ValueError("The two eyes of a face must be at different points.")
+    across = across / width
+    down = np.stack([-across[..., 1], across[..., 0]], axis=-1)
+    eyes = (left_eye + right_eye) / 2
+    drop = np.sum((mouth - eyes) * down, axis=-1)
+    if not np.all(drop > 0):
+        raise ValueError(
+            "The mouth of a face must be below its eyes, and left_eye left of right_eye."
+        )
+    ratio = size / REFERENCE_SIZE
+    scale = (drop / (EYE_TO_MOUTH * ratio))[..., None]
+    across, down = across * scale, down * scale
+    middle, eye_line = (size - 1) / 2, (EYE_LINE + 0.5) * ratio - 0.5
+    origin = eyes - across * middle - down * eye_line
+    rows = np.stack([across, down, origin], axis=-1)  # [..., (x, y), 3]
+    return rows.reshape(*rows.shape[:-2], 6).astype(np.float32)
+
+
+def warp(images: np.ndarray, transforms: np.ndarray, size: int) -> np.ndarray:
+    """Takes aligned pictures out of a batch; black where they reach beyond the original.
+
+    Large faces are sampled several times per pixel and averaged, so that shrinking them does not
+    leave jagged edges.
+
+    Args:
+        images: uint8 [B, H, W, 3].
+        transforms: float [B, 6], as ``similarity_from_points`` returns them.
+        size: Height and width of the result, in pixels.
+
+    Returns:
+        uint8 [B, size, size, 3].
+
+    Raises:
+        UnavailableError: tensorflow-addons does not work here.
+    """
+    addons = optional.require("tensorflow_addons", "Aligning faces")
+    affine = np.asarray(transforms, np.float64).reshape(-1, 2, 3)
+    scale = np.sqrt(np.abs(np.linalg.det(affine[:, :, :2])))
+    samples = int(np.clip(math.ceil(scale.max(initial=1.0)), 1, _MAX_SAMPLES))
+    # Sample j along a pixel's side lies at (j + 0.5) / samples - 0.5 of that pixel.
+    finer = affine.copy()
+    finer[:, :, 2] += affine[:, :, :2].sum(-1) * (0.5 / samples - 0.5)
+    finer[:, :, :2] /= samples
+    projective = np.concatenate([finer.reshape(-1, 6), np.zeros((len(finer), 2))], axis=-1)
+    sampled = addons.image.transform(
+        tf.cast(images, tf.float32),
+        tf.constant(projective, tf.float32),
+        interpolation="bilinear",
+        output_shape=[size * samples, size * samples],
+    )
+    averaged = tf.nn.avg_pool2d(sampled, samples, samples, "VALID")
+    return tf.cast(tf.round(averaged), tf.uint8).numpy()

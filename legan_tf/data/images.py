@@ -1,0 +1,159 @@
+"""Any picture file in, uint8 RGB out; cropped, squared, saved."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from legan_tf.data import storage
+from legan_tf.errors import UserError
+
+Crop = tuple[float, float, float, float]
+"""Left, top, right, bottom as fractions of the width and height, 0 to 1."""
+
+MAX_PIXELS = 100_000_000
+"""A larger picture is refused: small files can unpack to many gigabytes."""
+
+# Pillow warns on stderr below its own limit; this module refuses by MAX_PIXELS instead.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+_STEPS_PER_LEVEL = 257.0  # 16-bit steps to one of 8 bits: 65535 / 255.
+
+
+class ImageError(UserError):
+    """A file is not a picture that can be read; the message starts with its path."""
+
+
+def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
+    """Decodes a picture of any format that Pillow knows, whatever the file is called.
+
+    Grey, palette, 16-bit, CMYK and transparent pictures become 8-bit RGB; transparency is laid on
+    black. A camera's EXIF rotation is applied. Of an animation, the first frame counts.
+
+    Args:
+        source: Path (or URL) of a file, or the file's content.
+        name: What to call the picture in errors; default is the path.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        ImageError: The content is empty, corrupt, cut short, too large or of an unknown format.
+        StorageError: The file cannot be read.
+        UnavailableError: The path is on a storage that needs tensorflow-io.
+    """
+    if isinstance(source, bytes):
+        content, name = source, name or "picture"
+    else:
+        content, name = storage.read_bytes(source), name or source
+    if not content:
+        raise ImageError(f"{name}: is empty (0 bytes); replace or remove it.")
+    try:
+        image = Image.open(io.BytesIO(content))
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
+    except Exception as error:  # On damaged headers Pillow's readers fail in many ways.
+        raise ImageError(
+            f"{name}: is damaged or of no known picture format; replace or remove it."
+        ) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(name, f", {image.width}x{image.height}")
+    try:
+        image.load()
+    except Exception as error:  # As above, for damaged pixels.
+        raise ImageError(
+            f"{name}: is damaged or cut short ({image.format}: {error}); replace or remove it."
+        ) from error
+    return _to_rgb(_upright(image), name)
+
+
+def to_square(
+    image: np.ndarray, size: int, crop: Crop | None = None, centre_crop: bool = True
+) -> np.ndarray:
+    """Crops and resizes a picture to a square, with antialiasing.
+
+    Args:
+        image: uint8 [H, W, 3].
+        size: Height and width of the result, in pixels.
+        crop: What part of the picture to take first; default is all of it.
+        centre_crop: Whether to cut the longer side to a square; else it is squeezed.
+
+    Returns:
+        uint8 [size, size, 3].
+
+    Raises:
+        UserError: ``crop`` is not an upright rectangle within the picture.
+    """
+    left, top, right, bottom = check_crop(crop or (0.0, 0.0, 1.0, 1.0))
+    height, width = image.shape[:2]
+    left, right, top, bottom = left * width, right * width, top * height, bottom * height
+    if centre_crop:
+        side = min(right - left, bottom - top)
+        left, top = (left + right - side) / 2, (top + bottom - side) / 2
+        right, bottom = left + side, top + side
+    resized = Image.fromarray(image).resize(
+        (size, size), Image.Resampling.BICUBIC, box=(left, top, right, bottom)
+    )
+    return np.asarray(resized)
+
+
+def check_crop(crop: Crop) -> Crop:
+    """Returns ``crop`` if it is an upright rectangle within the picture.
+
+    Raises:
+        UserError: It is not.
+    """
+    left, top, right, bottom = crop
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise UserError(
+            f"crop {left:g},{top:g},{right:g},{bottom:g} is not left,top,right,bottom as fractions "
+            "of the picture: 0 <= left < right <= 1 and 0 <= top < bottom <= 1."
+        )
+    return crop
+
+
+def save_png(path: str, image: np.ndarray) -> None:
+    """Writes a picture as PNG, whole or not at all. Makes missing folders.
+
+    Args:
+        path: Local path or URL.
+        image: uint8 [H, W, 3] or [H, W].
+
+    Raises:
+        StorageError: The file cannot be written.
+        UnavailableError: The path is on a storage that needs tensorflow-io.
+    """
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, format="PNG")
+    storage.write_bytes(path, content.getvalue())
+
+
+def _too_large(name: str, size: str = "") -> ImageError:
+    return ImageError(
+        f"{name}: has more than {MAX_PIXELS // 1_000_000} megapixels{size}; make it smaller."
+    )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # A damaged EXIF block does not make the pixels wrong.
+        return image
+
+
+def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.float64)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise ImageError(f"{name}: has whole numbers beyond 16 bits; save it with 8 or 16.")
+        grey = np.round(grey / _STEPS_PER_LEVEL).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if image.mode == "F":
+        raise ImageError(f"{name}: has float pixels of unknown range; save it with 8 or 16 bits.")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return np.array(image.convert("RGB"))

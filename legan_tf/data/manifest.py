@@ -1,0 +1,655 @@
+"""Your own pictures: a CSV that names them and says what is known about each.
+
+Columns, in any order; all but ``path`` may be absent, and any cell may be empty (unknown):
+``path,identity,expression,lighting,depth,normal,rating_mean,rating_std,split``.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import csv
+import dataclasses
+import difflib
+import hashlib
+import io
+import math
+import os
+from collections.abc import Callable, Collection, Iterable
+
+import numpy as np
+import tensorflow as tf
+from sklearn.model_selection import GroupShuffleSplit
+
+from legan_tf.data import attributes, images, storage
+from legan_tf.data.faceset import FaceSet
+from legan_tf.errors import UserError
+
+COLUMNS = (
+    "path",
+    "identity",
+    "expression",
+    "lighting",
+    "depth",
+    "normal",
+    "rating_mean",
+    "rating_std",
+    "split",
+)
+SPLITS = ("train", "val", "test")
+RATING_RANGE = (1.0, 10.0)
+HELD_OUT_SHARE = 0.2
+"""Share of the people (half val, half test) held out where the manifest has no splits."""
+
+DEFAULT_POOL_BYTES = 4 << 30
+_SHOWN_PROBLEMS = 50
+_MAX_THREADS = 16
+
+OnProgress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a manifest.
+
+    Attributes:
+        file: The manifest.
+        message: What is wrong and what to do.
+        line: Where, counted from 1; 0 where it concerns the whole file.
+        path: The picture as the line names it; empty where it concerns none.
+    """
+
+    file: str
+    message: str
+    line: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        """Returns ``file:line: path: message``."""
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class ManifestError(UserError):
+    """All the problems of a manifest in one report."""
+
+    def __init__(self, problems: Collection[Problem]) -> None:
+        """Makes the report; it shows the first 50 problems and counts the rest."""
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        count = len(self.problems)
+        shown = [str(problem) for problem in self.problems[:_SHOWN_PROBLEMS]]
+        if count > _SHOWN_PROBLEMS:
+            shown.append(f"... and {count - _SHOWN_PROBLEMS} more.")
+        noun = "problem" if count == 1 else "problems"
+        summary = f"{self.problems[0].file} has {count} {noun} to solve first:"
+        super().__init__("\n".join([summary, *shown]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of a manifest.
+
+    Attributes:
+        line: Where it begins in the file, counted from 1.
+        path: The picture as the line names it.
+        file: The picture's full path or URL.
+        identity: Name of the person; empty where unknown, as all that follow.
+        expression: Name of the expression class.
+        lighting: Name of the lighting class.
+        depth: Full path or URL of the depth map.
+        normal: Full path or URL of the normal map.
+        rating_mean: Mean rating, 1 to 10; NaN where unknown.
+        rating_std: Population standard deviation of the ratings; NaN where unknown.
+        split: ``train``, ``val`` or ``test``.
+    """
+
+    line: int
+    path: str
+    file: str
+    identity: str = ""
+    expression: str = ""
+    lighting: str = ""
+    depth: str = ""
+    normal: str = ""
+    rating_mean: float = math.nan
+    rating_std: float = math.nan
+    split: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """A manifest as read: its lines, and the names that all its splits share.
+
+    Attributes:
+        file: Its path or URL.
+        rows: Its lines, in order.
+        expressions: Expression classes; the order of ``attributes`` first, then alphabetical.
+        lightings: Lighting classes, ordered likewise.
+        identities: People, alphabetical.
+        notes: What was decided on the way and a reader should know, one sentence each.
+        problems: What is wrong in the text itself; ``check_manifest`` reports it.
+    """
+
+    file: str
+    rows: tuple[Row, ...]
+    expressions: tuple[str, ...]
+    lightings: tuple[str, ...]
+    identities: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def split(self, name: str) -> tuple[Row, ...]:
+        """Returns the lines of one split, in order."""
+        return tuple(row for row in self.rows if row.split == name)
+
+
+def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Manifest:
+    """Reads a manifest; looks at no picture yet.
+
+    Lines without a split go where their person already is, else to train. A manifest without any
+    split is split 80/10/10 by person (pictures of unknown people one by one), the same way each
+    time for the same seed. Either is told in ``notes``.
+
+    Args:
+        file: The CSV, UTF-8. Local path or URL.
+        data_dir: What relative paths start from; default is the manifest's own folder.
+        seed: Decides the split where the manifest has none.
+
+    Returns:
+        The manifest; what is wrong in single lines is kept in ``problems``.
+
+    Raises:
+        ManifestError: The file is no such CSV at all.
+        StorageError: The file cannot be read.
+        UnavailableError: It is on a storage that needs tensorflow-io.
+    """
+    folder = os.path.dirname(file) if data_dir is None else data_dir
+    header, records = _parse(file, storage.read_bytes(file))
+    problems: list[Problem] = []
+    rows: list[Row] = []
+    for line, cells in records:
+        if len(cells) != len(header):
+            problems.append(
+                Problem(
+                    file,
+                    f"has {len(cells)} cells where the first line has {len(header)}; quote cells "
+                    "that contain a comma.",
+                    line,
+                    cells[0],
+                )
+            )
+            continue
+        named = {name: cell.strip() for name, cell in zip(header, cells)}
+        row = _row(file, line, named, folder, problems)
+        if row:
+            rows.append(row)
+    notes: list[str] = []
+    rows = _assign_splits(file, rows, seed, notes, problems)
+    return Manifest(
+        file=file,
+        rows=tuple(rows),
+        expressions=_class_names(
+            (row.expression for row in rows),
+            (attributes.MULTIPIE_EXPRESSIONS, attributes.AFFECTNET_EXPRESSIONS),
+        ),
+        lightings=_class_names((row.lighting for row in rows), (attributes.MULTIPIE_SHOTS,)),
+        identities=_class_names((row.identity for row in rows), ()),
+        notes=tuple(notes),
+        problems=tuple(problems),
+    )
+
+
+def check_manifest(
+    manifest: Manifest,
+    needs: Collection[str] = ("expression", "lighting"),
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Looks for everything that would stop or spoil a training, before it begins.
+
+    Each picture is read and decoded once, on all processors; of depth and normal maps only the
+    presence is checked.
+
+    Args:
+        manifest: What to check.
+        needs: What the training learns from: of ``expression``, ``lighting`` and ``identity`` it
+            needs two classes or more in train; of ``rating`` a mean and a standard deviation.
+        on_progress: Told how many pictures are done.
+
+    Raises:
+        ManifestError: Something is wrong; the report names every line.
+        UnavailableError: A picture is on a storage that needs tensorflow-io.
+    """
+    problems = list(manifest.problems)
+    problems += _split_problems(manifest)
+    problems += _need_problems(manifest, needs)
+    problems += _picture_problems(manifest, on_progress)
+    if problems:
+        raise ManifestError(problems)
+
+
+def manifest_faces(
+    manifest: Manifest,
+    split: str,
+    image_size: int,
+    crop: images.Crop | None = None,
+    max_pool_bytes: int = DEFAULT_POOL_BYTES,
+    on_progress: OnProgress | None = None,
+) -> FaceSet:
+    """Makes one split of a manifest ready for training.
+
+    Args:
+        manifest: As ``read_manifest`` returns it.
+        split: ``train``, ``val`` or ``test``.
+        image_size: Height and width of the pictures, in pixels.
+        crop: What part of each picture to take, before it is cut to a square.
+        max_pool_bytes: Up to this size all pictures of the split are decoded now and kept in
+            memory; beyond, each is decoded whenever it is needed.
+        on_progress: Told how many pictures are decoded.
+
+    Returns:
+        The split; class ids mean the same in all splits of a manifest.
+
+    Raises:
+        ManifestError: The manifest's text has problems.
+        ImageError: A picture cannot be decoded.
+        StorageError: A picture cannot be read.
+    """
+    if manifest.problems:
+        raise ManifestError(manifest.problems)
+    rows = manifest.split(split)
+    files = [row.file for row in rows]
+    if len(files) * image_size * image_size * 3 <= max_pool_bytes:
+        load = _load_from_pool(_pool(files, image_size, crop, on_progress))
+    else:
+        load = _load_from_files(files, image_size, crop)
+    return FaceSet(
+        name=f"{os.path.basename(manifest.file)}/{split}",
+        image_size=image_size,
+        expressions=manifest.expressions,
+        lightings=manifest.lightings,
+        identities=manifest.identities,
+        expression=_ids([row.expression for row in rows], manifest.expressions),
+        lighting=_ids([row.lighting for row in rows], manifest.lightings),
+        identity=_ids([row.identity for row in rows], manifest.identities),
+        rating_mean=np.array([row.rating_mean for row in rows], np.float32),
+        rating_std=np.array([row.rating_std for row in rows], np.float32),
+        load=load,
+    )
+
+
+def class_counts(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
+    """Counts pictures per attribute, class and split.
+
+    Returns:
+        ``counts[attribute][class][split]`` for the attributes ``expression``, ``lighting`` and
+        ``identity``; unknown labels are the class ``""``, where there are any.
+    """
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for attribute, names in (
+        ("expression", manifest.expressions),
+        ("lighting", manifest.lightings),
+        ("identity", manifest.identities),
+    ):
+        table = {name: dict.fromkeys(SPLITS, 0) for name in (*names, "")}
+        for row in manifest.rows:
+            if row.split in SPLITS:
+                table[getattr(row, attribute)][row.split] += 1
+        if not any(table[""].values()):
+            del table[""]
+        counts[attribute] = table
+    return counts
+
+
+def counts_table(manifest: Manifest) -> str:
+    """Returns the counts per split and class as lines of text, with the manifest's notes."""
+    counts = class_counts(manifest)
+    splits = {split: manifest.split(split) for split in SPLITS}
+    lines = [
+        ("", "", SPLITS),
+        ("pictures", "", [len(rows) for rows in splits.values()]),
+        ("rated", "", [sum(_rated(row) for row in rows) for rows in splits.values()]),
+        (
+            "people",
+            "",
+            [len({row.identity for row in rows} - {""}) for rows in splits.values()],
+        ),
+    ]
+    for attribute in ("expression", "lighting"):
+        for name, per_split in counts[attribute].items():
+            lines.append((attribute, name or "(unknown)", per_split.values()))
+    width = max(len(name) for _, name, _ in lines)
+    table = [
+        f"{title:<10} {name:<{width}}" + "".join(f" {value:>7}" for value in values)
+        for title, name, values in lines
+    ]
+    return "\n".join([*table, *manifest.notes])
+
+
+def _parse(file: str, content: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Returns the column names and the cells of every line that is not blank."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ManifestError(
+            [Problem(file, "is not UTF-8 text; save the table as CSV in UTF-8.", line)]
+        ) from error
+    reader = csv.reader(io.StringIO(text, newline=""))
+    records = []
+    line = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                records.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ManifestError([Problem(file, f"is not valid CSV ({error}).", line)]) from error
+    if not records:
+        raise ManifestError([Problem(file, f"is empty; its first line is {','.join(COLUMNS)}.")])
+    (header_line, cells), *records = records
+    header = [cell.strip() for cell in cells]
+    _check_header(file, header_line, header)
+    if not records:
+        raise ManifestError([Problem(file, "has no lines below the column names.")])
+    return header, records
+
+
+def _check_header(file: str, line: int, header: list[str]) -> None:
+    problems = []
+    for name in dict.fromkeys(header):
+        if name not in COLUMNS:
+            close = difflib.get_close_matches(name.lower(), COLUMNS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"columns are {', '.join(COLUMNS)}."
+            problems.append(Problem(file, f"column {name!r} is not known; {hint}", line))
+        elif header.count(name) > 1:
+            problems.append(Problem(file, f"column {name!r} is there twice; keep one.", line))
+    if "path" not in header:
+        problems.append(
+            Problem(
+                file,
+                "no column is called 'path'; the first line names the columns, with commas.",
+                line,
+            )
+        )
+    if problems:
+        raise ManifestError(problems)
+
+
+def _row(
+    file: str, line: int, named: dict[str, str], folder: str, problems: list[Problem]
+) -> Row | None:
+    path = named["path"]
+
+    def report(message: str) -> None:
+        problems.append(Problem(file, message, line, path))
+
+    def number(column: str) -> float:
+        cell = named.get(column, "")
+        if not cell:
+            return math.nan
+        try:
+            value = float(cell)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            report(f"{column} {cell!r} is not a number; leave it empty if unknown.")
+            return math.nan
+        return value
+
+    if not path:
+        report("the path is empty; name a picture or remove the line.")
+        return None
+    mean, std = number("rating_mean"), number("rating_std")
+    low, high = RATING_RANGE
+    if mean < low or mean > high:
+        report(f"rating_mean {mean:g} is outside {low:g} to {high:g}; rescale the ratings.")
+    if std < 0:
+        report(f"rating_std {std:g} is negative; a standard deviation is 0 or more.")
+    if named.get("rating_std") and not named.get("rating_mean"):
+        report("rating_std is given without rating_mean; give both or none.")
+    split = named.get("split", "")
+    if split and split not in SPLITS:
+        close = {"dev": "val", "eval": "val"}.get(split.lower()) or next(
+            (name for name in SPLITS if split.lower().startswith(name)), None
+        )
+        hint = f"did you mean {close!r}?" if close else f"splits are {', '.join(SPLITS)}."
+        report(f"split {split!r} is not known; {hint}")
+    return Row(
+        line=line,
+        path=path,
+        file=storage.join(folder, path),
+        identity=named.get("identity", ""),
+        expression=named.get("expression", ""),
+        lighting=named.get("lighting", ""),
+        depth=storage.join(folder, named["depth"]) if named.get("depth") else "",
+        normal=storage.join(folder, named["normal"]) if named.get("normal") else "",
+        rating_mean=mean,
+        rating_std=std,
+        split=split,
+    )
+
+
+def _assign_splits(
+    file: str, rows: list[Row], seed: int, notes: list[str], problems: list[Problem]
+) -> list[Row]:
+    missing = sum(not row.split for row in rows)
+    if not missing:
+        return rows
+    if missing < len(rows):
+        known = {row.identity: row.split for row in rows if row.identity and row.split}
+        notes.append(
+            f"{missing} of {len(rows)} lines name no split: they go where their person already "
+            "is, else to train."
+        )
+        return [
+            row if row.split else dataclasses.replace(row, split=known.get(row.identity, SPLITS[0]))
+            for row in rows
+        ]
+    groups = np.array(
+        [f"identity {row.identity}" if row.identity else f"file {row.file}" for row in rows]
+    )
+    count = len(np.unique(groups))
+    if count < len(SPLITS):
+        problems.append(
+            Problem(
+                file,
+                f"{count} people are too few to split into {', '.join(SPLITS)}; add a column "
+                "'split'.",
+            )
+        )
+        return rows
+    held_out = max(2, round(HELD_OUT_SHARE * count))
+    index = np.arange(len(rows))
+    _, rest = _split_groups(index, groups, held_out, seed)
+    _, test = _split_groups(rest, groups[rest], held_out - held_out // 2, seed)
+    split = np.full(len(rows), SPLITS[0], dtype=object)
+    split[rest] = SPLITS[1]
+    split[test] = SPLITS[2]
+    notes.append(
+        f"No line names a split: {count} people (pictures of unknown people counted one by one) "
+        f"were split {count - held_out}/{held_out // 2}/{held_out - held_out // 2} with seed "
+        f"{seed}."
+    )
+    return [dataclasses.replace(row, split=str(name)) for row, name in zip(rows, split)]
+
+
+def _split_groups(
+    index: np.ndarray, groups: np.ndarray, held_out: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    splitter = GroupShuffleSplit(n_splits=1, test_size=held_out, random_state=seed)
+    kept, taken = next(splitter.split(index, groups=groups))
+    return index[kept], index[taken]
+
+
+def _class_names(
+    found: Iterable[str], vocabularies: tuple[tuple[str, ...], ...]
+) -> tuple[str, ...]:
+    names = sorted({name for name in found if name})
+    # The vocabularies share names in different orders: the one that knows the most decides.
+    order = max(vocabularies, key=lambda known: len(set(known) & set(names)), default=())
+    return (*(name for name in order if name in names), *(n for n in names if n not in order))
+
+
+def _rated(row: Row) -> bool:
+    return not math.isnan(row.rating_mean)
+
+
+def _split_problems(manifest: Manifest) -> list[Problem]:
+    """Finds people and files in more than one split."""
+    problems = []
+    for attribute, what, advice in (
+        ("identity", "person", "keep all pictures of a person in one split."),
+        ("file", "file", "keep it in one split."),
+    ):
+        first: dict[str, Row] = {}
+        told = set()
+        for row in manifest.rows:
+            value = getattr(row, attribute)
+            if not value or row.split not in SPLITS:
+                continue
+            other = first.setdefault(value, row)
+            if other.split != row.split and (value, row.split) not in told:
+                told.add((value, row.split))
+                name = f" {value!r}" if attribute == "identity" else ""
+                problems.append(
+                    Problem(
+                        manifest.file,
+                        f"the {what}{name} is in split {row.split!r} here and in {other.split!r} "
+                        f"in line {other.line}; {advice}",
+                        row.line,
+                        row.path,
+                    )
+                )
+    return problems
+
+
+def _need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
+    """Finds what the training lacks to learn from."""
+    file, train = manifest.file, manifest.split(SPLITS[0])
+    if not any(row.split for row in manifest.rows):
+        return []  # Too few people to split, which is told already.
+    if not train:
+        return [Problem(file, "no line is in split 'train'; there is nothing to train on.")]
+    problems = []
+    for attribute in ("expression", "lighting", "identity"):
+        found = sorted({getattr(row, attribute) for row in train} - {""})
+        if attribute in needs and len(found) < 2:
+            classes = f"one class ({found[0]})" if found else "no class"
+            problems.append(
+                Problem(
+                    file,
+                    f"column {attribute!r} has {classes} in split 'train', and this training needs "
+                    "two or more; fill the column or train something that does not need it.",
+                )
+            )
+    if "rating" in needs:
+        if not any(_rated(row) for row in train):
+            problems.append(
+                Problem(
+                    file,
+                    "no line of split 'train' has a rating_mean, and this training needs them; "
+                    "fill the columns rating_mean and rating_std.",
+                )
+            )
+        problems += [
+            Problem(
+                file,
+                "rating_mean is given without rating_std, and this training needs both; give "
+                "both or none.",
+                row.line,
+                row.path,
+            )
+            for row in manifest.rows
+            if _rated(row) and math.isnan(row.rating_std)
+        ]
+    return problems
+
+
+def _picture_problems(manifest: Manifest, on_progress: OnProgress | None) -> list[Problem]:
+    """Finds files that are missing or damaged, and identical ones in different splits."""
+
+    def look(row: Row) -> tuple[bytes, list[str]]:
+        digest, messages = b"", []
+        try:
+            content = storage.read_bytes(row.file)
+            digest = hashlib.blake2b(content, digest_size=16).digest()
+            images.decode(content, row.file)
+        except (storage.StorageError, images.ImageError) as error:
+            messages.append(f"the picture {error}")
+        for kind, path in (("depth", row.depth), ("normal", row.normal)):
+            if path and not storage.exists(path):
+                messages.append(f"the {kind} map {path}: no such file.")
+        return digest, messages
+
+    problems = []
+    first: dict[bytes, Row] = {}
+    for row, (digest, messages) in zip(
+        manifest.rows, _in_threads(look, manifest.rows, on_progress)
+    ):
+        problems += [Problem(manifest.file, text, row.line, row.path) for text in messages]
+        if digest and row.split in SPLITS:
+            other = first.setdefault(digest, row)
+            if other.split != row.split and other.file != row.file:
+                problems.append(
+                    Problem(
+                        manifest.file,
+                        f"is byte for byte the picture of line {other.line} ({other.path}), but in "
+                        f"split {row.split!r} instead of {other.split!r}; remove one, or keep both "
+                        "in one split.",
+                        row.line,
+                        row.path,
+                    )
+                )
+    return problems
+
+
+def _in_threads(function: Callable, items: Collection, on_progress: OnProgress | None) -> Iterable:
+    """Yields ``function(item)`` in order; the decoders release Python's lock."""
+    with concurrent.futures.ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
+        for done, result in enumerate(threads.map(function, items), start=1):
+            if on_progress:
+                on_progress(done, len(items))
+            yield result
+
+
+def _ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
+    ids = {name: i for i, name in enumerate(names)}
+    return np.array([ids.get(label, attributes.UNKNOWN) for label in labels], np.int32)
+
+
+def _pool(
+    files: list[str], image_size: int, crop: images.Crop | None, on_progress: OnProgress | None
+) -> np.ndarray:
+    pool = np.empty((len(files), image_size, image_size, 3), np.uint8)
+
+    def fill(index: int) -> None:
+        pool[index] = images.to_square(images.decode(files[index]), image_size, crop)
+
+    for _ in _in_threads(fill, range(len(files)), on_progress):
+        pass
+    return pool
+
+
+def _load_from_pool(pool: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    with tf.device("CPU:0"):  # A pool of gigabytes has no place in a GPU's memory.
+        kept = tf.constant(pool)
+
+    def load(index: tf.Tensor) -> tf.Tensor:
+        with tf.device("CPU:0"):
+            return tf.gather(kept, index)
+
+    return load
+
+
+def _load_from_files(
+    files: list[str], image_size: int, crop: images.Crop | None
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    def read(index: np.ndarray) -> np.ndarray:
+        return images.to_square(images.decode(files[int(index)]), image_size, crop)
+
+    def load(index: tf.Tensor) -> tf.Tensor:
+        image = tf.numpy_function(read, [index], tf.uint8, stateful=False)
+        image.set_shape((image_size, image_size, 3))
+        return image
+
+    return load

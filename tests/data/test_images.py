@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from legan_tf.data import images
+from legan_tf.data.storage import StorageError
+
+COLOURS = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3) * 4
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    content = io.BytesIO()
+    image.save(content, format=kind, **options)
+    return content.getvalue()
+
+
+def png_16_bit(grey: np.ndarray) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
+
+    height, width = grey.shape
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in grey)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(lines))
+        + chunk(b"IEND", b"")
+    )
+
+
+def grey_as_rgb(grey: np.ndarray) -> np.ndarray:
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def test_colour_png_comes_back_exactly():
+    decoded = images.decode(encoded(Image.fromarray(COLOURS), "PNG"))
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, COLOURS)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "PPM"])
+def test_grey_becomes_rgb(kind):
+    grey = COLOURS[..., 0]
+    decoded = images.decode(encoded(Image.fromarray(grey), kind))
+    np.testing.assert_array_equal(decoded, grey_as_rgb(grey))
+
+
+def test_gif_without_extension_is_read(tmp_path):
+    path = tmp_path / "subject01.happy"
+    path.write_bytes(encoded(Image.fromarray(COLOURS[..., 1]), "GIF"))
+    np.testing.assert_array_equal(images.decode(str(path)), grey_as_rgb(COLOURS[..., 1]))
+
+
+def test_jpeg_is_read():
+    flat = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    decoded = images.decode(encoded(Image.fromarray(flat), "JPEG", quality=95))
+    assert np.abs(decoded.astype(int) - flat).max() <= 3
+
+
+def test_transparency_is_laid_on_black():
+    alpha = np.full((5, 4, 1), 51, np.uint8)  # A fifth.
+    alpha[0] = 255
+    alpha[1] = 0
+    rgba = np.concatenate([COLOURS, alpha], axis=-1)
+    expected = np.round(COLOURS * (alpha / 255.0))
+    decoded = images.decode(encoded(Image.fromarray(rgba), "PNG"))
+    assert np.abs(decoded.astype(int) - expected).max() <= 1
+    np.testing.assert_array_equal(decoded[0], COLOURS[0])
+    assert decoded[1].max() == 0
+
+
+def test_palette_and_its_transparent_colour():
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    opaque = images.decode(encoded(palette, "PNG"))
+    np.testing.assert_array_equal(opaque, [[[10, 20, 30], [40, 50, 60]]])
+    transparent = images.decode(encoded(palette, "PNG", transparency=1))
+    np.testing.assert_array_equal(transparent, [[[10, 20, 30], [0, 0, 0]]])
+
+
+def test_16_bit_png_keeps_its_brightness():
+    grey = np.array([[0, 257, 128 * 257], [128 * 257 + 200, 65535 - 100, 65535]])
+    decoded = images.decode(png_16_bit(grey))
+    np.testing.assert_array_equal(decoded, grey_as_rgb(np.array([[0, 1, 128], [129, 255, 255]])))
+
+
+def test_16_bit_pgm_keeps_its_brightness():
+    grey = np.array([[0, 32896, 65535]])
+    decoded = images.decode(b"P5 3 1 65535\n" + grey.astype(">u2").tobytes())
+    np.testing.assert_array_equal(decoded, grey_as_rgb(np.array([[0, 128, 255]])))
+
+
+# Where the picture's top left pixel must come to stand, by EXIF orientation.
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (1, lambda image: image),
+        (2, np.fliplr),
+        (3, lambda image: np.rot90(image, 2)),
+        (4, np.flipud),
+        (5, lambda image: image.transpose(1, 0, 2)),
+        (6, lambda image: np.rot90(image, -1)),
+        (7, lambda image: np.rot90(image, 2).transpose(1, 0, 2)),
+        (8, lambda image: np.rot90(image, 1)),
+    ],
+)
+def test_exif_rotation_is_applied(orientation, turn):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = images.decode(encoded(Image.fromarray(COLOURS), "PNG", exif=exif))
+    np.testing.assert_array_equal(decoded, turn(COLOURS))
+
+
+def test_exif_rotation_of_a_jpeg():
+    halves = np.zeros((16, 32, 3), np.uint8)
+    halves[:, :16] = 255  # Left half bright; turned clockwise (6), it is on top.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    decoded = images.decode(encoded(Image.fromarray(halves), "JPEG", quality=95, exif=exif))
+    assert decoded.shape == (32, 16, 3)
+    assert decoded[:15].min() > 240 and decoded[17:].max() < 15
+
+
+def test_damaged_exif_does_not_spoil_the_picture():
+    content = encoded(Image.fromarray(COLOURS), "PNG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")
+    np.testing.assert_array_equal(images.decode(content), COLOURS)
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "empty"),
+        (b"not a picture at all", "no known picture format"),
+        (encoded(Image.fromarray(NOISE), "JPEG")[:1500], "cut short"),
+        (encoded(Image.fromarray(NOISE), "PNG")[:3000], "cut short"),
+        (encoded(Image.fromarray(NOISE[..., 0]), "GIF")[:2000], "cut short"),
+        (encoded(Image.fromarray(NOISE[..., 0]), "PPM")[:2000], "cut short"),
+        (b"P5 20000 20000 255\n" + bytes(10), "more than 100 megapixels"),
+        (b"P5 11000 10000 255\n" + bytes(10), "more than 100 megapixels, 11000x10000"),
+        (b"Pf 1 1 -1.0\n" + struct.pack("<f", 0.5), "float pixels"),
+    ],
+)
+def test_bad_content_is_refused_by_name(tmp_path, content, complaint):
+    path = tmp_path / "face.png"
+    path.write_bytes(content)
+    with pytest.raises(images.ImageError, match=complaint) as error:
+        images.decode(str(path))
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"none\.png: no such file"):
+        images.decode(str(tmp_path / "none.png"))
+
+
+def test_to_square_takes_the_centre():
+    wide = np.zeros((4, 8, 3), np.uint8)
+    wide[:, 2:6] = 200
+    np.testing.assert_array_equal(images.to_square(wide, 4), wide[:, 2:6])
+    squeezed = images.to_square(wide, 4, centre_crop=False)
+    assert squeezed[:, 0].max() < 100 < squeezed[:, 1].min()
+
+
+def test_to_square_takes_the_crop_first():
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+    cropped = images.to_square(image, 4, crop=(0.5, 0.25, 10 / 12, 0.75))
+    np.testing.assert_array_equal(cropped, image[2:6, 6:10])
+
+
+def test_to_square_does_not_alias():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255  # Without antialiasing, 8 pixels taken from 64 would be all alike.
+    assert np.abs(images.to_square(stripes, 8).astype(int) - 127.5).max() < 8
+
+
+@pytest.mark.parametrize("crop", [(0.5, 0, 0.5, 1), (0, 0, 1.2, 1), (0, 0.9, 1, 0.1)])
+def test_impossible_crop_is_refused(crop):
+    with pytest.raises(ValueError, match="left,top,right,bottom as fractions"):
+        images.to_square(COLOURS, 4, crop=crop)
+
+
+def test_saved_png_is_whole_and_alone(tmp_path):
+    path = str(tmp_path / "new" / "face.png")
+    images.save_png(path, COLOURS)
+    images.save_png(path, COLOURS[::-1])
+    np.testing.assert_array_equal(images.decode(path), COLOURS[::-1])
+    assert os.listdir(tmp_path / "new") == ["face.png"]
