@@ -34,7 +34,7 @@ _LIGHT_HAIR = np.stack(
         linear(140, 100, 62),
         linear(190, 150, 96),
         linear(222, 190, 136),
-        linear(150, 66, 34),
+        linear(112, 54, 32),
         linear(176, 170, 164),
     ]
 )
@@ -188,7 +188,7 @@ def _describe(person: int) -> dict[str, np.ndarray]:
     male = within(0.6, 1.0) if man else within(0.0, 0.4)
     age = within(0.0, 1.0) ** 1.5
     tone = within(0.0, 1.0)
-    skin = _between(_SKIN_TONES, tone) * (1 + rng.normal(0, [0.03, 0.02, 0.03]))
+    skin = 0.82 * _between(_SKIN_TONES, tone) * (1 + rng.normal(0, [0.03, 0.02, 0.03]))
     dark_haired = rng.random() < 0.35 + 0.9 * tone
     palette = _DARK_HAIR if dark_haired else _LIGHT_HAIR
     hair = palette[rng.integers(len(palette))] * within(0.8, 1.25)
@@ -271,8 +271,8 @@ def _describe(person: int) -> dict[str, np.ndarray]:
         "hair_opening": opening * width / 0.73,
         "hair_density": density,
         "hairline": spread(0.86, 0.035) + (0.06 * age if man else 0.0),
-        "hairline_peak": spread(0.0, 0.05) - (0.10 * age if man else 0.0),
-        "hairline_square": within(2.2, 3.6),
+        "hairline_peak": within(0.04, 0.16) if long_hair else spread(0, 0.05) - 0.1 * age * man,
+        "hairline_square": within(1.9, 2.5) if long_hair else within(2.2, 3.6),
         "hair_part": within(-0.35, 0.35),
         "fringe": fringe,
         "skin": skin,

@@ -400,6 +400,8 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     back_outline = np.minimum((1 - hair_rho ** (1 / 2.4)) * hair_w, y - t.hair_end) + wave
     back = -0.30 + 0.62 * np.sqrt(np.clip(1 - hair_rho, 0.002, None))
     back -= 4 * np.clip(-back_outline, 0, None)
+    # Hair that falls beside the neck leaves the throat free.
+    back -= 0.8 * _ramp(0.62 - ax, 0.06, 0.24) * _ramp(y, -0.1, -0.4)
     has_hair = np.clip(t.hair_density * 8, 0, 1)
     front = _inside(front_d, pixel, 0.035) * has_hair
     shell = head + t.hair_thick * _ramp(front_d, 0.0, 0.12)
@@ -415,7 +417,7 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
 
     # Paint.
     albedo = np.empty(x.shape + (3,), np.float32)
-    mottled = 1 + 0.035 * _waves(x, y, t.skin_waves, pixel)
+    mottled = 1 + 0.028 * _waves(x, y, t.skin_waves, pixel)
     albedo[...] = t.skin * mottled[..., None]
     rosy = (
         t.blush * _bump(ax - 0.42, y + 0.0 - lifted, 0.18, 0.15)
@@ -500,7 +502,10 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
 
     # Hair over everything.
     _paint(albedo, shade, 0.45 * _ramp(front_d, -0.10, 0.02) * has_hair * (1 - hair) * (y > -0.7))
-    hair_colour = t.hair * np.clip(1 + 0.42 * strands, 0.25, 2.0)[..., None]
+    parting = _ridge(x - t.hair_part - 0.05 * y, 0.02) * falls
+    hair_colour = (
+        t.hair * (1 - 0.6 * parting[..., None]) * np.clip(1 + 0.42 * strands, 0.25, 2.0)[..., None]
+    )
     _paint(albedo, hair_colour, hair * np.clip(t.hair_density, 0, 1))
     skin_cover = np.maximum(
         np.maximum(_inside(outline, pixel), _inside(ear_outline, pixel)),
@@ -512,11 +517,12 @@ def _surface(t: Traits, a: Actions, x: np.ndarray, y: np.ndarray, pixel: float) 
     gloss = (
         gloss + 0.16 * lips * (1 - cavity) + 0.10 * hair * np.clip(0.5 + 0.6 * strands, 0, 1.5) ** 2
     )
-    gloss = gloss * (1 - eye) + 0.12 * eye - 0.05 * cavity
+    gloss = gloss * (1 - eye) + 0.06 * eye - 0.05 * cavity
     face = (outline > 0) & (hair < 0.5) & (head > neck) & (head > ear)
     # Light that cannot get in: mouth, nostrils, eye corners, under the chin, behind the hair.
     shut = 0.45 * cavity + 0.35 * inner_socket + 0.30 * _ramp(head - neck, 0.1, -0.1)
     shut = shut + 0.40 * _ramp(-outline, 0.28, 0.0) * _ramp(-outline, 0, 0.02) * (y < -0.3)
+    shut = shut + 0.65 * back_cover * _ridge(skin_z - back, 0.07) * (1 - front)
     shut = shut - 0.35 * teeth
     shut = shut + 0.35 * (behind - front * behind).clip(0, 1)
     return {
