@@ -12,13 +12,14 @@ from legan_tf.data.rendered.surface import Geometry, geometry
 _REACH = 0.75  # how far a cast shadow is searched, face units
 _STEPS = 9
 _TERMINATOR = 0.10  # how far light wraps around the terminator
-_SHININESS = 14.0
+_ON_WALL = 0.28  # share of a flash that reaches the background
 _CODES = 4096
+_BRIGHTEST = 1.5  # linear light of the last code
 
 
 def _encoding() -> np.ndarray:
-    """Table from linear light (x 4095) to sRGB bytes, with a soft shoulder."""
-    light = np.linspace(0, 1.5, _CODES)
+    """Table from linear light to sRGB bytes, with a soft shoulder."""
+    light = np.linspace(0, _BRIGHTEST, _CODES)
     light = np.where(light < 0.7, light, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3))
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.round(255 * np.clip(srgb, 0, 1)).astype(np.uint8)
@@ -69,15 +70,17 @@ def shade(faces: Geometry, lightings: Sequence[str]) -> np.ndarray:
     """
     n, size = len(faces), faces.depth.shape[1]
     pictures = np.empty((n, len(lightings), size, size, 3), np.uint8)
-    at = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
+    at = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(2 / size) - 1
+    right, up = at, -at[:, None]
     nx, ny, nz = (np.ascontiguousarray(faces.normals[..., i]) for i in range(3))
     ambient = lights.AMBIENT * faces.openness * (0.84 + 0.16 * ny)
-    cover = faces.coverage[..., None]
-    # Highest level for which the table of codes has an entry is 1.5.
-    scale = np.float32((_CODES - 1) / 1.5)
-    head = faces.albedo * (cover * scale)
-    wall = faces.background[:, None, None, :] * ((1 - cover) * scale)
-    shine = cover[..., 0] * scale * faces.gloss
+    # Light is counted in entries of the table; planes of one colour are fast, pixels are not.
+    unit = np.float32((_CODES - 1) / _BRIGHTEST)
+    cover = faces.coverage * unit
+    head = [faces.albedo[..., c] * cover for c in range(3)]
+    wall = [faces.background[:, None, None, c] * (unit - cover) for c in range(3)]
+    shine = cover * faces.gloss
+    vignette = np.float32(1.05) - 0.10 * np.square(right) - 0.10 * np.square(up)
     done: dict[lights.Light, int] = {}
     for i, name in enumerate(lightings):
         light = lights.light(name)
@@ -85,27 +88,29 @@ def shade(faces: Geometry, lightings: Sequence[str]) -> np.ndarray:
             pictures[:, i] = pictures[:, done[light]]
             continue
         done[light] = i
-        falloff = np.float32(1.05) - 0.10 * np.square(at)[None, :, None] - 0.10 * np.square(at)
+        on_head, on_wall, highlight = ambient, vignette * lights.AMBIENT, None
         if light.flash:
-            x, y, z = light.direction
+            x, y, z = (float(v) for v in light.direction)
+            lit = _lit_share(faces.height, light.direction)
+            lit *= light.flash * (0.35 + 0.65 * faces.openness)
             facing = nx * x + ny * y + nz * z
-            lit = _lit_share(faces.height, light.direction) * light.flash
-            lit *= 0.35 + 0.65 * faces.openness
-            diffuse = np.maximum(facing + _TERMINATOR, 0) * (lit / (1 + _TERMINATOR))
-            half = np.asarray([x, y, z + 1], np.float32)
-            half /= np.linalg.norm(half)
-            peak = np.maximum(nx * half[0] + ny * half[1] + nz * half[2], 0)
-            peak = peak**_SHININESS * lit * shine
-            falloff = falloff * (
-                lights.AMBIENT + 0.28 * light.flash * (1 + 0.8 * x * at - 0.5 * y * at[:, None])
+            on_head = ambient + np.maximum(facing + _TERMINATOR, 0) * lit / (1 + _TERMINATOR)
+            on_wall = on_wall + vignette * (
+                _ON_WALL * light.flash * (1 + 0.8 * x * right + 0.5 * y * up)
             )
-            light_on_head = (ambient + diffuse)[..., None]
-            linear = head * light_on_head + wall * falloff[..., None] + peak[..., None]
-        else:
-            falloff = falloff * lights.AMBIENT
-            linear = head * ambient[..., None] + wall * falloff[..., None]
-        np.clip(linear, 0, _CODES - 1, out=linear)
-        pictures[:, i] = _SRGB[linear.astype(np.uint16)]
+            between = np.asarray([x, y, z + 1]) / np.linalg.norm([x, y, z + 1])
+            hx, hy, hz = (float(v) for v in between)
+            peak = np.maximum(nx * hx + ny * hy + nz * hz, 0)
+            # The 16th power.
+            for _ in range(4):
+                np.square(peak, out=peak)
+            highlight = peak * lit * shine
+        for c in range(3):
+            level = head[c] * on_head + wall[c] * on_wall
+            if highlight is not None:
+                level += highlight
+            np.minimum(level, _CODES - 1, out=level)
+            pictures[:, i, :, :, c] = _SRGB[level.astype(np.intp)]
     return pictures
 
 
