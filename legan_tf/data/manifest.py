@@ -334,7 +334,7 @@ def _parse(file: str, content: bytes) -> tuple[list[str], list[tuple[int, list[s
         raise ManifestError(
             [Problem(file, "is not UTF-8 text; save the table as CSV in UTF-8.", line)]
         ) from error
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     records = []
     line = 1
     try:

@@ -6,6 +6,7 @@ The only module that uses tensorflow-io.
 from __future__ import annotations
 
 import os
+import struct
 import uuid
 
 import numpy as np
@@ -15,6 +16,10 @@ from legan_tf import optional
 from legan_tf.errors import UserError
 
 _CORE_SCHEMES = frozenset({"", "file", "gs", "ram"})
+
+_EXR_MAGIC = b"\x76\x2f\x31\x01"
+_EXR_KINDS = 0x1A00  # Flags of tiled, deep and multi-part files.
+_EXR_BLOCK_LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)  # By compression method.
 
 
 class StorageError(UserError):
@@ -85,7 +90,7 @@ def write_bytes(path: str, content: bytes) -> None:
 
 
 def read_exr(path: str) -> np.ndarray:
-    """Reads an OpenEXR picture, the usual form of float depth.
+    """Reads an OpenEXR picture (one part, scan lines), the usual form of float depth.
 
     Args:
         path: Local path or URL.
@@ -101,11 +106,11 @@ def read_exr(path: str) -> np.ndarray:
     purpose = f"{path}: reading OpenEXR"
     tfio = optional.require("tensorflow_io", purpose)
     content = read_bytes(path)
+    _check_exr(path, content)
     exr = tfio.experimental.image
     try:
         with tf.device("CPU:0"):
             _, dtypes, names = exr.decode_exr_info(content)
-            # Part 0: a picture of several parts has its main one first.
             stored = [
                 (name.decode(), tf.dtypes.as_dtype(int(dtype)))
                 for name, dtype in zip(names.numpy()[0], dtypes.numpy()[0])
@@ -122,9 +127,39 @@ def read_exr(path: str) -> np.ndarray:
     except NotImplementedError as error:
         raise optional.unavailable("tensorflow_io", purpose) from error
     except tf.errors.OpError as error:
-        raise StorageError(f"{path}: is not a readable OpenEXR picture ({_reason(error)}).") from (
-            error
+        raise StorageError(f"{path}: cannot be decoded ({_reason(error)}).") from error
+
+
+def _check_exr(path: str, content: bytes) -> None:
+    """Refuses what is not a whole OpenEXR file: the decoder would end the process on it."""
+
+    def text(start: int) -> tuple[bytes, int]:
+        end = content.index(b"\0", start)
+        return content[start:end], end + 1
+
+    if content[:4] != _EXR_MAGIC:
+        raise StorageError(f"{path}: is not an OpenEXR picture.")
+    if int.from_bytes(content[4:8], "little") & _EXR_KINDS:
+        raise StorageError(
+            f"{path}: is a tiled, deep or multi-part OpenEXR picture; save it with scan lines and "
+            "in one part."
         )
+    try:
+        header = {}
+        name, at = text(8)
+        while name:
+            _, at = text(at)
+            (length,) = struct.unpack_from("<I", content, at)
+            header[name] = content[at + 4 : at + 4 + length]
+            name, at = text(at + 4 + length)
+        _, top, _, bottom = struct.unpack("<4i", header[b"dataWindow"])
+        blocks = -(-(bottom - top + 1) // _EXR_BLOCK_LINES[header[b"compression"][0]])
+        for offset in struct.unpack_from(f"<{blocks}Q", content, at):
+            (length,) = struct.unpack_from("<I", content, offset + 4)
+            if offset + 8 + length > len(content):
+                raise IndexError(offset)
+    except (IndexError, KeyError, ValueError, OverflowError, struct.error) as error:
+        raise StorageError(f"{path}: is a damaged or cut short OpenEXR picture.") from error
 
 
 def _scheme(path: str) -> str:

@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from legan_tf.data import images, manifest
+
+HEADER = "path,identity,expression,lighting,rating_mean,rating_std,split"
+
+
+def png(seed: int, shape: tuple[int, ...] = (9, 12, 3)) -> bytes:
+    content = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    Image.fromarray(pixels).save(content, format="PNG")
+    return content.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six pictures, a.png to f.png, each different."""
+    for seed, name in enumerate("abcdef"):
+        (tmp_path / f"{name}.png").write_bytes(png(seed))
+    return tmp_path
+
+
+GOOD = (
+    "a.png,ann,neutral,left,3.5,1.5,train",
+    "b.png,ann,smile,right,,,train",
+    "c.png,bob,neutral,,9,0,val",
+    "d.png,bob,,left,,,val",
+    "e.png,cid,smile,left,,,test",
+    "f.png,,smile,left,1,0.5,test",
+)
+
+
+def write(folder, *lines: str, header: str = HEADER) -> str:
+    path = folder / "faces.csv"
+    path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+    return str(path)
+
+
+def report(path: str, needs=("expression", "lighting"), **options) -> list[str]:
+    """The lines of the report, without its summary."""
+    with pytest.raises(manifest.ManifestError) as error:
+        manifest.check_manifest(manifest.read_manifest(path, **options), needs)
+    summary, *lines = str(error.value).splitlines()
+    count = len(error.value.problems)
+    assert summary == f"{path} has {count} problem{'s' * (count > 1)} to solve first:"
+    return lines
+
+
+def changed(line: int, text: str) -> list[str]:
+    """The good manifest with one line replaced; lines are counted as in the file."""
+    return [text if number == line else good for number, good in enumerate(GOOD, start=2)]
+
+
+def test_a_good_manifest_is_read_as_it_stands(folder):
+    found = manifest.read_manifest(write(folder, *GOOD))
+    done = []
+    manifest.check_manifest(
+        found, ("expression", "lighting", "rating"), lambda *at: done.append(at)
+    )
+    assert done == [(n, 6) for n in range(1, 7)]
+    assert found.expressions == ("neutral", "smile")
+    assert found.lightings == ("left", "right")
+    assert found.identities == ("ann", "bob", "cid")
+    assert found.notes == ()
+    row = found.rows[0]
+    assert (row.line, row.path, row.file) == (2, "a.png", str(folder / "a.png"))
+    assert (row.rating_mean, row.rating_std, row.split) == (3.5, 1.5, "train")
+    assert found.rows[5].identity == "" and np.isnan(found.rows[4].rating_mean)
+
+
+def test_columns_may_be_absent_and_in_any_order(folder):
+    path = write(folder, "ann,a.png", "bob,b.png", "cid,c.png", header="identity, path")
+    found = manifest.read_manifest(path)
+    manifest.check_manifest(found, needs=())
+    assert [row.path for row in found.rows] == ["a.png", "b.png", "c.png"]
+    assert found.expressions == found.lightings == ()
+
+
+def test_data_dir_is_where_paths_start(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("lists")
+    path = write(elsewhere, *GOOD)
+    manifest.check_manifest(manifest.read_manifest(path, data_dir=str(folder)))
+    assert "no such file" in report(path)[0]
+
+
+def test_byte_order_mark_blank_lines_and_quotes(folder):
+    (folder / "g,h.png").write_bytes(png(7))
+    path = folder / "faces.csv"
+    text = 'path,split\r\n\r\n"a.png",train\r\n"g,h.png",train\r\n'
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    found = manifest.read_manifest(str(path))
+    manifest.check_manifest(found, needs=())
+    assert [(row.line, row.path) for row in found.rows] == [(3, "a.png"), (4, "g,h.png")]
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "complaint"),
+    [
+        (3, "x.png,ann,smile,right,,,train", "x.png: the picture {folder}/x.png: no such file."),
+        (2, "a.png,ann,neutral,left,11,1,train", "a.png: rating_mean 11 is outside 1 to 10;"),
+        (2, "a.png,ann,neutral,left,0.5,1,train", "a.png: rating_mean 0.5 is outside 1 to 10;"),
+        (2, "a.png,ann,neutral,left,good,1,train", "a.png: rating_mean 'good' is not a number;"),
+        (2, "a.png,ann,neutral,left,nan,1,train", "a.png: rating_mean 'nan' is not a number;"),
+        (2, "a.png,ann,neutral,left,5,-1,train", "a.png: rating_std -1 is negative;"),
+        (2, "a.png,ann,neutral,left,,1,train", "a.png: rating_std is given without rating_mean;"),
+        (5, "d.png,bob,,left,,,valid", "d.png: split 'valid' is not known; did you mean 'val'?"),
+        (5, "d.png,bob,,left,,,extra", "d.png: split 'extra' is not known; splits are train, val"),
+        (5, ",bob,,left,,,val", "the path is empty;"),
+        (5, "d.png,bob,,left,val", "d.png: has 5 cells where the first line has 7;"),
+        (
+            6,
+            "e.png,bob,smile,left,,,test",
+            "e.png: the person 'bob' is in split 'test' here and in 'val' in line 4;",
+        ),
+        (
+            7,
+            "a.png,,smile,left,,,test",
+            "a.png: the file is in split 'test' here and in 'train' in line 2;",
+        ),
+    ],
+)
+def test_each_problem_is_told_with_line_and_path(folder, line, text, complaint):
+    path = write(folder, *changed(line, text))
+    (told,) = report(path)
+    assert told.startswith(f"{path}:{line}: {complaint.format(folder=folder)}")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"", "is empty"), (b"text", "no known picture format"), (png(1)[:120], "cut short")],
+)
+def test_damaged_pictures_are_told(folder, content, complaint):
+    (folder / "d.png").write_bytes(content)
+    path = write(folder, *GOOD)
+    (told,) = report(path)
+    assert told.startswith(f"{path}:5: d.png: the picture {folder}/d.png: ") and complaint in told
+
+
+def test_missing_depth_and_normal_maps_are_told(folder):
+    path = write(folder, "a.png,a.png,n.png", "b.png,d.png,", header="path,depth,normal")
+    lines = [line for line in report(path, needs=()) if "map" in line]
+    assert lines == [f"{path}:2: a.png: the normal map {folder}/n.png: no such file."]
+
+
+def test_identical_pictures_may_not_be_in_two_splits(folder):
+    (folder / "b.png").write_bytes(png(0))  # As a.png, and both in train.
+    path = write(folder, *GOOD)
+    manifest.check_manifest(manifest.read_manifest(path))
+    (folder / "e.png").write_bytes(png(0))
+    (told,) = report(path)
+    assert told.startswith(f"{path}:6: e.png: is byte for byte the picture of line 2 (a.png), but")
+
+
+def test_all_problems_come_in_one_report(folder):
+    (folder / "c.png").write_bytes(b"damaged")
+    lines = changed(2, "a.png,ann,neutral,left,12,-2,train")
+    lines[4] = "missing.png,ann,smile,left,,,test"
+    path = write(folder, *lines)
+    told = report(path)
+    assert [line[len(path) : len(path) + 3] for line in told] == [":2:", ":2:", ":4:", ":6:", ":6:"]
+
+
+def test_a_long_report_is_cut_and_counted(folder):
+    path = write(folder, *(f"{n}.png,,smile,left,,,train" for n in range(70)))
+    told = report(path, needs=())
+    assert len(told) == 51 and told[-1] == "... and 20 more."
+
+
+def test_training_needs_two_classes(folder):
+    lines = [line.replace("right", "left") for line in GOOD]
+    path = write(folder, *lines)
+    (told,) = report(path)
+    assert told.startswith(f"{path}: column 'lighting' has one class (left) in split 'train'")
+    manifest.check_manifest(manifest.read_manifest(path), needs=("expression",))
+    (told,) = report(path, needs=("identity",))
+    assert told.startswith(f"{path}: column 'identity' has one class (ann) in split 'train'")
+
+
+def test_training_on_ratings_needs_both_parts(folder):
+    path = write(folder, *changed(2, "a.png,ann,neutral,left,4,,train"))
+    manifest.check_manifest(manifest.read_manifest(path))
+    (told,) = report(path, needs=("rating",))
+    assert told.startswith(f"{path}:2: a.png: rating_mean is given without rating_std")
+    (told,) = report(write(folder, *changed(2, GOOD[1])), needs=("rating",))
+    assert "no line of split 'train' has a rating_mean" in told
+
+
+def test_a_train_split_is_needed(folder):
+    (told,) = report(write(folder, *GOOD[2:]))
+    assert told.endswith("no line is in split 'train'; there is nothing to train on.")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "is empty; its first line is path,identity"),
+        (b"path,split\n", "has no lines below the column names"),
+        (b"path,expresion\na.png,smile\n", "'expresion' is not known; did you mean 'expression'?"),
+        (b"path,Identity\na.png,ann\n", "'Identity' is not known; did you mean 'identity'?"),
+        (b"path,mood\na.png,good\n", "'mood' is not known; columns are path, identity"),
+        (b"path,split,split\na.png,train,train\n", "column 'split' is there twice"),
+        (b"path;split\na.png;train\n", "no column is called 'path'; the first line names"),
+        (b"path,split\na.png,train\n\xe9.png,train\n", "csv:3: is not UTF-8 text"),
+        ("path,split\na.png,train\n".encode("utf-16"), "csv:1: is not UTF-8 text"),
+        (b'path,split\n"a.png,train\n', "csv:2: is not valid CSV"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(tmp_path, content, complaint):
+    path = tmp_path / "faces.csv"
+    path.write_bytes(content)
+    with pytest.raises(manifest.ManifestError) as error:
+        manifest.read_manifest(str(path))
+    assert complaint in str(error.value)
+
+
+def test_class_order_follows_the_data_sets(folder):
+    def expressions(*names):
+        path = write(folder, *(f"a.png,{name}" for name in names), header="path,expression")
+        return manifest.read_manifest(path).expressions
+
+    assert expressions("scream", "squint", "neutral") == ("neutral", "squint", "scream")
+    assert expressions("disgust", "anger", "happy", "neutral", "surprise") == (
+        "neutral",
+        "happy",
+        "surprise",
+        "disgust",
+        "anger",
+    )
+    assert expressions("wink", "sleepy", "neutral") == ("neutral", "sleepy", "wink")
+
+
+def test_without_splits_people_are_split_the_same_way_each_time(folder):
+    lines = [f"{n}{shot}.png,person{n:02d}" for n in range(20) for shot in "ab"]
+    path = write(folder, *lines, header="path,identity")
+    found = manifest.read_manifest(path)
+    people = {
+        split: {row.identity for row in found.split(split)} for split in ("train", "val", "test")
+    }
+    assert {split: len(names) for split, names in people.items()} == {
+        "train": 16,
+        "val": 2,
+        "test": 2,
+    }
+    assert len(set.union(*people.values())) == 20
+    assert "20 people" in found.notes[0] and "16/2/2 with seed 0" in found.notes[0]
+    assert manifest.read_manifest(path) == found
+    other = manifest.read_manifest(path, seed=1)
+    assert {row.identity for row in other.split("test")} != people["test"]
+
+
+def test_without_splits_unknown_people_are_split_by_file(folder):
+    path = write(folder, *(f"{name}.png" for name in "abcdef"), header="path")
+    found = manifest.read_manifest(path)
+    assert [len(found.split(split)) for split in ("train", "val", "test")] == [4, 1, 1]
+    manifest.check_manifest(found, needs=())
+
+
+def test_too_few_people_to_split(folder):
+    path = write(folder, "a.png,ann", "b.png,bob", header="path,identity")
+    (told,) = report(path)
+    assert "2 people are too few to split into train, val, test" in told
+
+
+def test_lines_without_split_join_their_person(folder):
+    lines = changed(5, "d.png,bob,,left,,,")
+    lines[5] = "f.png,,smile,left,1,0.5,"
+    found = manifest.read_manifest(write(folder, *lines))
+    assert [row.split for row in found.rows] == ["train", "train", "val", "val", "test", "train"]
+    assert found.notes[0].startswith("2 of 6 lines name no split")
+
+
+def test_faces_share_class_ids_across_splits(folder):
+    found = manifest.read_manifest(write(folder, *GOOD))
+    train, val, test = (
+        manifest.manifest_faces(found, split, 8) for split in ("train", "val", "test")
+    )
+    assert train.name == "faces.csv/train" and train.image_size == 8
+    assert train.expressions == val.expressions == test.expressions == ("neutral", "smile")
+    np.testing.assert_array_equal(train.expression, [0, 1])
+    np.testing.assert_array_equal(val.expression, [0, -1])
+    np.testing.assert_array_equal(val.lighting, [-1, 0])
+    np.testing.assert_array_equal(test.identity, [2, -1])
+    np.testing.assert_array_equal(test.rating_mean, np.array([np.nan, 1], np.float32))
+    np.testing.assert_array_equal(val.rating_std, np.array([0, np.nan], np.float32))
+    assert train.expression.dtype == np.int32 and test.rating_mean.dtype == np.float32
+
+
+def test_pool_and_files_give_the_same_pictures(folder):
+    found = manifest.read_manifest(write(folder, *GOOD))
+    crop = (0.25, 0.0, 1.0, 1.0)
+    done = []
+    pooled = manifest.manifest_faces(
+        found, "train", 8, crop, on_progress=lambda *at: done.append(at)
+    )
+    streamed = manifest.manifest_faces(found, "train", 8, crop, max_pool_bytes=0)
+    assert done == [(1, 2), (2, 2)]
+    expected = np.stack(
+        [images.to_square(images.decode(str(folder / f"{name}.png")), 8, crop) for name in "ab"]
+    )
+    for faces in (pooled, streamed):
+        np.testing.assert_array_equal(faces.images(np.arange(2)), expected)
+        batches = tf.data.Dataset.range(2).map(faces.load).batch(2, drop_remainder=True)
+        assert batches.element_spec == tf.TensorSpec((2, 8, 8, 3), tf.uint8)
+        np.testing.assert_array_equal(next(iter(batches)), expected)
+
+
+def test_faces_of_a_manifest_with_problems_are_refused(folder):
+    found = manifest.read_manifest(write(folder, *changed(2, "a.png,ann,,,11,1,train")))
+    with pytest.raises(manifest.ManifestError, match="rating_mean 11"):
+        manifest.manifest_faces(found, "train", 8)
+
+
+def test_counts_per_class_and_split(folder):
+    found = manifest.read_manifest(write(folder, *GOOD))
+    counts = manifest.class_counts(found)
+    assert counts["expression"] == {
+        "neutral": {"train": 1, "val": 1, "test": 0},
+        "smile": {"train": 1, "val": 0, "test": 2},
+        "": {"train": 0, "val": 1, "test": 0},
+    }
+    assert counts["identity"]["ann"] == {"train": 2, "val": 0, "test": 0}
+    lines = [line.split() for line in manifest.counts_table(found).splitlines()]
+    assert lines[:4] == [
+        ["train", "val", "test"],
+        ["pictures", "2", "2", "2"],
+        ["rated", "1", "1", "1"],
+        ["people", "1", "1", "1"],
+    ]
+    assert ["lighting", "right", "1", "0", "0"] in lines
+    assert ["expression", "(unknown)", "0", "1", "0"] in lines

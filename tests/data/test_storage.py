@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import http.server
+import os
+import struct
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from legan_tf import optional
+from legan_tf.data import storage
+
+
+def usable(module: str) -> bool:
+    try:
+        optional.require(module, "A test")
+    except optional.UnavailableError:
+        return False
+    return True
+
+
+WITH_IO = usable("tensorflow_io")
+needs_io = pytest.mark.skipif(not WITH_IO, reason="tensorflow-io does not work here")
+without_io = pytest.mark.skipif(WITH_IO, reason="tensorflow-io works here")
+
+
+def exr(channels: dict[str, np.ndarray]) -> bytes:
+    """An uncompressed OpenEXR file of float32 channels [H, W]."""
+
+    def attribute(name: str, kind: str, value: bytes) -> bytes:
+        return f"{name}\0{kind}\0".encode() + struct.pack("<i", len(value)) + value
+
+    names = sorted(channels)  # The format wants them in alphabetical order.
+    height, width = channels[names[0]].shape
+    box = struct.pack("<4i", 0, 0, width - 1, height - 1)
+    listed = b"".join(n.encode() + b"\0" + struct.pack("<iBxxxii", 2, 0, 1, 1) for n in names)
+    header = (
+        b"\x76\x2f\x31\x01\x02\0\0\0"
+        + attribute("channels", "chlist", listed + b"\0")
+        + attribute("compression", "compression", b"\0")
+        + attribute("dataWindow", "box2i", box)
+        + attribute("displayWindow", "box2i", box)
+        + attribute("lineOrder", "lineOrder", b"\0")
+        + attribute("pixelAspectRatio", "float", struct.pack("<f", 1))
+        + attribute("screenWindowCenter", "v2f", struct.pack("<2f", 0, 0))
+        + attribute("screenWindowWidth", "float", struct.pack("<f", 1))
+        + b"\0"
+    )
+    length = 4 * width * len(names)
+    start = len(header) + 8 * height
+    offsets = b"".join(struct.pack("<Q", start + y * (8 + length)) for y in range(height))
+    lines = b"".join(
+        struct.pack("<ii", y, length)
+        + b"".join(channels[name][y].astype("<f4").tobytes() for name in names)
+        for y in range(height)
+    )
+    return header + offsets + lines
+
+
+def test_join_keeps_full_paths():
+    assert storage.join("/data", "a/b.png") == "/data/a/b.png"
+    assert storage.join("/data", "/other/b.png") == "/other/b.png"
+    assert storage.join("s3://bucket/faces", "b.png") == "s3://bucket/faces/b.png"
+    assert storage.join("/data", "s3://bucket/b.png") == "s3://bucket/b.png"
+    assert storage.join("", "b.png") == "b.png"
+
+
+def test_written_bytes_are_read_back_and_nothing_is_left(tmp_path):
+    path = str(tmp_path / "deep" / "er" / "file")
+    storage.write_bytes(path, b"old")
+    storage.write_bytes(path, b"new")
+    assert storage.exists(path) and not storage.exists(path + "2")
+    assert storage.read_bytes(path) == b"new"
+    assert os.listdir(tmp_path / "deep" / "er") == ["file"]
+
+
+def test_errors_begin_with_the_path(tmp_path):
+    with pytest.raises(storage.StorageError, match=f"^{tmp_path}/none: no such file"):
+        storage.read_bytes(f"{tmp_path}/none")
+    with pytest.raises(storage.StorageError, match=f"^{tmp_path}: cannot be read"):
+        storage.read_bytes(str(tmp_path))
+
+
+def test_failed_write_leaves_nothing(tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "inside").write_bytes(b"")
+    with pytest.raises(storage.StorageError, match="taken: cannot be read or written"):
+        storage.write_bytes(str(tmp_path / "taken"), b"new")
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+@without_io
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: storage.read_bytes("s3://bucket/face.png"),
+        lambda path: storage.exists("s3://bucket/face.png"),
+        lambda path: storage.read_exr(path),
+    ],
+)
+def test_what_needs_tensorflow_io_says_so_in_a_sentence(use, tmp_path):
+    (tmp_path / "depth.exr").write_bytes(exr({"Y": np.ones((1, 1))}))
+    with pytest.raises(optional.UnavailableError, match="needs tensorflow-io, .*TensorFlow 2.15"):
+        use(str(tmp_path / "depth.exr"))
+
+
+@needs_io
+def test_unknown_scheme_is_named():
+    with pytest.raises(storage.StorageError, match="no file system is known for bogus://"):
+        storage.read_bytes("bogus://bucket/face.png")
+
+
+@needs_io
+def test_exr_keeps_floats_and_orders_channels(tmp_path):
+    rng = np.random.default_rng(0)
+    channels = {name: rng.normal(0, 1e3, (3, 5)).astype(np.float32) for name in "RGBA"}
+    (tmp_path / "normal.exr").write_bytes(exr(channels))
+    picture = storage.read_exr(str(tmp_path / "normal.exr"))
+    assert picture.dtype == np.float32
+    np.testing.assert_array_equal(picture, np.stack([channels[name] for name in "RGBA"], -1))
+
+
+@needs_io
+def test_exr_of_one_channel(tmp_path):
+    depth = np.linspace(-2, 7, 12, dtype=np.float32).reshape(3, 4)
+    (tmp_path / "depth.exr").write_bytes(exr({"Z": depth}))
+    np.testing.assert_array_equal(storage.read_exr(str(tmp_path / "depth.exr")), depth[..., None])
+
+
+WHOLE_EXR = exr({"Z": np.ones((3, 4))})
+
+
+@needs_io
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"no picture", "not an OpenEXR picture"),
+        (b"", "not an OpenEXR picture"),
+        (WHOLE_EXR[:4] + b"\x02\x10\0\0" + WHOLE_EXR[8:], "multi-part"),
+        *((WHOLE_EXR[:end], "cut short") for end in (8, 20, 150, 290, 310, len(WHOLE_EXR) - 1)),
+    ],
+)
+def test_bad_exr_is_named(tmp_path, content, complaint):
+    (tmp_path / "depth.exr").write_bytes(content)
+    with pytest.raises(storage.StorageError, match=rf"depth\.exr: is .*{complaint}"):
+        storage.read_exr(str(tmp_path / "depth.exr"))
+
+
+class Bucket(http.server.BaseHTTPRequestHandler):
+    """As much of the S3 protocol as reading one object takes."""
+
+    protocol_version = "HTTP/1.1"
+    objects = {"/bucket/faces/a.bin": bytes(range(256)) * 5}
+
+    def do_HEAD(self):
+        content = self.objects.get(self.path.partition("?")[0])
+        span = self.headers.get("Range")
+        if content is None:
+            status, content = 404, b""
+        elif span:
+            first, last = map(int, span.partition("=")[2].split("-"))
+            status, content = 206, content[first : last + 1]
+        else:
+            status = 200
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        return content
+
+    def do_GET(self):
+        self.wfile.write(self.do_HEAD())
+
+    def log_message(self, *_):
+        pass
+
+
+@needs_io
+def test_objects_are_read_from_s3():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = dict(
+        os.environ,
+        S3_ENDPOINT=f"http://127.0.0.1:{server.server_port}",
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",
+        AWS_REGION="us-east-1",
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+    program = (
+        "from legan_tf.data import storage\n"
+        "content = storage.read_bytes('s3://bucket/faces/a.bin')\n"
+        "print(content == bytes(range(256)) * 5, flush=True)\n"
+        "print(storage.exists('s3://bucket/faces/none'), flush=True)\n"
+    )
+    # In a process of its own, whose status does not count: tensorflow-io's S3 client may abort
+    # while Python shuts down, when all is done.
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, timeout=120
+    )
+    server.shutdown()
+    server.server_close()
+    assert done.stdout.decode().split() == ["True", "False"]
