@@ -9,7 +9,9 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data import faceset
+from legan_tf.data import attributes, faceset
+from legan_tf.data.rendered import damage, ratings
+from legan_tf.data.rendered.expressions import ACTIONS
 from legan_tf.data.rendered.shading import shade
 from legan_tf.data.rendered.surface import geometry
 
@@ -17,6 +19,7 @@ SPLITS = ("train", "val", "test")
 """Splits of the rendered faces; no person is in two of them."""
 
 _PEOPLE_PER_SPLIT = 1_000_000
+_SHOTS_OF_RATED_FACE = 4  # a geometry costs as much as several pictures of it
 _GEOMETRIES_PER_TASK = 4  # small enough to stay in the cache, large enough to be worth a task
 
 Progress = Callable[[int, int], None]
@@ -78,6 +81,12 @@ def in_parallel(
                 on_progress(done, total)
 
 
+def _check_size(image_size: int) -> None:
+    """Raises ValueError where faces would be too small to tell anything."""
+    if image_size < 16:
+        raise ValueError(f"image_size must be 16 or more for rendered faces, not {image_size}.")
+
+
 def rendered_faces(
     split: str,
     people: int,
@@ -108,8 +117,7 @@ def rendered_faces(
     expressions, lightings = tuple(expressions), tuple(lightings)
     if not expressions or not lightings:
         raise ValueError("Rendered faces need at least one expression and one light.")
-    if image_size < 16:
-        raise ValueError(f"image_size must be 16 or more for rendered faces, not {image_size}.")
+    _check_size(image_size)
     shape = (people, len(expressions), len(lightings))
     size = image_size
     pool = np.empty((people * len(expressions), len(lightings), size, size, 3), np.uint8)
@@ -150,3 +158,84 @@ def rendered_faces(
         load=loader(pictures),
         truth=truth,
     )
+
+
+def rated_faces(
+    split: str,
+    count: int,
+    image_size: int,
+    seed: int,
+    on_progress: Progress | None = None,
+) -> faceset.FaceSet:
+    """Renders faces with controlled damage and the ratings of three simulated raters.
+
+    People, expressions and lights are drawn at random. One picture in six is undamaged, one in
+    four has two kinds of damage, the others one; severities are uniform.
+
+    Args:
+        split: train, val or test; their people are disjoint.
+        count: How many pictures.
+        image_size: Height and width, in pixels.
+        seed: Different seeds give different people, damage and raters.
+        on_progress: Called with the pictures done and their total.
+
+    Returns:
+        A face set with mean and population standard deviation (ddof 0) of the three ratings, as
+        LEGAN's perceptual labels have them. Its pictures are damaged, so it knows no truth.
+
+    Raises:
+        ValueError: A name or a number is not acceptable.
+    """
+    if count < 1:
+        raise ValueError(f"count must be 1 or more, not {count}.")
+    _check_size(image_size)
+    faces_shown = -(-count // _SHOTS_OF_RATED_FACE)
+    numbers = people_of(split, faces_shown, seed)
+    expressions, lightings = tuple(ACTIONS), attributes.lightings()
+    rng = np.random.default_rng([7004, seed, SPLITS.index(split)])
+    who = rng.integers(len(numbers), size=faces_shown)
+    mien = rng.integers(len(expressions), size=faces_shown)
+    pictures = np.empty((count, image_size, image_size, 3), np.uint8)
+    lighting = rng.integers(len(lightings), size=count)
+    natural = np.empty(count)
+
+    def task(face: int) -> Callable[[], int]:
+        def run() -> int:
+            rows = range(face * _SHOTS_OF_RATED_FACE, min((face + 1) * _SHOTS_OF_RATED_FACE, count))
+            shown = geometry([numbers[who[face]]], [expressions[mien[face]]], image_size)
+            shots = shade(shown, [lightings[lighting[row]] for row in rows])[0]
+            for row, shot in zip(rows, shots, strict=True):
+                pictures[row], natural[row] = _damaged(shot, [7005, seed, numbers[0], row])
+            return len(rows)
+
+        return run
+
+    in_parallel([task(face) for face in range(faces_shown)], count, on_progress)
+    said = ratings.rate(natural, ratings.panel(seed), rng)
+    face_of = np.arange(count) // _SHOTS_OF_RATED_FACE
+    return faceset.FaceSet(
+        name=f"rendered-rated/{split}",
+        image_size=image_size,
+        expressions=expressions,
+        lightings=lightings,
+        identities=tuple(name_of(p) for p in numbers),
+        expression=mien[face_of].astype(np.int32),
+        lighting=lighting.astype(np.int32),
+        identity=who[face_of].astype(np.int32),
+        rating_mean=said.mean(axis=1).astype(np.float32),
+        rating_std=said.std(axis=1).astype(np.float32),
+        load=loader(pictures),
+    )
+
+
+def _damaged(picture: np.ndarray, seeds: Sequence[int]) -> tuple[np.ndarray, float]:
+    """Damages a uint8 picture at random; returns it and how natural it still looks."""
+    rng = np.random.default_rng(list(seeds))
+    how_many = int(rng.choice([0, 1, 2], p=[1 / 6, 7 / 12, 1 / 4]))
+    kinds = rng.choice(sorted(damage.DAMAGES), size=how_many, replace=False)
+    severities = {str(kind): float(rng.uniform()) for kind in kinds}
+    image = picture.astype(np.float32) / 255
+    for kind, severity in severities.items():
+        image = damage.DAMAGES[kind](image, severity, rng)
+    picture = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    return picture, ratings.naturalness(severities)

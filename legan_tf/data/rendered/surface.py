@@ -94,7 +94,7 @@ def _ridge(d: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 
 def _power(x: np.ndarray, exponent: np.ndarray | float) -> np.ndarray:
-    """x to a power for x ≥ 0; several times faster than ``**`` on float32."""
+    """Powers of x ≥ 0; several times faster than ``**`` on float32."""
     return np.exp(exponent * np.log(np.maximum(x, 1e-7)))
 
 
@@ -140,7 +140,7 @@ def _waves(q: np.ndarray, r: np.ndarray, waves: np.ndarray, pixel: float) -> np.
         fx, fy, phase = waves[..., k, 0], waves[..., k, 1], waves[..., k, 2]
         visible = np.exp(-0.35 * np.square(pixel) * (fx * fx + fy * fy))
         total += visible * np.sin(fx * q + fy * r + phase)
-    return total / np.sqrt(waves.shape[3])
+    return total / float(np.sqrt(waves.shape[3]))
 
 
 # --- the curves of a face, shared by the height field, the paint and the landmarks ------------
@@ -181,7 +181,7 @@ def _brow_line(t: Traits, a: Actions, v: np.ndarray, side: np.ndarray) -> np.nda
         + t.brow_y
         + t.brow_tilt * (v - 0.6)
         + arch
-        + np.where(a.brow_inner > 0, 0.125, 0.105) * a.brow_inner * _power(inner, 1.2)
+        + (0.115 + 0.010 * np.sign(a.brow_inner)) * a.brow_inner * _power(inner, 1.2)
         + 0.115 * a.brow_outer * outer
         - 0.02 * a.brow_knit * inner
         - 0.03 * a.nose_wrinkle

@@ -1,0 +1,84 @@
+"""Simulated raters: what people would say about a damaged face, three whole numbers 1 to 10."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+RATERS = 3
+"""Ratings for each picture, as in LEGAN's perceptual study."""
+
+_UNDAMAGED = 9.0
+_RUINED = 1.3
+
+# How much of a picture's naturalness each kind of damage takes at severity 1.
+_HARM = {
+    "blur": 0.85,
+    "blobs": 0.95,
+    "noise": 0.85,
+    "warp": 0.90,
+    "colour_cast": 0.80,
+    "seam": 0.85,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rater:
+    """One simulated person.
+
+    Attributes:
+        bias: How much kinder (or, negative, stricter) than the average rater.
+        noise: Standard deviation of what they say about the same picture.
+    """
+
+    bias: float
+    noise: float
+
+
+def panel(seed: int) -> tuple[Rater, ...]:
+    """Returns three raters."""
+    rng = np.random.default_rng([7003, seed])
+    return tuple(
+        Rater(bias=float(rng.normal(0, 0.5)), noise=float(rng.uniform(0.4, 1.0)))
+        for _ in range(RATERS)
+    )
+
+
+def naturalness(severities: Mapping[str, float]) -> float:
+    """Returns how natural a picture looks on the scale 1 to 10, before any rater sees it.
+
+    Args:
+        severities: Severity in [0, 1] of each kind of damage that was done.
+
+    Raises:
+        ValueError: A kind of damage is not known.
+    """
+    left = 1.0
+    for kind, severity in severities.items():
+        if kind not in _HARM:
+            raise ValueError(f"There is no damage {kind!r}; choose from {', '.join(_HARM)}.")
+        # People notice light damage early.
+        left *= 1 - _HARM[kind] * severity**0.7
+    return _RUINED + (_UNDAMAGED - _RUINED) * left
+
+
+def rate(
+    naturalness: np.ndarray, raters: tuple[Rater, ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Asks every rater about every picture.
+
+    Args:
+        naturalness: float [n], as from ``naturalness()``.
+        raters: The panel.
+        rng: Source of the raters' mood.
+
+    Returns:
+        int32 [n, raters], whole numbers 1 to 10.
+    """
+    bias = np.asarray([r.bias for r in raters])
+    noise = np.asarray([r.noise for r in raters])
+    said = np.asarray(naturalness)[:, None] + bias
+    said = said + noise * rng.normal(size=said.shape)
+    return np.clip(np.round(said), 1, 10).astype(np.int32)

@@ -1,0 +1,241 @@
+"""Rendered faces: geometry, light and the face set."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from legan_tf.data import attributes
+from legan_tf.data.rendered import geometry, lights, mesh, render, rendered_faces, shade, surface
+from legan_tf.data.rendered.expressions import ACTIONS
+from legan_tf.data.rendered.facesets import SPLITS, people_of
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def faces():
+    people = range(40, 64)
+    return geometry(people, ["neutral"] * len(people), SIZE)
+
+
+def test_every_named_expression_and_shot_is_rendered():
+    assert set(ACTIONS) == {*attributes.MULTIPIE_EXPRESSIONS, *attributes.AFFECTNET_EXPRESSIONS}
+    assert tuple(lights.LIGHTS) == attributes.MULTIPIE_SHOTS
+    flashes = [light for light in lights.LIGHTS.values() if light.flash]
+    assert sorted(light.azimuth for light in flashes if light.elevation == 0) == list(
+        range(-90, 91, 15)
+    )
+    assert sum(light.elevation > 0 for light in flashes) == 5
+
+
+@pytest.mark.parametrize("expression", sorted(ACTIONS))
+def test_faces_are_finite_and_in_range(expression):
+    face = geometry(range(3), [expression] * 3, 48)
+    assert face.depth.dtype == face.normals.dtype == face.albedo.dtype == np.float32
+    assert np.isfinite(face.depth[face.mask]).all() and np.isnan(face.depth[~face.mask]).all()
+    np.testing.assert_allclose(np.linalg.norm(face.normals, axis=-1), 1, atol=1e-5)
+    assert face.albedo.min() >= 0 and face.albedo.max() <= 1
+    assert not (face.face_mask & ~face.mask).any()
+
+
+def test_a_person_is_their_number():
+    triples = [(5, "smile", "shot03"), (6, "neutral", "shot16"), (5, "scream", "shot00")]
+    once = render(*zip(*triples, strict=True), SIZE)
+    again = render(*zip(*reversed(triples), strict=True), SIZE)[::-1]
+    np.testing.assert_array_equal(once, again)
+    assert once.shape == (3, SIZE, SIZE, 3) and once.dtype == np.uint8
+    assert len({picture.tobytes() for picture in once}) == 3
+
+
+def test_people_differ_more_than_one_person_under_two_expressions():
+    people = range(20)
+    neutral = render(people, ["neutral"] * 20, ["shot07"] * 20, SIZE).astype(float)
+    smile = render(people, ["smile"] * 20, ["shot07"] * 20, SIZE).astype(float)
+    same = np.abs(neutral - smile).mean(axis=(1, 2, 3))
+    others = [np.abs(neutral[i] - neutral[j]).mean() for i, j in itertools.combinations(people, 2)]
+    assert min(others) > 4
+    assert np.median(others) > 3 * np.median(same)
+
+
+def test_normals_are_the_derivative_of_depth(faces):
+    step = 2 / SIZE
+    inside = faces.face_mask & ~np.isnan(np.roll(faces.depth, 1, 2) + np.roll(faces.depth, -1, 2))
+    inside &= ~np.isnan(np.roll(faces.depth, 1, 1) + np.roll(faces.depth, -1, 1))
+    inside[:, [0, -1]] = inside[:, :, [0, -1]] = False
+    slope_x = (np.roll(faces.depth, -1, 2) - np.roll(faces.depth, 1, 2)) / (2 * step)
+    slope_y = (np.roll(faces.depth, 1, 1) - np.roll(faces.depth, -1, 1)) / (2 * step)
+    n = faces.normals
+    assert inside.mean() > 0.2
+    np.testing.assert_allclose(-n[inside, 0] / n[inside, 2], slope_x[inside], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(-n[inside, 1] / n[inside, 2], slope_y[inside], rtol=1e-3, atol=1e-3)
+
+
+def test_normals_of_a_plane_point_where_they_should():
+    x = np.linspace(-1, 1, 9, dtype=np.float32)
+    plane = np.broadcast_to(-0.5 * x, (1, 9, 9))  # falls to the right, so it faces right
+    normal = surface.normals_of(plane, float(x[1] - x[0]))[0, 4, 4]
+    np.testing.assert_allclose(normal, np.asarray([0.5, 0, 1]) / np.sqrt(1.25), atol=1e-5)
+
+
+def test_the_nose_is_nearest(faces):
+    row, column = np.transpose([np.unravel_index(np.nanargmax(d), d.shape) for d in faces.depth])
+    tip = faces.landmarks[:, 30]
+    assert np.abs(column - tip[:, 0]).max() < 0.08 * SIZE
+    assert np.abs(row - tip[:, 1]).max() < 0.08 * SIZE
+
+
+def test_landmarks_are_on_the_face_and_aligned(faces):
+    points = faces.landmarks
+    assert points.shape == (24, 68, 2)
+    assert points.min() >= 0 and points.max() <= SIZE
+    eyes, mouth = points[:, 36:48, 1].mean(axis=1), points[:, [48, 54], 1].mean(axis=1)
+    # LightCNN's crop: eyes at 40/128, mouth 48/128 below.
+    assert (
+        abs(eyes.mean() / SIZE - 40 / 128) < 0.012 and np.abs(eyes / SIZE - 40 / 128).max() < 0.04
+    )
+    assert abs(mouth.mean() / SIZE - 88 / 128) < 0.02
+    left, right = points[:, 36:42, 0].mean(axis=1), points[:, 42:48, 0].mean(axis=1)
+    assert (left + 0.25 * SIZE < right).all()
+    assert (points[:, 8, 1] > mouth).all() and (points[:, 17:27, 1].max(axis=1) < eyes).all()
+
+
+def test_landmarks_follow_the_expression():
+    points = geometry([9, 9, 9], ["neutral", "scream", "smile"], SIZE).landmarks
+    opening = points[:, 66, 1] - points[:, 62, 1]
+    eye = points[:, 41, 1] - points[:, 37, 1]
+    width = points[:, 54, 0] - points[:, 48, 0]
+    assert opening[1] > opening[0] + 6 and eye[1] < 0.6 * eye[0] and width[2] > 1.1 * width[0]
+
+
+@pytest.mark.parametrize("shot", range(1, 19))
+def test_the_side_of_the_flash_is_the_brighter_side(faces, shot):
+    name = attributes.MULTIPIE_SHOTS[shot]
+    pictures = shade(faces, [name])[:, 0].astype(float).mean(axis=-1)
+    columns = np.arange(SIZE) + 0.5
+    middle = faces.landmarks[:, 30, 0][:, None, None]
+    left = faces.face_mask & (columns < middle)
+    right = faces.face_mask & (columns > middle)
+    balance = np.mean(
+        [p[r].mean() - p[side].mean() for p, r, side in zip(pictures, right, left, strict=True)]
+    )
+    azimuth = lights.light(name).azimuth
+    if azimuth:
+        assert np.sign(balance) == np.sign(azimuth) and abs(balance) > 3
+    else:
+        assert abs(balance) < 3
+
+
+def test_mirrored_faces_under_mirrored_light_give_mirrored_pictures(faces):
+    def mirrored(a):
+        return np.ascontiguousarray(a[:, :, ::-1])
+
+    flipped = surface.Geometry(
+        depth=mirrored(faces.depth),
+        normals=mirrored(faces.normals) * np.float32([-1, 1, 1]),
+        albedo=mirrored(faces.albedo),
+        mask=mirrored(faces.mask),
+        face_mask=mirrored(faces.face_mask),
+        landmarks=faces.landmarks,
+        coverage=mirrored(faces.coverage),
+        gloss=mirrored(faces.gloss),
+        openness=mirrored(faces.openness),
+        background=faces.background,
+        height=mirrored(faces.height),
+    )
+    left = shade(faces, ["shot03", "shot14"])
+    right = shade(flipped, ["shot11", "shot18"])[:, :, :, ::-1]
+    assert np.abs(left.astype(int) - right).max() <= 2
+
+
+def test_shots_without_flash_are_the_same(faces):
+    pictures = shade(faces, ["shot00", "shot07", "shot19"])
+    np.testing.assert_array_equal(pictures[:, 0], pictures[:, 2])
+    assert pictures[:, 1].mean() > 1.3 * pictures[:, 0].mean()
+
+
+def test_a_nose_casts_a_shadow(faces):
+    lit_from_left = shade(faces, ["shot04"])[:, 0].astype(float)
+    without = surface.Geometry(**{**vars(faces), "height": np.zeros_like(faces.height)})
+    difference = shade(without, ["shot04"])[:, 0] - lit_from_left
+    assert difference.min() >= -1e-6 and (difference > 20).any(axis=(1, 2, 3)).all()
+
+
+def test_mesh_is_the_depth_map():
+    face, shape = geometry([11], ["disgust"], 40), mesh(11, "disgust", 40)
+    column = np.round((shape.vertices[:, 0] + 1) * 20 - 0.5).astype(int)
+    row = np.round((1 - shape.vertices[:, 1]) * 20 - 0.5).astype(int)
+    np.testing.assert_array_equal(shape.vertices[:, 2], face.depth[0][row, column])
+    assert len(shape.vertices) == face.mask.sum() == len(shape.colours)
+    assert shape.triangles.min() == 0 and shape.triangles.max() == len(shape.vertices) - 1
+    a, b, c = (shape.vertices[shape.triangles[:, i]] for i in range(3))
+    assert (np.cross(b - a, c - a)[:, 2] > 0).all()  # counter-clockwise from the front
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="'grin'"):
+        render([1], ["grin"], ["shot00"], SIZE)
+    with pytest.raises(ValueError, match="'shot20'"):
+        render([1], ["smile"], ["shot20"], SIZE)
+    for bad in (("trial", 2, 0), ("test", 0, 0), ("test", 2, -1)):
+        with pytest.raises(ValueError):
+            people_of(*bad)
+    with pytest.raises(ValueError, match="image_size"):
+        rendered_faces("test", 1, ["smile"], ["shot00"], 8, 0)
+
+
+def test_splits_and_seeds_share_nobody():
+    ranges = [people_of(split, 1000, seed) for split in SPLITS for seed in (0, 1)]
+    assert len(set().union(*ranges)) == 6000
+
+
+@pytest.fixture(scope="module")
+def grid():
+    calls = []
+    made = rendered_faces(
+        "test",
+        3,
+        attributes.MULTIPIE_EXPRESSIONS,
+        ("shot00", "shot05", "shot16"),
+        32,
+        4,
+        lambda done, total: calls.append((done, total)),
+    )
+    return made, calls
+
+
+def test_face_set_is_the_full_grid(grid):
+    made, calls = grid
+    assert len(made) == 3 * 6 * 3 and len(made.identities) == 3
+    labels = set(zip(made.identity, made.expression, made.lighting, strict=True))
+    assert labels == set(itertools.product(range(3), range(6), range(3)))
+    assert np.isnan(made.rating_mean).all() and np.isnan(made.rating_std).all()
+    assert calls[-1] == (54, 54) and [c[0] for c in calls] == sorted(c[0] for c in calls)
+
+
+def test_truth_is_the_picture_with_that_label(grid):
+    made, _ = grid
+    pictures = made.images(np.arange(len(made)))
+    for index, expression, lighting in ((0, 5, 2), (20, 0, 0), (53, 3, 1)):
+        rows = np.flatnonzero(
+            (made.identity == made.identity[index])
+            & (made.expression == expression)
+            & (made.lighting == lighting)
+        )
+        np.testing.assert_array_equal(pictures[rows[0]], made.truth(index, expression, lighting))
+        person = people_of("test", 3, 4)[made.identity[index]]
+        direct = render(
+            [person], [made.expressions[expression]], [made.lightings[lighting]], made.image_size
+        )
+        np.testing.assert_array_equal(pictures[rows[0]], direct[0])
+
+
+def test_face_set_loads_inside_a_graph(grid):
+    made, _ = grid
+    data = tf.data.Dataset.range(len(made)).map(made.load).batch(8)
+    first = next(iter(data)).numpy()
+    np.testing.assert_array_equal(first, made.images(np.arange(8)))
+    assert first.dtype == np.uint8 and first.shape == (8, 32, 32, 3)
