@@ -50,7 +50,9 @@ def margin_loss(
     elif reading == "relative":
         loss = distance / (std + 1.0)
     else:
-        raise ValueError(f"the margin reading is one of {', '.join(MARGIN_READINGS)}, not {reading!r}")
+        raise ValueError(
+            f"the margin reading is one of {', '.join(MARGIN_READINGS)}, not {reading!r}"
+        )
     return tf.where(known, loss, 0.0)
 
 

@@ -52,9 +52,7 @@ class AttributeGenerator(Network):
         """
         super().__init__(name=name)
         if image_size % 4 or image_size < 8:
-            raise ValueError(
-                f"image_size is {image_size}: it must be a multiple of 4, at least 8"
-            )
+            raise ValueError(f"image_size is {image_size}: it must be a multiple of 4, at least 8")
         if output not in OUTPUTS:
             raise ValueError(f"output is one of {', '.join(OUTPUTS)}, not {output!r}")
         self.expressions = tuple(expressions)

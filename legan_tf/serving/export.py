@@ -39,7 +39,8 @@ def export(network: keras.Model, serving_root: str, name: str) -> str:
         The new version's folder, ``serving_root/name/<integer>``.
 
     Raises:
-        UserError: The name cannot be used, or the network is of no kind that can be served.
+        UserError: The name cannot be used, the network is of no kind that can be served, or its
+            weights are not finite.
         RuntimeError: The written model does not answer as the network does.
     """
     if not _NAME.fullmatch(name):
@@ -47,6 +48,11 @@ def export(network: keras.Model, serving_root: str, name: str) -> str:
             f"{name!r} cannot name a served model: use letters, digits, '_', '-' and '.'."
         )
     servable = signatures.build(network)
+    if not all(np.all(np.isfinite(weight)) for weight in network.get_weights()):
+        raise UserError(
+            "The network holds weights that are not finite numbers: its training diverged. "
+            "Export an earlier checkpoint."
+        )
     model_folder = os.path.join(serving_root, name)
     aside = os.path.join(model_folder, f".unfinished-{uuid.uuid4().hex}")
     try:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from legan_tf.compat import tensorflow_variable
 from legan_tf.errors import UserError
 from legan_tf.models import (
     AttributeGenerator,
@@ -117,7 +118,7 @@ def build(network: keras.Model) -> Servable:
     # Only the variables hang on the module. Were the Keras model its child, saving would trace
     # every layer once more and store metadata that the other Keras cannot read.
     module = tf.Module()
-    module.weights = [v if isinstance(v, tf.Variable) else v.value for v in frozen.variables]
+    module.weights = [tensorflow_variable(weight) for weight in frozen.variables]
     return Servable(module, signatures, labels)
 
 

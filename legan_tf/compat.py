@@ -1,0 +1,52 @@
+"""Where Keras 2.15 and Keras 3 differ: the only place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+
+
+def tensorflow_variable(weight) -> tf.Variable:
+    """Returns the TensorFlow variable behind a weight of either Keras."""
+    return weight.value if KERAS_3 else weight
+
+
+def assign_in_replica(
+    targets: Sequence,
+    sources: Sequence,
+    combine: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+) -> None:
+    """Sets each target to ``combine(target, source)`` on every replica, from inside a replica.
+
+    Both lists are mirrored weights with the same value everywhere, so no aggregation is needed,
+    which a plain ``assign`` in a replica would ask for.
+    """
+    pairs = [(tensorflow_variable(t), tensorflow_variable(s)) for t, s in zip(targets, sources)]
+
+    def update(strategy: tf.distribute.Strategy) -> None:
+        for target, source in pairs:
+            strategy.extended.update(
+                target, lambda t, s: t.assign(combine(t, s)), args=(source,), group=True
+            )
+
+    tf.distribute.get_replica_context().merge_call(update)
+
+
+def weights_of(item: keras.Model | keras.layers.Layer | keras.optimizers.Optimizer) -> list:
+    """Returns the floating-point weights of a model, or variables of an optimizer, as arrays."""
+    if hasattr(item, "get_weights"):
+        arrays = item.get_weights()
+    else:
+        variables = item.variables if KERAS_3 else item.variables()
+        arrays = [tensorflow_variable(variable).numpy() for variable in variables]
+    return [array for array in arrays if np.issubdtype(array.dtype, np.floating)]
+
+
+def scalar(value) -> int | float:
+    """Returns the number in a scalar weight, variable (mirrored ones too) or tensor."""
+    return tf.convert_to_tensor(value).numpy().item()

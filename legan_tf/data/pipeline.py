@@ -1,0 +1,215 @@
+"""From a face set to training batches whose content depends on nothing but their position.
+
+Sample number p of a run is the same whether the run got there in one go or was stopped and
+resumed: each pass is a permutation keyed with its number, and every random draw is keyed with p.
+There is no shuffle buffer whose state would have to be saved, and what a sample gets does not
+depend on the number of replicas.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from legan_tf.data.attributes import UNKNOWN
+from legan_tf.data.faceset import FaceSet
+
+Batch = dict  # of tensors, by name
+
+
+def to_float(image: tf.Tensor) -> tf.Tensor:
+    """Maps uint8 to float32 in [-1, 1]."""
+    return tf.cast(image, tf.float32) / 127.5 - 1.0
+
+
+def to_uint8(image: tf.Tensor) -> tf.Tensor:
+    """Maps float in [-1, 1] to uint8, rounded; what is outside the range is clipped."""
+    scaled = (tf.cast(image, tf.float32) + 1.0) * 127.5
+    return tf.cast(tf.clip_by_value(tf.round(scaled), 0.0, 255.0), tf.uint8)
+
+
+def _passes(members: np.ndarray, seed: int, group: int, start: int) -> tf.data.Dataset:
+    """Endless passes over ``members``, each in an order of its own, from number ``start`` on."""
+    count = len(members)
+    members = tf.constant(members, tf.int64)
+
+    def one_pass(number: tf.Tensor) -> tf.data.Dataset:
+        key = tf.stack([tf.constant(seed, tf.int64) * 1_000 + group, number])
+        shuffled = tf.random.experimental.stateless_shuffle(members, key)
+        return tf.data.Dataset.from_tensor_slices(shuffled)
+
+    numbers = tf.data.Dataset.range(start // count, np.iinfo(np.int64).max)
+    return numbers.flat_map(one_pass).skip(start % count)
+
+
+def endless_order(
+    count: int, seed: int, start: int = 0, groups: np.ndarray | None = None
+) -> tf.data.Dataset:
+    """An endless, seeded order over the samples of a face set.
+
+    Each pass over the samples is a new permutation. With groups, the groups take turns and each is
+    permuted on its own, so that rare classes are seen as often as common ones.
+
+    Args:
+        count: Number of samples.
+        seed: Seed of the permutations.
+        start: Position to begin at.
+        groups: int [count], the group of each sample; none for one group.
+
+    Returns:
+        A data set of int64 indices.
+
+    Raises:
+        ValueError: There are no samples.
+    """
+    if count == 0:
+        raise ValueError("the face set is empty: there is nothing to train on")
+    labels = np.zeros(count, np.int64) if groups is None else np.asarray(groups)
+    members = [np.flatnonzero(labels == group) for group in np.unique(labels)]
+    turns = len(members)
+    if turns == 1:
+        return _passes(members[0], seed, 0, start)
+    # Of the positions before ``start``, group g has had those that are g modulo the groups.
+    groups_in_turn = [
+        _passes(member, seed, group, (start - group + turns - 1) // turns)
+        for group, member in enumerate(members)
+    ]
+    choice = tf.data.Dataset.range(start, np.iinfo(np.int64).max).map(lambda p: p % turns)
+    return tf.data.Dataset.choose_from_datasets(groups_in_turn, choice)
+
+
+def _draw_target(
+    source: tf.Tensor, classes: int, keep_share: float, seed: tf.Tensor, salt: int
+) -> tf.Tensor:
+    """A class drawn uniformly, or ``UNKNOWN`` to leave the attribute as it is."""
+    draws = tf.random.stateless_uniform([2], tf.stack([seed[0] + salt, seed[1]]))
+    target = tf.minimum(tf.cast(draws[0] * classes, tf.int32), classes - 1)
+    if not keep_share:
+        return target
+    # Where the source is not known, a change could not be undone by the cycle.
+    keep = (draws[1] < keep_share) | (source < 0)
+    return tf.where(keep, UNKNOWN, target)
+
+
+def editing_batches(
+    faces: FaceSet,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    steps: int | None = None,
+    critic_steps: int = 1,
+    keep_share: float = 0.0,
+    balance: bool = True,
+) -> tf.data.Dataset:
+    """Batches for training a generator.
+
+    Args:
+        faces: What to train on.
+        batch_size: Global batch size of one update.
+        seed: Seed of order and draws.
+        start_step: Generator updates already done.
+        steps: Generator updates to give batches for; endless if none.
+        critic_steps: Critic updates for each generator update.
+        keep_share: Share of targets that ask to leave an attribute as it is; if it is positive,
+            attributes whose source is unknown are always left.
+        balance: Whether the expressions take turns.
+
+    Returns:
+        A data set of dictionaries, one element per generator update, each value of shape
+        [batch_size, critic_steps, ...]: ``image`` float32 [.., S, S, 3] in [-1, 1]; ``expression``,
+        ``lighting`` (source) and ``target_expression``, ``target_lighting`` int32, -1 for unknown
+        or to be left; ``mix`` float32 in [0, 1), the gradient penalty's place between images.
+    """
+    expression = tf.constant(faces.expression, tf.int32)
+    lighting = tf.constant(faces.lighting, tf.int32)
+
+    def sample(position: tf.Tensor, index: tf.Tensor) -> Batch:
+        key = tf.stack([tf.constant(seed, tf.int64) * 4, position])
+        source = {"expression": expression[index], "lighting": lighting[index]}
+        return {
+            "image": to_float(faces.load(index)),
+            **source,
+            "target_expression": _draw_target(
+                source["expression"], len(faces.expressions), keep_share, key, 1
+            ),
+            "target_lighting": _draw_target(
+                source["lighting"], len(faces.lightings), keep_share, key, 2
+            ),
+            "mix": tf.random.stateless_uniform([], key),
+        }
+
+    order = functools.partial(
+        endless_order, len(faces), seed, groups=faces.expression if balance else None
+    )
+    return _batched(order, sample, batch_size, start_step, steps, critic_steps)
+
+
+def labelled_batches(
+    faces: FaceSet,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    steps: int | None = None,
+    flip: bool = False,
+) -> tf.data.Dataset:
+    """Batches for supervised training.
+
+    Args:
+        faces: What to train on.
+        batch_size: Global batch size.
+        seed: Seed of order and draws.
+        start_step: Updates already done.
+        steps: Updates to give batches for; endless if none.
+        flip: Whether half of the images are mirrored. A mirrored face is lit from the other side,
+            so lighting labels are then wrong.
+
+    Returns:
+        A data set of dictionaries: ``image`` float32 [B,S,S,3] in [-1, 1]; ``expression``,
+        ``lighting``, ``identity`` int32 [B]; ``rating_mean``, ``rating_std`` float32 [B], NaN where
+        unknown; ``position`` int64 [B].
+    """
+    columns = {
+        "expression": tf.constant(faces.expression, tf.int32),
+        "lighting": tf.constant(faces.lighting, tf.int32),
+        "identity": tf.constant(faces.identity, tf.int32),
+        "rating_mean": tf.constant(faces.rating_mean, tf.float32),
+        "rating_std": tf.constant(faces.rating_std, tf.float32),
+    }
+
+    def sample(position: tf.Tensor, index: tf.Tensor) -> Batch:
+        image = to_float(faces.load(index))
+        if flip:
+            draw = tf.random.stateless_uniform([], tf.stack([tf.cast(seed, tf.int64), position]))
+            image = tf.where(draw < 0.5, image, tf.reverse(image, [1]))
+        labels = {name: column[index] for name, column in columns.items()}
+        return {"image": image, **labels, "position": position}
+
+    order = functools.partial(endless_order, len(faces), seed)
+    return _batched(order, sample, batch_size, start_step, steps, None)
+
+
+def _batched(
+    order: Callable[..., tf.data.Dataset],
+    sample: Callable[[tf.Tensor, tf.Tensor], Batch],
+    batch_size: int,
+    start_step: int,
+    steps: int | None,
+    critic_steps: int | None,
+) -> tf.data.Dataset:
+    """Maps positions and their indices to samples and batches them, from ``start_step`` on."""
+    per_step = batch_size * (critic_steps or 1)
+    start = start_step * per_step
+    stop = np.iinfo(np.int64).max if steps is None else start + steps * per_step
+    dataset = tf.data.Dataset.zip((tf.data.Dataset.range(start, stop), order(start=start)))
+    dataset = dataset.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    if critic_steps is not None:
+        # The critic's steps lie inside a row, so that cutting a batch for the replicas leaves
+        # each step the same samples whatever the number of replicas.
+        dataset = dataset.batch(critic_steps, drop_remainder=True)
+    dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.with_options(options)

@@ -1,0 +1,120 @@
+"""Edits of rendered faces against the true picture of that person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from legan_tf.data.faceset import FaceSet
+from legan_tf.data.pipeline import to_float
+from legan_tf.evaluation import metrics
+from legan_tf.models import AttributeClassifier, LightCNN29
+
+Editor = Callable[..., np.ndarray]
+"""Called as ``editor(images, expression=ids, lighting=ids)``, gives uint8 [n,S,S,3]."""
+
+BATCH = 64
+
+
+def _in_batches(network: Callable[[tf.Tensor], Any], images: np.ndarray, size: int) -> list[Any]:
+    """Applies a network to uint8 images, resized to the size that it wants."""
+    given = []
+    for start in range(0, len(images), BATCH):
+        batch = to_float(tf.constant(images[start : start + BATCH]))
+        if batch.shape[1] != size:
+            batch = tf.image.resize(batch, [size, size], antialias=True)
+        given.append(network(batch))
+    return given
+
+
+def read_attributes(classifier: AttributeClassifier, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the most likely expression and lighting ids, int [n] each, of uint8 images."""
+    read = _in_batches(classifier, images, classifier.image_size)
+    return {
+        name: np.concatenate([np.argmax(logits[name].numpy(), -1) for logits in read])
+        for name in ("expression", "lighting")
+    }
+
+
+def embed(network: LightCNN29, images: np.ndarray) -> np.ndarray:
+    """Returns the embeddings, float32 [n,256], of uint8 images."""
+    return np.concatenate([e.numpy() for e in _in_batches(network, images, network.image_size)])
+
+
+def random_edits(faces: FaceSet, count: int, seed: int) -> dict[str, np.ndarray]:
+    """Draws sources and targets uniformly.
+
+    Returns:
+        ``index``, ``expression`` and ``lighting``, int [count] each.
+    """
+    rng = np.random.default_rng(seed)
+    return {
+        "index": rng.integers(len(faces), size=count),
+        "expression": rng.integers(len(faces.expressions), size=count),
+        "lighting": rng.integers(len(faces.lightings), size=count),
+    }
+
+
+def judge_edits(
+    editor: Editor,
+    faces: FaceSet,
+    classifier: AttributeClassifier,
+    face_network: LightCNN29,
+    count: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, float]]:
+    """Judges edits of unseen rendered people by all that matters at once.
+
+    Accuracy alone rewards painting the same average face with the right attributes, and likeness
+    alone rewards copying the input; so both stand beside each other, next to what copying the
+    input and the true picture get.
+
+    Args:
+        editor: The model.
+        faces: Rendered faces of people that no network here was trained on.
+        classifier: An independent judge of the attributes, with the classes of ``faces``.
+        face_network: An independent face network.
+        count: Edits to make.
+        seed: Seed of sources and targets.
+
+    Returns:
+        For ``edit``, ``copy`` (the input as it is) and ``truth`` (the true picture): ``expression``
+        and ``lighting`` (share read as asked for), ``ssim`` and ``l1`` to the true picture,
+        ``person`` (share whose nearest face among the neutral, flashless pictures of all the
+        people is the right one).
+
+    Raises:
+        ValueError: The faces have no truth.
+    """
+    if faces.truth is None:
+        raise ValueError(f"{faces.name} has no true pictures: only rendered faces have")
+    edits = random_edits(faces, count, seed)
+    wanted = {name: edits[name] for name in ("expression", "lighting")}
+    sources = faces.images(edits["index"])
+    truths = np.stack([faces.truth(*edit) for edit in zip(*edits.values())])
+    edited = np.concatenate(
+        [
+            editor(
+                sources[start : start + BATCH],
+                **{name: ids[start : start + BATCH] for name, ids in wanted.items()},
+            )
+            for start in range(0, count, BATCH)
+        ]
+    )
+    people, first = np.unique(faces.identity, return_index=True)
+    gallery = embed(face_network, np.stack([faces.truth(i, 0, 0) for i in first]))
+    judged = {}
+    for name, images in (("edit", edited), ("copy", sources), ("truth", truths)):
+        read = read_attributes(classifier, images)
+        judged[name] = {
+            **{key: metrics.accuracy(read[key], wanted[key]) for key in wanted},
+            "ssim": float(metrics.ssim(images, truths).mean()),
+            "l1": float(metrics.mean_absolute_error(images, truths).mean()),
+            "person": metrics.first_rank_rate(
+                embed(face_network, images), faces.identity[edits["index"]], gallery, people
+            ),
+        }
+    return judged

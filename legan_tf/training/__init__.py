@@ -1,0 +1,1 @@
+"""Training: models with their own ``train_step``, schedules, checkpoints, callbacks."""

@@ -1,0 +1,189 @@
+"""What happens during a run besides training: figures, pictures, checkpoints, stopping."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from legan_tf import compat
+from legan_tf.cli import Progress
+from legan_tf.errors import UserError
+from legan_tf.training.run import Checkpoints, Run
+
+
+class TrainingDivergedError(UserError):
+    """A loss or a weight is no longer a finite number; the last good checkpoint is kept."""
+
+
+class Recorder(keras.callbacks.Callback):
+    """Progress line, ``metrics.jsonl``, TensorBoard scalars, and the watch for NaN."""
+
+    def __init__(
+        self,
+        run: Run,
+        label: str,
+        start: int,
+        total: int,
+        batch_size: int,
+        every: int,
+        rates: dict[str, Callable[[], float]],
+    ) -> None:
+        """Begins at step ``start``.
+
+        Args:
+            run: Where to write.
+            label: Name of the run in the progress line.
+            start: Steps already done.
+            total: Steps of the whole run.
+            batch_size: Images in a step, for the images per second.
+            every: Steps between lines.
+            rates: Learning rates to note, by name.
+        """
+        super().__init__()
+        self.step = start
+        self._run = run
+        self._total = total
+        self._batch_size = batch_size
+        self._every = every
+        self._rates = rates
+        self._progress = Progress(total, label, start)
+        self._writer = tf.summary.create_file_writer(run.path("tensorboard"))
+        self._since = (time.monotonic(), start)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Checks the losses, shows them, and writes a line when one is due."""
+        self.step = compat.scalar(self.model.optimizer.iterations)
+        losses = {name: float(value) for name, value in (logs or {}).items()}
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise TrainingDivergedError(
+                    f"the term {name!r} became {value} at step {self.step}; the last checkpoint "
+                    f"before it is kept in {self._run.path('checkpoints')}. Lower --learning_rate "
+                    "or the weight of that term."
+                )
+        now = time.monotonic()
+        done = self.step - self._since[1]
+        pace = done * self._batch_size / max(now - self._since[0], 1e-9)
+        self._progress.update(self.step, **{"images/s": round(pace, 1), **losses})
+        if self.step % self._every == 0 or self.step == self._total:
+            rates = {name: rate() for name, rate in self._rates.items()}
+            figures = {**losses, **rates, "images_per_second": round(pace, 2)}
+            self.note(figures)
+            for metric in self.model.metrics:
+                # Keras 2.15 and 3 agree on this name.
+                metric.reset_state()
+            self._since = (now, self.step)
+
+    def note(self, figures: dict[str, float]) -> None:
+        """Writes figures of the current step to the run's records."""
+        self._run.append_metrics({"step": self.step, **figures})
+        with self._writer.as_default():
+            for name, value in figures.items():
+                tf.summary.scalar(name, value, step=self.step)
+        self._writer.flush()
+
+    def picture(self, name: str, picture: np.ndarray) -> None:
+        """Writes a picture of the current step to the run's records."""
+        self._run.save_picture(f"{name}-{self.step:07d}", picture)
+        with self._writer.as_default():
+            tf.summary.image(name, picture[None], step=self.step)
+        self._writer.flush()
+
+
+class Every(keras.callbacks.Callback):
+    """Calls a function each time so many steps are done, and after the last one."""
+
+    def __init__(self, recorder: Recorder, every: int, total: int, action: Callable) -> None:
+        """Calls ``action()`` every ``every`` steps and at step ``total``."""
+        super().__init__()
+        self._recorder = recorder
+        self._every = every
+        self._total = total
+        self._action = action
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Calls the function when it is due."""
+        step = self._recorder.step
+        if step % self._every == 0 or step == self._total:
+            self._action()
+
+
+class Saver(keras.callbacks.Callback):
+    """Checkpoints at their turn, and once more before stopping on SIGTERM or SIGINT."""
+
+    def __init__(
+        self,
+        run: Run,
+        recorder: Recorder,
+        checkpoints: Checkpoints,
+        network: keras.Model,
+        every: int,
+        total: int,
+    ) -> None:
+        """Saves every ``every`` steps and at step ``total``.
+
+        Args:
+            run: Where the network to use is written.
+            recorder: Knows the step.
+            checkpoints: Where to save.
+            network: The network to use, saved along with each checkpoint.
+            every: Steps between checkpoints.
+            total: Steps of the whole run.
+        """
+        super().__init__()
+        self.stopped_by: signal.Signals | None = None
+        self._run = run
+        self._recorder = recorder
+        self._checkpoints = checkpoints
+        self._network = network
+        self._every = every
+        self._total = total
+        self._before: dict[signal.Signals, Any] = {}
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Takes over the signals."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._note_signal)
+
+    def restore_signals(self) -> None:
+        """Gives the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _note_signal(self, number: int, frame: FrameType | None) -> None:
+        """Asks the run to save and stop at the end of the step; the next signal is not held."""
+        self.stopped_by = signal.Signals(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Saves when it is due or when a signal came."""
+        step = self._recorder.step
+        if step % self._every == 0 or step == self._total or self.stopped_by:
+            self.save()
+        if self.stopped_by:
+            self.model.stop_training = True
+
+    def save(self) -> None:
+        """Saves a checkpoint and the network to use.
+
+        Raises:
+            TrainingDivergedError: A weight is not finite; nothing is saved.
+        """
+        step = self._recorder.step
+        try:
+            self._checkpoints.save(step)
+        except FloatingPointError as error:
+            raise TrainingDivergedError(
+                f"the weights of {error} are no longer finite at step {step}; the last checkpoint "
+                "before it is kept. Lower --learning_rate."
+            ) from error
+        self._run.save_network(self._network)

@@ -1,0 +1,306 @@
+"""Everything that a training run can be told, once: as a dataclass and as flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing
+from collections.abc import Sequence
+
+from absl import flags
+
+from legan_tf.errors import UserError
+
+MODELS = ("legan", "stargan", "quality", "identity", "classifier")
+GANS = ("legan", "stargan")
+DATASETS = ("rendered", "manifest")
+EXPRESSION_SETS = ("multipie", "affectnet")
+PRECISIONS = ("float32", "bfloat16")
+
+
+def _option(
+    default: object, help: str, choices: Sequence[str] = (), free: bool = False
+) -> typing.Any:
+    """A field; ``free`` ones may differ from those of the checkpoint that a run resumes."""
+    return dataclasses.field(
+        default=default, metadata={"help": help, "choices": tuple(choices), "free": free}
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The options of ``scripts/train.py``; each field is a flag of the same name."""
+
+    model: str = _option("legan", "What to train.", MODELS)
+    workdir: str = _option("", "Run folder; a run that is there already is resumed.", free=True)
+    dataset: str = _option("rendered", "Faces rendered by this package, or a manifest.", DATASETS)
+    manifest: str = _option("", "CSV file of --dataset=manifest; see docs/data.md.")
+    data_dir: str = _option(
+        "", "Folder that the manifest's paths start from; its own if empty.", free=True
+    )
+    crop: str = _option(
+        "", "left,top,right,bottom as fractions of each image, cut out before it is made square."
+    )
+    image_size: int = _option(128, "Height and width of the images in pixels.")
+    people: int = _option(200, "Rendered people to train on.")
+    expressions: str = _option("multipie", "Expression classes of rendered faces.", EXPRESSION_SETS)
+    merge_flashless: bool = _option(
+        True, "Make Multi-PIE's two flashless shots, which are alike, one class: 19 of 20 remain."
+    )
+    batch_size: int = _option(16, "Global batch size, over all replicas.")
+    train_steps: int = _option(
+        40_000, "Generator updates (LEGAN, StarGAN) or updates (the other models).", free=True
+    )
+    seed: int = _option(0, "Seed of data, weights and draws.")
+    precision: str = _option(
+        "float32", "Arithmetic of the layers; weights stay float32.", PRECISIONS
+    )
+    replicas: int = _option(
+        0, "Replicas of MirroredStrategy; 0 for all GPUs, or one CPU replica.", free=True
+    )
+    deterministic: bool = _option(
+        False, "Make every operation repeatable bit for bit; slower on a GPU.", free=True
+    )
+    steps_per_execution: int = _option(1, "Steps between returns to Python.", free=True)
+    dry_run: bool = _option(
+        False, "Check everything, print the plan and stop; writes nothing.", free=True
+    )
+    log_every: int = _option(100, "Steps between lines of metrics.jsonl.", free=True)
+    sample_every: int = _option(1000, "Steps between sample pictures.", free=True)
+    checkpoint_every: int = _option(1000, "Steps between checkpoints.", free=True)
+    keep_checkpoints: int = _option(3, "Checkpoints to keep.", free=True)
+
+    learning_rate: float = _option(1e-4, "Adam's learning rate, of both networks.")
+    beta_1: float = _option(0.5, "Adam's first decay.")
+    beta_2: float = _option(0.999, "Adam's second decay.")
+    schedule: str = _option(
+        "linear",
+        "Constant then linear to 0; what StarGAN's released code does; or constant.",
+        ("linear", "stargan", "constant"),
+    )
+
+    width: int = _option(64, "Generator: channels at full size.")
+    blocks: int = _option(6, "Generator: residual blocks of each hourglass.")
+    mask_channels: int = _option(64, "LEGAN: channels of each mask.")
+    image_to_synthesis: bool = _option(
+        False, "LEGAN: the synthesis hourglass also sees the image (ours)."
+    )
+    output: str = _option(
+        "direct",
+        "Generator: paint the image, or give a gain and an offset per pixel (ours).",
+        ("direct", "affine"),
+    )
+    upsampling: str = _option(
+        "",
+        "Generator: how it doubles the size; empty for LEGAN's pixelshuffle or StarGAN's "
+        "transposed.",
+        ("", "pixelshuffle", "nearest", "transposed"),
+    )
+    stem: bool = _option(True, "Generator: 7 x 7 convolutions at full size at both ends.")
+    d_width: int = _option(64, "Discriminator: channels of the first convolution.")
+    d_depth: int = _option(6, "Discriminator: convolutions.")
+    fake_class: bool = _option(
+        False, "Discriminator: a class 'generated' in each attribute head (ours)."
+    )
+
+    critic_steps: int = _option(5, "Discriminator updates for each generator update.")
+    adversarial: str = _option("wgan-gp", "Adversarial loss.", ("wgan-gp", "hinge"))
+    adversarial_weight: float = _option(1.0, "Weight of L_adv.")
+    attribute_weight: float = _option(1.0, "Weight of L_cls.")
+    reconstruction_weight: float = _option(10.0, "Weight of L_rec.")
+    identity_weight: float = _option(10.0, "Weight of L_id; 0 needs no identity network.")
+    quality_weight: float = _option(1.0, "Weight of L_qual; 0 needs no Q.")
+    quality_target: float = _option(8.0, "Rating from 1 to 10 that L_qual pulls to.")
+    penalty_weight: float = _option(10.0, "Weight of the gradient penalty, or of R1 with hinge.")
+    penalty_every: int = _option(
+        1, "Generator steps between penalties, each then as much stronger."
+    )
+    ema_decay: float = _option(0.999, "Decay of the averaged generator; 0 for none.")
+    keep_share: float = _option(
+        0.0, "Share of targets that leave an attribute as it is (ours); lets edits name only one."
+    )
+    balance: bool = _option(True, "Let the expressions take turns in training.")
+
+    quality_model: str = _option(
+        "",
+        "Run folder or .keras file of Q; if empty, a small Q is trained on rendered faces first.",
+    )
+    identity_model: str = _option(
+        "", "Run folder or .keras file of LightCNN-29; if empty, a small one is trained first."
+    )
+    auxiliary_steps: int = _option(600, "Updates of each network that is trained first.")
+    rated_faces: int = _option(8000, "Q on rendered faces: damaged pictures to rate.")
+    q_width: int = _option(64, "Q: channels of the first convolution.")
+    q_depth: int = _option(6, "Q: convolutions.")
+    fc_activation: str = _option(
+        "none", "Q: activation of the first dense layer.", ("none", "lrelu")
+    )
+    margin: str = _option(
+        "epsilon",
+        "Q: reading of the margin loss; see legan_tf.losses.margin_loss.",
+        (
+            "epsilon",
+            "epsilon-squared",
+            "squared-minus-variance",
+            "squared-minus-std",
+            "relative",
+        ),
+    )
+    identity_width: float = _option(1.0, "Identity network: factor on LightCNN-29's channels.")
+    classifier_width: int = _option(24, "Classifier: channels of the first convolution.")
+    flip: bool = _option(False, "Q, identity, classifier: mirror half of the images.")
+
+    def to_flagfile(self) -> str:
+        """Returns the text of a flag file that gives this configuration."""
+        lines = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            lines.append(f"--{field.name}={text}\n")
+        return "".join(lines)
+
+    def check(self) -> None:
+        """Checks every value and every rule between values.
+
+        Raises:
+            UserError: Something does not fit; the message names the flags and is complete.
+        """
+        problems = []
+        for field in dataclasses.fields(self):
+            choices = field.metadata["choices"]
+            value = getattr(self, field.name)
+            if choices and value not in choices:
+                named = ", ".join(choice or "(empty)" for choice in choices)
+                problems.append(f"--{field.name}={value}: choose from {named}")
+        positive = ("image_size", "people", "batch_size", "train_steps", "steps_per_execution",
+                    "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
+                    "width", "mask_channels", "d_width", "d_depth", "critic_steps",
+                    "penalty_every", "auxiliary_steps", "rated_faces", "q_width", "q_depth",
+                    "classifier_width", "learning_rate", "identity_width")  # fmt: skip
+        problems += [
+            f"--{name}={getattr(self, name)}: must be more than 0"
+            for name in positive
+            if not getattr(self, name) > 0
+        ]
+        not_negative = ("seed", "replicas", "blocks", "adversarial_weight", "attribute_weight",
+                        "reconstruction_weight", "identity_weight", "quality_weight",
+                        "penalty_weight")  # fmt: skip
+        problems += [
+            f"--{name}={getattr(self, name)}: must not be negative"
+            for name in not_negative
+            if not getattr(self, name) >= 0
+        ]
+        problems += [
+            f"--{name}={getattr(self, name)}: must be at least 0 and less than 1"
+            for name in ("beta_1", "beta_2", "ema_decay", "keep_share")
+            if not 0 <= getattr(self, name) < 1
+        ]
+        if not 1 <= self.quality_target <= 10:
+            problems.append(f"--quality_target={self.quality_target}: ratings are 1 to 10")
+        if not self.workdir:
+            problems.append("--workdir: name the run folder")
+        if self.dataset == "manifest" and not self.manifest:
+            problems.append("--dataset=manifest needs --manifest=FILE")
+        if self.dataset == "rendered" and (self.manifest or self.crop):
+            problems.append("--manifest and --crop belong to --dataset=manifest")
+        if self.crop:
+            try:
+                self.crop_box
+            except ValueError:
+                problems.append(
+                    f"--crop={self.crop}: give left,top,right,bottom as fractions, for example "
+                    "0.2,0.1,0.8,0.9"
+                )
+        if self.replicas and self.batch_size % self.replicas:
+            problems.append(
+                f"--batch_size={self.batch_size} must be a multiple of --replicas={self.replicas}"
+            )
+        if self.train_steps % self.steps_per_execution:
+            problems.append("--train_steps must be a multiple of --steps_per_execution")
+        for cadence in ("log_every", "sample_every", "checkpoint_every"):
+            if getattr(self, cadence) % self.steps_per_execution:
+                problems.append(f"--{cadence} must be a multiple of --steps_per_execution")
+        halvings = {"legan": self.d_depth, "stargan": self.d_depth, "quality": self.q_depth}
+        depth = halvings.get(self.model)
+        if depth is not None and depth > 0 and self.image_size % 2**depth:
+            flag = "q_depth" if self.model == "quality" else "d_depth"
+            problems.append(
+                f"--image_size={self.image_size} cannot be halved --{flag}={depth} times"
+            )
+        if self.model in GANS and self.image_size % 4:
+            problems.append(f"--image_size={self.image_size} must be a multiple of 4")
+        if self.model == "classifier" and self.image_size & (self.image_size - 1):
+            problems.append(f"--image_size={self.image_size} must be a power of two here")
+        uses_identity = self.model == "identity" or (
+            self.model in GANS and self.identity_weight and not self.identity_model
+        )
+        if uses_identity and self.image_size % 16:
+            problems.append(f"--image_size={self.image_size} must be a multiple of 16 for LightCNN")
+        if self.flip and self.model == "classifier":
+            problems.append("--flip would put the light on the wrong side for --model=classifier")
+        if problems:
+            raise UserError(
+                f"{len(problems)} of the flags do not fit:\n  " + "\n  ".join(problems)
+                if len(problems) > 1
+                else problems[0]
+            )
+
+    @property
+    def crop_box(self) -> tuple[float, float, float, float] | None:
+        """The four fractions of ``crop``, or none.
+
+        Raises:
+            ValueError: They are not four fractions in order.
+        """
+        if not self.crop:
+            return None
+        left, top, right, bottom = (float(part) for part in self.crop.split(","))
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise ValueError(self.crop)
+        return left, top, right, bottom
+
+
+def define_flags() -> None:
+    """Defines one absl flag for each field of ``TrainConfig``."""
+    kinds = typing.get_type_hints(TrainConfig)
+    for field in dataclasses.fields(TrainConfig):
+        kind = kinds[field.name]
+        text = field.metadata["help"]
+        if field.metadata["choices"]:
+            flags.DEFINE_enum(field.name, field.default, field.metadata["choices"], text)
+        elif kind is bool:
+            flags.DEFINE_boolean(field.name, field.default, text)
+        elif kind is int:
+            flags.DEFINE_integer(field.name, field.default, text)
+        elif kind is float:
+            flags.DEFINE_float(field.name, field.default, text)
+        else:
+            flags.DEFINE_string(field.name, field.default, text)
+
+
+def from_flags(values: flags.FlagValues = flags.FLAGS) -> TrainConfig:
+    """Returns the configuration that the command line gave."""
+    return TrainConfig(
+        **{field.name: values[field.name].value for field in dataclasses.fields(TrainConfig)}
+    )
+
+
+def from_flagfile(path: str) -> TrainConfig:
+    """Reads a flag file, a run's ``flags.txt`` say.
+
+    Raises:
+        UserError: The file is missing, or holds what is no flag of training.
+    """
+    if not os.path.isfile(path):
+        raise UserError(f"{path}: there is no such flag file")
+    values = flags.FlagValues()
+    kinds = typing.get_type_hints(TrainConfig)
+    parsers = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
+    for field in dataclasses.fields(TrainConfig):
+        define = parsers.get(kinds[field.name], flags.DEFINE_string)
+        define(field.name, field.default, field.metadata["help"], flag_values=values)
+    try:
+        values(["", f"--flagfile={path}"])
+    except flags.Error as error:
+        raise UserError(f"{path}: {error}") from error
+    return from_flags(values)

@@ -1,0 +1,132 @@
+"""The face sets that a configuration names."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from legan_tf.cli import Progress
+from legan_tf.data import attributes
+from legan_tf.data.faceset import FaceSet
+from legan_tf.data.manifest import check_manifest, counts_table, manifest_faces, read_manifest
+from legan_tf.data.rendered import rated_faces, rendered_faces
+from legan_tf.training.config import TrainConfig
+
+EXPRESSIONS = {
+    "multipie": attributes.MULTIPIE_EXPRESSIONS,
+    "affectnet": attributes.AFFECTNET_EXPRESSIONS,
+}
+NEEDS = {
+    "legan": ("expression", "lighting"),
+    "stargan": ("expression",),
+    "classifier": ("expression", "lighting"),
+    "identity": ("identity",),
+    "quality": ("rating",),
+}
+HELD_OUT_PEOPLE = 50
+"""Rendered people in each of val and test."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Datasets:
+    """What to train on, what to look at during training, and what it holds in words."""
+
+    train: FaceSet
+    val: FaceSet
+    table: str
+
+
+def _bar(label: str) -> Callable[[int, int], None]:
+    """A progress line for a count that comes with its total."""
+    bars: list[Progress] = []
+
+    def update(done: int, total: int) -> None:
+        if not bars:
+            bars.append(Progress(total, label))
+        bars[0].update(done)
+
+    return update
+
+
+@functools.lru_cache(maxsize=4)
+def rendered_split(
+    split: str, people: int, expressions: str, merge_flashless: bool, size: int, seed: int
+) -> FaceSet:
+    """Rendered faces, kept for the next network that this process trains on them."""
+    return rendered_faces(
+        split,
+        people,
+        EXPRESSIONS[expressions],
+        attributes.lightings(merge_flashless),
+        size,
+        seed,
+        _bar(f"rendering {split} faces"),
+    )
+
+
+def held_out_faces(config: TrainConfig, split: str = "test") -> FaceSet:
+    """Rendered people of a configuration that no training of it has seen."""
+    return rendered_split(
+        split,
+        HELD_OUT_PEOPLE,
+        config.expressions,
+        config.merge_flashless,
+        config.image_size,
+        config.seed,
+    )
+
+
+def load_datasets(config: TrainConfig) -> Datasets:
+    """Renders or reads, and checks, what a configuration names.
+
+    Raises:
+        UserError: The manifest cannot be trained on; all its problems are in the message.
+    """
+    if config.dataset == "manifest":
+        return _from_manifest(config)
+    if config.model == "quality":
+        count = config.rated_faces
+        train = rated_faces("train", count, config.image_size, config.seed, _bar("rating faces"))
+        val = rated_faces("val", max(count // 8, 2), config.image_size, config.seed)
+        return Datasets(train, val, _ratings_table(train, val))
+    train = rendered_split(
+        "train",
+        config.people,
+        config.expressions,
+        config.merge_flashless,
+        config.image_size,
+        config.seed,
+    )
+    val = held_out_faces(config, "val")
+    return Datasets(train, val, _grid_table(train, val))
+
+
+def _from_manifest(config: TrainConfig) -> Datasets:
+    """Reads and checks a manifest; without val people, test people are looked at."""
+    manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
+    check_manifest(manifest, NEEDS[config.model], _bar("checking images"))
+    sets = {
+        split: manifest_faces(manifest, split, config.image_size, config.crop_box)
+        for split in ("train", "val", "test")
+    }
+    val = sets["val"] if len(sets["val"]) else sets["test"]
+    return Datasets(sets["train"], val if len(val) else sets["train"], counts_table(manifest))
+
+
+def _grid_table(*sets: FaceSet) -> str:
+    return "\n".join(
+        f"{faces.name}: {len(faces.identities)} people x {len(faces.expressions)} expressions x "
+        f"{len(faces.lightings)} lightings = {len(faces)} images"
+        for faces in sets
+    )
+
+
+def _ratings_table(*sets: FaceSet) -> str:
+    return "\n".join(
+        f"{faces.name}: {len(faces)} rated images, mean rating {np.mean(faces.rating_mean):.2f}, "
+        f"mean std {np.mean(faces.rating_std):.2f}"
+        for faces in sets
+    )

@@ -1,0 +1,59 @@
+"""Replicas, precision and determinism of a process."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from legan_tf.errors import UserError
+from legan_tf.training.config import TrainConfig
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def set_up(config: TrainConfig) -> tf.distribute.Strategy:
+    """Prepares this process for a configuration.
+
+    Args:
+        config: Its ``replicas``, ``precision``, ``deterministic`` and ``seed`` are used.
+
+    Returns:
+        A MirroredStrategy over the GPUs, or over the CPU where there are none.
+
+    Raises:
+        UserError: There are fewer GPUs than ``replicas``, or the CPU cannot be divided any more.
+    """
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.mixed_precision.set_global_policy(POLICIES[config.precision])
+    gpus = tf.config.list_physical_devices("GPU")
+    wanted = config.replicas or len(gpus) or 1
+    if gpus and wanted > len(gpus):
+        raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
+    kind = "GPU" if gpus else "CPU"
+    if not gpus and len(tf.config.list_logical_devices("CPU")) < wanted:
+        raise UserError(
+            f"--replicas={wanted}: the CPU is already in use as one device; call "
+            "divide_cpu before TensorFlow is used"
+        )
+    return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(wanted)])
+
+
+def divide_cpu(replicas: int) -> None:
+    """Makes so many CPU devices, where there is no GPU; must come before TensorFlow is used.
+
+    Raises:
+        UserError: TensorFlow has been used already.
+    """
+    if replicas < 2 or tf.config.list_physical_devices("GPU"):
+        return
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * replicas
+        )
+    except RuntimeError as error:
+        raise UserError(
+            f"--replicas={replicas}: TensorFlow is already in use in this process"
+        ) from error

@@ -1,0 +1,173 @@
+"""The folder of a run: its flags, metrics, pictures, checkpoints and finished network."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import tempfile
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from legan_tf import compat
+from legan_tf.errors import UserError
+from legan_tf.training.config import TrainConfig, from_flagfile
+
+FLAGS_FILE = "flags.txt"
+METRICS_FILE = "metrics.jsonl"
+NETWORK_FILE = "model.keras"
+CHECKPOINTS = "checkpoints"
+
+
+def write_aside(path: str, data: bytes) -> None:
+    """Writes a file under a temporary name beside it and renames it."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+class Run:
+    """A run folder that belongs to this process while it is open."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        """Opens the folder for a configuration, or makes it.
+
+        Args:
+            config: The configuration; its ``workdir`` is the folder.
+
+        Raises:
+            UserError: The folder belongs to a run with other flags, or to a running process.
+        """
+        self.folder = config.workdir
+        check_flags_fit(config)
+        os.makedirs(os.path.join(self.folder, "samples"), exist_ok=True)
+        self._lock = open(os.path.join(self.folder, ".lock"), "w")  # noqa: SIM115 - held open
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"--workdir={self.folder}: another process is training here") from error
+        write_aside(self.path(FLAGS_FILE), config.to_flagfile().encode())
+
+    def path(self, *parts: str) -> str:
+        """Returns a path inside the folder."""
+        return os.path.join(self.folder, *parts)
+
+    def close(self) -> None:
+        """Lets another process have the folder."""
+        self._lock.close()
+
+    def append_metrics(self, line: dict[str, Any]) -> None:
+        """Appends one line to ``metrics.jsonl``."""
+        with open(self.path(METRICS_FILE), "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def forget_metrics_after(self, step: int) -> None:
+        """Drops the lines of steps that a resumed run is going to take again."""
+        if not os.path.exists(self.path(METRICS_FILE)):
+            return
+        with open(self.path(METRICS_FILE)) as file:
+            lines = file.readlines()
+        kept = []
+        for line in lines:
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line)
+            except (ValueError, KeyError):
+                continue  # a line that a kill cut short
+        write_aside(self.path(METRICS_FILE), "".join(kept).encode())
+
+    def save_network(self, network: keras.Model) -> None:
+        """Writes the network to use, replacing the last one in one step."""
+        temporary = self.path(".writing-" + NETWORK_FILE)
+        network.save(temporary)
+        os.replace(temporary, self.path(NETWORK_FILE))
+
+    def save_picture(self, name: str, picture: np.ndarray) -> None:
+        """Writes a uint8 [H,W,3] picture as ``samples/NAME.png``."""
+        temporary = self.path("samples", f".writing-{name}.png")
+        Image.fromarray(picture).save(temporary)
+        os.replace(temporary, self.path("samples", f"{name}.png"))
+
+
+def check_flags_fit(config: TrainConfig) -> None:
+    """Compares a configuration with that of the run whose folder it names, if there is one.
+
+    Raises:
+        UserError: Flags that the checkpoint depends on have changed; each is named.
+    """
+    path = os.path.join(config.workdir, FLAGS_FILE)
+    if not os.path.exists(path):
+        return
+    before = from_flagfile(path)
+    changed = [
+        f"--{field.name} was {getattr(before, field.name)}, is now {getattr(config, field.name)}"
+        for field in dataclasses.fields(config)
+        if not field.metadata["free"] and getattr(before, field.name) != getattr(config, field.name)
+    ]
+    if before.schedule != "constant" and before.train_steps != config.train_steps:
+        changed.append(
+            f"--train_steps was {before.train_steps}, is now {config.train_steps}: the "
+            f"{before.schedule} schedule of the learning rate was laid out for the former"
+        )
+    if changed:
+        raise UserError(
+            f"--workdir={config.workdir} holds a run with other flags: {'; '.join(changed)}. "
+            "Use another --workdir, or the flags of that run."
+        )
+
+
+class Checkpoints:
+    """The checkpoints of a run: weights, optimizers (with their rates' places) and averages."""
+
+    def __init__(self, folder: str, keep: int, **items: Any) -> None:
+        """Prepares to save and restore.
+
+        Args:
+            folder: Folder of the checkpoints.
+            keep: How many to keep.
+            **items: Networks and optimizers, built.
+        """
+        self._items = items
+        self._manager = tf.train.CheckpointManager(
+            tf.train.Checkpoint(**items), folder, max_to_keep=keep
+        )
+
+    def restore(self) -> bool:
+        """Restores the last checkpoint; returns whether there was one.
+
+        Raises:
+            UserError: The checkpoint does not hold what this run needs.
+        """
+        latest = self._manager.latest_checkpoint
+        if latest is None:
+            return False
+        try:
+            status = self._manager.checkpoint.restore(latest)
+            status.assert_existing_objects_matched()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(f"{latest}: this checkpoint cannot be restored: {reason}") from error
+        return True
+
+    def save(self, step: int) -> None:
+        """Saves under the number ``step``.
+
+        Raises:
+            FloatingPointError: A weight is not finite; nothing is saved.
+        """
+        for name, item in self._items.items():
+            for weight in compat.weights_of(item):
+                if not np.all(np.isfinite(weight)):
+                    raise FloatingPointError(name)
+        self._manager.save(checkpoint_number=step)

@@ -1,0 +1,85 @@
+"""Pictures of what a generator does to fixed people that it was not trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw
+
+from legan_tf.data.faceset import FaceSet
+from legan_tf.data.pipeline import to_float, to_uint8
+from legan_tf.models import AttributeGenerator
+
+COLUMNS = 7
+HEADER = 14
+
+
+def _targets(faces: FaceSet, index: int) -> list[tuple[int, int]]:
+    """Every expression under the picture's own light, then lights spread over the classes.
+
+    A label that is not known is taken to be the first class.
+    """
+    expression, lighting = (
+        max(int(labels[index]), 0) for labels in (faces.expression, faces.lighting)
+    )
+    spread = np.linspace(0, len(faces.lightings) - 1, min(COLUMNS, len(faces.lightings)))
+    return [
+        *((e, lighting) for e in range(len(faces.expressions))),
+        *((expression, int(l)) for l in spread.round()),
+    ]
+
+
+def _mask_picture(mask: np.ndarray) -> np.ndarray:
+    """A mask as grey uint8 pictures: its mean over channels, stretched to its own range."""
+    mean = mask.mean(-1, keepdims=True)
+    low, high = mean.min(axis=(1, 2), keepdims=True), mean.max(axis=(1, 2), keepdims=True)
+    grey = 255 * (mean - low) / np.maximum(high - low, 1e-6)
+    return np.repeat(grey.round().astype(np.uint8), 3, -1)
+
+
+def sample_grid(generator: AttributeGenerator, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
+    """Edits fixed pictures.
+
+    Args:
+        generator: What to look at.
+        faces: People that it was not trained on.
+        indices: The pictures to edit.
+
+    Returns:
+        uint8 [H,W,3]. For each picture a row with the input, every expression and some lights;
+        below it, for rendered faces, the true pictures; then the masks if the generator has any:
+        those of expression for the expressions, those of lighting for the lights.
+    """
+    size = faces.image_size
+    rows, names = [], []
+    for index in indices:
+        source = faces.images(np.array([index]))[0]
+        targets = _targets(faces, index)
+        expressions, lights = (tf.constant([t[i] for t in targets]) for i in (0, 1))
+        edited = generator(
+            {
+                "image": tf.repeat(to_float(tf.constant(source))[None], len(targets), 0),
+                "expression": tf.one_hot(expressions, len(faces.expressions)),
+                "lighting": tf.one_hot(lights, len(faces.lightings)),
+            }
+        )
+        blank = np.full_like(source, 255)
+        rows.append([source, *to_uint8(edited["image"]).numpy()])
+        if faces.truth is not None:
+            rows.append([blank, *(faces.truth(index, *target) for target in targets)])
+        if "expression_mask" in edited:
+            half = len(faces.expressions)
+            masks = [
+                *_mask_picture(edited["expression_mask"].numpy()[:half]),
+                *_mask_picture(edited["lighting_mask"].numpy()[half:]),
+            ]
+            rows.append([blank, *masks])
+        names = [faces.expressions[e] for e, _ in targets[: len(faces.expressions)]]
+        names += [faces.lightings[l] for _, l in targets[len(faces.expressions) :]]
+    picture = np.concatenate([np.concatenate(row, 1) for row in rows], 0)
+    canvas = Image.new("RGB", (picture.shape[1], picture.shape[0] + HEADER), "white")
+    canvas.paste(Image.fromarray(picture), (0, HEADER))
+    draw = ImageDraw.Draw(canvas)
+    for column, name in enumerate(["input", *names]):
+        draw.text((column * size + 2, 1), name[: size // 6], fill="black")
+    return np.asarray(canvas)

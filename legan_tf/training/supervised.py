@@ -1,0 +1,195 @@
+"""Supervised training of Q, the identity network and the attribute classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from legan_tf import losses
+from legan_tf.data.faceset import FaceSet
+from legan_tf.data.pipeline import to_float
+from legan_tf.models import AttributeClassifier, LightCNN29, Network, QualityEstimator
+
+Batch = dict  # of tensors, by name
+DROPOUT = 0.5
+"""Dropout before LightCNN-29's classifier (the reference code)."""
+
+
+class SupervisedTrainer(keras.Model):
+    """Trains one network on labels; the subclasses say what its loss is."""
+
+    def __init__(self, network: Network, name: str | None = None) -> None:
+        """Takes the network and builds it.
+
+        Args:
+            network: What to train.
+            name: Name of the Keras model.
+        """
+        super().__init__(name=name)
+        network.build()
+        self.network = network
+        self._means = [keras.metrics.Mean(name=term) for term in self.terms]
+        self.built = True
+
+    terms: tuple[str, ...] = ()
+
+    def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
+        """Returns one float32 [B] for each of ``terms``; their sum is what is minimised."""
+        raise NotImplementedError
+
+    def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
+        """Returns figures on at most ``count`` samples of unseen people."""
+        raise NotImplementedError
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The running means of the losses."""
+        return self._means
+
+    @property
+    def trained_variables(self) -> list:
+        """All that the optimizer changes."""
+        return self.network.trainable_variables
+
+    def build(self, input_shape: Any = None) -> None:
+        """The network is built when the trainer is made."""
+
+    def compile(self, optimizer: keras.optimizers.Optimizer, steps_per_execution: int = 1) -> None:
+        """Takes the optimizer and builds it, so that checkpoints restore into it."""
+        super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution)
+        optimizer.build(self.trained_variables)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> Any:
+        """Applies the network."""
+        return self.network(inputs)
+
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        """Updates the network once; returns the running mean of every term."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            values = self.sample_losses(data)
+            total = tf.reduce_mean(tf.add_n(values)) / replicas
+        variables = self.trained_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
+        for mean, value in zip(self._means, values):
+            mean.update_state(value)
+        return {mean.name: mean.result() for mean in self._means}
+
+
+class QualityTrainer(SupervisedTrainer):
+    """Trains Q on people's ratings with the margin loss (LEGAN, section 3)."""
+
+    terms = ("margin",)
+
+    def __init__(self, network: QualityEstimator, reading: str) -> None:
+        """Takes Q and the reading of the margin loss; see ``losses.margin_loss``."""
+        super().__init__(network, name="quality_trainer")
+        self._reading = reading
+
+    def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
+        """The margin loss."""
+        rating = self.network(batch["image"], training=True)
+        return [
+            losses.margin_loss(rating, batch["rating_mean"], batch["rating_std"], self._reading)
+        ]
+
+    def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
+        """Mean absolute error, its baseline (always the mean), Pearson and share within a std."""
+        chosen = np.flatnonzero(np.isfinite(faces.rating_mean))[:count]
+        mean, std = faces.rating_mean[chosen], np.nan_to_num(faces.rating_std[chosen])
+        rating = _apply(self.network, faces, chosen)
+        return {
+            "val_mae": float(np.abs(rating - mean).mean()),
+            "val_mae_of_constant": float(np.abs(mean.mean() - mean).mean()),
+            "val_pearson": float(np.corrcoef(rating, mean)[0, 1]),
+            "val_within_std": float(np.mean(np.abs(rating - mean) <= std)),
+        }
+
+
+class IdentityTrainer(SupervisedTrainer):
+    """Trains LightCNN-29 to tell people apart by a softmax over them."""
+
+    terms = ("identity",)
+
+    def __init__(self, network: LightCNN29, people: int, seed: int) -> None:
+        """Takes the network.
+
+        Args:
+            network: LightCNN-29.
+            people: Classes of the softmax.
+            seed: Seed of the dropout.
+        """
+        super().__init__(network, name="identity_trainer")
+        self.head = keras.layers.Dense(people, use_bias=False)
+        self.head.build((None, int(network.fc.units)))
+        self._seed = seed
+
+    @property
+    def trained_variables(self) -> list:
+        """The network's and the head's."""
+        return [*self.network.trainable_variables, *self.head.trainable_variables]
+
+    def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
+        """Cross entropy of the person, behind dropout."""
+        embedding = self.network(batch["image"], training=True)
+        # Keyed with the place in the run, dropout is the same after a resume.
+        key = tf.stack([tf.cast(self._seed, tf.int64), batch["position"][0]])
+        kept = tf.nn.experimental.stateless_dropout(embedding, DROPOUT, seed=key)
+        logits = tf.cast(self.head(kept), tf.float32)
+        return [losses.attribute_loss(logits, batch["identity"])]
+
+    def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
+        """Same-person accuracy: which of two pictures shows the person of a third."""
+        rng = np.random.default_rng(0)
+        anchors = rng.choice(len(faces), min(count, len(faces)), replace=False)
+        people = faces.identity
+        same = np.array([rng.choice(np.flatnonzero(people == people[a])) for a in anchors])
+        other = np.array([rng.choice(np.flatnonzero(people != people[a])) for a in anchors])
+        embedded = []
+        for chosen in (anchors, same, other):
+            faces_in_space = _apply(self.network, faces, chosen)
+            embedded.append(faces_in_space / np.linalg.norm(faces_in_space, axis=1, keepdims=True))
+        anchor, right, wrong = embedded
+        closer = (anchor * right).sum(1) > (anchor * wrong).sum(1)
+        return {"val_right_of_two": float(closer.mean())}
+
+
+class ClassifierTrainer(SupervisedTrainer):
+    """Trains the judge of expression and lighting."""
+
+    terms = ("expression", "lighting")
+
+    def __init__(self, network: AttributeClassifier) -> None:
+        """Takes the classifier."""
+        super().__init__(network, name="classifier_trainer")
+
+    def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
+        """Cross entropy of either attribute."""
+        read = self.network(batch["image"], training=True)
+        return [losses.attribute_loss(read[name], batch[name]) for name in self.terms]
+
+    def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
+        """Share of known labels that are read rightly."""
+        chosen = np.random.default_rng(0).permutation(len(faces))[:count]
+        figures = {}
+        for name in self.terms:
+            read = _apply(lambda x, name=name: self.network(x)[name], faces, chosen).argmax(-1)
+            labels = getattr(faces, name)[chosen]
+            known = labels >= 0
+            if known.any():
+                figures[f"val_{name}"] = float(np.mean(read[known] == labels[known]))
+        return figures
+
+
+def _apply(
+    network: Callable[[tf.Tensor], tf.Tensor], faces: FaceSet, chosen: np.ndarray, batch: int = 64
+) -> np.ndarray:
+    """The network's output on the chosen samples."""
+    parts = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
+    return np.concatenate(
+        [network(to_float(tf.constant(faces.images(part)))).numpy() for part in parts]
+    )

@@ -1,0 +1,396 @@
+"""A training run from its configuration to its finished network."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import sys
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from legan_tf import compat
+from legan_tf.data import pipeline
+from legan_tf.errors import UserError
+from legan_tf.models import (
+    AttributeClassifier,
+    AttributeGenerator,
+    Discriminator,
+    LeganGenerator,
+    LightCNN29,
+    Network,
+    QualityEstimator,
+    StarganGenerator,
+)
+from legan_tf.training import devices, schedules
+from legan_tf.training.callbacks import Every, Recorder, Saver
+from legan_tf.training.config import GANS, TrainConfig
+from legan_tf.training.datasets import Datasets, load_datasets
+from legan_tf.training.gan import AttributeGAN, Objective
+from legan_tf.training.run import CHECKPOINTS, NETWORK_FILE, Checkpoints, Run, check_flags_fit
+from legan_tf.training.samples import sample_grid
+from legan_tf.training.supervised import (
+    ClassifierTrainer,
+    IdentityTrainer,
+    QualityTrainer,
+    SupervisedTrainer,
+)
+
+SAMPLED_PEOPLE = 3
+VALIDATED = 1000
+STOPPED_STATUS = 143
+"""Exit status after SIGTERM, as a shell gives it."""
+
+
+def say(text: str) -> None:
+    """Tells the person at the terminal, apart from the progress line."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def train(config: TrainConfig) -> int:
+    """Trains what the configuration names, or goes on with it where it was stopped.
+
+    Args:
+        config: Everything that there is to choose.
+
+    Returns:
+        0 when the run is complete, 143 when a signal stopped it after saving.
+
+    Raises:
+        UserError: The flags do not fit together, the data or the checkpoint; or training diverged.
+    """
+    config.check()
+    check_flags_fit(config)
+    devices.divide_cpu(config.replicas)
+    data = load_datasets(config)
+    if config.dry_run:
+        return _dry_run(config, data)
+    return _train(config, data)
+
+
+def _dry_run(config: TrainConfig, data: Datasets) -> int:
+    """Prints what a run would do."""
+    auxiliary = {}
+    lines = [f"plan of {config.workdir} ({config.model})", data.table]
+    for kind, given in _auxiliary_kinds(config).items():
+        lines.append(f"{kind} network: " + (given or f"a small one is trained first ({kind}/)"))
+        auxiliary[kind] = (
+            _load_network(given, kind) if given else _network(_auxiliary(config, kind), data)
+        )
+    trainer = _trainer(config, data, auxiliary)
+    lines += [f"{name}: {count:,} parameters" for name, count in _sizes(trainer).items()]
+    steps = f"{config.train_steps:,} steps of {config.batch_size} images"
+    if config.model in GANS:
+        steps += f", {config.critic_steps} critic updates in each"
+    lines += [steps, "", config.to_flagfile().rstrip()]
+    print("\n".join(lines))
+    return 0
+
+
+def _train(config: TrainConfig, data: Datasets) -> int:
+    """Trains or resumes; see ``train``."""
+    run = Run(config)
+    try:
+        auxiliary = {}
+        for kind, given in _auxiliary_kinds(config).items():
+            network = given
+            if not given:
+                network = run.path(kind)
+                stopped = _train_auxiliary(config, kind)
+                if stopped:
+                    return stopped
+            auxiliary[kind] = network
+        # Again, since training another network has moved the generators of random numbers.
+        strategy = devices.set_up(config)
+        with strategy.scope():
+            loaded = {kind: _load_network(path, kind) for kind, path in auxiliary.items()}
+            trainer = _trainer(config, data, loaded)
+            optimizers = _compile(trainer, config)
+        return _fit(config, data, run, trainer, optimizers, auxiliary)
+    finally:
+        run.close()
+
+
+def _fit(
+    config: TrainConfig,
+    data: Datasets,
+    run: Run,
+    trainer: AttributeGAN | SupervisedTrainer,
+    optimizers: dict[str, keras.optimizers.Optimizer],
+    auxiliary: dict[str, str],
+) -> int:
+    """The part of a run that takes long."""
+    checkpoints = Checkpoints(
+        run.path(CHECKPOINTS), config.keep_checkpoints, **_state(trainer), **optimizers
+    )
+    resumed = checkpoints.restore()
+    start = compat.scalar(trainer.optimizer.iterations)
+    run.forget_metrics_after(start)
+    if resumed and start >= config.train_steps:
+        if not os.path.exists(run.path(NETWORK_FILE)):
+            run.save_network(trainer.network)
+        say(f"{config.workdir}: complete at step {start}, nothing to do")
+        return 0
+    if resumed:
+        say(f"{config.workdir}: resumed at step {start}")
+    _write_record(config, run, data, trainer, auxiliary, start)
+    total = config.train_steps
+    images = config.batch_size * (config.critic_steps if config.model in GANS else 1)
+    rates = {
+        name.replace("optimizer", "rate"): _rate_of(optimizer)
+        for name, optimizer in optimizers.items()
+    }
+    recorder = Recorder(run, config.model, start, total, images, config.log_every, rates)
+    saver = Saver(run, recorder, checkpoints, trainer.network, config.checkpoint_every, total)
+
+    def look() -> None:
+        if isinstance(trainer, AttributeGAN):
+            chosen = _sampled(data)
+            recorder.picture("samples", sample_grid(trainer.network, data.val, chosen))
+        else:
+            recorder.note(trainer.validate(data.val, VALIDATED))
+
+    callbacks = [recorder, Every(recorder, config.sample_every, total, look), saver]
+    if isinstance(trainer, AttributeGAN):
+        batches = pipeline.editing_batches(
+            data.train,
+            config.batch_size,
+            config.seed,
+            start,
+            total - start,
+            config.critic_steps,
+            config.keep_share,
+            config.balance,
+        )
+    else:
+        batches = pipeline.labelled_batches(
+            data.train, config.batch_size, config.seed, start, total - start, config.flip
+        )
+    began = time.monotonic()
+    try:
+        trainer.fit(batches, epochs=1, verbose=0, callbacks=callbacks)
+    finally:
+        saver.restore_signals()
+    if saver.stopped_by and recorder.step < total:
+        say(f"\n{saver.stopped_by.name}: saved at step {recorder.step}; the same command resumes")
+        return STOPPED_STATUS
+    say(f"{config.workdir}: complete, {total - start} steps in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def _rate_of(optimizer: keras.optimizers.Optimizer) -> Any:
+    return lambda: compat.scalar(optimizer.learning_rate)
+
+
+def _sampled(data: Datasets) -> np.ndarray:
+    """The pictures to edit for the samples: different people, each under another condition."""
+    people = np.unique(data.val.identity)
+    rng = np.random.default_rng(0)
+    chosen = [
+        rng.choice(np.flatnonzero(data.val.identity == person))
+        for person in people[:SAMPLED_PEOPLE]
+    ]
+    return np.array(chosen)
+
+
+def _auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
+    """The frozen networks that a run needs, with the path given for each or nothing."""
+    if config.model not in GANS:
+        return {}
+    wanted = {
+        "quality": (config.quality_weight, config.quality_model),
+        "identity": (config.identity_weight, config.identity_model),
+    }
+    return {kind: path for kind, (weight, path) in wanted.items() if weight}
+
+
+def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
+    """The configuration of a small network that a run trains for itself."""
+    size = config.image_size
+    return TrainConfig(
+        model=kind,
+        workdir=os.path.join(config.workdir, kind),
+        image_size=size,
+        people=config.people,
+        expressions=config.expressions,
+        merge_flashless=config.merge_flashless,
+        batch_size=32,
+        train_steps=config.auxiliary_steps,
+        seed=config.seed,
+        precision=config.precision,
+        replicas=config.replicas,
+        deterministic=config.deterministic,
+        learning_rate=1e-3 if kind == "identity" else 5e-4,
+        beta_1=0.9,
+        q_width=16,
+        q_depth=min(config.q_depth, (size & -size).bit_length() - 1, 6),
+        rated_faces=config.rated_faces,
+        identity_width=0.25,
+        flip=True,
+        log_every=50,
+        sample_every=config.auxiliary_steps,
+        checkpoint_every=200,
+    )
+
+
+def _train_auxiliary(config: TrainConfig, kind: str) -> int:
+    """Trains a small network that was not given, and says so."""
+    auxiliary = _auxiliary(config, kind)
+    if not os.path.exists(os.path.join(auxiliary.workdir, NETWORK_FILE)):
+        say(
+            f"NOTE: no --{kind}_model is given: a small {kind} network is trained on rendered "
+            f"faces first ({auxiliary.train_steps} steps, {auxiliary.workdir}). For results on "
+            "photographs give one trained on photographs."
+        )
+    auxiliary.check()
+    return _train(auxiliary, load_datasets(auxiliary))
+
+
+def _load_network(path: str, kind: str) -> Network:
+    """Loads a frozen network from a run folder or a .keras file."""
+    file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
+    wanted = {"quality": QualityEstimator, "identity": LightCNN29}[kind]
+    if not os.path.isfile(file):
+        raise UserError(f"--{kind}_model={path}: there is no {file}")
+    try:
+        network = keras.models.load_model(file)
+    except (ValueError, OSError, TypeError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"--{kind}_model={path}: it cannot be loaded: {reason}") from error
+    if not isinstance(network, wanted):
+        raise UserError(
+            f"--{kind}_model={path}: it holds a {type(network).__name__}, not a {wanted.__name__}"
+        )
+    return network
+
+
+def _network(config: TrainConfig, data: Datasets) -> Network:
+    """The network that a configuration trains, not built from any file."""
+    faces = data.train
+    attributes = {"expressions": faces.expressions, "lightings": faces.lightings}
+    size = config.image_size
+    if config.model == "quality":
+        return QualityEstimator(size, config.q_width, config.q_depth, config.fc_activation)
+    if config.model == "identity":
+        return LightCNN29(size, config.identity_width)
+    if config.model == "classifier":
+        return AttributeClassifier(**attributes, image_size=size, width=config.classifier_width)
+    body = {
+        **attributes,
+        "image_size": size,
+        "width": config.width,
+        "blocks": config.blocks,
+        "output": config.output,
+        "stem": config.stem,
+        "keeps_unnamed": config.keep_share > 0,
+    }
+    if config.model == "stargan":
+        return StarganGenerator(**body, upsampling=config.upsampling or "transposed")
+    return LeganGenerator(
+        **body,
+        mask_channels=config.mask_channels,
+        image_to_synthesis=config.image_to_synthesis,
+        upsampling=config.upsampling or "pixelshuffle",
+    )
+
+
+def _trainer(
+    config: TrainConfig, data: Datasets, auxiliary: dict[str, Network]
+) -> AttributeGAN | SupervisedTrainer:
+    """The model to fit, not compiled."""
+    network = _network(config, data)
+    if config.model == "quality":
+        return QualityTrainer(network, config.margin)
+    if config.model == "identity":
+        return IdentityTrainer(network, len(data.train.identities), config.seed)
+    if config.model == "classifier":
+        return ClassifierTrainer(network)
+    assert isinstance(network, AttributeGenerator)
+    discriminator = Discriminator(
+        len(network.expressions),
+        len(network.lightings),
+        config.image_size,
+        config.d_width,
+        config.d_depth,
+        config.fake_class,
+    )
+    objective = Objective(
+        **{field.name: getattr(config, field.name) for field in dataclasses.fields(Objective)}
+    )
+    return AttributeGAN(network, discriminator, objective=objective, **auxiliary)
+
+
+def _compile(
+    trainer: AttributeGAN | SupervisedTrainer, config: TrainConfig
+) -> dict[str, keras.optimizers.Optimizer]:
+    """Compiles the model to fit; returns its optimizers by name."""
+
+    def adam(updates_per_step: int, iterations_per_update: int) -> keras.optimizers.Optimizer:
+        updates = config.train_steps * updates_per_step
+        rate = schedules.make(config.schedule, config.learning_rate, updates, iterations_per_update)
+        return keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2)
+
+    if isinstance(trainer, AttributeGAN):
+        steps = config.critic_steps
+        optimizers = {"d_optimizer": adam(steps, 1), "g_optimizer": adam(1, steps)}
+        trainer.compile(**optimizers, steps_per_execution=config.steps_per_execution)
+    else:
+        optimizers = {"optimizer": adam(1, 1)}
+        trainer.compile(**optimizers, steps_per_execution=config.steps_per_execution)
+    return optimizers
+
+
+def _state(trainer: AttributeGAN | SupervisedTrainer) -> dict[str, Any]:
+    """What besides the optimizers a checkpoint holds: all that training changes."""
+    if isinstance(trainer, IdentityTrainer):
+        return {"network": trainer.network, "head": trainer.head}
+    if isinstance(trainer, SupervisedTrainer):
+        return {"network": trainer.network}
+    networks = {"generator": trainer.generator, "discriminator": trainer.discriminator}
+    if trainer.averaged_generator is not None:
+        networks["averaged_generator"] = trainer.averaged_generator
+    return networks
+
+
+def _sizes(trainer: AttributeGAN | SupervisedTrainer) -> dict[str, int]:
+    """Parameters of every network of a trainer."""
+    if isinstance(trainer, SupervisedTrainer):
+        return {trainer.network.name: trainer.network.count_params()}
+    networks = (trainer.generator, trainer.discriminator, trainer.quality, trainer.identity)
+    return {network.name: network.count_params() for network in networks if network is not None}
+
+
+def _write_record(
+    config: TrainConfig,
+    run: Run,
+    data: Datasets,
+    trainer: AttributeGAN | SupervisedTrainer,
+    auxiliary: dict[str, str],
+    start: int,
+) -> None:
+    """Appends to ``record.jsonl`` what this start of the run works with."""
+    given = _auxiliary_kinds(config)
+    record = {
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "from_step": start,
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
+        f"{len(tf.config.list_physical_devices('GPU'))} GPUs",
+        "parameters": _sizes(trainer),
+        "data": data.table.splitlines(),
+        "frozen_networks": {
+            kind: path if given[kind] else f"{path} (small, trained on rendered faces by this run)"
+            for kind, path in auxiliary.items()
+        },
+    }
+    with open(run.path("record.jsonl"), "a") as file:
+        file.write(json.dumps(record) + "\n")
