@@ -136,13 +136,18 @@ def rendered_faces(
     in_parallel(
         [task(start) for start in range(0, len(pairs), _GEOMETRIES_PER_TASK)], total, on_progress
     )
-    pictures = pool.reshape(total, size, size, 3)
-    grid = pool.reshape(*shape, size, size, 3)
-    identity, expression, lighting = (axis.ravel().astype(np.int32) for axis in np.indices(shape))
+    load = loader(pool.reshape(total, size, size, 3))
+    identity, expression_of, lighting_of = (
+        axis.ravel().astype(np.int32) for axis in np.indices(shape)
+    )
     unrated = np.full(total, np.nan, np.float32)
 
     def truth(index: int, expression: int, lighting: int) -> np.ndarray:
-        return grid[identity[index], expression, lighting]
+        for value, label in ((expression, expressions), (lighting, lightings)):
+            if not 0 <= value < len(label):
+                raise ValueError(f"A rendered face has no class {value}; there are {len(label)}.")
+        row = np.ravel_multi_index((identity[index], expression, lighting), shape)
+        return load(tf.constant(row, tf.int64)).numpy()
 
     return faceset.FaceSet(
         name=f"rendered/{split}",
@@ -150,12 +155,12 @@ def rendered_faces(
         expressions=expressions,
         lightings=lightings,
         identities=tuple(name_of(p) for p in numbers),
-        expression=expression,
-        lighting=lighting,
+        expression=expression_of,
+        lighting=lighting_of,
         identity=identity,
         rating_mean=unrated,
         rating_std=unrated,
-        load=loader(pictures),
+        load=load,
         truth=truth,
     )
 

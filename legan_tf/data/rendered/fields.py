@@ -37,14 +37,6 @@ def upper(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
     return b + (a - b) * h + blend * h * (1 - h)
 
 
-def paint(
-    albedo: np.ndarray, colour: np.ndarray, share: np.ndarray, tint: np.ndarray | float = 1.0
-) -> None:
-    """Paints a colour [..., 3], times a tint, over the planes of the albedo [3, ...], in place."""
-    for c, plane in enumerate(albedo):
-        plane += share * (colour[..., c] * tint - plane)
-
-
 def side(x: np.ndarray) -> np.ndarray:
     """-1 left, 1 right, smooth in the middle."""
     return x / np.sqrt(np.square(x) + 0.05**2)

@@ -95,9 +95,7 @@ def shade(faces: Geometry, lightings: Sequence[str]) -> np.ndarray:
             lit *= light.flash * (0.35 + 0.65 * faces.openness)
             facing = nx * x + ny * y + nz * z
             on_head = ambient + np.maximum(facing + _TERMINATOR, 0) * lit / (1 + _TERMINATOR)
-            on_wall = on_wall + vignette * (
-                _ON_WALL * light.flash * (1 + 0.8 * x * right + 0.5 * y * up)
-            )
+            on_wall = on_wall + vignette * (_ON_WALL * light.flash * (1 + x * right + 0.5 * y * up))
             between = np.asarray([x, y, z + 1]) / np.linalg.norm([x, y, z + 1])
             hx, hy, hz = (float(v) for v in between)
             peak = np.maximum(nx * hx + ny * hy + nz * hz, 0)
