@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from legan_tf.models import LeganGenerator, QualityEstimator
+from legan_tf.serving import export
+
+EXPRESSIONS = ("neutral", "smile", "scream")
+LIGHTINGS = ("left", "right")
+
+
+@pytest.fixture(scope="session")
+def generator():
+    keras.utils.set_random_seed(1)
+    network = LeganGenerator(
+        EXPRESSIONS,
+        LIGHTINGS,
+        image_size=16,
+        width=4,
+        blocks=0,
+        mask_channels=2,
+        output="affine",
+        keeps_unnamed=True,
+    )
+    network.build()
+    return network
+
+
+@pytest.fixture(scope="session")
+def quality():
+    keras.utils.set_random_seed(2)
+    network = QualityEstimator(image_size=16, width=4, depth=2)
+    network.build()
+    return network
+
+
+@pytest.fixture(scope="session")
+def serving_root(tmp_path_factory, generator, quality):
+    """A served generator (version 1) and quality estimator."""
+    root = tmp_path_factory.mktemp("models")
+    assert export.export(generator, str(root), "legan") == str(root / "legan" / "1")
+    assert export.export(quality, str(root), "quality") == str(root / "quality" / "1")
+    return root
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory, generator):
+    folder = tmp_path_factory.mktemp("run")
+    generator.save(folder / "model.keras")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """Makes smooth coloured pictures, uint8 [count, height, width, 3], of a seed."""
+
+    def make(height: int, width: int, count: int = 1, seed: int = 0) -> np.ndarray:
+        coarse = np.random.default_rng(seed).integers(0, 256, (count, 5, 5, 3), np.uint8)
+        resized = [Image.fromarray(c).resize((width, height), Image.BICUBIC) for c in coarse]
+        return np.stack([np.asarray(image) for image in resized])
+
+    return make

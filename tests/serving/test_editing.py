@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import legan_tf
+from legan_tf.errors import UserError
+from legan_tf.serving import editing
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def flip(image: np.ndarray) -> np.ndarray:
+    return image[::-1]
+
+
+def read(path: pathlib.Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_one_picture(tmp_path, blobs):
+    image = blobs(12, 9)[0]
+    Image.fromarray(image).save(tmp_path / "a.png")
+    report = editing.edit_files(flip, str(tmp_path / "a.png"), str(tmp_path / "new" / "b.png"))
+    assert report == editing.Report((str(tmp_path / "new" / "b.png"),), ())
+    np.testing.assert_array_equal(read(tmp_path / "new" / "b.png"), image[::-1])
+    assert os.listdir(tmp_path / "new") == ["b.png"]
+    editing.edit_files(flip, str(tmp_path / "a.png"), str(tmp_path / "new"))
+    assert sorted(os.listdir(tmp_path / "new")) == ["a.png", "b.png"]
+
+
+def test_a_folder_keeps_names_apart_and_skips_what_is_damaged(tmp_path, blobs, capsys):
+    folder, output = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "deeper").mkdir()
+    image = blobs(12, 9)[0]
+    for name, form in (
+        ("a.png", "PNG"),
+        ("a.jpg", "JPEG"),
+        ("b.bmp", "BMP"),
+        ("c.happy", "GIF"),
+    ):
+        Image.fromarray(image).save(folder / name, form)
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden.png").write_bytes(b"")
+    report = editing.edit_files(flip, str(folder), str(output))
+    assert sorted(os.listdir(output)) == ["a.jpg.png", "a.png.png", "b.png", "c.happy.png"]
+    np.testing.assert_array_equal(read(output / "a.png.png"), image[::-1])
+    assert len(report.written) == 4
+    assert len(report.skipped) == 1 and report.skipped[0].startswith(str(folder / "cut.png"))
+    assert "edited 5/5" in capsys.readouterr().err
+
+
+def test_unusable_paths_are_told_before_anything_is_written(tmp_path, blobs):
+    folder = tmp_path / "in"
+    (folder / "none").mkdir(parents=True)
+    picture = folder / "a.png"
+    Image.fromarray(blobs(8, 8)[0]).save(picture)
+    before = picture.read_bytes()
+    for source, output, sentence in (
+        (tmp_path / "absent", tmp_path / "b.png", "no such file or folder"),
+        (folder / "none", tmp_path / "out", "holds no pictures"),
+        (picture, tmp_path / "b.xyz", "must end in one of .png"),
+        (picture, picture, "is the input itself"),
+        (picture, folder, "is the input itself"),
+        (folder, folder, "is the input folder itself"),
+        (folder, picture, "must be a folder"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            editing.edit_files(flip, str(source), str(output))
+    assert picture.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["in"]
+
+
+def test_the_suffix_is_the_format(tmp_path, blobs):
+    image = blobs(64, 64)[0]
+    editing.save(str(tmp_path / "a.JPG"), image)
+    assert Image.open(tmp_path / "a.JPG").format == "JPEG"
+    assert np.abs(read(tmp_path / "a.JPG").astype(int) - image).mean() < 4
+
+
+def test_the_drawn_grid_shows_every_edit_and_its_names(serving_root, blobs):
+    editor = legan_tf.load(serving_root / "legan")
+    image = blobs(40, 40)[0]
+    sheet = editing.draw_grid(editor, image)
+    side = 96
+    assert sheet.shape == (4 * side + 8, 3 * side + 8, 3)
+    enlarged = editor.grid(image).repeat(6, axis=2).repeat(6, axis=3)
+    for row in range(3):
+        for column in range(2):
+            top, left = (row + 1) * side + 8, (column + 1) * side + 8
+            cell = sheet[top : top + side, left : left + side]
+            np.testing.assert_array_equal(cell, enlarged[row, column])
+    assert (sheet[side + 8 :, :side] < 128).any()
+    assert (sheet[:side, side + 8 :] < 128).any()
+    assert (sheet[:side, side + 8 :] == 255).mean() > 0.9
+
+
+def script(name: str, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "scripts" / name), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+
+def test_scripts_end_to_end(tmp_path, run_folder, blobs):
+    models, folder = tmp_path / "models", tmp_path / "in"
+    done = script("export.py", f"--workdir={run_folder}", f"--serving_root={models}", "--name=m")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(models / "m" / "1")
+
+    folder.mkdir()
+    Image.fromarray(blobs(30, 40)[0]).save(folder / "a.png")
+    (folder / "b.png").write_bytes(b"damaged")
+    edit = (f"--model={models / 'm'}", f"--output={tmp_path / 'out'}", f"--input={folder}")
+    done = script("edit.py", *edit, "--expression=smile", "--lighting=right")
+    assert done.returncode == 1, done.stderr
+    assert f"Skipped {folder / 'b.png'}" in done.stderr and "Traceback" not in done.stderr
+    expected = legan_tf.load(run_folder)(folder / "a.png", "smile", "right")
+    np.testing.assert_allclose(read(tmp_path / "out" / "a.png"), expected, rtol=0, atol=1)
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (("--input=a", "--output=b"), "--model"),
+        (("--model=a", "--input=a", "--output=b"), "Give either --grid or --expression"),
+        (("--model=a", "--input=a", "--output=b", "--grid", "--lighting=x"), "Give either"),
+        (("--model=a", "--inptu=a"), "Did you mean: input"),
+    ],
+)
+def test_wrong_flags_are_told_at_once(arguments, sentence):
+    done = script("edit.py", *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,83 @@
+"""What one stack writes, the other loads.
+
+Each stack leaves its artefacts and the answers they gave in $LEGAN_TF_EXCHANGE/<stack>/ and checks
+those of the other stack, if they are there; `make test` runs both, and stack A once more after B.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import pathlib
+import shutil
+import uuid
+
+import keras
+import numpy as np
+import pytest
+
+import legan_tf
+from legan_tf.models import LeganGenerator, QualityEstimator, StarganGenerator
+from legan_tf.serving import export
+
+STACK = "keras" + importlib.metadata.version("keras").split(".")[0]
+OTHER = {"keras2": "keras3", "keras3": "keras2"}[STACK]
+EDITORS = ("legan", "stargan")
+LEVELS = 1  # Two builds of TensorFlow may round a half to different sides.
+
+
+@pytest.fixture
+def exchange():
+    if not os.environ.get("LEGAN_TF_EXCHANGE"):
+        pytest.skip("needs LEGAN_TF_EXCHANGE, the folder that both stacks share in `make test`")
+    return pathlib.Path(os.environ["LEGAN_TF_EXCHANGE"])
+
+
+def networks() -> dict[str, keras.Model]:
+    sizes = {"image_size": 32, "width": 8, "blocks": 1}
+    made = {
+        "legan": LeganGenerator(("a", "b"), ("c", "d", "e"), mask_channels=3, **sizes),
+        "stargan": StarganGenerator(("a", "b"), ("c", "d", "e"), output="affine", **sizes),
+        "quality": QualityEstimator(image_size=32, width=4, depth=4),
+    }
+    for network in made.values():
+        network.build()
+    return made
+
+
+def answers(folder: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
+    """What every artefact in a folder says to the same pictures."""
+    said = {}
+    for name in (*EDITORS, "quality"):
+        for form in (f"{name}.keras", f"models/{name}"):
+            model = legan_tf.load(folder / form)
+            said[form] = model(images, ["a", "b"], "d") if name in EDITORS else model(images)
+    return said
+
+
+def test_write_for_the_other_stack(exchange, blobs):
+    aside = exchange / f".{STACK}-{uuid.uuid4().hex}"
+    aside.mkdir(parents=True)
+    for name, network in networks().items():
+        network.save(aside / f"{name}.keras")
+        export.export(network, str(aside / "models"), name)
+    images = blobs(45, 37, count=2)
+    np.savez(aside / "images.npz", images=images)
+    np.savez(aside / "answers.npz", **answers(aside, images))
+    shutil.rmtree(exchange / STACK, ignore_errors=True)
+    aside.rename(exchange / STACK)
+
+
+def test_read_from_the_other_stack(exchange):
+    folder = exchange / OTHER
+    if not folder.is_dir():
+        pytest.skip(f"the other stack ({OTHER}) has written nothing yet")
+    images = np.load(folder / "images.npz")["images"]
+    expected = np.load(folder / "answers.npz")
+    said = answers(folder, images)
+    assert set(said) == set(expected.files)
+    for form, answer in said.items():
+        tolerance = LEVELS if answer.dtype == np.uint8 else 1e-4
+        np.testing.assert_allclose(
+            answer.astype(np.float64), expected[form], rtol=0, atol=tolerance, err_msg=form
+        )

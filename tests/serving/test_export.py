@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
+
+from legan_tf.errors import UserError
+from legan_tf.models import StarganGenerator, copy_of
+from legan_tf.serving import export, signatures
+
+INVALID_ARGUMENT = 3
+
+
+@pytest.fixture(scope="module")
+def served(serving_root):
+    return tf.saved_model.load(str(serving_root / "legan" / "1"))
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    network = StarganGenerator(("a", "b"), ("c", "d"), image_size=8, width=2, blocks=0)
+    network.build()
+    return network
+
+
+def test_written_tensors_answer_as_keras_does(generator, served, blobs):
+    images = blobs(16, 16, count=3)
+    inputs = {
+        "image": tf.constant(images),
+        "expression": tf.constant([0, 2, -1]),
+        "lighting": tf.constant([1, -1, 0]),
+    }
+    answer = served.signatures["serving_default"](**inputs)
+    before = signatures.build(generator).signatures["serving_default"](**inputs)
+    np.testing.assert_array_equal(answer["image"], before["image"])
+    direct = generator(
+        {
+            "image": tf.constant(images.astype(np.float32) / 127.5 - 1),
+            "expression": tf.constant([[1.0, 0, 0], [0, 0, 1], [0, 0, 0]]),
+            "lighting": tf.constant([[0.0, 1], [0, 0], [1, 0]]),
+        },
+        training=False,
+    )["image"].numpy()
+    expected = np.clip(np.round((direct + 1) * 127.5), 0, 255).astype(np.uint8)
+    assert set(answer) == {"image"}
+    assert np.unique(expected).size > 100
+    # Outside a graph the same operations may round a half to the other side.
+    np.testing.assert_allclose(answer["image"], expected, rtol=0, atol=1)
+    assert (answer["image"].numpy() != expected).mean() < 0.01
+
+
+def test_written_bytes_answer_as_tensors_do(served, blobs):
+    images = [blobs(40, 23)[0], blobs(17, 90)[0]]
+    contents = []
+    for image in images:
+        content = io.BytesIO()
+        Image.fromarray(image).save(content, "PNG")
+        contents.append(content.getvalue())
+    answer = served.signatures["serving_bytes"](
+        image_bytes=tf.constant(contents),
+        expression=tf.constant(["scream", ""]),
+        lighting=tf.constant(["", "left"]),
+    )["image_bytes"].numpy()
+    for content, image, expression, lighting in zip(answer, images, (2, -1), (-1, 0)):
+        expected = served.signatures["serving_default"](
+            image=tf.constant(image[None]),
+            expression=tf.constant([expression]),
+            lighting=tf.constant([lighting]),
+        )["image"][0]
+        edited = np.asarray(Image.open(io.BytesIO(content)))
+        # Another batch size may sum in another order and round a half to the other side.
+        np.testing.assert_allclose(edited, expected, rtol=0, atol=1)
+
+
+def test_labels_travel_with_the_version(serving_root):
+    labels = json.loads((serving_root / "legan" / "1" / "assets.extra/labels.json").read_text())
+    assert labels == {
+        "kind": "editor",
+        "architecture": "LeganGenerator",
+        "image_size": 16,
+        "expressions": ["neutral", "smile", "scream"],
+        "lightings": ["left", "right"],
+        "keeps_unnamed": True,
+    }
+
+
+def test_versions_count_up_and_none_is_overwritten(tmp_path, quality):
+    root = str(tmp_path)
+    first = pathlib.Path(export.export(quality, root, "m"))
+    assert first == tmp_path / "m" / "1"
+    before = (first / "saved_model.pb").read_bytes()
+    (tmp_path / "m" / "7").mkdir()
+    (tmp_path / "m" / ".unfinished-by-another").mkdir()
+    (tmp_path / "m" / "notes").mkdir()
+    assert pathlib.Path(export.export(quality, root, "m")) == tmp_path / "m" / "8"
+    assert (first / "saved_model.pb").read_bytes() == before
+    assert sorted(os.listdir(tmp_path / "m")) == [".unfinished-by-another", "1", "7", "8", "notes"]
+    assert export.versions(str(tmp_path / "m")) == [1, 8]
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "a b"])
+def test_names_that_are_no_folder_are_refused(tmp_path, tiny, name):
+    with pytest.raises(UserError, match="cannot name a served model"):
+        export.export(tiny, str(tmp_path), name)
+    assert os.listdir(tmp_path) == []
+
+
+def test_diverged_networks_are_refused(tmp_path, tiny):
+    broken = copy_of(tiny, "broken")
+    weights = broken.get_weights()
+    weights[0][0] = np.nan
+    broken.set_weights(weights)
+    with pytest.raises(UserError, match="diverged"):
+        export.export(broken, str(tmp_path), "m")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_root_that_cannot_be_written_is_told(tmp_path, tiny):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        export.export(tiny, str(tmp_path / "file"), "m")
+
+
+def operations(version: pathlib.Path) -> dict[str, str]:
+    """Names of the graph operations behind the inputs and the output of serving_default."""
+    model = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    signature = model.meta_graphs[0].signature_def["serving_default"]
+    tensors = {**signature.inputs, "result": signature.outputs["image"]}
+    names = {key: info.name.split(":") for key, info in tensors.items()}
+    assert {index for _, index in names.values()} == {"0"}
+    return {key: name for key, (name, _) in names.items()}
+
+
+def compiler() -> str:
+    found = shutil.which("gcc") or shutil.which("cc")
+    if found is None:
+        pytest.skip("needs a C compiler (gcc or cc) to build the C API program")
+    return found
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The C program, built against the headers and libraries that TensorFlow brings along."""
+    binary = tmp_path_factory.mktemp("c_api") / "saved_model_c_api"
+    libraries = tf.sysconfig.get_lib()
+    command = [compiler(), "-std=c11", "-Wall", "-Werror", "-o", str(binary)]
+    command += [str(pathlib.Path(__file__).with_name("saved_model_c_api.c"))]
+    command += [f"-isystem{tf.sysconfig.get_include()}", f"-L{libraries}"]
+    command += ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
+    command += [f"-Wl,-rpath,{libraries}"]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return binary
+
+
+def test_the_c_api_answers_bit_for_bit(tmp_path, program, serving_root, served, blobs):
+    version = serving_root / "legan" / "1"
+    images = blobs(30, 21, count=2)
+    ops = operations(version)
+
+    def run(expressions: list[int], lightings: list[int]) -> subprocess.CompletedProcess:
+        attributes = np.array(expressions + lightings, np.int32).tobytes()
+        (tmp_path / "in").write_bytes(images.tobytes() + attributes)
+        arguments = [version, tmp_path / "in", tmp_path / "out", *images.shape[:3]]
+        arguments += [ops[name] for name in ("image", "expression", "lighting", "result")]
+        command = [str(argument) for argument in (program, *arguments)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    done = run([1, -1], [0, 1])
+    assert done.returncode == 0, done.stderr
+    expected = served.signatures["serving_default"](
+        image=tf.constant(images), expression=tf.constant([1, -1]), lighting=tf.constant([0, 1])
+    )["image"].numpy()
+    assert (tmp_path / "out").read_bytes() == expected.tobytes()
+
+    refused = run([1, 9], [0, 1])
+    assert refused.returncode == INVALID_ARGUMENT
+    assert "Row 1: unknown expression id 9; known are 0 to 2" in refused.stderr

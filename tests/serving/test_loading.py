@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import legan_tf
+from legan_tf.errors import UserError
+from legan_tf.models import AttributeClassifier, LeganGenerator, copy_of
+from legan_tf.serving import export
+
+LEVELS = 1  # Eager or another batch size, sums may come out such that a half rounds otherwise.
+
+
+@pytest.fixture(scope="module")
+def editor(serving_root):
+    return legan_tf.load(serving_root / "legan")
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    """An editor that must be told both attributes."""
+    network = LeganGenerator(("a", "b"), ("c", "d"), 16, width=4, blocks=0, mask_channels=1)
+    network.build()
+    file = tmp_path_factory.mktemp("strict") / "strict.keras"
+    network.save(file)
+    return legan_tf.load(file)
+
+
+def test_run_folder_file_and_export_agree(run_folder, serving_root, editor, blobs):
+    images = blobs(25, 31, count=2)
+    expected = editor(images, expression="smile", lighting=["left", None])
+    assert expected.shape == (2, 16, 16, 3) and expected.dtype == np.uint8
+    for path in (
+        run_folder,
+        str(run_folder / "model.keras"),
+        serving_root / "legan" / "1",
+    ):
+        loaded = legan_tf.load(path)
+        assert (loaded.kind, loaded.image_size) == ("editor", 16)
+        assert loaded.expressions == ("neutral", "smile", "scream")
+        assert loaded.lightings == ("left", "right")
+        assert loaded.keeps_unnamed is True
+        again = loaded(images, expression=1, lighting=[0, None])
+        np.testing.assert_array_equal(again, expected)
+
+
+def test_the_answer_is_the_network_s(generator, editor, blobs):
+    image = blobs(16, 16)[0]
+    direct = generator(
+        {
+            "image": tf.constant(image[None].astype(np.float32) / 127.5 - 1),
+            "expression": tf.constant([[0.0, 0, 1]]),
+            "lighting": tf.constant([[1.0, 0]]),
+        }
+    )["image"][0].numpy()
+    edited = editor(image, expression="scream", lighting="left")
+    expected = np.clip(np.round((direct + 1) * 127.5), 0, 255)
+    np.testing.assert_allclose(edited, expected, rtol=0, atol=LEVELS)
+
+
+def test_the_newest_complete_version_is_used(tmp_path, serving_root, quality, blobs):
+    first = serving_root / "quality" / "1"
+    shutil.copytree(first, tmp_path / "m" / "9")
+    shifted = copy_of(quality, "shifted")
+    shifted.fc1.bias.assign(shifted.fc1.bias + 3.0)
+    assert export.export(shifted, str(tmp_path), "m") == str(tmp_path / "m" / "10")
+    (tmp_path / "m" / "11").mkdir()
+    shutil.copytree(first, tmp_path / "m" / ".unfinished-12")
+    image = blobs(16, 16)[0]
+    newest = legan_tf.load(tmp_path / "m")(image)
+    assert newest == pytest.approx(legan_tf.load(first)(image) + 3.0, abs=1e-4)
+
+
+def test_every_form_of_picture(tmp_path, editor, blobs):
+    image = blobs(24, 24)[0]
+    Image.fromarray(image).save(tmp_path / "a.png")
+    expected = editor(image, "smile", "right")
+    assert expected.shape == (16, 16, 3)
+    for form in (
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        Image.fromarray(image),
+        image / 127.5 - 1,
+        (image / 127.5 - 1).astype(np.float32),
+        tf.constant(image),
+    ):
+        np.testing.assert_array_equal(editor(form, "smile", "right"), expected)
+
+
+def test_pictures_of_several_sizes_in_one_call(editor, blobs):
+    images = [blobs(24, 24)[0], blobs(40, 20)[0], blobs(24, 24, seed=1)[0]]
+    together = editor(images, expression=["neutral", "smile", None], lighting=1)
+    for edited, image, expression in zip(together, images, (0, 1, None)):
+        alone = editor(image, expression, "right")
+        np.testing.assert_allclose(edited, alone, rtol=0, atol=LEVELS)
+
+
+def test_more_pictures_than_fit_one_batch(editor, blobs):
+    images = blobs(8, 8, count=35)
+    edited = editor(images, "smile")
+    np.testing.assert_allclose(edited[34], editor(images[34], "smile"), rtol=0, atol=LEVELS)
+
+
+def test_grid_holds_every_target(editor, blobs):
+    image = blobs(20, 20)[0]
+    grid = editor.grid(image)
+    assert grid.shape == (3, 2, 16, 16, 3)
+    for row, expression in enumerate(editor.expressions):
+        for column, lighting in enumerate(editor.lightings):
+            edited = editor(image, expression, lighting)
+            np.testing.assert_allclose(grid[row, column], edited, rtol=0, atol=LEVELS)
+
+
+def test_scorer(tmp_path, quality, serving_root, blobs):
+    quality.save(tmp_path / "model.keras")
+    images = blobs(16, 16, count=2)
+    expected = quality(tf.constant(images / 127.5 - 1, tf.float32)).numpy()
+    for path in (tmp_path, serving_root / "quality"):
+        scorer = legan_tf.load(path)
+        assert (scorer.kind, scorer.image_size) == ("scorer", 16)
+        ratings = scorer(images)
+        assert ratings.shape == (2,) and ratings.dtype == np.float32
+        np.testing.assert_allclose(ratings, expected, atol=1e-4)
+        assert scorer(images[1]) == pytest.approx(expected[1], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ({"expression": "smlie"}, "'smlie' is no expression .* neutral, smile, .* mean 'smile'"),
+        ({"lighting": "up"}, "'up' is no lighting of this model; it knows left, right"),
+        ({"expression": 3}, "3 is no expression id of this model; it knows 0 to 2"),
+        ({"expression": -1}, "-1 is no expression id"),
+        ({"expression": 1.0}, "must be a name, an id or None, not float"),
+        ({"expression": ["smile", "smile"]}, "holds 2 targets for 1 pictures"),
+    ],
+)
+def test_wrong_targets_are_told(editor, blobs, arguments, sentence):
+    with pytest.raises(UserError, match=sentence):
+        editor(blobs(8, 8)[0], **arguments)
+
+
+@pytest.mark.parametrize(
+    "image, sentence",
+    [
+        (np.full((8, 8, 3), 128.0), r"must lie in \[-1, 1\]; these go from 128 to 128"),
+        (np.full((8, 8, 3), np.nan), r"must lie in \[-1, 1\]"),
+        (np.zeros((8, 8, 3), np.int64), "must be uint8, or float .* not int64"),
+        (np.zeros((8, 8), np.uint8), r"not \[8, 8\]"),
+        (np.zeros((8, 8, 4), np.uint8), r"not \[8, 8, 4\]"),
+        (np.zeros((0, 8, 8, 3), np.uint8), r"not \[0, 8, 8, 3\]"),
+        ([], "list of pictures is empty"),
+        ([np.zeros((2, 8, 8, 3), np.uint8)], "one picture per entry"),
+        ("no/such.png", "no/such.png: no such file"),
+    ],
+)
+def test_wrong_pictures_are_told(editor, image, sentence):
+    with pytest.raises(UserError, match=sentence):
+        editor(image, "smile")
+
+
+def test_a_grid_of_several_pictures_is_refused(editor, blobs):
+    with pytest.raises(UserError, match="one picture; 2 were given"):
+        editor.grid(blobs(8, 8, count=2))
+
+
+def test_an_attribute_that_must_be_named_is_asked_for(strict, blobs):
+    with pytest.raises(UserError, match="cannot leave the lighting as it is: name one of c, d"):
+        strict(blobs(8, 8)[0], expression="a")
+
+
+def test_paths_without_a_model_are_told(tmp_path, serving_root):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.keras").write_text("not a model")
+    shutil.copytree(serving_root / "legan" / "1", tmp_path / "foreign")
+    shutil.rmtree(tmp_path / "foreign" / "assets.extra")
+    shutil.copytree(serving_root / "legan" / "1", tmp_path / "damaged")
+    (tmp_path / "damaged" / "saved_model.pb").write_bytes(b"\x00\x01")
+    classifier = AttributeClassifier(("a", "b"), ("c", "d"), image_size=16, width=2)
+    classifier.build()
+    classifier.save(tmp_path / "classifier.keras")
+    for name, sentence in (
+        ("absent", "no such file or folder"),
+        ("empty", "holds no model.keras"),
+        ("text.keras", "is not a .keras file"),
+        ("foreign", "is not an export of this package"),
+        ("damaged", "is a damaged export"),
+        ("classifier.keras", "AttributeClassifier neither edits nor rates"),
+    ):
+        with pytest.raises(UserError, match=f"{name}.*{sentence}"):
+            legan_tf.load(tmp_path / name)
+
+
+def test_importing_the_package_does_not_import_tensorflow():
+    code = "import sys, legan_tf, legan_tf.cli; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from legan_tf.data import images as pictures
+from legan_tf.errors import UserError
+from legan_tf.models import AttributeClassifier, LeganGenerator, StarganGenerator, copy_of
+from legan_tf.serving import signatures
+
+
+@pytest.fixture(scope="module")
+def editor(generator):
+    return signatures.build(generator).signatures
+
+
+def encoded(image: np.ndarray, form: str = "PNG", mode: str = "RGB") -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(image).convert(mode).save(content, form)
+    return content.getvalue()
+
+
+def ids(*values: int) -> tf.Tensor:
+    return tf.constant(values, tf.int32)
+
+
+@pytest.mark.parametrize("height, width", [(50, 41), (16, 33), (120, 121), (7, 9), (1, 1)])
+def test_prepare_sees_what_training_sees(blobs, height, width):
+    images = blobs(height, width, count=2)
+    prepared = (signatures.prepare(tf.constant(images), 16).numpy() + 1) * 127.5
+    expected = np.stack([pictures.to_square(image, 16) for image in images])
+    assert np.abs(prepared - expected).max() <= 1.001
+
+
+def test_prepare_leaves_pictures_of_the_right_size_alone(blobs):
+    images = blobs(16, 16)
+    prepared = signatures.prepare(tf.constant(images), 16).numpy()
+    np.testing.assert_allclose(prepared, images / 127.5 - 1, atol=1e-6)
+
+
+def test_uint8_is_rounded_and_clipped():
+    floats = tf.constant([-1.2, -1.0, 0.0, 127.4 / 127.5, 1.0, 1.7])
+    np.testing.assert_array_equal(signatures.to_uint8(floats), [0, 0, 128, 255, 255, 255])
+
+
+def test_answers_in_float32_whatever_it_was_trained_in(generator, editor, blobs):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        mixed = copy_of(generator, "mixed")
+        served = signatures.build(mixed).signatures["serving_default"]
+        assert keras.mixed_precision.global_policy().name == "mixed_bfloat16"
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    inputs = {
+        "image": tf.constant(blobs(20, 20)),
+        "expression": ids(1),
+        "lighting": ids(0),
+    }
+    expected = editor["serving_default"](**inputs)["image"]
+    np.testing.assert_array_equal(served(**inputs)["image"], expected)
+
+
+def test_later_training_does_not_change_what_is_served(generator, blobs):
+    network = copy_of(generator, "trained")
+    served = signatures.build(network).signatures["serving_default"]
+    inputs = {"image": tf.constant(blobs(16, 16)), "expression": ids(1), "lighting": ids(0)}
+    before = served(**inputs)["image"].numpy()
+    network.set_weights([weight + 0.1 for weight in network.get_weights()])
+    np.testing.assert_array_equal(served(**inputs)["image"], before)
+
+
+def test_bytes_of_any_format_and_size(editor, blobs):
+    colour, other = blobs(30, 20)[0], blobs(16, 25, seed=1)[0]
+    contents = [
+        encoded(colour),
+        encoded(colour, "BMP"),
+        encoded(other, "PNG", "L"),
+        encoded(other, "JPEG"),
+        encoded(other, "GIF", "P"),
+    ]
+    answer = editor["serving_bytes"](
+        image_bytes=tf.constant(contents),
+        expression=tf.constant(["smile", "smile", "", "neutral", "scream"]),
+        lighting=tf.constant(["left", "left", "right", "", ""]),
+    )["image_bytes"].numpy()
+    edited = [np.asarray(Image.open(io.BytesIO(content))) for content in answer]
+    by_id = editor["serving_default"](
+        image=tf.constant(colour[None]), expression=ids(1), lighting=ids(0)
+    )
+    # Another batch size may sum in another order and round a half to the other side.
+    np.testing.assert_allclose(edited[0], by_id["image"][0], rtol=0, atol=1)
+    np.testing.assert_array_equal(edited[1], edited[0])
+    grey = np.repeat(np.asarray(Image.fromarray(other).convert("L"))[..., None], 3, -1)
+    by_id = editor["serving_default"](
+        image=tf.constant(grey[None]), expression=ids(-1), lighting=ids(1)
+    )
+    np.testing.assert_allclose(edited[2], by_id["image"][0], rtol=0, atol=1)
+
+
+def test_masks_are_viewable_and_raw(generator, editor, blobs):
+    images = blobs(16, 16, count=2)
+    answer = editor["masks"](image=tf.constant(images), expression=ids(0, 1), lighting=ids(1, -1))
+    direct = generator(
+        {
+            "image": tf.constant(images / 127.5 - 1, tf.float32),
+            "expression": tf.constant([[1.0, 0, 0], [0, 1, 0]]),
+            "lighting": tf.constant([[0.0, 1], [0, 0]]),
+        }
+    )
+    for name in ("expression_mask", "lighting_mask"):
+        raw = direct[name].numpy()
+        np.testing.assert_allclose(answer[f"{name}_values"], raw, atol=1e-4)
+        mean = raw.mean(-1, keepdims=True)
+        low, high = mean.min((1, 2, 3), keepdims=True), mean.max((1, 2, 3), keepdims=True)
+        stretched = 255 * (mean - low) / (high - low)
+        assert answer[name].dtype == tf.uint8
+        np.testing.assert_allclose(answer[name], stretched, atol=0.6)
+
+
+def test_quality_is_rated_and_judged(quality, blobs):
+    served = signatures.build(quality).signatures
+    images = blobs(16, 16, count=3)
+    rating = quality(tf.constant(images / 127.5 - 1, tf.float32)).numpy()
+    answer = served["serving_default"](image=tf.constant(images))
+    np.testing.assert_allclose(answer["rating"], rating, atol=1e-4)
+    np.testing.assert_array_equal(answer["natural"], rating >= 5)
+    by_bytes = served["serving_bytes"](image_bytes=tf.constant([encoded(i) for i in images]))
+    np.testing.assert_array_equal(by_bytes["rating"], answer["rating"])
+
+
+def test_naturalness_begins_at_five(quality, blobs):
+    network = copy_of(quality, "shifted")
+    image = tf.constant(blobs(16, 16))
+    for wanted, natural in ((4.99, False), (5.01, True)):
+        rating = network(signatures.prepare(image, 16))[0]
+        network.fc1.bias.assign(network.fc1.bias + (wanted - rating))
+        answer = signatures.build(network).signatures["serving_default"](image=image)
+        assert float(answer["rating"][0]) == pytest.approx(wanted, abs=1e-4)
+        assert bool(answer["natural"][0]) is natural
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"expression": [0, 3]}, "Row 1: unknown expression id 3; known are 0 to 2, or -1 to"),
+        ({"lighting": [-2, 0]}, "Row 0: unknown lighting id -2; known are 0 to 1"),
+        ({"expression": [0]}, "There must be one expression per image"),
+        ({"image": np.zeros((2, 0, 4, 3), np.uint8)}, "height and width must each be at least 1"),
+        ({"image": np.zeros((0, 4, 4, 3), np.uint8)}, "must each be at least 1"),
+    ],
+)
+def test_wrong_tensors_are_told(editor, blobs, changes, sentence):
+    inputs = {"image": blobs(8, 8, count=2), "expression": [0, 1], "lighting": [0, 1]} | changes
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        editor["serving_default"](**{name: tf.constant(v) for name, v in inputs.items()})
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"expression": ["smile", "smlie"]}, "Row 1: unknown expression smlie; known are: neut"),
+        ({"lighting": ["Left", "up"]}, "Row 0: unknown lighting Left.*Row 1: unknown lighting up"),
+        ({"image_bytes": [b"", b"GARBAGE"]}, "Row 0: .* is not a PNG.*Row 1: .* is not a PNG"),
+        ({"image_bytes": [b"\x89PNG\r\n\x1a\n", b"\x89PNG"]}, "PNG"),
+        ({"image_bytes": []}, "at least one image"),
+    ],
+)
+def test_wrong_bytes_are_told(editor, blobs, changes, sentence):
+    picture = encoded(blobs(8, 8)[0])
+    inputs = {
+        "image_bytes": [picture, picture],
+        "expression": ["smile", ""],
+        "lighting": ["left", "right"],
+    } | changes
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        editor["serving_bytes"](
+            **{name: tf.constant(value, tf.string) for name, value in inputs.items()}
+        )
+
+
+def test_a_code_cannot_be_left_out_where_the_model_never_learned_it(blobs):
+    network = LeganGenerator(("a", "b"), ("c", "d"), 16, width=4, blocks=0, mask_channels=1)
+    network.build()
+    served = signatures.build(network).signatures["serving_default"]
+    image = tf.constant(blobs(16, 16, count=2))
+    sentence = "Row 1: no lighting given, and this model cannot leave it as it is; name one of: c"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        served(image=image, expression=ids(0, 1), lighting=ids(0, -1))
+
+
+def test_an_attribute_without_classes_is_left_out(blobs):
+    network = StarganGenerator(("a", "b"), image_size=16, width=4, blocks=0)
+    network.build()
+    served = signatures.build(network).signatures
+    assert set(served) == {"serving_default", "serving_bytes"}
+    image = blobs(16, 16)
+    answer = served["serving_default"](
+        image=tf.constant(image), expression=ids(1), lighting=ids(-1)
+    )["image"]
+    direct = network(
+        {
+            "image": tf.constant(image / 127.5 - 1, tf.float32),
+            "expression": tf.constant([[0.0, 1.0]]),
+            "lighting": tf.zeros((1, 0)),
+        }
+    )["image"]
+    np.testing.assert_allclose(answer, signatures.to_uint8(direct), rtol=0, atol=1)
+
+
+def test_other_networks_are_refused():
+    classifier = AttributeClassifier(("a", "b"), ("c", "d"), image_size=16, width=2)
+    classifier.build()
+    with pytest.raises(UserError, match="AttributeClassifier neither edits nor rates"):
+        signatures.build(classifier)
