@@ -183,6 +183,10 @@ def test_unknown_names_are_refused():
     for bad in (("trial", 2, 0), ("test", 0, 0), ("test", 2, -1)):
         with pytest.raises(ValueError):
             people_of(*bad)
+    with pytest.raises(ValueError, match="'grin'"):
+        rendered_faces("test", 1, ["grin"], ["shot00"], 32, 0)
+    with pytest.raises(ValueError, match="'shot20'"):
+        rendered_faces("test", 1, ["smile"], ["shot20"], 32, 0)
     with pytest.raises(ValueError, match="image_size"):
         rendered_faces("test", 1, ["smile"], ["shot00"], 8, 0)
 
@@ -231,6 +235,14 @@ def test_truth_is_the_picture_with_that_label(grid):
             [person], [made.expressions[expression]], [made.lightings[lighting]], made.image_size
         )
         np.testing.assert_array_equal(pictures[rows[0]], direct[0])
+
+
+def test_truth_of_a_class_that_is_not_there_is_refused(grid):
+    made, _ = grid
+    with pytest.raises(ValueError, match="no class 6"):
+        made.truth(0, 6, 0)
+    with pytest.raises(ValueError, match="no class -1"):
+        made.truth(0, 0, -1)
 
 
 def test_face_set_loads_inside_a_graph(grid):

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import attributes, faceset
-from legan_tf.data.rendered import damage, ratings
-from legan_tf.data.rendered.expressions import ACTIONS
+from legan_tf.data.rendered import damage, lights, ratings
+from legan_tf.data.rendered.expressions import ACTIONS, actions
 from legan_tf.data.rendered.shading import shade
 from legan_tf.data.rendered.surface import geometry
 
@@ -118,6 +118,10 @@ def rendered_faces(
     if not expressions or not lightings:
         raise ValueError("Rendered faces need at least one expression and one light.")
     _check_size(image_size)
+    # Unknown names are refused here, not by a thread in the middle of the work.
+    actions([0] * len(expressions), expressions)
+    for name in lightings:
+        lights.light(name)
     shape = (people, len(expressions), len(lightings))
     size = image_size
     pool = np.empty((people * len(expressions), len(lightings), size, size, 3), np.uint8)
