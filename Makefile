@@ -15,6 +15,8 @@ PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
+export LEGAN_TF_EXCHANGE := $(CURDIR)/build/exchange
+
 PACKAGING := setup.py pyproject.toml
 
 .PHONY: help quickstart test test-a test-b lint format clean
@@ -31,7 +33,11 @@ help:
 quickstart: .venv/installed
 	.venv/bin/python scripts/quickstart.py --workdir=runs/quickstart
 
-test: lint test-a test-b
+# Each stack leaves models in build/exchange; then each has read what the other wrote.
+test: lint
+	rm -rf $(LEGAN_TF_EXCHANGE)
+	$(MAKE) test-a test-b
+	.venv-a/bin/python -m pytest tests/serving/test_exchange.py
 
 test-a: .venv-a/installed
 	.venv-a/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)

@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 EVERYWHERE = [
     "absl-py>=1.4",
     "numpy>=1.23.5",
-    "pillow>=9.1",
+    "pillow>=10.1",
     "scikit-learn>=1.2",
 ]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from legan_tf import cli
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.pipeline import to_float
 from legan_tf.evaluation import metrics
@@ -58,13 +59,42 @@ def random_edits(faces: FaceSet, count: int, seed: int) -> dict[str, np.ndarray]
     }
 
 
+def make_edits(editor: Editor, faces: FaceSet, count: int, seed: int) -> dict[str, np.ndarray]:
+    """Edits random pictures of rendered faces to random targets.
+
+    Args:
+        editor: The model.
+        faces: Rendered faces.
+        count: Edits to make.
+        seed: Seed of sources and targets.
+
+    Returns:
+        ``random_edits``, and uint8 [count,S,S,3] ``edit``, ``copy`` (the input as it is) and
+        ``truth`` (the true picture of that person under the target attributes).
+
+    Raises:
+        ValueError: The faces have no truth.
+    """
+    if faces.truth is None:
+        raise ValueError(f"{faces.name} has no true pictures: only rendered faces have")
+    drawn = random_edits(faces, count, seed)
+    sources = faces.images(drawn["index"])
+    progress = cli.Progress(count, "editing")
+    edited = []
+    for start in range(0, count, BATCH):
+        part = slice(start, start + BATCH)
+        ids = {name: drawn[name][part] for name in ("expression", "lighting")}
+        edited.append(editor(sources[part], **ids))
+        progress.update(min(start + BATCH, count))
+    truths = [faces.truth(*(int(i) for i in edit)) for edit in zip(*drawn.values())]
+    return {**drawn, "edit": np.concatenate(edited), "copy": sources, "truth": np.stack(truths)}
+
+
 def judge_edits(
-    editor: Editor,
+    made: dict[str, np.ndarray],
     faces: FaceSet,
     classifier: AttributeClassifier,
     face_network: LightCNN29,
-    count: int = 1000,
-    seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Judges edits of unseen rendered people by all that matters at once.
 
@@ -73,48 +103,28 @@ def judge_edits(
     input and the true picture get.
 
     Args:
-        editor: The model.
-        faces: Rendered faces of people that no network here was trained on.
+        made: What ``make_edits`` gave.
+        faces: The faces that were edited, of people that no network here was trained on.
         classifier: An independent judge of the attributes, with the classes of ``faces``.
         face_network: An independent face network.
-        count: Edits to make.
-        seed: Seed of sources and targets.
 
     Returns:
-        For ``edit``, ``copy`` (the input as it is) and ``truth`` (the true picture): ``expression``
-        and ``lighting`` (share read as asked for), ``ssim`` and ``l1`` to the true picture,
-        ``person`` (share whose nearest face among the neutral, flashless pictures of all the
-        people is the right one).
-
-    Raises:
-        ValueError: The faces have no truth.
+        For ``edit``, ``copy`` and ``truth``: ``expression`` and ``lighting`` (share read as asked
+        for), ``ssim`` and ``l1`` to the true picture, ``person`` (share whose nearest face among
+        the pictures of all the people in the first expression and light is the right one).
     """
-    if faces.truth is None:
-        raise ValueError(f"{faces.name} has no true pictures: only rendered faces have")
-    edits = random_edits(faces, count, seed)
-    wanted = {name: edits[name] for name in ("expression", "lighting")}
-    sources = faces.images(edits["index"])
-    truths = np.stack([faces.truth(*edit) for edit in zip(*edits.values())])
-    edited = np.concatenate(
-        [
-            editor(
-                sources[start : start + BATCH],
-                **{name: ids[start : start + BATCH] for name, ids in wanted.items()},
-            )
-            for start in range(0, count, BATCH)
-        ]
-    )
     people, first = np.unique(faces.identity, return_index=True)
-    gallery = embed(face_network, np.stack([faces.truth(i, 0, 0) for i in first]))
+    gallery = embed(face_network, np.stack([faces.truth(int(i), 0, 0) for i in first]))
     judged = {}
-    for name, images in (("edit", edited), ("copy", sources), ("truth", truths)):
+    for name in ("edit", "copy", "truth"):
+        images = made[name]
         read = read_attributes(classifier, images)
         judged[name] = {
-            **{key: metrics.accuracy(read[key], wanted[key]) for key in wanted},
-            "ssim": float(metrics.ssim(images, truths).mean()),
-            "l1": float(metrics.mean_absolute_error(images, truths).mean()),
+            **{key: metrics.accuracy(read[key], made[key]) for key in ("expression", "lighting")},
+            "ssim": float(metrics.ssim(images, made["truth"]).mean()),
+            "l1": float(metrics.mean_absolute_error(images, made["truth"]).mean()),
             "person": metrics.first_rank_rate(
-                embed(face_network, images), faces.identity[edits["index"]], gallery, people
+                embed(face_network, images), faces.identity[made["index"]], gallery, people
             ),
         }
     return judged

@@ -141,8 +141,8 @@ def hourglass(
         blocks: Residual blocks.
         upsampling: See ``upsample``.
         stem: Whether the first and the last convolution are 7 × 7 at full size, as in StarGAN.
-            Without it the first one already halves the size and the last is 3 × 3: a fraction of
-            the cost, for small trainings.
+            Without it the first one already halves the size and the last doubles it, nothing is
+            normalised at full size: a fraction of the cost, for small trainings.
     """
     normed = [instance_norm, keras.layers.ReLU]
     layers: list[keras.layers.Layer] = []
@@ -154,10 +154,11 @@ def hourglass(
     for convolution in plan:
         layers += [convolution, *(make() for make in normed)]
     layers += [ResidualBlock(deepest) for _ in range(blocks)]
-    for filters in (deepest // 2, deepest // 4):
-        layers += [*upsample(filters, upsampling), *(make() for make in normed)]
-    layers.append(conv(out_channels, 7 if stem else 3))
-    return Chain(layers)
+    layers += [*upsample(deepest // 2, upsampling), *(make() for make in normed)]
+    if not stem:
+        return Chain([*layers, *upsample(out_channels, upsampling)])
+    layers += [*upsample(deepest // 4, upsampling), *(make() for make in normed)]
+    return Chain([*layers, conv(out_channels, 7)])
 
 
 def with_planes(image: tf.Tensor, *codes: tf.Tensor) -> tf.Tensor:

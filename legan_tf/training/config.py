@@ -205,7 +205,7 @@ class TrainConfig:
             problems.append("--manifest and --crop belong to --dataset=manifest")
         if self.crop:
             try:
-                self.crop_box
+                _box(self.crop)
             except ValueError:
                 problems.append(
                     f"--crop={self.crop}: give left,top,right,bottom as fractions, for example "
@@ -247,17 +247,20 @@ class TrainConfig:
 
     @property
     def crop_box(self) -> tuple[float, float, float, float] | None:
-        """The four fractions of ``crop``, or none.
+        """The four fractions of ``crop``, or none."""
+        return _box(self.crop) if self.crop else None
 
-        Raises:
-            ValueError: They are not four fractions in order.
-        """
-        if not self.crop:
-            return None
-        left, top, right, bottom = (float(part) for part in self.crop.split(","))
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-            raise ValueError(self.crop)
-        return left, top, right, bottom
+
+def _box(text: str) -> tuple[float, float, float, float]:
+    """Reads left,top,right,bottom.
+
+    Raises:
+        ValueError: They are not four fractions in order.
+    """
+    left, top, right, bottom = (float(part) for part in text.split(","))
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError(text)
+    return left, top, right, bottom
 
 
 def define_flags() -> None:

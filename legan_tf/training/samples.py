@@ -25,7 +25,7 @@ def _targets(faces: FaceSet, index: int) -> list[tuple[int, int]]:
     spread = np.linspace(0, len(faces.lightings) - 1, min(COLUMNS, len(faces.lightings)))
     return [
         *((e, lighting) for e in range(len(faces.expressions))),
-        *((expression, int(l)) for l in spread.round()),
+        *((expression, int(light)) for light in spread.round()),
     ]
 
 
@@ -75,7 +75,7 @@ def sample_grid(generator: AttributeGenerator, faces: FaceSet, indices: np.ndarr
             ]
             rows.append([blank, *masks])
         names = [faces.expressions[e] for e, _ in targets[: len(faces.expressions)]]
-        names += [faces.lightings[l] for _, l in targets[len(faces.expressions) :]]
+        names += [faces.lightings[light] for _, light in targets[len(faces.expressions) :]]
     picture = np.concatenate([np.concatenate(row, 1) for row in rows], 0)
     canvas = Image.new("RGB", (picture.shape[1], picture.shape[0] + HEADER), "white")
     canvas.paste(Image.fromarray(picture), (0, HEADER))

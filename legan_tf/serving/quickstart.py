@@ -1,0 +1,64 @@
+"""The whole way in small: train, judge, export, edit a picture with the export."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from legan_tf.data import images
+from legan_tf.evaluation.evaluate import as_markdown, evaluate
+from legan_tf.serving import editing, export, loading
+from legan_tf.training.config import from_flagfile
+from legan_tf.training.datasets import held_out_faces
+from legan_tf.training.train import say, train
+
+PERSON = 3
+EXPRESSION, LIGHTING = "smile", "shot04"
+
+
+def run(workdir: str, flagfile: str, seed: int) -> int:
+    """Trains what the flag file names on rendered faces, then uses it.
+
+    Args:
+        workdir: Folder of everything that is made.
+        flagfile: Flag file of the training.
+        seed: Seed of the training.
+
+    Returns:
+        0, or the status of a training that was stopped; the same call resumes it.
+
+    Raises:
+        UserError: The flags do not fit, or training diverged.
+    """
+    config = dataclasses.replace(
+        from_flagfile(flagfile), workdir=os.path.join(workdir, "legan"), seed=seed
+    )
+    say("[1/4] training Q, the identity network and LEGAN on rendered faces")
+    status = train(config)
+    if status:
+        return status
+    say("[2/4] judging edits of people that no network has seen")
+    editor = loading.load(config.workdir)
+    report = evaluate(editor, os.path.join(workdir, "evaluation"), seed=seed)
+    say("[3/4] exporting a SavedModel for TensorFlow Serving")
+    version = export.export(
+        loading.load_network(config.workdir), os.path.join(workdir, "models"), "legan"
+    )
+    say("[4/4] editing a picture with the exported model")
+    exported = loading.load(version)
+    faces = held_out_faces(config)
+    picture = faces.images([PERSON * len(faces) // len(faces.identities)])[0]
+    written = {
+        "input.png": picture,
+        "edited.png": exported(picture, expression=EXPRESSION, lighting=LIGHTING),
+        "grid.png": editing.draw_grid(exported, picture),
+    }
+    for name, pixels in written.items():
+        images.save_png(os.path.join(workdir, name), pixels)
+    print(as_markdown(report))
+    say(
+        f"Exported model: {version}\n"
+        f"Samples during training, with the truth: {os.path.join(config.workdir, 'samples')}\n"
+        f"One person, every target: {os.path.join(workdir, 'grid.png')}"
+    )
+    return 0
