@@ -371,6 +371,7 @@ class Features:
         beside = np.clip(self.ax - 0.26, 0, None)
         cheek_line = np.maximum(MOUTH_Y - 0.05 + 1.5 * fields.power(beside, 1.6), -0.9)
         area = np.minimum(cheek_line - self.rest, self.rest - self.t.chin_y - 0.02)
+        area = np.minimum(area, self.skull_edge + 0.01)  # neither on the ears nor on the neck
         from_lips = np.maximum(lip_bottom - self.y, 1.3 * (self.ax - self.mouth_half))
         beard = fields.inside(area, pixel, 0.10) * fields.ramp(from_lips, 0.0, 0.05)
         joint = fields.inside(0.05 - np.abs(self.ax - self.mouth_half - 0.05), pixel, 0.05)
@@ -393,6 +394,6 @@ class Features:
         """Beard and moustache as they are worn."""
         x, y = self.x, self.y
         hairs = fields.visible(150.0, self.pixel) * np.sin(120 * x + 9 * np.sin(31 * y))
-        hairs = 1 + 0.25 * hairs * np.sin(90 * y + 7 * np.sin(40 * x))
+        hairs = 1 + 0.13 * hairs * np.sin(90 * y + 7 * np.sin(40 * x))
         worn = np.maximum(self.t.beard * self.beard, self.t.moustache * self.moustache)
         return np.clip(worn * hairs, 0, 0.97)
