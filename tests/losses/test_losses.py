@@ -1,0 +1,178 @@
+"""Every loss against numbers worked out by hand, one per sample, and where its gradient goes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from legan_tf import losses
+
+NAN = float("nan")
+
+
+def of_patches(*samples):
+    """Scores of two patches per sample."""
+    return tf.reshape(tf.constant(samples, tf.float32), [len(samples), 1, 2])
+
+
+def test_wasserstein_critic():
+    loss = losses.critic_loss(of_patches([1, 3], [0, 0]), of_patches([-1, 2], [4, 6]), "wgan-gp")
+    np.testing.assert_allclose(loss, [0.5 - 2.0, 5.0])
+
+
+def test_hinge_critic():
+    # Patches: max(0, 1 - real) + max(0, 1 + fake).
+    loss = losses.critic_loss(
+        of_patches([2, 0.5], [-1, 1]), of_patches([-3, 0], [0.5, -2]), "hinge"
+    )
+    np.testing.assert_allclose(loss, [(0 + 0 + 0.5 + 1) / 2, (2 + 1.5 + 0 + 0) / 2])
+
+
+def test_unknown_adversarial_form_is_refused():
+    with pytest.raises(ValueError, match="wgan-gp, hinge, not 'gan'"):
+        losses.critic_loss(of_patches([0, 0]), of_patches([0, 0]), "gan")
+
+
+def test_generator_wants_high_scores():
+    np.testing.assert_allclose(losses.generator_loss(of_patches([1, 3], [-4, 0])), [-2.0, 2.0])
+
+
+def linear_critic(weights):
+    """Two patches whose scores are w·x and 3 w·x: the gradient of their sum is 4 w everywhere."""
+
+    def scores(images):
+        score = tf.reduce_sum(images * weights, [1, 2, 3])
+        return tf.stack([score, 3 * score], -1)[:, None]
+
+    return scores
+
+
+def test_gradient_penalty_of_a_linear_critic():
+    # |w|² = 12 · 0.25 = 3, so |4 w| = 4 √3, wherever it is looked at.
+    scores = linear_critic(tf.fill([2, 2, 3], 0.5))
+    real, fake = tf.ones([3, 2, 2, 3]), -tf.ones([3, 2, 2, 3])
+    penalty = losses.gradient_penalty(scores, real, fake, tf.constant([0.0, 0.3, 1.0]))
+    np.testing.assert_allclose(penalty, [(4 * math.sqrt(3) - 1) ** 2] * 3, rtol=1e-5)
+
+
+def test_gradient_penalty_looks_between_real_and_fake():
+    def scores(images):  # The gradient at x is x.
+        return tf.reduce_sum(tf.square(images), [1, 2, 3])[:, None, None] / 2
+
+    real, fake = tf.fill([2, 1, 1, 1], 3.0), tf.fill([2, 1, 1, 1], -1.0)
+    penalty = losses.gradient_penalty(scores, real, fake, tf.constant([1.0, 0.75]))
+    # At 3 and at 0.75 · 3 - 0.25 · 1 = 2.
+    np.testing.assert_allclose(penalty, [(3 - 1) ** 2, (2 - 1) ** 2], rtol=1e-5)
+
+
+def test_gradient_penalty_of_a_flat_critic_is_one_and_finite_to_train():
+    weight = tf.Variable(tf.zeros([2, 2, 3]))
+    images = tf.ones([1, 2, 2, 3])
+    with tf.GradientTape() as tape:
+        penalty = losses.gradient_penalty(linear_critic(weight), images, images, tf.constant([0.5]))
+    np.testing.assert_allclose(penalty, [1.0], atol=1e-5)
+    assert np.isfinite(tape.gradient(penalty, weight).numpy()).all()
+
+
+def test_the_penalty_trains_the_critic():
+    weight = tf.Variable(tf.fill([1, 1, 1], 0.5))
+    image = tf.ones([1, 1, 1, 1])
+    with tf.GradientTape() as tape:
+        penalty = losses.gradient_penalty(linear_critic(weight), image, image, tf.constant([0.5]))
+    # d/dw (4w - 1)² = 8 (4w - 1) = 8 at w = 0.5.
+    np.testing.assert_allclose(tape.gradient(penalty, weight), [[[8.0]]], rtol=1e-5)
+
+
+def test_r1_of_a_linear_critic():
+    scores = linear_critic(tf.fill([2, 2, 3], 0.5))
+    # Half of |4 w|² = 16 · 3.
+    np.testing.assert_allclose(losses.r1_penalty(scores, tf.ones([2, 2, 2, 3])), [24.0, 24.0])
+
+
+def test_attribute_loss_is_the_cross_entropy_and_unknown_costs_nothing():
+    logits = tf.constant([[0.0, math.log(3.0)], [0.0, math.log(3.0)], [7.0, -7.0]])
+    loss = losses.attribute_loss(logits, tf.constant([1, 0, -1]))
+    # Softmax of (0, ln 3) is (1/4, 3/4).
+    np.testing.assert_allclose(loss, [math.log(4 / 3), math.log(4), 0.0], atol=1e-6)
+
+
+def test_an_unknown_label_teaches_nothing():
+    logits = tf.Variable([[1.0, 2.0], [1.0, 2.0]])
+    with tf.GradientTape() as tape:
+        loss = losses.attribute_loss(logits, tf.constant([-1, 0]))
+    gradient = tape.gradient(loss, logits).numpy()
+    np.testing.assert_array_equal(gradient[0], [0.0, 0.0])
+    assert gradient[1, 0] < 0 < gradient[1, 1]
+
+
+def test_identity_loss_is_the_squared_distance_of_directions():
+    original = tf.constant([[1.0, 0.0], [3.0, 4.0], [2.0, 0.0], [1.0, 0.0]])
+    edited = tf.constant([[5.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 2.0]])
+    # (0.6, 0.8) to (0, 1): 0.36 + 0.04.
+    np.testing.assert_allclose(losses.identity_loss(original, edited), [0, 0.4, 4, 2], atol=1e-6)
+
+
+def test_reconstruction_loss_is_the_mean_absolute_difference():
+    original = tf.zeros([2, 1, 2, 3])
+    back = tf.constant([1, -1, 0, 0, 0, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5], shape=[2, 1, 2, 3])
+    np.testing.assert_allclose(losses.reconstruction_loss(original, back), [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("reading", "wanted"),
+    [
+        # Mean 6; predictions 9, 6.5, 3; std 1, 1, 2: distances 3, 0.5, 3.
+        ("epsilon", [2.0, 0.0, 1.0]),
+        ("epsilon-squared", [4.0, 0.0, 1.0]),
+        ("squared-minus-variance", [8.0, 0.0, 5.0]),
+        ("squared-minus-std", [8.0, 0.0, 7.0]),
+        ("relative", [1.5, 0.25, 1.0]),
+    ],
+)
+def test_margin_readings(reading, wanted):
+    prediction, std = tf.constant([9.0, 6.5, 3.0]), tf.constant([1.0, 1.0, 2.0])
+    loss = losses.margin_loss(prediction, tf.constant([6.0, 6.0, 6.0]), std, reading)
+    np.testing.assert_allclose(loss, wanted)
+
+
+@pytest.mark.parametrize(
+    ("reading", "wanted"),
+    [
+        ("epsilon", [0.0, 2.0]),
+        ("epsilon-squared", [0.0, 4.0]),
+        ("squared-minus-variance", [0.0, 4.0]),
+        ("squared-minus-std", [0.0, 4.0]),
+        ("relative", [0.0, 2.0]),
+    ],
+)
+def test_margin_without_a_rating_or_without_a_std(reading, wanted):
+    # An unknown mean costs nothing; an unknown std leaves no margin.
+    prediction = tf.Variable([7.0, 7.0])
+    mean, std = tf.constant([NAN, 5.0]), tf.constant([1.0, NAN])
+    with tf.GradientTape() as tape:
+        loss = losses.margin_loss(prediction, mean, std, reading)
+    np.testing.assert_allclose(loss, wanted)
+    gradient = tape.gradient(loss, prediction).numpy()
+    assert gradient[0] == 0 and gradient[1] > 0
+
+
+def test_unknown_margin_reading_is_refused():
+    one = tf.ones([1])
+    with pytest.raises(ValueError, match="epsilon-squared.*not 'huber'"):
+        losses.margin_loss(one, one, one, "huber")
+
+
+def test_naturalness_pulls_to_the_target_from_both_sides():
+    rating = tf.Variable([5.0, 9.5])
+    with tf.GradientTape() as tape:
+        loss = losses.naturalness_loss(rating, 8.0)
+    np.testing.assert_allclose(loss, [3.0, 1.5])
+    np.testing.assert_array_equal(tape.gradient(loss, rating), [-1.0, 1.0])
+
+
+def test_preservation_is_the_change_of_the_rating():
+    loss = losses.preservation_loss(tf.constant([6.0, 2.0]), tf.constant([4.5, 2.25]))
+    np.testing.assert_allclose(loss, [1.5, 0.25])

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from legan_tf.models import layers
+from legan_tf.models.lightcnn import MaxAndMeanPool, MaxFeatureMap
+
+
+def test_pixel_shuffle_fills_two_by_two_pixels():
+    shuffled = layers.PixelShuffle()(tf.reshape([1.0, 2.0, 3.0, 4.0], [1, 1, 1, 4]))
+    np.testing.assert_array_equal(shuffled[0, :, :, 0], [[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_leaky_relu_has_the_papers_slope():
+    np.testing.assert_allclose(layers.leaky_relu(tf.constant([-2.0, 3.0])), [-0.02, 3.0])
+
+
+@pytest.mark.parametrize(("policy", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 0.05)])
+def test_instance_norm_is_per_image_and_channel(policy, tolerance):
+    # A mean far from zero: statistics taken in bfloat16 itself would be visibly wrong.
+    pixels = np.random.default_rng(0).normal(3.0, 2.0, [2, 64, 64, 3]).astype(np.float32)
+    pixels = tf.cast(tf.cast(pixels, tf.bfloat16), tf.float32).numpy()
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        norm = layers.instance_norm()
+        norm.build(pixels.shape)
+        normed = tf.cast(norm(pixels), tf.float32).numpy()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    wanted = pixels - pixels.mean((1, 2), keepdims=True)
+    wanted /= np.sqrt(pixels.var((1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(normed, wanted, atol=tolerance)
+
+
+@pytest.mark.parametrize("stem", [True, False])
+@pytest.mark.parametrize("how", layers.UPSAMPLINGS)
+def test_hourglass_keeps_the_size(how, stem):
+    body = layers.hourglass(5, width=4, blocks=1, upsampling=how, stem=stem)
+    body.build((None, 16, 16, 7))
+    assert body(tf.zeros([2, 16, 16, 7])).shape == (2, 16, 16, 5)
+    assert body.compute_output_shape((None, 16, 16, 7)) == (None, 16, 16, 5)
+    kernels = [tuple(weight.shape[:2]) for weight in body.weights if len(weight.shape) == 4]
+    assert ((7, 7) in kernels) is stem
+
+
+def test_codes_become_constant_planes_behind_the_image():
+    image = tf.ones([1, 2, 2, 3])
+    planes = layers.with_planes(image, tf.constant([[0.0, 1.0]]), tf.constant([[5.0]]))
+    assert planes.shape == (1, 2, 2, 6)
+    np.testing.assert_array_equal(planes[0, 1, 0], [1, 1, 1, 0, 1, 5])
+
+
+def test_residual_block_adds_to_its_input():
+    block = layers.ResidualBlock(3)
+    block.build((None, 4, 4, 3))
+    # A last scale of zero silences the body, whose offset is zero too.
+    block.set_weights([0 * weight for weight in block.get_weights()])
+    x = tf.random.stateless_normal([1, 4, 4, 3], [0, 1])
+    np.testing.assert_array_equal(block(x), x)
+
+
+def test_max_feature_map_takes_the_larger_half():
+    layer = MaxFeatureMap(1, 1)
+    layer.build((None, 1, 2, 1))
+    kernel, bias = np.zeros([1, 1, 1, 2], np.float32), np.zeros(2, np.float32)
+    kernel[0, 0, 0], bias[1] = [2.0, -1.0], 0.5
+    layer.set_weights([kernel, bias])
+    mapped = layer(tf.reshape([1.0, -3.0], [1, 1, 2, 1]))
+    # max(2, -1 + 0.5) and max(-6, 3 + 0.5)
+    np.testing.assert_allclose(tf.reshape(mapped, [-1]), [2.0, 3.5])
+
+
+def test_lightcnn_pools_by_maximum_plus_mean():
+    pooled = MaxAndMeanPool()(tf.reshape([1.0, 2.0, 3.0, 6.0], [1, 2, 2, 1]))
+    np.testing.assert_allclose(tf.reshape(pooled, [-1]), [6.0 + 3.0])

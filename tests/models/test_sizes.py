@@ -1,0 +1,82 @@
+"""The published sizes, and those that follow from the published tables, to the parameter."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from legan_tf.data import attributes
+from legan_tf.models import (
+    Discriminator,
+    LeganGenerator,
+    LightCNN29,
+    QualityEstimator,
+    StarganGenerator,
+)
+
+SIX = attributes.MULTIPIE_EXPRESSIONS
+EIGHT = attributes.AFFECTNET_EXPRESSIONS
+TWENTY = attributes.lightings(merge_flashless=False)
+
+
+@pytest.fixture(autouse=True)
+def freed():
+    """The networks are large; each is gone before the next one is made."""
+    yield
+    gc.collect()
+
+
+def test_stargan_generator_of_eight_attributes():
+    network = StarganGenerator(EIGHT)
+    network.build()
+    assert network.count_params() == 8_439_936
+
+
+def test_stargan_generator_of_legans_26_attributes():
+    network = StarganGenerator(SIX, TWENTY)
+    network.build()
+    assert network.count_params() == 8_496_384
+
+
+@pytest.mark.parametrize(
+    ("expressions", "lightings", "size", "count"),
+    [(8, 0, 128, 44_786_624), (6, 20, 128, 44_934_080), (8, 0, 256, 44_983_232)],
+)
+def test_discriminator(expressions, lightings, size, count):
+    network = Discriminator(expressions, lightings, size)
+    network.build()
+    assert network.count_params() == count
+
+
+def test_quality_estimator():
+    network = QualityEstimator()
+    network.build()
+    assert network.count_params() == 46_800_321
+    assert network.trunk.count_params() == 44_702_656
+    kernels = [tuple(w.shape) for w in network.trunk.weights if len(w.shape) == 4]
+    channels = [3, 64, 128, 256, 512, 1024, 2048]
+    assert kernels == [(4, 4, i, o) for i, o in zip(channels, channels[1:])]
+    assert tuple(network.fc0.kernel.shape) == (2 * 2 * 2048, 256)
+
+
+def test_lightcnn():
+    network = LightCNN29()
+    network.build()
+    assert network.trunk.count_params() == 8_378_464
+    assert network.count_params() == 10_475_872
+    # With the softmax over the 80,013 people of the reference weights.
+    assert network.count_params() + 256 * 80_013 == 30_959_200
+
+
+def test_legan_generator():
+    network = LeganGenerator(SIX, TWENTY)
+    network.build()
+    # By hand, convolutions and scales: in, 4x4, 4x4, six blocks, two doublings, out.
+    shared = 128 + (131_072 + 256) + (524_288 + 512) + 6 * 1_180_672
+    shared += (1_179_648 + 256) + (294_912 + 128)
+    masks = 7 * 7 * 64 * 64
+    assert network.expression_hourglass.count_params() == 7 * 7 * 9 * 64 + shared + masks
+    assert network.lighting_hourglass.count_params() == 7 * 7 * 23 * 64 + shared + masks
+    assert network.synthesis_hourglass.count_params() == 7 * 7 * 128 * 64 + shared + 7 * 7 * 64 * 3
+    assert network.count_params() == 28_558_272
