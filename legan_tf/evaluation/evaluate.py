@@ -22,6 +22,7 @@ COLUMNS = {
     "ssim": "SSIM to the truth ↑",
     "l1": "L1 to the truth ↓",
     "person": "person found ↑",
+    "rating": "rating by Q ↑",
     "kid": "KID to the truth ↓",
 }
 ROWS = {
@@ -81,7 +82,7 @@ def evaluate(
     )
     faces = rendered_split("test", HELD_OUT_PEOPLE, expressions, merged, editor.image_size, seed)
     made = make_edits(editor, faces, edits, seed)
-    figures = judge_edits(made, faces, judges.classifier, judges.face_network)
+    figures = judge_edits(made, faces, judges.classifier, judges.face_network, judges.quality)
     features = {name: embed(judges.face_network, made[name]) for name in ("edit", "copy", "truth")}
     missing = []
     try:
@@ -120,7 +121,8 @@ def as_markdown(report: dict[str, Any]) -> str:
         f"has seen, {report['image_size']} × {report['image_size']}, sources and targets uniform, "
         f"seed {report['seed']}. Expression and lighting as an independent classifier reads them; "
         "SSIM and L1 on 8-bit RGB; the person is looked for among the neutral, flashless pictures "
-        "of all these people with an independent face network, whose features KID compares too.",
+        "of all these people with an independent face network, whose features KID compares too; "
+        "the rating is that of an independent Q, 1 to 10.",
         "",
         *report["missing"],
     ]

@@ -8,7 +8,7 @@ import os
 import keras
 
 from legan_tf.errors import UserError
-from legan_tf.models import AttributeClassifier, LightCNN29
+from legan_tf.models import AttributeClassifier, LightCNN29, QualityEstimator
 from legan_tf.training.config import TrainConfig
 from legan_tf.training.run import NETWORK_FILE
 from legan_tf.training.train import train
@@ -19,10 +19,11 @@ SEED_APART = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Judges:
-    """An attribute classifier and a face network, independent of the editor."""
+    """An attribute classifier, a face network and a Q, independent of the editor."""
 
     classifier: AttributeClassifier
     face_network: LightCNN29
+    quality: QualityEstimator
 
 
 def judge_config(
@@ -31,8 +32,8 @@ def judge_config(
     """The configuration of a judge.
 
     Args:
-        kind: ``classifier`` or ``identity``.
-        folder: Folder of both judges.
+        kind: ``classifier``, ``identity`` or ``quality``.
+        folder: Folder of the judges.
         image_size: Height and width in pixels.
         expressions: ``multipie`` or ``affectnet``.
         merge_flashless: See ``TrainConfig``.
@@ -47,10 +48,12 @@ def judge_config(
         seed=SEED_APART,
         batch_size=32,
         train_steps=steps,
-        learning_rate=1e-3,
+        learning_rate=5e-4 if kind == "quality" else 1e-3,
         beta_1=0.9,
         identity_width=0.25,
-        flip=kind == "identity",
+        q_width=16,
+        q_depth=min((image_size & -image_size).bit_length() - 1, 6),
+        flip=kind != "classifier",
         log_every=50,
         sample_every=steps,
         checkpoint_every=max(steps // 4, 1),
@@ -73,9 +76,9 @@ def train_judges(
         UserError: Training was stopped; the same call resumes it.
     """
     networks = {}
-    for kind in ("classifier", "identity"):
+    for kind in ("classifier", "identity", "quality"):
         config = judge_config(kind, folder, image_size, expressions, merge_flashless, steps)
         if train(config):
             raise UserError(f"training the judge in {config.workdir} was stopped; start again")
         networks[kind] = keras.models.load_model(os.path.join(config.workdir, NETWORK_FILE))
-    return Judges(networks["classifier"], networks["identity"])
+    return Judges(networks["classifier"], networks["identity"], networks["quality"])

@@ -12,7 +12,7 @@ from legan_tf import cli
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.pipeline import to_float
 from legan_tf.evaluation import metrics
-from legan_tf.models import AttributeClassifier, LightCNN29
+from legan_tf.models import AttributeClassifier, LightCNN29, QualityEstimator
 
 Editor = Callable[..., np.ndarray]
 """Called as ``editor(images, expression=ids, lighting=ids)``, gives uint8 [n,S,S,3]."""
@@ -43,6 +43,11 @@ def read_attributes(classifier: AttributeClassifier, images: np.ndarray) -> dict
 def embed(network: LightCNN29, images: np.ndarray) -> np.ndarray:
     """Returns the embeddings, float32 [n,256], of uint8 images."""
     return np.concatenate([e.numpy() for e in _in_batches(network, images, network.image_size)])
+
+
+def rate(quality: QualityEstimator, images: np.ndarray) -> np.ndarray:
+    """Returns Q's ratings, float32 [n], of uint8 images."""
+    return np.concatenate([r.numpy() for r in _in_batches(quality, images, quality.image_size)])
 
 
 def random_edits(faces: FaceSet, count: int, seed: int) -> dict[str, np.ndarray]:
@@ -95,6 +100,7 @@ def judge_edits(
     faces: FaceSet,
     classifier: AttributeClassifier,
     face_network: LightCNN29,
+    quality: QualityEstimator,
 ) -> dict[str, dict[str, float]]:
     """Judges edits of unseen rendered people by all that matters at once.
 
@@ -107,11 +113,13 @@ def judge_edits(
         faces: The faces that were edited, of people that no network here was trained on.
         classifier: An independent judge of the attributes, with the classes of ``faces``.
         face_network: An independent face network.
+        quality: An independent Q.
 
     Returns:
         For ``edit``, ``copy`` and ``truth``: ``expression`` and ``lighting`` (share read as asked
         for), ``ssim`` and ``l1`` to the true picture, ``person`` (share whose nearest face among
-        the pictures of all the people in the first expression and light is the right one).
+        the pictures of all the people in the first expression and light is the right one),
+        ``rating`` (mean naturalness by Q, 1 to 10).
     """
     people, first = np.unique(faces.identity, return_index=True)
     gallery = embed(face_network, np.stack([faces.truth(int(i), 0, 0) for i in first]))
@@ -126,5 +134,6 @@ def judge_edits(
             "person": metrics.first_rank_rate(
                 embed(face_network, images), faces.identity[made["index"]], gallery, people
             ),
+            "rating": float(rate(quality, images).mean()),
         }
     return judged
