@@ -181,7 +181,6 @@ def test_labelled_batches_give_all_that_is_known():
     np.testing.assert_array_equal(batch["expression"], np.array(order) % 3)
     np.testing.assert_array_equal(batch["rating_mean"], order)
     assert np.isnan(batch["rating_std"]).all()
-    np.testing.assert_array_equal(batch["position"], range(5))
 
 
 def test_half_of_the_faces_are_mirrored_the_same_ones_after_a_resume():
