@@ -9,6 +9,22 @@ import numpy as np
 import tensorflow as tf
 
 
+def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the ``load`` of a face set whose pictures are all in memory.
+
+    Args:
+        pictures: uint8 [n, size, size, 3].
+    """
+    with tf.device("/CPU:0"):  # A pool of gigabytes has no place in a GPU's memory.
+        pool = tf.convert_to_tensor(pictures)
+
+    def load(index: tf.Tensor) -> tf.Tensor:
+        with tf.device("/CPU:0"):
+            return tf.gather(pool, index)
+
+    return load
+
+
 @dataclasses.dataclass(frozen=True)
 class FaceSet:
     """One split of one data set: labels in memory, images on demand.

@@ -21,7 +21,7 @@ import tensorflow as tf
 from sklearn.model_selection import GroupShuffleSplit
 
 from legan_tf.data import attributes, images, storage
-from legan_tf.data.faceset import FaceSet
+from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.errors import UserError
 
 COLUMNS = (
@@ -259,7 +259,7 @@ def manifest_faces(
     rows = manifest.split(split)
     files = [row.file for row in rows]
     if len(files) * image_size * image_size * 3 <= max_pool_bytes:
-        load = _load_from_pool(_pool(files, image_size, crop, on_progress))
+        load = from_pool(_pool(files, image_size, crop, on_progress))
     else:
         load = _load_from_files(files, image_size, crop)
     return FaceSet(
@@ -628,17 +628,6 @@ def _pool(
     for _ in _in_threads(fill, range(len(files)), on_progress):
         pass
     return pool
-
-
-def _load_from_pool(pool: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    with tf.device("CPU:0"):  # A pool of gigabytes has no place in a GPU's memory.
-        kept = tf.constant(pool)
-
-    def load(index: tf.Tensor) -> tf.Tensor:
-        with tf.device("CPU:0"):
-            return tf.gather(kept, index)
-
-    return load
 
 
 def _load_from_files(

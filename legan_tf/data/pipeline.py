@@ -169,7 +169,7 @@ def labelled_batches(
     Returns:
         A data set of dictionaries: ``image`` float32 [B,S,S,3] in [-1, 1]; ``expression``,
         ``lighting``, ``identity`` int32 [B]; ``rating_mean``, ``rating_std`` float32 [B], NaN where
-        unknown; ``position`` int64 [B].
+        unknown.
     """
     columns = {
         "expression": tf.constant(faces.expression, tf.int32),
@@ -185,7 +185,7 @@ def labelled_batches(
             draw = tf.random.stateless_uniform([], tf.stack([tf.cast(seed, tf.int64), position]))
             image = tf.where(draw < 0.5, image, tf.reverse(image, [1]))
         labels = {name: column[index] for name, column in columns.items()}
-        return {"image": image, **labels, "position": position}
+        return {"image": image, **labels}
 
     order = functools.partial(endless_order, len(faces), seed)
     return _batched(order, sample, batch_size, start_step, steps, None)

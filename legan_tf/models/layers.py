@@ -77,34 +77,32 @@ class Chain(keras.layers.Layer):
         return shape
 
 
-class ResidualBlock(keras.layers.Layer):
-    """x + IN(conv(ReLU(IN(conv(x))))), two 3 × 3 convolutions (StarGAN)."""
+class Residual(keras.layers.Layer):
+    """x + body(x), where the body keeps the shape."""
 
-    def __init__(self, filters: int, **kwargs) -> None:
-        """Makes the two convolutions of ``filters`` channels."""
+    def __init__(self, body: Sequence[keras.layers.Layer], **kwargs) -> None:
+        """Takes the layers of the body."""
         super().__init__(**kwargs)
-        self.body = Chain(
-            [
-                conv(filters, 3),
-                instance_norm(),
-                keras.layers.ReLU(),
-                conv(filters, 3),
-                instance_norm(),
-            ]
-        )
+        self.body = Chain(body)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Builds the two convolutions."""
+        """Builds the body."""
         self.body.build(input_shape)
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Adds the block's correction to ``x``."""
+        """Adds the body's correction to ``x``."""
         return x + self.body(x)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """The shape does not change."""
         return tuple(input_shape)
+
+
+def residual_block(filters: int) -> keras.layers.Layer:
+    """X + IN(conv(ReLU(IN(conv(x))))), two 3 × 3 convolutions (StarGAN)."""
+    first, second = ([conv(filters, 3), instance_norm()] for _ in range(2))
+    return Residual([*first, keras.layers.ReLU(), *second])
 
 
 def upsample(filters: int, how: str) -> list[keras.layers.Layer]:
@@ -153,7 +151,7 @@ def hourglass(
     deepest = 4 * width if stem else 2 * width
     for convolution in plan:
         layers += [convolution, *(make() for make in normed)]
-    layers += [ResidualBlock(deepest) for _ in range(blocks)]
+    layers += [residual_block(deepest) for _ in range(blocks)]
     layers += [*upsample(deepest // 2, upsampling), *(make() for make in normed)]
     if not stem:
         return Chain([*layers, *upsample(out_channels, upsampling)])

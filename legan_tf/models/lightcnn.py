@@ -40,26 +40,9 @@ class MaxFeatureMap(keras.layers.Layer):
         return (*input_shape[:-1], self.filters)
 
 
-class LightResidual(keras.layers.Layer):
-    """x + MFM(MFM(x)), without normalisation."""
-
-    def __init__(self, filters: int, **kwargs) -> None:
-        """Makes the two 3 × 3 maps."""
-        super().__init__(**kwargs)
-        self.body = layers.Chain([MaxFeatureMap(filters, 3), MaxFeatureMap(filters, 3)])
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Builds the two maps."""
-        self.body.build(input_shape)
-        self.built = True
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Adds the block's correction to ``x``."""
-        return x + self.body(x)
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """The shape does not change."""
-        return tuple(input_shape)
+def light_residual(filters: int) -> keras.layers.Layer:
+    """X + MFM(MFM(x)), without normalisation."""
+    return layers.Residual([MaxFeatureMap(filters, 3), MaxFeatureMap(filters, 3)])
 
 
 class MaxAndMeanPool(keras.layers.Layer):
@@ -106,7 +89,7 @@ class LightCNN29(Network):
         made: list[keras.layers.Layer] = [MaxFeatureMap(c1, 5), MaxAndMeanPool()]
         plan = [(1, c1, c2, True), (2, c2, c3, True), (3, c3, c4, False), (4, c4, c4, True)]
         for blocks, channels, following, pool in plan:
-            made += [LightResidual(channels) for _ in range(blocks)]
+            made += [light_residual(channels) for _ in range(blocks)]
             made += [MaxFeatureMap(channels, 1), MaxFeatureMap(following, 3)]
             made += [MaxAndMeanPool()] if pool else []
         self.trunk = layers.Chain(made)

@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from legan_tf.compat import tensorflow_variable
+from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
 from legan_tf.models import (
     AttributeGenerator,
@@ -152,11 +153,6 @@ def prepare(image: tf.Tensor, size: int) -> tf.Tensor:
         antialias=True,
     )
     return tf.clip_by_value(tf.round(resized), 0.0, 255.0) / 127.5 - 1.0
-
-
-def to_uint8(image: tf.Tensor) -> tf.Tensor:
-    """Turns float images in [-1, 1] into uint8, rounded and clipped."""
-    return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
 
 
 def _float32_copy(network: Network) -> Network:

@@ -54,7 +54,7 @@ def test_codes_become_constant_planes_behind_the_image():
 
 
 def test_residual_block_adds_to_its_input():
-    block = layers.ResidualBlock(3)
+    block = layers.residual_block(3)
     block.build((None, 4, 4, 3))
     # A last scale of zero silences the body, whose offset is zero too.
     block.set_weights([0 * weight for weight in block.get_weights()])

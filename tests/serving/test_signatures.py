@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.data import images as pictures
+from legan_tf.data import pipeline
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, LeganGenerator, StarganGenerator, copy_of
 from legan_tf.serving import signatures
@@ -45,7 +46,7 @@ def test_prepare_leaves_pictures_of_the_right_size_alone(blobs):
 
 def test_uint8_is_rounded_and_clipped():
     floats = tf.constant([-1.2, -1.0, 0.0, 127.4 / 127.5, 1.0, 1.7])
-    np.testing.assert_array_equal(signatures.to_uint8(floats), [0, 0, 128, 255, 255, 255])
+    np.testing.assert_array_equal(pipeline.to_uint8(floats), [0, 0, 128, 255, 255, 255])
 
 
 def test_answers_in_float32_whatever_it_was_trained_in(generator, editor, blobs):
@@ -209,7 +210,7 @@ def test_an_attribute_without_classes_is_left_out(blobs):
             "lighting": tf.zeros((1, 0)),
         }
     )["image"]
-    np.testing.assert_allclose(answer, signatures.to_uint8(direct), rtol=0, atol=1)
+    np.testing.assert_allclose(answer, pipeline.to_uint8(direct), rtol=0, atol=1)
 
 
 def test_other_networks_are_refused():

@@ -51,24 +51,6 @@ def name_of(person: int) -> str:
     return f"person{person:05d}"
 
 
-def loader(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a graph-compatible lookup of one picture in a pool.
-
-    The pool stays on the CPU: it is captured by reference, never copied into a graph.
-
-    Args:
-        pictures: uint8 [n, size, size, 3].
-    """
-    with tf.device("/CPU:0"):
-        pool = tf.convert_to_tensor(pictures)
-
-    def load(index: tf.Tensor) -> tf.Tensor:
-        with tf.device("/CPU:0"):
-            return tf.gather(pool, index)
-
-    return load
-
-
 def in_parallel(
     tasks: Sequence[Callable[[], int]], total: int, on_progress: Progress | None
 ) -> None:
@@ -140,7 +122,7 @@ def rendered_faces(
     in_parallel(
         [task(start) for start in range(0, len(pairs), _GEOMETRIES_PER_TASK)], total, on_progress
     )
-    load = loader(pool.reshape(total, size, size, 3))
+    load = faceset.from_pool(pool.reshape(total, size, size, 3))
     identity, expression_of, lighting_of = (
         axis.ravel().astype(np.int32) for axis in np.indices(shape)
     )
@@ -233,7 +215,7 @@ def rated_faces(
         identity=who[face_of].astype(np.int32),
         rating_mean=said.mean(axis=1).astype(np.float32),
         rating_std=said.std(axis=1).astype(np.float32),
-        load=loader(pictures),
+        load=faceset.from_pool(pictures),
     )
 
 
