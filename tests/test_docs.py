@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+import pytest
+
+from legan_tf.training.config import TrainConfig
+
+DOCS = pathlib.Path(__file__).parents[1] / "docs"
+FLAGS = {field.name: field for field in dataclasses.fields(TrainConfig)} | {"flagfile": None}
+
+
+@pytest.mark.parametrize("page", ["fidelity.md", "data.md"])
+def test_every_flag_that_a_page_names_exists(page):
+    named = set(re.findall(r"--(\w+)", (DOCS / page).read_text()))
+    assert named
+    assert {name for name in named if name not in FLAGS and name[2:] not in FLAGS} == set()
+
+
+def test_the_page_on_fidelity_names_every_choice_of_method():
+    text = (DOCS / "fidelity.md").read_text()
+    first = list(FLAGS).index("learning_rate")
+    method = set(list(FLAGS)[first : list(FLAGS).index("quality_model")])
+    assert "fake_class" in method and "keep_share" in method
+    missing = {name for name in method if f"--{name}" not in text and f"--no{name}" not in text}
+    assert missing == set()
