@@ -211,15 +211,16 @@ class TrainConfig:
                     f"--crop={self.crop}: give left,top,right,bottom as fractions, for example "
                     "0.2,0.1,0.8,0.9"
                 )
-        if self.replicas and self.batch_size % self.replicas:
+        if self.replicas > 0 and self.batch_size % self.replicas:
             problems.append(
                 f"--batch_size={self.batch_size} must be a multiple of --replicas={self.replicas}"
             )
-        if self.train_steps % self.steps_per_execution:
-            problems.append("--train_steps must be a multiple of --steps_per_execution")
-        for cadence in ("log_every", "sample_every", "checkpoint_every"):
-            if getattr(self, cadence) % self.steps_per_execution:
-                problems.append(f"--{cadence} must be a multiple of --steps_per_execution")
+        for name in ("train_steps", "log_every", "sample_every", "checkpoint_every"):
+            if self.steps_per_execution > 0 and getattr(self, name) % self.steps_per_execution:
+                problems.append(
+                    f"--{name}={getattr(self, name)} must be a multiple of "
+                    f"--steps_per_execution={self.steps_per_execution}"
+                )
         halvings = {"legan": self.d_depth, "stargan": self.d_depth, "quality": self.q_depth}
         depth = halvings.get(self.model)
         if depth is not None and depth > 0 and self.image_size % 2**depth:
@@ -263,22 +264,17 @@ def _box(text: str) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
-def define_flags() -> None:
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one absl flag for each field of ``TrainConfig``."""
+    makers = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
     kinds = typing.get_type_hints(TrainConfig)
     for field in dataclasses.fields(TrainConfig):
-        kind = kinds[field.name]
-        text = field.metadata["help"]
-        if field.metadata["choices"]:
-            flags.DEFINE_enum(field.name, field.default, field.metadata["choices"], text)
-        elif kind is bool:
-            flags.DEFINE_boolean(field.name, field.default, text)
-        elif kind is int:
-            flags.DEFINE_integer(field.name, field.default, text)
-        elif kind is float:
-            flags.DEFINE_float(field.name, field.default, text)
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        if choices:
+            flags.DEFINE_enum(field.name, field.default, choices, text, flag_values=values)
         else:
-            flags.DEFINE_string(field.name, field.default, text)
+            make = makers.get(kinds[field.name], flags.DEFINE_string)
+            make(field.name, field.default, text, flag_values=values)
 
 
 def from_flags(values: flags.FlagValues = flags.FLAGS) -> TrainConfig:
@@ -297,11 +293,7 @@ def from_flagfile(path: str) -> TrainConfig:
     if not os.path.isfile(path):
         raise UserError(f"{path}: there is no such flag file")
     values = flags.FlagValues()
-    kinds = typing.get_type_hints(TrainConfig)
-    parsers = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
-    for field in dataclasses.fields(TrainConfig):
-        define = parsers.get(kinds[field.name], flags.DEFINE_string)
-        define(field.name, field.default, field.metadata["help"], flag_values=values)
+    define_flags(values)
     try:
         values(["", f"--flagfile={path}"])
     except flags.Error as error:
