@@ -21,7 +21,8 @@ def set_up(config: TrainConfig) -> tf.distribute.Strategy:
         A MirroredStrategy over the GPUs, or over the CPU where there are none.
 
     Raises:
-        UserError: There are fewer GPUs than ``replicas``, or the CPU cannot be divided any more.
+        UserError: There are fewer GPUs than ``replicas``, the batch cannot be divided among them,
+            or the CPU cannot be divided any more.
     """
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
@@ -31,6 +32,11 @@ def set_up(config: TrainConfig) -> tf.distribute.Strategy:
     wanted = config.replicas or len(gpus) or 1
     if gpus and wanted > len(gpus):
         raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
+    if config.batch_size % wanted:
+        raise UserError(
+            f"--batch_size={config.batch_size} must be a multiple of the {wanted} GPUs of this "
+            "machine; or say with --replicas how many to use"
+        )
     kind = "GPU" if gpus else "CPU"
     if not gpus and len(tf.config.list_logical_devices("CPU")) < wanted:
         raise UserError(
@@ -49,6 +55,8 @@ def divide_cpu(replicas: int) -> None:
     if replicas < 2 or tf.config.list_physical_devices("GPU"):
         return
     cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) >= replicas:
+        return
     try:
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * replicas
