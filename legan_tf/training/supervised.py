@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf import losses
+from legan_tf import compat, losses
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.pipeline import to_float
 from legan_tf.models import AttributeClassifier, LightCNN29, Network, QualityEstimator
 
 Batch = dict  # of tensors, by name
-DROPOUT = 0.5
-"""Dropout before LightCNN-29's classifier (the reference code)."""
+COSINE_SCALE = 16.0
+"""Factor on the cosines that the identity network's softmax sees."""
 
 
 class SupervisedTrainer(keras.Model):
@@ -42,7 +42,7 @@ class SupervisedTrainer(keras.Model):
         raise NotImplementedError
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
-        """Returns figures on at most ``count`` samples of unseen people."""
+        """Returns figures on at most ``count`` samples of unseen people; none without labels."""
         raise NotImplementedError
 
     @property
@@ -100,6 +100,8 @@ class QualityTrainer(SupervisedTrainer):
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
         """Mean absolute error, its baseline (always the mean), Pearson and share within a std."""
         chosen = np.flatnonzero(np.isfinite(faces.rating_mean))[:count]
+        if not len(chosen):
+            return {}
         mean, std = faces.rating_mean[chosen], np.nan_to_num(faces.rating_std[chosen])
         rating = _apply(self.network, faces, chosen)
         return {
@@ -111,22 +113,26 @@ class QualityTrainer(SupervisedTrainer):
 
 
 class IdentityTrainer(SupervisedTrainer):
-    """Trains LightCNN-29 to tell people apart by a softmax over them."""
+    """Trains LightCNN-29 to tell people apart by a softmax over them.
+
+    The logits are scaled cosines of embedding and class (NormFace, Wang et al., ACM MM 2017), not
+    the plain products with dropout of LightCNN's reference code: a network without normalisation
+    layers otherwise diverges at the rates of a short training, and the cosine is what the identity
+    loss and the match score look at.
+    """
 
     terms = ("identity",)
 
-    def __init__(self, network: LightCNN29, people: int, seed: int) -> None:
+    def __init__(self, network: LightCNN29, people: int) -> None:
         """Takes the network.
 
         Args:
             network: LightCNN-29.
             people: Classes of the softmax.
-            seed: Seed of the dropout.
         """
         super().__init__(network, name="identity_trainer")
         self.head = keras.layers.Dense(people, use_bias=False)
         self.head.build((None, int(network.fc.units)))
-        self._seed = seed
 
     @property
     def trained_variables(self) -> list:
@@ -134,21 +140,29 @@ class IdentityTrainer(SupervisedTrainer):
         return [*self.network.trainable_variables, *self.head.trainable_variables]
 
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
-        """Cross entropy of the person, behind dropout."""
-        embedding = self.network(batch["image"], training=True)
-        # Keyed with the place in the run, dropout is the same after a resume.
-        key = tf.stack([tf.cast(self._seed, tf.int64), batch["position"][0]])
-        kept = tf.nn.experimental.stateless_dropout(embedding, DROPOUT, seed=key)
-        logits = tf.cast(self.head(kept), tf.float32)
+        """Cross entropy of the person."""
+        embedding = tf.math.l2_normalize(self.network(batch["image"], training=True), -1)
+        classes = tf.math.l2_normalize(compat.tensorflow_variable(self.head.kernel), 0)
+        logits = COSINE_SCALE * tf.matmul(embedding, classes)
         return [losses.attribute_loss(logits, batch["identity"])]
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
         """Same-person accuracy: which of two pictures shows the person of a third."""
         rng = np.random.default_rng(0)
-        anchors = rng.choice(len(faces), min(count, len(faces)), replace=False)
         people = faces.identity
-        same = np.array([rng.choice(np.flatnonzero(people == people[a])) for a in anchors])
-        other = np.array([rng.choice(np.flatnonzero(people != people[a])) for a in anchors])
+        known, pictures = np.unique(people[people >= 0], return_counts=True)
+        candidates = np.flatnonzero(np.isin(people, known[pictures > 1]))
+        if len(known) < 2 or not len(candidates):
+            return {}
+        anchors = rng.permutation(candidates)[:count]
+
+        def another(anchor: int, same_person: bool) -> int:
+            fits = (people == people[anchor]) == same_person
+            fits &= (people >= 0) & (np.arange(len(people)) != anchor)
+            return rng.choice(np.flatnonzero(fits))
+
+        same = np.array([another(anchor, True) for anchor in anchors])
+        other = np.array([another(anchor, False) for anchor in anchors])
         embedded = []
         for chosen in (anchors, same, other):
             faces_in_space = _apply(self.network, faces, chosen)
