@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -16,11 +17,38 @@ import tensorflow as tf
 from legan_tf import compat
 from legan_tf.cli import Progress
 from legan_tf.errors import UserError
-from legan_tf.training.run import Checkpoints, Run
+from legan_tf.training.run import CHECKPOINTS, Checkpoints, Run
 
 
 class TrainingDivergedError(UserError):
     """A loss or a weight is no longer a finite number; the last good checkpoint is kept."""
+
+
+class RunningMeans(tf.train.experimental.PythonState):
+    """The means of the losses since the last line of ``metrics.jsonl``, kept in checkpoints.
+
+    Without them the first line after a resume would be a mean over fewer steps than it tells.
+    """
+
+    def __init__(self, metrics: Sequence[keras.metrics.Metric]) -> None:
+        """Takes the metrics."""
+        self._variables = [variable for metric in metrics for variable in metric.variables]
+        self._restored: list[float] | None = None
+
+    def serialize(self) -> str:
+        """Returns the state of the metrics; called when a checkpoint is saved."""
+        return json.dumps([compat.scalar(variable) for variable in self._variables])
+
+    def deserialize(self, string_value: str) -> None:
+        """Takes what ``serialize`` gave; called when a checkpoint is restored."""
+        self._restored = json.loads(string_value)
+
+    def put_back(self) -> None:
+        """Sets the metrics to what was restored, if anything was."""
+        if self._restored is not None:
+            for variable, value in zip(self._variables, self._restored):
+                compat.tensorflow_variable(variable).assign(value)
+            self._restored = None
 
 
 class Recorder(keras.callbacks.Callback):
@@ -35,6 +63,7 @@ class Recorder(keras.callbacks.Callback):
         batch_size: int,
         every: int,
         rates: dict[str, Callable[[], float]],
+        means: RunningMeans,
     ) -> None:
         """Begins at step ``start``.
 
@@ -46,6 +75,7 @@ class Recorder(keras.callbacks.Callback):
             batch_size: Images in a step, for the images per second.
             every: Steps between lines.
             rates: Learning rates to note, by name.
+            means: The losses, as the checkpoint left them.
         """
         super().__init__()
         self.step = start
@@ -54,9 +84,14 @@ class Recorder(keras.callbacks.Callback):
         self._batch_size = batch_size
         self._every = every
         self._rates = rates
+        self._means = means
         self._progress = Progress(total, label, start)
         self._writer = tf.summary.create_file_writer(run.path("tensorboard"))
         self._since = (time.monotonic(), start)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Puts the running means back, which ``fit`` has just reset."""
+        self._means.put_back()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Checks the losses, shows them, and writes a line when one is due."""
@@ -66,7 +101,7 @@ class Recorder(keras.callbacks.Callback):
             if not math.isfinite(value):
                 raise TrainingDivergedError(
                     f"the term {name!r} became {value} at step {self.step}; the last checkpoint "
-                    f"before it is kept in {self._run.path('checkpoints')}. Lower --learning_rate "
+                    f"before it is kept in {self._run.path(CHECKPOINTS)}. Lower --learning_rate "
                     "or the weight of that term."
                 )
         now = time.monotonic()
@@ -78,13 +113,13 @@ class Recorder(keras.callbacks.Callback):
             figures = {**losses, **rates, "images_per_second": round(pace, 2)}
             self.note(figures)
             for metric in self.model.metrics:
-                # Keras 2.15 and 3 agree on this name.
                 metric.reset_state()
             self._since = (now, self.step)
 
     def note(self, figures: dict[str, float]) -> None:
-        """Writes figures of the current step to the run's records."""
-        self._run.append_metrics({"step": self.step, **figures})
+        """Writes figures of the current step to the run's records; JSON has no NaN, but null."""
+        known = {name: x if math.isfinite(x) else None for name, x in figures.items()}
+        self._run.append_metrics({"step": self.step, **known})
         with self._writer.as_default():
             for name, value in figures.items():
                 tf.summary.scalar(name, value, step=self.step)
@@ -180,10 +215,13 @@ class Saver(keras.callbacks.Callback):
         """
         step = self._recorder.step
         try:
-            self._checkpoints.save(step)
+            self._checkpoints.check_finite()
         except FloatingPointError as error:
             raise TrainingDivergedError(
                 f"the weights of {error} are no longer finite at step {step}; the last checkpoint "
-                "before it is kept. Lower --learning_rate."
+                f"before it is kept in {self._run.path(CHECKPOINTS)}. Lower --learning_rate."
             ) from error
+        # In this order a kill between the two leaves a network that the resumed run writes again,
+        # never a complete run with the network of an earlier checkpoint.
         self._run.save_network(self._network)
+        self._checkpoints.save(step)

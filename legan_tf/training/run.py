@@ -22,11 +22,13 @@ FLAGS_FILE = "flags.txt"
 METRICS_FILE = "metrics.jsonl"
 NETWORK_FILE = "model.keras"
 CHECKPOINTS = "checkpoints"
+UNFINISHED = ".writing-"
+"""What the names of files begin with until they are complete."""
 
 
 def write_aside(path: str, data: bytes) -> None:
     """Writes a file under a temporary name beside it and renames it."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".writing-")
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -50,14 +52,31 @@ class Run:
             UserError: The folder belongs to a run with other flags, or to a running process.
         """
         self.folder = config.workdir
-        check_flags_fit(config)
-        os.makedirs(os.path.join(self.folder, "samples"), exist_ok=True)
-        self._lock = open(os.path.join(self.folder, ".lock"), "w")  # noqa: SIM115 - held open
+        try:
+            os.makedirs(os.path.join(self.folder, "samples"), exist_ok=True)
+            self._lock = open(os.path.join(self.folder, ".lock"), "w")  # noqa: SIM115 - held open
+        except OSError as error:
+            raise UserError(
+                f"--workdir={self.folder}: it cannot be written to: {error.strerror}"
+            ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            check_flags_fit(config)
+        except BlockingIOError as error:
+            self.close()
             raise UserError(f"--workdir={self.folder}: another process is training here") from error
+        except UserError:
+            self.close()
+            raise
+        self._remove_unfinished()
         write_aside(self.path(FLAGS_FILE), config.to_flagfile().encode())
+
+    def _remove_unfinished(self) -> None:
+        """Removes what a killed process was writing; nobody else writes while the lock is held."""
+        for folder in (self.path(), self.path("samples")):
+            for name in os.listdir(folder):
+                if name.startswith(UNFINISHED):
+                    os.unlink(os.path.join(folder, name))
 
     def path(self, *parts: str) -> str:
         """Returns a path inside the folder."""
@@ -89,13 +108,13 @@ class Run:
 
     def save_network(self, network: keras.Model) -> None:
         """Writes the network to use, replacing the last one in one step."""
-        temporary = self.path(".writing-" + NETWORK_FILE)
+        temporary = self.path(UNFINISHED + NETWORK_FILE)
         network.save(temporary)
         os.replace(temporary, self.path(NETWORK_FILE))
 
     def save_picture(self, name: str, picture: np.ndarray) -> None:
         """Writes a uint8 [H,W,3] picture as ``samples/NAME.png``."""
-        temporary = self.path("samples", f".writing-{name}.png")
+        temporary = self.path("samples", f"{UNFINISHED}{name}.png")
         Image.fromarray(picture).save(temporary)
         os.replace(temporary, self.path("samples", f"{name}.png"))
 
@@ -103,11 +122,13 @@ class Run:
 def check_flags_fit(config: TrainConfig) -> None:
     """Compares a configuration with that of the run whose folder it names, if there is one.
 
+    Before the first checkpoint nothing depends on the flags, and all may change.
+
     Raises:
         UserError: Flags that the checkpoint depends on have changed; each is named.
     """
     path = os.path.join(config.workdir, FLAGS_FILE)
-    if not os.path.exists(path):
+    if not os.path.exists(path) or saved_step(config.workdir) is None:
         return
     before = from_flagfile(path)
     changed = [
@@ -127,6 +148,29 @@ def check_flags_fit(config: TrainConfig) -> None:
         )
 
 
+def saved_step(workdir: str) -> int | None:
+    """Returns the step of a run's last checkpoint, or none where there is none."""
+    there = _checkpoints_in(os.path.join(workdir, CHECKPOINTS))
+    return int(there[-1].rpartition("-")[2]) if there else None
+
+
+def _checkpoints_in(folder: str) -> list[str]:
+    """The checkpoints that are complete and still there, the last one last."""
+    state = tf.train.get_checkpoint_state(folder)
+    paths = state.all_model_checkpoint_paths if state else []
+    return [path for path in paths if os.path.exists(path + ".index")]
+
+
+def _trackable(item: Any) -> Any:
+    """What TensorFlow finds every variable of an item in.
+
+    It does not look into the lists of layers that a layer of Keras 3 holds.
+    """
+    if isinstance(item, keras.layers.Layer):
+        return [compat.tensorflow_variable(weight) for weight in item.weights]
+    return item
+
+
 class Checkpoints:
     """The checkpoints of a run: weights, optimizers (with their rates' places) and averages."""
 
@@ -136,11 +180,13 @@ class Checkpoints:
         Args:
             folder: Folder of the checkpoints.
             keep: How many to keep.
-            **items: Networks and optimizers, built.
+            **items: Networks and optimizers, built, and other state.
         """
         self._items = items
         self._manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(**items), folder, max_to_keep=keep
+            tf.train.Checkpoint(**{name: _trackable(item) for name, item in items.items()}),
+            folder,
+            max_to_keep=keep,
         )
 
     def restore(self) -> bool:
@@ -149,25 +195,33 @@ class Checkpoints:
         Raises:
             UserError: The checkpoint does not hold what this run needs.
         """
-        latest = self._manager.latest_checkpoint
-        if latest is None:
+        there = _checkpoints_in(self._manager.directory)
+        if not there:
             return False
         try:
-            status = self._manager.checkpoint.restore(latest)
+            status = self._manager.checkpoint.restore(there[-1])
             status.assert_existing_objects_matched()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
+        except (AssertionError, ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise UserError(f"{latest}: this checkpoint cannot be restored: {reason}") from error
+            raise UserError(
+                f"{there[-1]}: this checkpoint cannot be restored: {reason}. Delete its files to "
+                "go on from the one before it, or all of them to begin anew."
+            ) from error
         return True
 
-    def save(self, step: int) -> None:
-        """Saves under the number ``step``.
+    def check_finite(self) -> None:
+        """Looks for a weight that is not a finite number.
 
         Raises:
-            FloatingPointError: A weight is not finite; nothing is saved.
+            FloatingPointError: There is one; the message is the name of its network or optimizer.
         """
         for name, item in self._items.items():
+            if isinstance(item, tf.train.experimental.PythonState):
+                continue
             for weight in compat.weights_of(item):
                 if not np.all(np.isfinite(weight)):
                     raise FloatingPointError(name)
+
+    def save(self, step: int) -> None:
+        """Saves under the number ``step``."""
         self._manager.save(checkpoint_number=step)

@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import time
+import zipfile
 from typing import Any
 
 import keras
@@ -29,11 +30,18 @@ from legan_tf.models import (
     StarganGenerator,
 )
 from legan_tf.training import devices, schedules
-from legan_tf.training.callbacks import Every, Recorder, Saver
+from legan_tf.training.callbacks import Every, Recorder, RunningMeans, Saver
 from legan_tf.training.config import GANS, TrainConfig
 from legan_tf.training.datasets import Datasets, load_datasets
 from legan_tf.training.gan import AttributeGAN, Objective
-from legan_tf.training.run import CHECKPOINTS, NETWORK_FILE, Checkpoints, Run, check_flags_fit
+from legan_tf.training.run import (
+    CHECKPOINTS,
+    NETWORK_FILE,
+    Checkpoints,
+    Run,
+    check_flags_fit,
+    saved_step,
+)
 from legan_tf.training.samples import sample_grid
 from legan_tf.training.supervised import (
     ClassifierTrainer,
@@ -44,6 +52,8 @@ from legan_tf.training.supervised import (
 
 SAMPLED_PEOPLE = 3
 VALIDATED = 1000
+AUXILIARY_BATCH = 32
+"""Least batch size of the networks that a run trains for itself."""
 STOPPED_STATUS = 143
 """Exit status after SIGTERM, as a shell gives it."""
 
@@ -67,6 +77,9 @@ def train(config: TrainConfig) -> int:
     """
     config.check()
     check_flags_fit(config)
+    for kind, given in _auxiliary_kinds(config).items():
+        if given:
+            _network_file(given, kind)
     devices.divide_cpu(config.replicas)
     data = load_datasets(config)
     if config.dry_run:
@@ -76,6 +89,7 @@ def train(config: TrainConfig) -> int:
 
 def _dry_run(config: TrainConfig, data: Datasets) -> int:
     """Prints what a run would do."""
+    devices.set_up(config)
     auxiliary = {}
     lines = [f"plan of {config.workdir} ({config.model})", data.table]
     for kind, given in _auxiliary_kinds(config).items():
@@ -126,11 +140,17 @@ def _fit(
     auxiliary: dict[str, str],
 ) -> int:
     """The part of a run that takes long."""
+    means = RunningMeans(trainer.metrics)
     checkpoints = Checkpoints(
-        run.path(CHECKPOINTS), config.keep_checkpoints, **_state(trainer), **optimizers
+        run.path(CHECKPOINTS), config.keep_checkpoints, **_state(trainer), **optimizers, means=means
     )
     resumed = checkpoints.restore()
     start = compat.scalar(trainer.optimizer.iterations)
+    if start % config.steps_per_execution:
+        raise UserError(
+            f"--steps_per_execution={config.steps_per_execution}: the run goes on at step {start}, "
+            "which is no multiple of it; use 1"
+        )
     run.forget_metrics_after(start)
     if resumed and start >= config.train_steps:
         if not os.path.exists(run.path(NETWORK_FILE)):
@@ -146,7 +166,7 @@ def _fit(
         name.replace("optimizer", "rate"): _rate_of(optimizer)
         for name, optimizer in optimizers.items()
     }
-    recorder = Recorder(run, config.model, start, total, images, config.log_every, rates)
+    recorder = Recorder(run, config.model, start, total, images, config.log_every, rates, means)
     saver = Saver(run, recorder, checkpoints, trainer.network, config.checkpoint_every, total)
 
     def look() -> None:
@@ -154,7 +174,9 @@ def _fit(
             chosen = _sampled(data)
             recorder.picture("samples", sample_grid(trainer.network, data.val, chosen))
         else:
-            recorder.note(trainer.validate(data.val, VALIDATED))
+            figures = trainer.validate(data.val, VALIDATED)
+            if figures:
+                recorder.note(figures)
 
     callbacks = [recorder, Every(recorder, config.sample_every, total, look), saver]
     if isinstance(trainer, AttributeGAN):
@@ -174,7 +196,14 @@ def _fit(
         )
     began = time.monotonic()
     try:
-        trainer.fit(batches, epochs=1, verbose=0, callbacks=callbacks)
+        trainer.fit(
+            batches,
+            epochs=1,
+            steps_per_epoch=total - start,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
     finally:
         saver.restore_signals()
     if saver.stopped_by and recorder.step < total:
@@ -190,11 +219,14 @@ def _rate_of(optimizer: keras.optimizers.Optimizer) -> Any:
 
 def _sampled(data: Datasets) -> np.ndarray:
     """The pictures to edit for the samples: different people, each under another condition."""
-    people = np.unique(data.val.identity)
+    identity = data.val.identity
+    # Each picture of an unknown person counts as a person of its own.
+    own = identity.max() + 1 + np.arange(len(identity))
+    people = np.where(identity < 0, own, identity)
     rng = np.random.default_rng(0)
     chosen = [
-        rng.choice(np.flatnonzero(data.val.identity == person))
-        for person in people[:SAMPLED_PEOPLE]
+        rng.choice(np.flatnonzero(people == person))
+        for person in np.unique(people)[:SAMPLED_PEOPLE]
     ]
     return np.array(chosen)
 
@@ -213,6 +245,8 @@ def _auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
 def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
     """The configuration of a small network that a run trains for itself."""
     size = config.image_size
+    # A multiple of the run's own batch, so that whatever number of replicas divides that fits.
+    batch_size = config.batch_size * -(-AUXILIARY_BATCH // config.batch_size)
     return TrainConfig(
         model=kind,
         workdir=os.path.join(config.workdir, kind),
@@ -220,7 +254,7 @@ def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
         people=config.people,
         expressions=config.expressions,
         merge_flashless=config.merge_flashless,
-        batch_size=32,
+        batch_size=batch_size,
         train_steps=config.auxiliary_steps,
         seed=config.seed,
         precision=config.precision,
@@ -242,25 +276,34 @@ def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
 def _train_auxiliary(config: TrainConfig, kind: str) -> int:
     """Trains a small network that was not given, and says so."""
     auxiliary = _auxiliary(config, kind)
-    if not os.path.exists(os.path.join(auxiliary.workdir, NETWORK_FILE)):
-        say(
-            f"NOTE: no --{kind}_model is given: a small {kind} network is trained on rendered "
-            f"faces first ({auxiliary.train_steps} steps, {auxiliary.workdir}). For results on "
-            "photographs give one trained on photographs."
-        )
+    trained = os.path.isfile(os.path.join(auxiliary.workdir, NETWORK_FILE))
+    if trained and saved_step(auxiliary.workdir) == auxiliary.train_steps:
+        check_flags_fit(auxiliary)
+        return 0
+    say(
+        f"NOTE: no --{kind}_model is given: a small {kind} network is trained on rendered "
+        f"faces first ({auxiliary.train_steps} steps, {auxiliary.workdir}). For results on "
+        "photographs give one trained on photographs."
+    )
     auxiliary.check()
     return _train(auxiliary, load_datasets(auxiliary))
 
 
+def _network_file(path: str, kind: str) -> str:
+    """The file of a frozen network that is given as a run folder or as a .keras file."""
+    file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
+    if not os.path.isfile(file):
+        raise UserError(f"--{kind}_model={path}: there is no file {file}")
+    return file
+
+
 def _load_network(path: str, kind: str) -> Network:
     """Loads a frozen network from a run folder or a .keras file."""
-    file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
+    file = _network_file(path, kind)
     wanted = {"quality": QualityEstimator, "identity": LightCNN29}[kind]
-    if not os.path.isfile(file):
-        raise UserError(f"--{kind}_model={path}: there is no {file}")
     try:
         network = keras.models.load_model(file)
-    except (ValueError, OSError, TypeError, KeyError) as error:
+    except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--{kind}_model={path}: it cannot be loaded: {reason}") from error
     if not isinstance(network, wanted):
@@ -308,7 +351,7 @@ def _trainer(
     if config.model == "quality":
         return QualityTrainer(network, config.margin)
     if config.model == "identity":
-        return IdentityTrainer(network, len(data.train.identities), config.seed)
+        return IdentityTrainer(network, len(data.train.identities))
     if config.model == "classifier":
         return ClassifierTrainer(network)
     assert isinstance(network, AttributeGenerator)
