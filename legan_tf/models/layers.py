@@ -24,8 +24,11 @@ def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False) -> 
 
 
 def instance_norm() -> keras.layers.Layer:
-    """Instance normalisation with a learned scale and offset per channel."""
-    return keras.layers.GroupNormalization(groups=-1, epsilon=1e-5)
+    """Instance normalisation with a learned scale and offset per channel, always in float32.
+
+    Keras 2.15 would take the moments in bfloat16 under mixed precision, which is too coarse.
+    """
+    return keras.layers.GroupNormalization(groups=-1, epsilon=1e-5, dtype="float32")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -92,7 +95,8 @@ class Residual(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Adds the body's correction to ``x``."""
-        return x + self.body(x)
+        correction = self.body(x)
+        return tf.cast(x, correction.dtype) + correction
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """The shape does not change."""

@@ -99,7 +99,8 @@ class QualityTrainer(SupervisedTrainer):
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
         """Mean absolute error, its baseline (always the mean), Pearson and share within a std."""
-        chosen = np.flatnonzero(np.isfinite(faces.rating_mean))[:count]
+        rated = np.flatnonzero(np.isfinite(faces.rating_mean))
+        chosen = np.random.default_rng(0).permutation(rated)[:count]
         if not len(chosen):
             return {}
         mean, std = faces.rating_mean[chosen], np.nan_to_num(faces.rating_std[chosen])
