@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -43,7 +45,17 @@ def set_up(config: TrainConfig) -> tf.distribute.Strategy:
             f"--replicas={wanted}: the CPU is already in use as one device; call "
             "divide_cpu before TensorFlow is used"
         )
-    return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(wanted)])
+    return _strategy(kind, wanted)
+
+
+@functools.lru_cache
+def _strategy(kind: str, count: int) -> tf.distribute.Strategy:
+    """One strategy for all trainings of a process.
+
+    Each numbers its collective operations from the same start, and TensorFlow takes a number that
+    it has seen before for the same operation on other shapes.
+    """
+    return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(count)])
 
 
 def divide_cpu(replicas: int) -> None:
