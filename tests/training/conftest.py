@@ -1,0 +1,224 @@
+"""Runs of training, started as a person starts them, and what they leave behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from legan_tf.data import attributes
+from legan_tf.data.rendered import rendered_faces
+from legan_tf.models import LightCNN29, QualityEstimator
+from legan_tf.training.config import TrainConfig
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SIZE = 16
+SMALL = {
+    "image_size": SIZE,
+    "batch_size": 4,
+    "width": 4,
+    "blocks": 1,
+    "mask_channels": 2,
+    "upsampling": "nearest",
+    "stem": False,
+    "d_width": 4,
+    "d_depth": 2,
+    "critic_steps": 2,
+    "q_width": 4,
+    "q_depth": 3,
+    "identity_width": 0.125,
+    "auxiliary_steps": 2,
+    "rated_faces": 16,
+    "people": 2,
+    "learning_rate": 1e-3,
+}
+"""What makes every run a matter of seconds."""
+
+
+IN_TURN = """
+import sys
+from legan_tf.training import config, devices, train
+
+devices.divide_cpu(int(sys.argv[1]))
+for path in sys.argv[2:]:
+    assert train.train(config.from_flagfile(path)) == 0
+"""
+
+
+def arguments(workdir: pathlib.Path, **options: object) -> list[str]:
+    """The command line of a small run."""
+    values = {**SMALL, **options, "workdir": workdir}
+    return [
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in values.items()
+    ]
+
+
+class Process:
+    """A Python process and its output."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+
+    def wait(self) -> tuple[int, str]:
+        """Returns the exit status and all that was printed."""
+        output, _ = self.process.communicate(timeout=300)
+        return self.process.returncode, output
+
+    def wait_for(self, workdir: pathlib.Path, step: int) -> None:
+        """Returns as soon as the run has noted a step."""
+        deadline = time.monotonic() + 240
+        while not any(line["step"] >= step for line in Runs.metrics(workdir)):
+            assert self.process.poll() is None, self.process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def send_at(self, number: signal.Signals, workdir: pathlib.Path, step: int) -> None:
+        """Sends a signal as soon as the run has noted a step."""
+        self.wait_for(workdir, step)
+        self.process.send_signal(number)
+
+
+class Runs:
+    """Starts runs and reads what they left."""
+
+    @staticmethod
+    def start(workdir: pathlib.Path, **options: object) -> Process:
+        """Starts a small run; the options are flags."""
+        return Process([str(ROOT / "scripts/train.py"), *arguments(workdir, **options)])
+
+    @staticmethod
+    def metrics(workdir: pathlib.Path) -> list[dict]:
+        """The complete lines of ``metrics.jsonl``, without what depends on the machine's mood."""
+        file = workdir / "metrics.jsonl"
+        text = file.read_text() if file.exists() else ""
+        lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+
+    @staticmethod
+    def last_checkpoint(workdir: pathlib.Path) -> dict[str, object]:
+        """Every variable of a run's last checkpoint by its name, and what else it holds."""
+        reader = tf.train.load_checkpoint(str(workdir / "checkpoints"))
+        return {
+            name: reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map()
+            if "OBJECT_GRAPH" not in name and "save_counter" not in name
+        }
+
+    @staticmethod
+    def assert_same(one: pathlib.Path, other: pathlib.Path, needs: tuple[str, ...]) -> None:
+        """Asserts that two runs ended with the same bits and told the same."""
+        left, right = Runs.last_checkpoint(one), Runs.last_checkpoint(other)
+        assert left.keys() == right.keys()
+        for part in needs:
+            assert any(name.startswith(part) for name in left), f"nothing of {part} is saved"
+        for name, value in left.items():
+            np.testing.assert_array_equal(value, right[name], err_msg=name)
+        assert Runs.metrics(one) == Runs.metrics(other)
+        networks = [keras.models.load_model(path / "model.keras") for path in (one, other)]
+        for a, b in zip(*(network.get_weights() for network in networks)):
+            np.testing.assert_array_equal(a, b)
+
+    @staticmethod
+    def config(workdir: pathlib.Path, **options: object) -> TrainConfig:
+        """The configuration of a small run in this process."""
+        return TrainConfig(
+            **{
+                k: str(v) if isinstance(v, pathlib.Path) else v
+                for k, v in {**SMALL, **options, "workdir": workdir}.items()
+            }
+        )
+
+    @staticmethod
+    def untrained(workdir: pathlib.Path, model: str) -> pathlib.Path:
+        """A run folder that holds nothing but a small network, not trained."""
+        keras.utils.set_random_seed(1)
+        network = {
+            "quality": lambda: QualityEstimator(SIZE, width=4, depth=3),
+            "identity": lambda: LightCNN29(SIZE, width=0.125),
+        }[model]()
+        network.build()
+        workdir.mkdir(parents=True)
+        network.save(workdir / "model.keras")
+        return workdir
+
+    @staticmethod
+    def in_turn(cpus: int, *runs: tuple[pathlib.Path, dict]) -> str:
+        """Trains one configuration after the other in one new process; returns its output."""
+        arguments = []
+        for number, (workdir, options) in enumerate(runs):
+            file = workdir.parent / f"{workdir.name}-{number}.flags"
+            file.write_text(Runs.config(workdir, **options).to_flagfile())
+            arguments.append(str(file))
+        status, output = Process(["-c", IN_TURN, str(cpus), *arguments]).wait()
+        assert status == 0, output
+        return output
+
+    @staticmethod
+    def write_manifest(
+        folder: pathlib.Path, rows: list[dict], name: str = "faces.csv"
+    ) -> pathlib.Path:
+        """Writes a manifest; returns its path."""
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        with open(folder / name, "w", newline="") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        return folder / name
+
+
+@pytest.fixture(scope="session")
+def runs() -> type[Runs]:
+    """What tests do with runs."""
+    return Runs
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory) -> pathlib.Path:
+    """A folder with 32 rendered pictures of 4 people and their complete manifest."""
+    folder = tmp_path_factory.mktemp("faces")
+    rendered = rendered_faces(
+        "train", 4, ("neutral", "smile"), attributes.MULTIPIE_SHOTS[:4], SIZE, seed=0
+    )
+    rows = []
+    pictures = rendered.images(np.arange(len(rendered)))
+    for index, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{index}.png")
+        rows.append(
+            {
+                "path": f"{index}.png",
+                "identity": f"person{rendered.identity[index]}",
+                "expression": rendered.expressions[rendered.expression[index]],
+                "lighting": rendered.lightings[rendered.lighting[index]],
+                "rating_mean": 1 + index % 9,
+                "rating_std": 1,
+                "split": ("train", "train", "test", "test")[rendered.identity[index]],
+            }
+        )
+    Runs.write_manifest(folder, rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def manifest_rows(faces) -> list[dict]:
+    """The lines of the manifest of ``faces``."""
+    with open(faces / "faces.csv", newline="") as file:
+        return list(csv.DictReader(file))
