@@ -6,6 +6,8 @@ import json
 import os
 from typing import Any
 
+import numpy as np
+
 from legan_tf.data import attributes
 from legan_tf.errors import UserError
 from legan_tf.evaluation.judges import train_judges
@@ -83,7 +85,10 @@ def evaluate(
     faces = rendered_split("test", HELD_OUT_PEOPLE, expressions, merged, editor.image_size, seed)
     made = make_edits(editor, faces, edits, seed)
     figures = judge_edits(made, faces, judges.classifier, judges.face_network, judges.quality)
-    features = {name: embed(judges.face_network, made[name]) for name in ("edit", "copy", "truth")}
+    features = {
+        name: _comparable(embed(judges.face_network, made[name]))
+        for name in ("edit", "copy", "truth")
+    }
     missing = []
     try:
         for name in ("edit", "copy"):
@@ -102,6 +107,12 @@ def evaluate(
     write_aside(os.path.join(output, "report.json"), json.dumps(report, indent=2).encode())
     write_aside(os.path.join(output, "report.md"), as_markdown(report).encode())
     return report
+
+
+def _comparable(embeddings: np.ndarray) -> np.ndarray:
+    """Embeddings of equal length, with values of about 1: KID's kernel is a cubic of products."""
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / lengths * np.sqrt(embeddings.shape[1])
 
 
 def as_markdown(report: dict[str, Any]) -> str:

@@ -46,6 +46,19 @@ class PixelShuffle(keras.layers.Layer):
         return (batch, *doubled, channels // 4)
 
 
+class SubpixelInitializer(keras.initializers.Initializer):
+    """Glorot uniform, the same for the four pixels that a ``PixelShuffle`` makes of one.
+
+    A convolution before a pixel shuffle then begins as nearest-neighbour upsampling, instead of
+    with a checkerboard that training has to remove (Aitken et al., arXiv 1707.02937).
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: tf.DType | None = None) -> tf.Tensor:
+        """Returns a kernel of ``shape``, whose last axis is a multiple of four."""
+        one = keras.initializers.GlorotUniform()((*shape[:-1], shape[-1] // 4), dtype=dtype)
+        return tf.tile(one, [1, 1, 1, 4])
+
+
 class Chain(keras.layers.Layer):
     """Layers called one after the other, all of them built by one ``build``.
 
@@ -121,7 +134,9 @@ def upsample(filters: int, how: str) -> list[keras.layers.Layer]:
         ValueError: ``how`` is none of them.
     """
     if how == "pixelshuffle":
-        return [conv(4 * filters, 3), PixelShuffle()]
+        convolution = conv(4 * filters, 3)
+        convolution.kernel_initializer = SubpixelInitializer()
+        return [convolution, PixelShuffle()]
     if how == "nearest":
         return [keras.layers.UpSampling2D(2), conv(filters, 3)]
     if how == "transposed":
