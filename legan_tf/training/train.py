@@ -77,6 +77,9 @@ def train(config: TrainConfig) -> int:
     """
     config.check()
     check_flags_fit(config)
+    if not config.dry_run and _is_complete(config):
+        say(f"{config.workdir}: complete at step {saved_step(config.workdir)}, nothing to do")
+        return 0
     for kind, given in _auxiliary_kinds(config).items():
         if given:
             _network_file(given, kind)
@@ -85,6 +88,13 @@ def train(config: TrainConfig) -> int:
     if config.dry_run:
         return _dry_run(config, data)
     return _train(config, data)
+
+
+def _is_complete(config: TrainConfig) -> bool:
+    """Whether a run has taken all its steps and left its network, which it does first."""
+    done = saved_step(config.workdir)
+    left = os.path.isfile(os.path.join(config.workdir, NETWORK_FILE))
+    return left and done is not None and done >= config.train_steps
 
 
 def _dry_run(config: TrainConfig, data: Datasets) -> int:
@@ -276,8 +286,7 @@ def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
 def _train_auxiliary(config: TrainConfig, kind: str) -> int:
     """Trains a small network that was not given, and says so."""
     auxiliary = _auxiliary(config, kind)
-    trained = os.path.isfile(os.path.join(auxiliary.workdir, NETWORK_FILE))
-    if trained and saved_step(auxiliary.workdir) == auxiliary.train_steps:
+    if _is_complete(auxiliary):
         check_flags_fit(auxiliary)
         return 0
     say(
