@@ -46,6 +46,9 @@ SMALL = {
 """What makes every run a matter of seconds."""
 
 
+TIMEOUT_S = 900
+"""Ends a run that hangs; long enough for a busy machine."""
+
 IN_TURN = """
 import sys
 from legan_tf.training import config, devices, train
@@ -80,12 +83,15 @@ class Process:
 
     def wait(self) -> tuple[int, str]:
         """Returns the exit status and all that was printed."""
-        output, _ = self.process.communicate(timeout=300)
+        try:
+            output, _ = self.process.communicate(timeout=TIMEOUT_S)
+        finally:
+            self.process.kill()
         return self.process.returncode, output
 
     def wait_for(self, workdir: pathlib.Path, step: int) -> None:
         """Returns as soon as the run has noted a step."""
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + TIMEOUT_S
         while not any(line["step"] >= step for line in Runs.metrics(workdir)):
             assert self.process.poll() is None, self.process.stdout.read()
             assert time.monotonic() < deadline

@@ -1,0 +1,98 @@
+"""How many replicas share a batch makes no difference to what is learned."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+OBJECTIVES = {
+    # The whole of LEGAN's loss in the paper's form, and the form of the small runs.
+    "wgan-gp": {"model": "legan"},
+    "hinge": {
+        "model": "stargan",
+        "adversarial": "hinge",
+        "penalty_every": 2,
+        "keep_share": 0.2,
+        "fake_class": True,
+        "identity_weight": 0,
+        "quality_weight": 0,
+    },
+    "identity": {"model": "identity", "flip": True},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, faces, runs):
+    """A folder with each objective trained on one replica and on two, in one process."""
+    folder = tmp_path_factory.mktemp("replicas")
+    todo = [
+        (
+            folder / f"{name}-{replicas}",
+            {
+                "dataset": "manifest",
+                "manifest": faces / "faces.csv",
+                "train_steps": 1,
+                "log_every": 1,
+                "schedule": "constant",
+                "replicas": replicas,
+                "quality_model": folder / "quality" if objective["model"] == "legan" else "",
+                "identity_model": folder / "face" if objective["model"] == "legan" else "",
+                **objective,
+            },
+        )
+        for name, objective in OBJECTIVES.items()
+        for replicas in (1, 2)
+    ]
+    runs.untrained(folder / "quality", "quality")
+    runs.untrained(folder / "face", "identity")
+    runs.in_turn(2, *todo)
+    return folder
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_two_replicas_make_the_update_of_one(name, folder, runs):
+    one, two = (runs.last_checkpoint(folder / f"{name}-{replicas}") for replicas in (1, 2))
+    assert one.keys() == two.keys()
+    compared, off = 0, []
+    for variable, value in one.items():
+        if variable.startswith("means"):
+            continue
+        value, other = np.asarray(value, np.float64), np.asarray(two[variable], np.float64)
+        if "optimizer/_variables" in variable and value.ndim:
+            # Adam's moments: the gradients themselves, which a wrong mean would double or halve.
+            np.testing.assert_allclose(
+                other, value, rtol=1e-3, atol=1e-3 * np.abs(value).max(), err_msg=variable
+            )
+            compared += 1
+        else:
+            np.testing.assert_allclose(other, value, atol=5e-3, err_msg=variable)
+            off.append(np.abs(other - value).ravel() > 1e-5)
+    assert compared > 10
+    # Adam turns a gradient of nearly 0, as instance normalization leaves, into a step of either
+    # sign; everywhere else the weights are the same.
+    assert np.concatenate(off).mean() < 0.05
+    lines = [runs.metrics(folder / f"{name}-{replicas}") for replicas in (1, 2)]
+    for left, right in zip(*lines):
+        assert left.keys() == right.keys()
+        assert list(left.values()) == pytest.approx(list(right.values()), rel=2e-3, abs=2e-5)
+
+
+def test_a_run_goes_on_with_another_number_of_replicas(folder, faces, tmp_path, runs):
+    workdir = shutil.copytree(folder / "hinge-1", tmp_path / "run")
+    options = {
+        "dataset": "manifest",
+        "manifest": faces / "faces.csv",
+        "train_steps": 2,
+        "log_every": 1,
+        "schedule": "constant",
+        **OBJECTIVES["hinge"],
+    }
+    before = runs.metrics(workdir)
+    status, output = runs.start(workdir, **options, replicas=2).wait()
+    assert status == 0, output
+    assert "resumed at step 1" in output
+    after = runs.metrics(workdir)
+    assert after[:1] == before
+    assert [line["step"] for line in after] == [1, 2]
