@@ -13,8 +13,9 @@ from absl import app, flags, logging
 
 from legan_tf.errors import UserError
 
-# TensorFlow, imported later, reads it once: its notes on the hardware would bury the progress line.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow, imported later, reads it once. Its notes on the hardware would bury the progress line,
+# and at level 2 it still prints harmless errors at every start; exceptions come all the same.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 USER_ERROR_STATUS = 2
 _TERMINAL_PERIOD_S = 0.2

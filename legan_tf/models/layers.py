@@ -55,7 +55,8 @@ class SubpixelInitializer(keras.initializers.Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: tf.DType | None = None) -> tf.Tensor:
         """Returns a kernel of ``shape``, whose last axis is a multiple of four."""
-        one = keras.initializers.GlorotUniform()((*shape[:-1], shape[-1] // 4), dtype=dtype)
+        # Drawn at full shape, so that the scale is that of any other convolution.
+        one = keras.initializers.GlorotUniform()(shape, dtype=dtype)[..., : shape[-1] // 4]
         return tf.tile(one, [1, 1, 1, 4])
 
 

@@ -31,7 +31,11 @@ def _option(
 class TrainConfig:
     """The options of ``scripts/train.py``; each field is a flag of the same name."""
 
-    model: str = _option("legan", "What to train.", MODELS)
+    model: str = _option(
+        "legan",
+        "What to train. The defaults are LEGAN's; StarGAN's are in configs/stargan.flags.",
+        MODELS,
+    )
     workdir: str = _option("", "Run folder; a run that is there already is resumed.", free=True)
     dataset: str = _option("rendered", "Faces rendered by this package, or a manifest.", DATASETS)
     manifest: str = _option("", "CSV file of --dataset=manifest; see docs/data.md.")
@@ -148,7 +152,7 @@ class TrainConfig:
     )
     identity_width: float = _option(1.0, "Identity network: factor on LightCNN-29's channels.")
     classifier_width: int = _option(24, "Classifier: channels of the first convolution.")
-    flip: bool = _option(False, "Q, identity, classifier: mirror half of the images.")
+    flip: bool = _option(False, "Q and identity: mirror half of the images.")
 
     def to_flagfile(self) -> str:
         """Returns the text of a flag file that gives this configuration."""
@@ -211,6 +215,12 @@ class TrainConfig:
                     f"--crop={self.crop}: give left,top,right,bottom as fractions, for example "
                     "0.2,0.1,0.8,0.9"
                 )
+        if self.seed >= 2**31:
+            problems.append(f"--seed={self.seed}: must be less than 2**31")
+        if self.dataset == "rendered" and 0 < self.image_size < 16:
+            problems.append(f"--image_size={self.image_size}: rendered faces need 16 or more")
+        if self.people > 1_000_000:
+            problems.append(f"--people={self.people}: there are 1,000,000 to render at most")
         if self.replicas > 0 and self.batch_size % self.replicas:
             problems.append(
                 f"--batch_size={self.batch_size} must be a multiple of --replicas={self.replicas}"
@@ -237,8 +247,8 @@ class TrainConfig:
         )
         if uses_identity and self.image_size % 16:
             problems.append(f"--image_size={self.image_size} must be a multiple of 16 for LightCNN")
-        if self.flip and self.model == "classifier":
-            problems.append("--flip would put the light on the wrong side for --model=classifier")
+        if self.flip and self.model not in ("quality", "identity"):
+            problems.append(f"--flip would put the light on the wrong side for {self.model}")
         if problems:
             raise UserError(
                 f"{len(problems)} of the flags do not fit:\n  " + "\n  ".join(problems)

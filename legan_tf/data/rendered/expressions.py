@@ -203,8 +203,10 @@ def actions(persons: Sequence[int], expressions: Sequence[str]) -> Actions:
         if name not in ACTIONS:
             known = ", ".join(dict.fromkeys(attributes.MULTIPIE_EXPRESSIONS + tuple(ACTIONS)))
             raise ValueError(f"There is no rendered expression {name!r}; choose from {known}.")
+    if len(persons) != len(expressions):
+        raise ValueError(f"{len(persons)} people cannot perform {len(expressions)} expressions.")
     table = np.asarray(
-        [_performed(int(p), str(e)) for p, e in zip(persons, expressions, strict=True)], np.float32
+        [_performed(int(p), str(e)) for p, e in zip(persons, expressions)], np.float32
     )
     names = [field.name for field in dataclasses.fields(Actions)]
     return Actions(**{n: table[:, i, None, None] for i, n in enumerate(names)})

@@ -195,7 +195,7 @@ def rated_faces(
             rows = range(face * _SHOTS_OF_RATED_FACE, min((face + 1) * _SHOTS_OF_RATED_FACE, count))
             shown = geometry([numbers[who[face]]], [expressions[mien[face]]], image_size)
             shots = shade(shown, [lightings[lighting[row]] for row in rows])[0]
-            for row, shot in zip(rows, shots, strict=True):
+            for row, shot in zip(rows, shots):
                 pictures[row], natural[row] = _damaged(shot, [7005, seed, numbers[0], row])
             return len(rows)
 

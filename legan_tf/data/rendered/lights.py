@@ -43,7 +43,7 @@ def _shots() -> dict[str, Light]:
         Light(azimuth, elevation, FLASH)
         for azimuth, elevation in ((-70, 42), (-35, 50), (0, 55), (35, 50), (70, 42))
     ]
-    return dict(zip(attributes.MULTIPIE_SHOTS, [Light(), *arc, *above, Light()], strict=True))
+    return dict(zip(attributes.MULTIPIE_SHOTS, [Light(), *arc, *above, Light()]))
 
 
 LIGHTS = _shots()
