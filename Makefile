@@ -40,10 +40,10 @@ test:
 	.venv-a/bin/python -m pytest tests/serving/test_exchange.py
 
 test-a: .venv-a/installed
-	.venv-a/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	.venv-a/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test-b: .venv-b/installed
-	.venv-b/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	.venv-b/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv-a/installed
 	.venv-a/bin/ruff check .
