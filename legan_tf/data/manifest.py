@@ -213,6 +213,7 @@ def check_manifest(
         manifest: What to check.
         needs: What the training learns from: of ``expression``, ``lighting`` and ``identity`` it
             needs two classes or more in train; of ``rating`` a mean and a standard deviation.
+            Where it learns ``expression``, each class of expression and lighting must be in train.
         on_progress: Told how many pictures are done.
 
     Raises:
@@ -542,6 +543,9 @@ def _need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
                     "two or more; fill the column or train something that does not need it.",
                 )
             )
+        elif attribute != "identity" and "expression" in needs:
+            # All classes of the manifest become classes of the network, needed or not.
+            problems += _unseen_classes(manifest, attribute, found)
     if "rating" in needs:
         if not any(_rated(row) for row in train):
             problems.append(
@@ -563,6 +567,22 @@ def _need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
             if _rated(row) and math.isnan(row.rating_std)
         ]
     return problems
+
+
+def _unseen_classes(manifest: Manifest, attribute: str, seen: Collection[str]) -> Iterable[Problem]:
+    """Yields a problem for each class that no line of train has, at its first line."""
+    told = {"", *seen}
+    for row in manifest.rows:
+        name = getattr(row, attribute)
+        if name not in told:
+            told.add(name)
+            yield Problem(
+                manifest.file,
+                f"{attribute} {name!r} is in split {row.split!r} but in no line of split 'train', "
+                "so it cannot be learnt; put pictures of it in train, or leave the cell empty.",
+                row.line,
+                row.path,
+            )
 
 
 def _picture_problems(manifest: Manifest, on_progress: OnProgress | None) -> list[Problem]:

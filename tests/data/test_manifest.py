@@ -183,6 +183,30 @@ def test_training_needs_two_classes(folder):
     assert told.startswith(f"{path}: column 'identity' has one class (ann) in split 'train'")
 
 
+def test_a_class_must_be_in_train(folder):
+    lines = [
+        *GOOD[:2],
+        "c.png,bob,neutral,above,9,0,val",
+        "d.png,bob,scream,left,,,val",
+        "e.png,cid,scream,left,,,test",
+        GOOD[5],
+    ]
+    path = write(folder, *lines)
+    above, scream = (
+        f"{path}:{line}: {attribute} {name!r} is in split 'val' but in no line of split 'train'"
+        for line, attribute, name in (
+            ("4: c.png", "lighting", "above"),
+            ("5: d.png", "expression", "scream"),
+        )
+    )
+    for needs in (("expression", "lighting"), ("expression",)):
+        told = report(path, needs)
+        assert len(told) == 2
+        assert told[0].startswith(above) and told[1].startswith(scream)
+    # Neither is a class of Q, and people are held out on purpose.
+    manifest.check_manifest(manifest.read_manifest(path), needs=())
+
+
 def test_training_on_ratings_needs_both_parts(folder):
     path = write(folder, *changed(2, "a.png,ann,neutral,left,4,,train"))
     manifest.check_manifest(manifest.read_manifest(path))
