@@ -32,10 +32,16 @@ HELD_OUT_PEOPLE = 50
 
 @dataclasses.dataclass(frozen=True)
 class Datasets:
-    """What to train on, what to look at during training, and what it holds in words."""
+    """What to train on, what to look at during training, and what it holds in words.
+
+    Attributes:
+        train: What to train on.
+        val: People that training does not see; none where a manifest holds out nobody.
+        table: Both in words.
+    """
 
     train: FaceSet
-    val: FaceSet
+    val: FaceSet | None
     table: str
 
 
@@ -90,7 +96,10 @@ def load_datasets(config: TrainConfig) -> Datasets:
     if config.model == "quality":
         count = config.rated_faces
         train = rated_faces("train", count, config.image_size, config.seed, _bar("rating faces"))
-        val = rated_faces("val", max(count // 8, 2), config.image_size, config.seed)
+        held_out = max(count // 8, 2)
+        val = rated_faces(
+            "val", held_out, config.image_size, config.seed, _bar("rating held-out faces")
+        )
         return Datasets(train, val, _ratings_table(train, val))
     train = rendered_split(
         "train",
@@ -108,12 +117,25 @@ def _from_manifest(config: TrainConfig) -> Datasets:
     """Reads and checks a manifest; without val people, test people are looked at."""
     manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
     check_manifest(manifest, NEEDS[config.model], _bar("checking images"))
-    sets = {
-        split: manifest_faces(manifest, split, config.image_size, config.crop_box)
-        for split in ("train", "val", "test")
-    }
-    val = sets["val"] if len(sets["val"]) else sets["test"]
-    return Datasets(sets["train"], val if len(val) else sets["train"], counts_table(manifest))
+    looked_at = next((split for split in ("val", "test") if manifest.split(split)), None)
+    notes = {
+        "val": [],
+        "test": ["Split 'val' is empty: training looks at the people of 'test'."],
+        None: ["There are no held-out people: nothing is validated, samples show people of train."],
+    }[looked_at]
+    train, val = (
+        manifest_faces(
+            manifest,
+            split,
+            config.image_size,
+            config.crop_box,
+            on_progress=_bar(f"reading {split} images"),
+        )
+        if split
+        else None
+        for split in ("train", looked_at)
+    )
+    return Datasets(train, val, "\n".join([counts_table(manifest), *notes]))
 
 
 def _grid_table(*sets: FaceSet) -> str:

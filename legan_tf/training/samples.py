@@ -1,4 +1,4 @@
-"""Pictures of what a generator does to fixed people that it was not trained on."""
+"""Pictures of what a generator does to fixed people."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sample_grid(generator: AttributeGenerator, faces: FaceSet, indices: np.ndarr
 
     Args:
         generator: What to look at.
-        faces: People that it was not trained on.
+        faces: Whom to edit; people that it was not trained on, where there are any.
         indices: The pictures to edit.
 
     Returns:

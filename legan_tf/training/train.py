@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from legan_tf import compat
 from legan_tf.data import pipeline
+from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.models import (
     AttributeClassifier,
@@ -181,9 +182,9 @@ def _fit(
 
     def look() -> None:
         if isinstance(trainer, AttributeGAN):
-            chosen = _sampled(data)
-            recorder.picture("samples", sample_grid(trainer.network, data.val, chosen))
-        else:
+            name, faces = ("samples", data.val) if data.val else ("samples-train", data.train)
+            recorder.picture(name, sample_grid(trainer.network, faces, _sampled(faces)))
+        elif data.val:
             figures = trainer.validate(data.val, VALIDATED)
             if figures:
                 recorder.note(figures)
@@ -227,9 +228,9 @@ def _rate_of(optimizer: keras.optimizers.Optimizer) -> Any:
     return lambda: compat.scalar(optimizer.learning_rate)
 
 
-def _sampled(data: Datasets) -> np.ndarray:
+def _sampled(faces: FaceSet) -> np.ndarray:
     """The pictures to edit for the samples: different people, each under another condition."""
-    identity = data.val.identity
+    identity = faces.identity
     # Each picture of an unknown person counts as a person of its own.
     own = identity.max() + 1 + np.arange(len(identity))
     people = np.where(identity < 0, own, identity)

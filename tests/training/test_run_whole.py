@@ -138,6 +138,42 @@ def test_legan_on_a_manifest_with_unknown_labels_and_given_networks(
         assert all(np.isfinite(value) for value in line.values())
     network = keras.models.load_model(tmp_path / "run/model.keras")
     assert network.expressions == ("neutral", "smile")
-    grid = np.asarray(Image.open(tmp_path / "run/samples/samples-0000002.png"))
+    assert any("no held-out people" in line for line in record["data"])
+    # Everybody is in train, and the name of the picture says so.
+    (samples,) = (tmp_path / "run/samples").iterdir()
+    assert samples.name == "samples-train-0000002.png"
+    grid = np.asarray(Image.open(samples))
     # No truth is known of photographs: image and masks for each of three people.
     assert grid.shape == (14 + 3 * 2 * 16, (1 + 2 + 4) * 16, 3)
+
+
+@pytest.mark.parametrize("moved_to", ["val", "test", "train"])
+def test_training_looks_at_held_out_people_or_at_nobody(
+    moved_to, faces, manifest_rows, tmp_path, runs, capsys
+):
+    rows = [
+        {
+            **row,
+            "path": faces / row["path"],
+            "split": "train" if row["split"] == "train" else moved_to,
+        }
+        for row in manifest_rows
+    ]
+    config = runs.config(
+        tmp_path / "run",
+        model="classifier",
+        dataset="manifest",
+        manifest=runs.write_manifest(tmp_path, rows),
+        classifier_width=4,
+        train_steps=1,
+    )
+    assert train(config) == 0
+    validated = any("val_expression" in line for line in runs.metrics(tmp_path / "run"))
+    assert validated == (moved_to != "train")
+    (record,) = [json.loads(x) for x in (tmp_path / "run/record.jsonl").read_text().splitlines()]
+    table = "\n".join(record["data"])
+    assert ("no held-out people" in table) == (moved_to == "train")
+    assert ("looks at the people of 'test'" in table) == (moved_to == "test")
+    progress = capsys.readouterr().err
+    read = {split for split in ("train", "val", "test") if f"reading {split} images" in progress}
+    assert read == {"train", moved_to}
