@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -15,10 +16,13 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf import compat
+from legan_tf.data import storage
 from legan_tf.errors import UserError
-from legan_tf.training.config import TrainConfig, from_flagfile
+from legan_tf.training.config import GANS, TrainConfig, from_flagfile
 
 FLAGS_FILE = "flags.txt"
+INPUTS_FILE = "inputs.json"
+"""The sha256 of what is in the files that the flags name."""
 METRICS_FILE = "metrics.jsonl"
 NETWORK_FILE = "model.keras"
 CHECKPOINTS = "checkpoints"
@@ -49,7 +53,8 @@ class Run:
             config: The configuration; its ``workdir`` is the folder.
 
         Raises:
-            UserError: The folder belongs to a run with other flags, or to a running process.
+            UserError: The folder belongs to a run with other flags or input files, or to a
+                running process.
         """
         self.folder = config.workdir
         try:
@@ -61,7 +66,7 @@ class Run:
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            check_flags_fit(config)
+            inputs = check_fits(config)
         except BlockingIOError as error:
             self.close()
             raise UserError(f"--workdir={self.folder}: another process is training here") from error
@@ -70,6 +75,7 @@ class Run:
             raise
         self._remove_unfinished()
         write_aside(self.path(FLAGS_FILE), config.to_flagfile().encode())
+        write_aside(self.path(INPUTS_FILE), (json.dumps(inputs, indent=1) + "\n").encode())
 
     def _remove_unfinished(self) -> None:
         """Removes what a killed process was writing; nobody else writes while the lock is held."""
@@ -119,17 +125,58 @@ class Run:
         os.replace(temporary, self.path("samples", f"{name}.png"))
 
 
-def check_flags_fit(config: TrainConfig) -> None:
-    """Compares a configuration with that of the run whose folder it names, if there is one.
+def auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
+    """Returns the frozen networks that a run needs, with the path given for each or nothing."""
+    if config.model not in GANS:
+        return {}
+    wanted = {
+        "quality": (config.quality_weight, config.quality_model),
+        "identity": (config.identity_weight, config.identity_model),
+    }
+    return {kind: path for kind, (weight, path) in wanted.items() if weight}
 
-    Before the first checkpoint nothing depends on the flags, and all may change.
+
+def network_file(path: str, kind: str) -> str:
+    """Returns the file of a frozen network that is given as a run folder or as a .keras file.
 
     Raises:
-        UserError: Flags that the checkpoint depends on have changed; each is named.
+        UserError: There is no such file.
+    """
+    file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
+    if not os.path.isfile(file):
+        raise UserError(f"--{kind}_model={path}: there is no file {file}")
+    return file
+
+
+def _inputs(config: TrainConfig) -> dict[str, str]:
+    """The sha256 of each file that a flag names, by flag."""
+    files = {
+        f"{kind}_model": network_file(given, kind)
+        for kind, given in auxiliary_kinds(config).items()
+        if given
+    }
+    if config.dataset == "manifest":
+        files["manifest"] = config.manifest
+    return {
+        flag: hashlib.sha256(storage.read_bytes(file)).hexdigest() for flag, file in files.items()
+    }
+
+
+def check_fits(config: TrainConfig) -> dict[str, str]:
+    """Compares a configuration with that of the run whose folder it names, if there is one.
+
+    Before the first checkpoint nothing depends on the flags and their files, and all may change.
+
+    Returns:
+        The sha256 of each file that a flag names, by flag.
+
+    Raises:
+        UserError: Flags that the checkpoint depends on have changed, or the content of their files;
+            each is named. Or there is no such file.
     """
     path = os.path.join(config.workdir, FLAGS_FILE)
     if not os.path.exists(path) or saved_step(config.workdir) is None:
-        return
+        return _inputs(config)
     before = from_flagfile(path)
     changed = [
         f"--{field.name} was {getattr(before, field.name)}, is now {getattr(config, field.name)}"
@@ -146,6 +193,18 @@ def check_flags_fit(config: TrainConfig) -> None:
             f"--workdir={config.workdir} holds a run with other flags: {'; '.join(changed)}. "
             "Use another --workdir, or the flags of that run."
         )
+    inputs = _inputs(config)
+    path = os.path.join(config.workdir, INPUTS_FILE)
+    if os.path.exists(path):
+        with open(path) as file:
+            began_with = json.load(file)
+        changed = [f"--{flag}" for flag in inputs if inputs[flag] != began_with.get(flag)]
+        if changed:
+            raise UserError(
+                f"{', '.join(changed)}: its content has changed since this run began in "
+                f"{config.workdir}. Put back what it was, or use another --workdir."
+            )
+    return inputs
 
 
 def saved_step(workdir: str) -> int | None:

@@ -40,7 +40,9 @@ from legan_tf.training.run import (
     NETWORK_FILE,
     Checkpoints,
     Run,
-    check_flags_fit,
+    auxiliary_kinds,
+    check_fits,
+    network_file,
     saved_step,
 )
 from legan_tf.training.samples import sample_grid
@@ -77,13 +79,10 @@ def train(config: TrainConfig) -> int:
         UserError: The flags do not fit together, the data or the checkpoint; or training diverged.
     """
     config.check()
-    check_flags_fit(config)
+    check_fits(config)
     if not config.dry_run and _is_complete(config):
         say(f"{config.workdir}: complete at step {saved_step(config.workdir)}, nothing to do")
         return 0
-    for kind, given in _auxiliary_kinds(config).items():
-        if given:
-            _network_file(given, kind)
     devices.divide_cpu(config.replicas)
     data = load_datasets(config)
     if config.dry_run:
@@ -103,7 +102,7 @@ def _dry_run(config: TrainConfig, data: Datasets) -> int:
     devices.set_up(config)
     auxiliary = {}
     lines = [f"plan of {config.workdir} ({config.model})", data.table]
-    for kind, given in _auxiliary_kinds(config).items():
+    for kind, given in auxiliary_kinds(config).items():
         lines.append(f"{kind} network: " + (given or f"a small one is trained first ({kind}/)"))
         auxiliary[kind] = (
             _load_network(given, kind) if given else _network(_auxiliary(config, kind), data)
@@ -123,7 +122,7 @@ def _train(config: TrainConfig, data: Datasets) -> int:
     run = Run(config)
     try:
         auxiliary = {}
-        for kind, given in _auxiliary_kinds(config).items():
+        for kind, given in auxiliary_kinds(config).items():
             network = given
             if not given:
                 network = run.path(kind)
@@ -242,17 +241,6 @@ def _sampled(faces: FaceSet) -> np.ndarray:
     return np.array(chosen)
 
 
-def _auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
-    """The frozen networks that a run needs, with the path given for each or nothing."""
-    if config.model not in GANS:
-        return {}
-    wanted = {
-        "quality": (config.quality_weight, config.quality_model),
-        "identity": (config.identity_weight, config.identity_model),
-    }
-    return {kind: path for kind, (weight, path) in wanted.items() if weight}
-
-
 def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
     """The configuration of a small network that a run trains for itself."""
     size = config.image_size
@@ -288,7 +276,7 @@ def _train_auxiliary(config: TrainConfig, kind: str) -> int:
     """Trains a small network that was not given, and says so."""
     auxiliary = _auxiliary(config, kind)
     if _is_complete(auxiliary):
-        check_flags_fit(auxiliary)
+        check_fits(auxiliary)
         return 0
     say(
         f"NOTE: no --{kind}_model is given: a small {kind} network is trained on rendered "
@@ -299,17 +287,9 @@ def _train_auxiliary(config: TrainConfig, kind: str) -> int:
     return _train(auxiliary, load_datasets(auxiliary))
 
 
-def _network_file(path: str, kind: str) -> str:
-    """The file of a frozen network that is given as a run folder or as a .keras file."""
-    file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
-    if not os.path.isfile(file):
-        raise UserError(f"--{kind}_model={path}: there is no file {file}")
-    return file
-
-
 def _load_network(path: str, kind: str) -> Network:
     """Loads a frozen network from a run folder or a .keras file."""
-    file = _network_file(path, kind)
+    file = network_file(path, kind)
     wanted = {"quality": QualityEstimator, "identity": LightCNN29}[kind]
     try:
         network = keras.models.load_model(file)
@@ -428,7 +408,7 @@ def _write_record(
     start: int,
 ) -> None:
     """Appends to ``record.jsonl`` what this start of the run works with."""
-    given = _auxiliary_kinds(config)
+    given = auxiliary_kinds(config)
     record = {
         "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "from_step": start,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -84,6 +85,55 @@ def test_before_the_first_checkpoint_all_flags_may_change(options, tmp_path, run
     other = runs.config(tmp_path / "run", **{**options, "width": 8, "seed": 1})
     Run(other).close()
     assert (tmp_path / "run/flags.txt").read_text() == other.to_flagfile()
+
+
+def test_a_run_goes_on_only_with_the_input_files_it_began_with(options, faces, tmp_path, runs):
+    """The flags name the same files, but the files are others."""
+    manifest = tmp_path / "faces.csv"
+    manifest.write_bytes((faces / "faces.csv").read_bytes())
+    given = {
+        **options,
+        "manifest": manifest,
+        "data_dir": faces,
+        "quality_model": runs.untrained(tmp_path / "q", "quality"),
+        "quality_weight": 1.0,
+        "identity_model": runs.untrained(tmp_path / "i", "identity") / "model.keras",
+        "identity_weight": 1.0,
+        "schedule": "constant",
+    }
+    workdir = tmp_path / "run"
+    assert train(runs.config(workdir, **given)) == 0
+    written = json.loads((workdir / "inputs.json").read_text())
+    assert written["manifest"] == hashlib.sha256(manifest.read_bytes()).hexdigest()
+    assert written.keys() == {"manifest", "quality_model", "identity_model"}
+    before = listing(workdir)
+    more = runs.config(workdir, **{**given, "train_steps": 3})
+    for flag, file in (
+        ("manifest", manifest),
+        ("quality_model", tmp_path / "q/model.keras"),
+        ("identity_model", tmp_path / "i/model.keras"),
+    ):
+        content = file.read_bytes()
+        file.write_bytes(content + b"\n")
+        with pytest.raises(UserError) as error:
+            train(more)
+        assert str(error.value).startswith(
+            f"--{flag}: its content has changed since this run began in {workdir}"
+        )
+        file.write_bytes(content)
+    assert listing(workdir) == before
+    assert train(more) == 0
+    assert saved_step(str(workdir)) == 3
+
+
+def test_before_the_first_checkpoint_input_files_may_change(options, faces, tmp_path, runs):
+    manifest = tmp_path / "faces.csv"
+    digests = set()
+    for content in (b"one", b"other"):
+        manifest.write_bytes(content)
+        Run(runs.config(tmp_path / "run", **{**options, "manifest": manifest})).close()
+        digests.add(json.loads((tmp_path / "run/inputs.json").read_text())["manifest"])
+    assert digests == {hashlib.sha256(content).hexdigest() for content in (b"one", b"other")}
 
 
 @pytest.mark.parametrize("part", [".index", ".data-00000-of-00001"])
