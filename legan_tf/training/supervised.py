@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import compat, losses
+from legan_tf.data import attributes
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.pipeline import to_float
 from legan_tf.models import AttributeClassifier, LightCNN29, Network, QualityEstimator
@@ -124,15 +125,19 @@ class IdentityTrainer(SupervisedTrainer):
 
     terms = ("identity",)
 
-    def __init__(self, network: LightCNN29, people: int) -> None:
+    def __init__(self, network: LightCNN29, identity: np.ndarray) -> None:
         """Takes the network.
 
         Args:
             network: LightCNN-29.
-            people: Classes of the softmax.
+            identity: int32 [n], the people to train on, as often as they come; -1 is unknown.
+                Each is a class of the softmax. Others, such as those held out, are not.
         """
         super().__init__(network, name="identity_trainer")
-        self.head = keras.layers.Dense(people, use_bias=False)
+        people = np.unique(identity[identity >= 0])
+        self._class_of = np.full(people.max() + 1, attributes.UNKNOWN, np.int32)
+        self._class_of[people] = np.arange(len(people))
+        self.head = keras.layers.Dense(len(people), use_bias=False)
         self.head.build((None, int(network.fc.units)))
 
     @property
@@ -145,7 +150,10 @@ class IdentityTrainer(SupervisedTrainer):
         embedding = tf.math.l2_normalize(self.network(batch["image"], training=True), -1)
         classes = tf.math.l2_normalize(compat.tensorflow_variable(self.head.kernel), 0)
         logits = COSINE_SCALE * tf.matmul(embedding, classes)
-        return [losses.attribute_loss(logits, batch["identity"])]
+        person = batch["identity"]
+        known = tf.gather(self._class_of, tf.maximum(person, 0))
+        labels = tf.where(person >= 0, known, attributes.UNKNOWN)
+        return [losses.attribute_loss(logits, labels)]
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
         """Same-person accuracy: which of two pictures shows the person of a third."""

@@ -341,7 +341,7 @@ def _trainer(
     if config.model == "quality":
         return QualityTrainer(network, config.margin)
     if config.model == "identity":
-        return IdentityTrainer(network, len(data.train.identities))
+        return IdentityTrainer(network, data.train.identity)
     if config.model == "classifier":
         return ClassifierTrainer(network)
     assert isinstance(network, AttributeGenerator)
