@@ -59,15 +59,43 @@ def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
         raise ImageError(
             f"{name}: is damaged or of no known picture format; replace or remove it."
         ) from error
+    return to_rgb(image, name)
+
+
+def to_rgb(image: Image.Image, name: str = "picture") -> np.ndarray:
+    """Converts a picture that Pillow has opened or made, as ``decode`` does.
+
+    Args:
+        image: Of any mode; its pixels need not be loaded yet.
+        name: What to call the picture in errors.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        ImageError: The pixels are corrupt or cut short, too many, or of an unknown range.
+    """
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f", {image.width}x{image.height}")
     try:
         image.load()
-    except Exception as error:  # As above, for damaged pixels.
+    except Exception as error:  # On damaged pixels Pillow's readers fail in many ways.
         raise ImageError(
             f"{name}: is damaged or cut short ({image.format}: {error}); replace or remove it."
         ) from error
-    return _to_rgb(_upright(image), name)
+    image = _upright(image)
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.float64)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise ImageError(f"{name}: has whole numbers beyond 16 bits; save it with 8 or 16.")
+        grey = np.round(grey / _STEPS_PER_LEVEL).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if image.mode == "F":
+        raise ImageError(f"{name}: has float pixels of unknown range; save it with 8 or 16 bits.")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return np.array(image.convert("RGB"))
 
 
 def to_square(
@@ -142,18 +170,3 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except Exception:  # A damaged EXIF block does not make the pixels wrong.
         return image
-
-
-def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.float64)
-        if grey.min() < 0 or grey.max() > 65535:
-            raise ImageError(f"{name}: has whole numbers beyond 16 bits; save it with 8 or 16.")
-        grey = np.round(grey / _STEPS_PER_LEVEL).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
-    if image.mode == "F":
-        raise ImageError(f"{name}: has float pixels of unknown range; save it with 8 or 16 bits.")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return np.array(image.convert("RGB"))

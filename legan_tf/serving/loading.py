@@ -12,7 +12,7 @@ from typing import Any, Union
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
 from legan_tf import models
 from legan_tf.data import images as pictures
@@ -306,8 +306,7 @@ def _as_list(images: Any) -> tuple[list[np.ndarray], bool]:
     if isinstance(images, (str, os.PathLike)):
         return [pictures.decode(os.fspath(images))], True
     if isinstance(images, Image.Image):
-        upright = ImageOps.exif_transpose(images)
-        return [np.asarray(upright.convert("RGB"))], True
+        return [pictures.to_rgb(images)], True
     if isinstance(images, (list, tuple)):
         if not images:
             raise UserError("The list of pictures is empty.")

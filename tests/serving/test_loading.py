@@ -93,6 +93,43 @@ def test_every_form_of_picture(tmp_path, editor, blobs):
         np.testing.assert_array_equal(editor(form, "smile", "right"), expected)
 
 
+def pil_16_bit(picture):
+    return Image.fromarray(picture[..., 0].astype(np.uint16) * 257), {}
+
+
+def pil_transparent(picture):
+    alpha = np.repeat(np.arange(24, dtype=np.uint8)[:, None] * 11, 24, axis=1)
+    return Image.fromarray(np.dstack([picture, alpha])), {}
+
+
+def pil_rotated(picture):
+    image = Image.fromarray(picture)
+    image.getexif()[0x0112] = 6  # The orientation: rotate by 90 degrees to look at it.
+    return image, {"exif": image.getexif()}
+
+
+@pytest.mark.parametrize("make", [pil_16_bit, pil_transparent, pil_rotated])
+def test_a_pil_image_counts_as_its_file_does(make, tmp_path, editor, blobs):
+    picture = blobs(24, 24)[0]
+    image, options = make(picture)
+    image.save(tmp_path / "a.png", **options)
+    expected = editor(tmp_path / "a.png", "smile", "right")
+    with Image.open(tmp_path / "a.png") as opened:
+        np.testing.assert_array_equal(editor(opened, "smile", "right"), expected)
+    np.testing.assert_array_equal(editor(image, "smile", "right"), expected)
+    grey = np.repeat(picture[..., :1], 3, axis=-1)
+    same = editor(grey if make is pil_16_bit else picture, "smile", "right")
+    assert np.array_equal(same, expected) == (make is pil_16_bit)
+
+
+def test_a_pil_image_that_is_cut_short_is_told(tmp_path, editor, blobs):
+    Image.fromarray(blobs(24, 24)[0]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    with Image.open(tmp_path / "b.png") as opened:
+        with pytest.raises(UserError, match="picture: is damaged or cut short"):
+            editor(opened, "smile", "right")
+
+
 def test_pictures_of_several_sizes_in_one_call(editor, blobs):
     images = [blobs(24, 24)[0], blobs(40, 20)[0], blobs(24, 24, seed=1)[0]]
     together = editor(images, expression=["neutral", "smile", None], lighting=1)
