@@ -50,6 +50,13 @@ def run(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "run")
 
 
+@pytest.fixture
+def incomplete(run):
+    """A run that took its last step but was killed before it wrote its network."""
+    (run / "model.keras").unlink()
+    return run
+
+
 def listing(folder):
     return sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*"))
 
@@ -138,29 +145,29 @@ def test_before_the_first_checkpoint_input_files_may_change(options, faces, tmp_
 
 @pytest.mark.parametrize("part", [".index", ".data-00000-of-00001"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(
-    part, options, run, runs, capsys
+    part, options, incomplete, runs
 ):
-    file = run / f"checkpoints/ckpt-2{part}"
+    file = incomplete / f"checkpoints/ckpt-2{part}"
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError) as error:
-        train(runs.config(run, **options))
+        train(runs.config(incomplete, **options))
     assert re.match(r".*ckpt-2: this checkpoint cannot be restored: .+\. Delete", str(error.value))
     assert "\n" not in str(error.value)
-    for left in (run / "checkpoints").glob("ckpt-2.*"):
+    for left in (incomplete / "checkpoints").glob("ckpt-2.*"):
         left.unlink()
     with pytest.raises(UserError, match="goes on at step 1, which is no multiple"):
-        train(runs.config(run, **{**options, "steps_per_execution": 2, "log_every": 2,
+        train(runs.config(incomplete, **{**options, "steps_per_execution": 2, "log_every": 2,
                                   "checkpoint_every": 2}))  # fmt: skip
 
 
-def test_one_process_has_the_folder(options, run, runs):
-    holder = Run(runs.config(run, **options))
+def test_one_process_has_the_folder(options, incomplete, runs):
+    holder = Run(runs.config(incomplete, **options))
     try:
         with pytest.raises(UserError, match="run: another process is training here"):
-            train(runs.config(run, **options))
+            train(runs.config(incomplete, **options))
     finally:
         holder.close()
-    assert train(runs.config(run, **options)) == 0
+    assert train(runs.config(incomplete, **options)) == 0
 
 
 def test_a_file_is_no_run_folder(options, tmp_path, runs):
