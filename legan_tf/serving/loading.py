@@ -16,6 +16,7 @@ from PIL import Image
 
 from legan_tf import models
 from legan_tf.data import images as pictures
+from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
 from legan_tf.serving import export, signatures
 from legan_tf.serving.signatures import KEEP, Labels
@@ -133,8 +134,10 @@ class Editor(_Model):
             raise UserError(f"A grid is made of one picture; {len(batch)} were given.")
         rows, columns = max(1, len(self.expressions)), max(1, len(self.lightings))
         expression, lighting = np.divmod(np.arange(rows * columns, dtype=np.int32), columns)
+        # Resized here, once, as the graph would for every target: at its own size it stays.
+        picture = to_uint8(signatures.prepare(batch[0][None], self.image_size)).numpy()[0]
         edited = self._run(
-            np.broadcast_to(batch[0], (rows * columns, *batch[0].shape)),
+            np.broadcast_to(picture, (rows * columns, *picture.shape)),
             expression=expression if self.expressions else np.full_like(expression, KEEP),
             lighting=lighting if self.lightings else np.full_like(lighting, KEEP),
         )["image"]

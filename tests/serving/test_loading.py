@@ -12,7 +12,7 @@ from PIL import Image
 import legan_tf
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, LeganGenerator, copy_of
-from legan_tf.serving import export
+from legan_tf.serving import export, loading, signatures
 
 LEVELS = 1  # Eager or another batch size, sums may come out such that a half rounds otherwise.
 
@@ -152,6 +152,21 @@ def test_grid_holds_every_target(editor, blobs):
         for column, lighting in enumerate(editor.lightings):
             edited = editor(image, expression, lighting)
             np.testing.assert_allclose(grid[row, column], edited, rtol=0, atol=LEVELS)
+
+
+def test_a_grid_resizes_its_picture_once(editor, generator, blobs):
+    servable = signatures.build(generator)
+    fed = []
+
+    def signature(image, **ids):
+        fed.append(tuple(image.shape))
+        return servable.signatures["serving_default"](image=image, **ids)
+
+    image = blobs(90, 60)[0]
+    grid = loading.Editor(servable.labels, signature, servable).grid(image)
+    assert fed == [(6, 16, 16, 3)]
+    expected = editor(image, "smile", "right")
+    np.testing.assert_allclose(grid[1, 1], expected, rtol=0, atol=LEVELS)
 
 
 def test_scorer(tmp_path, quality, serving_root, blobs):
