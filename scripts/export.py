@@ -15,9 +15,10 @@ _NAME = flags.DEFINE_string("name", "legan", "Name to serve the model under.")
 
 
 def main(_) -> None:
-    from legan_tf.serving import export, loading
+    from legan_tf.serving import export
+    from legan_tf.training.run import load_network
 
-    print(export.export(loading.load_network(_WORKDIR.value), _SERVING_ROOT.value, _NAME.value))
+    print(export.export(load_network(_WORKDIR.value), _SERVING_ROOT.value, _NAME.value))
 
 
 if __name__ == "__main__":

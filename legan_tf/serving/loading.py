@@ -5,33 +5,25 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any, Union
 
-import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from legan_tf import models
 from legan_tf.data import images as pictures
 from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
 from legan_tf.serving import export, signatures
 from legan_tf.serving.signatures import KEEP, Labels
+from legan_tf.training.run import load_network
 
-NETWORK_FILE = "model.keras"
-"""The file of a run folder that holds the network to use."""
 _BATCH = 16
 _RANGE_SLACK = 1e-3
 
 Attribute = Union[str, int, None]
 """A class by name or id; None leaves the attribute as it is."""
-
-
-class LoadError(UserError):
-    """There is no usable model at a path; the message starts with the path."""
 
 
 class _Model:
@@ -218,7 +210,8 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
         An ``Editor`` for generators, a ``Scorer`` for the quality estimator.
 
     Raises:
-        LoadError: There is nothing at ``path``, or no model of these kinds.
+        UserError: There is nothing at ``path``, or no model of these kinds; the message starts
+            with the path.
     """
     path = os.fspath(path)
     version = _exported_version(path)
@@ -227,7 +220,7 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
         try:
             servable = signatures.build(network)
         except UserError as error:
-            raise LoadError(f"{path}: {error}") from error
+            raise UserError(f"{path}: {error}") from error
         labels, owner = servable.labels, servable
         signature = servable.signatures["serving_default"]
     else:
@@ -235,43 +228,10 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
         try:
             owner = tf.saved_model.load(version)
         except Exception as error:  # A damaged file fails in whatever reads it first.
-            raise LoadError(f"{version}: is a damaged export ({_first_line(error)}).") from error
+            raise UserError(f"{version}: is a damaged export ({_first_line(error)}).") from error
         signature = owner.signatures["serving_default"]
     kinds = {signatures.EDITOR: Editor, signatures.SCORER: Scorer}
     return kinds[labels.kind](labels, signature, owner)
-
-
-def load_network(path: str | os.PathLike[str]) -> models.Network:
-    """Loads the Keras network of a run folder or ``.keras`` file, without its optimizers.
-
-    Args:
-        path: A run folder or a ``.keras`` file.
-
-    Raises:
-        LoadError: There is no network of this package at ``path``.
-    """
-    path = os.fspath(path)
-    if not os.path.exists(path):
-        raise LoadError(f"{path}: no such file or folder.")
-    file = path
-    if os.path.isdir(path):
-        file = os.path.join(path, NETWORK_FILE)
-        if not os.path.isfile(file):
-            raise LoadError(
-                f"{path}: holds no {NETWORK_FILE}, which a run writes at its first checkpoint, "
-                "and no exported model."
-            )
-    if not zipfile.is_zipfile(file):
-        raise LoadError(f"{file}: is not a .keras file, or is damaged.")
-    try:
-        network = keras.models.load_model(file, compile=False)
-    except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
-        raise LoadError(
-            f"{file}: is not a model that this package can load ({_first_line(error)})."
-        ) from error
-    if not isinstance(network, models.Network):
-        raise LoadError(f"{file}: holds a {type(network).__name__}, not a network of legan_tf.")
-    return network
 
 
 def _exported_version(path: str) -> str | None:
@@ -292,11 +252,11 @@ def _read_labels(version: str) -> Labels:
             values[name] = tuple(values[name])
         labels = Labels(**values)
     except OSError as error:
-        raise LoadError(f"{version}: is not an export of this package: no {file}.") from error
+        raise UserError(f"{version}: is not an export of this package: no {file}.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise LoadError(f"{file}: is damaged ({_first_line(error)}).") from error
+        raise UserError(f"{file}: is damaged ({_first_line(error)}).") from error
     if labels.kind not in (signatures.EDITOR, signatures.SCORER):
-        raise LoadError(f"{file}: names the unknown kind {labels.kind!r}.")
+        raise UserError(f"{file}: names the unknown kind {labels.kind!r}.")
     return labels
 
 

@@ -10,6 +10,7 @@ from legan_tf.evaluation.evaluate import as_markdown, evaluate
 from legan_tf.serving import editing, export, loading
 from legan_tf.training.config import from_flagfile
 from legan_tf.training.datasets import held_out_faces
+from legan_tf.training.run import load_network
 from legan_tf.training.train import say, train
 
 PERSON = 3
@@ -41,9 +42,7 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
     editor = loading.load(config.workdir)
     report = evaluate(editor, os.path.join(workdir, "evaluation"), seed=seed)
     say("[3/4] exporting a SavedModel for TensorFlow Serving")
-    version = export.export(
-        loading.load_network(config.workdir), os.path.join(workdir, "models"), "legan"
-    )
+    version = export.export(load_network(config.workdir), os.path.join(workdir, "models"), "legan")
     say("[4/4] editing a picture with the exported model")
     exported = loading.load(version)
     faces = held_out_faces(config)

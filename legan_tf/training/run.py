@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
+import zipfile
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from legan_tf import compat
+from legan_tf import compat, models
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.training.config import GANS, TrainConfig, from_flagfile
@@ -211,6 +212,35 @@ def saved_step(workdir: str) -> int | None:
     """Returns the step of a run's last checkpoint, or none where there is none."""
     there = _checkpoints_in(os.path.join(workdir, CHECKPOINTS))
     return int(there[-1].rpartition("-")[2]) if there else None
+
+
+def load_network(path: str | os.PathLike[str]) -> models.Network:
+    """Loads the network of a run, without its optimizers.
+
+    Args:
+        path: A run folder or a ``.keras`` file.
+
+    Raises:
+        UserError: There is no network of this package; the message starts with ``path``.
+    """
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise UserError(f"{path}: no such file or folder.")
+    file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
+    if not os.path.isfile(file):
+        raise UserError(
+            f"{path}: holds no {NETWORK_FILE}, which a run writes at its first checkpoint."
+        )
+    if not zipfile.is_zipfile(file):
+        raise UserError(f"{file}: is not a .keras file, or is damaged.")
+    try:
+        network = keras.models.load_model(file, compile=False)
+    except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise UserError(f"{file}: is not a model that this package can load ({reason}).") from error
+    if not isinstance(network, models.Network):
+        raise UserError(f"{file}: holds a {type(network).__name__}, not a network of legan_tf.")
+    return network
 
 
 def _checkpoints_in(folder: str) -> list[str]:

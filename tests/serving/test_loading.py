@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +14,7 @@ import legan_tf
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, LeganGenerator, copy_of
 from legan_tf.serving import export, loading, signatures
+from legan_tf.training.run import load_network
 
 LEVELS = 1  # Eager or another batch size, sums may come out such that a half rounds otherwise.
 
@@ -247,6 +249,21 @@ def test_paths_without_a_model_are_told(tmp_path, serving_root):
     ):
         with pytest.raises(UserError, match=f"{name}.*{sentence}"):
             legan_tf.load(tmp_path / name)
+
+
+def test_the_network_of_a_run_is_loaded_by_folder_and_by_file(run_folder, generator, tmp_path):
+    for path in (run_folder, str(run_folder / "model.keras")):
+        network = load_network(path)
+        assert type(network) is LeganGenerator
+        for weight, expected in zip(network.get_weights(), generator.get_weights()):
+            np.testing.assert_array_equal(weight, expected)
+    keras.Sequential([keras.layers.Input([2]), keras.layers.Dense(1)]).save(tmp_path / "a.keras")
+    with pytest.raises(UserError, match="a.keras: holds a Sequential, not a network of legan_tf"):
+        load_network(tmp_path / "a.keras")
+    content = (run_folder / "model.keras").read_bytes()
+    (tmp_path / "b.keras").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="b.keras: is not a .keras file, or is damaged"):
+        load_network(tmp_path / "b.keras")
 
 
 def test_importing_the_package_does_not_import_tensorflow():
