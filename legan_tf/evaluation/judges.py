@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 
-import keras
-
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, LightCNN29, QualityEstimator
-from legan_tf.training.config import TrainConfig
-from legan_tf.training.run import NETWORK_FILE
+from legan_tf.training.config import TrainConfig, from_flagfile
+from legan_tf.training.run import FLAGS_FILE, load_network, saved_step
 from legan_tf.training.train import train
 
 SEED_APART = 1000
 """Judges learn from people of this many seeds on, whom no editor of a low seed has seen."""
+_TOLD = {
+    "train_steps": "--judge_steps",
+    "image_size": "an image size of",
+    "expressions": "the expressions of",
+    "merge_flashless": "merged flashless lights",
+}
+"""What distinguishes judges, as a person who evaluates knows it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +52,8 @@ def judge_config(
         merge_flashless=merge_flashless,
         seed=SEED_APART,
         batch_size=32,
+        # The batch is too small to divide, and a judge must be the same on every machine.
+        replicas=1,
         train_steps=steps,
         learning_rate=5e-4 if kind == "quality" else 1e-3,
         beta_1=0.9,
@@ -73,12 +80,48 @@ def train_judges(
         steps: Updates of each.
 
     Raises:
-        UserError: Training was stopped; the same call resumes it.
+        UserError: The judges in ``folder`` are others than asked for, or cannot be trained or
+            loaded; or training was stopped, and the same call resumes it.
     """
+    configs = {
+        kind: judge_config(kind, folder, image_size, expressions, merge_flashless, steps)
+        for kind in ("classifier", "identity", "quality")
+    }
+    for config in configs.values():
+        _check_asked_for(config, folder)
     networks = {}
-    for kind in ("classifier", "identity", "quality"):
-        config = judge_config(kind, folder, image_size, expressions, merge_flashless, steps)
-        if train(config):
+    for kind, config in configs.items():
+        try:
+            stopped = train(config)
+        except UserError as error:
+            raise UserError(f"--judges={folder}: {error}") from error
+        if stopped:
             raise UserError(f"training the judge in {config.workdir} was stopped; start again")
-        networks[kind] = keras.models.load_model(os.path.join(config.workdir, NETWORK_FILE))
+        try:
+            networks[kind] = load_network(config.workdir)
+        except UserError as error:
+            raise UserError(f"--judges={folder}: {error}") from error
     return Judges(networks["classifier"], networks["identity"], networks["quality"])
+
+
+def _check_asked_for(config: TrainConfig, folder: str) -> None:
+    """Compares a judge that is there already with the one asked for, in the words of evaluating.
+
+    Raises:
+        UserError: It is another.
+    """
+    flagfile = os.path.join(config.workdir, FLAGS_FILE)
+    if saved_step(config.workdir) is None or not os.path.isfile(flagfile):
+        return
+    there = from_flagfile(flagfile)
+    differences = [
+        f"{name} {getattr(there, field)}, not {getattr(config, field)}"
+        for field, name in _TOLD.items()
+        if getattr(there, field) != getattr(config, field)
+    ]
+    if differences:
+        raise UserError(
+            f"--judges={folder}: the {config.model} judge there was trained with "
+            f"{'; '.join(differences)}. Name another folder with --judges, where new judges are "
+            "trained, or give the same --judge_steps and a model of that size and those classes."
+        )

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import tensorflow as tf
+
+from legan_tf.errors import UserError
+from legan_tf.evaluation.judges import judge_config, train_judges
+
+JUDGES = ("classifier", "identity", "quality")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("evaluation") / "judges")
+    train_judges(folder, 16, "multipie", True, 1)
+    return folder
+
+
+def test_judges_are_trained_once(folder, capsys):
+    judges = train_judges(folder, 16, "multipie", True, 1)
+    told = capsys.readouterr().err
+    assert [f"{kind}: complete at step 1, nothing to do" in told for kind in JUDGES] == [True] * 3
+    logits = judges.classifier(tf.zeros([2, 16, 16, 3]))
+    assert (logits["expression"].shape, logits["lighting"].shape) == ((2, 6), (2, 19))
+    assert judges.face_network(tf.zeros([2, 16, 16, 3])).shape == (2, 256)
+    assert judges.quality(tf.zeros([2, 16, 16, 3])).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "asked, difference",
+    [
+        ((16, "multipie", True, 2), "--judge_steps 1, not 2"),
+        ((32, "multipie", True, 1), "an image size of 16, not 32"),
+        ((16, "affectnet", True, 1), "the expressions of multipie, not affectnet"),
+        ((16, "multipie", False, 1), "merged flashless lights True, not False"),
+    ],
+)
+def test_other_judges_are_refused_in_words_of_the_flags_that_there_are(folder, asked, difference):
+    with pytest.raises(UserError) as error:
+        train_judges(folder, *asked)
+    message = str(error.value)
+    assert message.startswith(f"--judges={folder}: the classifier judge there was trained with ")
+    assert difference in message
+    assert "Name another folder with --judges" in message and "same --judge_steps" in message
+    for absent in ("--train_steps", "--image_size", "--workdir"):
+        assert absent not in message
+
+
+def test_a_judge_is_the_same_on_every_machine():
+    assert [judge_config(kind, "j", 16, "multipie", True, 1).replicas for kind in JUDGES] == [1] * 3
+
+
+def test_a_folder_that_cannot_hold_judges_is_told(tmp_path):
+    (tmp_path / "judges").write_text("a file")
+    with pytest.raises(UserError, match=f"^--judges={tmp_path}/judges: "):
+        train_judges(str(tmp_path / "judges"), 16, "multipie", True, 1)
