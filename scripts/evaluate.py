@@ -20,7 +20,9 @@ _JUDGES = flags.DEFINE_string(
 )
 _JUDGE_STEPS = flags.DEFINE_integer("judge_steps", 800, "Updates of each judge.", lower_bound=1)
 _EDITS = flags.DEFINE_integer("edits", 2000, "Edits to judge.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of people, sources and targets.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of people, sources and targets.", lower_bound=0, upper_bound=1_000_000
+)
 
 
 def main(_) -> None:

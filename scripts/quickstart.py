@@ -16,7 +16,9 @@ _WORKDIR = flags.DEFINE_string("workdir", "runs/quickstart", "Folder of everythi
 _FLAGFILE = flags.DEFINE_string(
     "training", "configs/quickstart.flags", "Flag file of the training."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the training.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the training.", lower_bound=0, upper_bound=1_000_000
+)
 
 
 def main(_) -> int:

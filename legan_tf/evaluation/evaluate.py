@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from legan_tf.data import attributes
 from legan_tf.errors import UserError
 from legan_tf.evaluation.judges import train_judges
 from legan_tf.evaluation.kid import kid
-from legan_tf.evaluation.truth import embed, judge_edits, make_edits
+from legan_tf.evaluation.truth import counter, embed, judge_edits, make_edits
 from legan_tf.optional import UnavailableError
 from legan_tf.training.datasets import EXPRESSIONS, HELD_OUT_PEOPLE, rendered_split
 from legan_tf.training.run import write_aside
@@ -71,10 +72,11 @@ def evaluate(
         What ``report.json`` holds.
 
     Raises:
-        UserError: The editor's classes are not those of rendered faces.
+        UserError: The editor's classes are not those of rendered faces, ``output`` cannot be
+            written to, or the judges in ``judges_dir`` are others than asked for.
     """
     expressions, merged = _rendered_classes(editor)
-    os.makedirs(output, exist_ok=True)
+    _make_writable(output)
     judges = train_judges(
         judges_dir or os.path.join(output, "judges"),
         editor.image_size,
@@ -85,8 +87,9 @@ def evaluate(
     faces = rendered_split("test", HELD_OUT_PEOPLE, expressions, merged, editor.image_size, seed)
     made = make_edits(editor, faces, edits, seed)
     figures = judge_edits(made, faces, judges.classifier, judges.face_network, judges.quality)
+    count = counter(3 * edits, "comparing sets")
     features = {
-        name: _comparable(embed(judges.face_network, made[name]))
+        name: _comparable(embed(judges.face_network, made[name], count))
         for name in ("edit", "copy", "truth")
     }
     missing = []
@@ -107,6 +110,18 @@ def evaluate(
     write_aside(os.path.join(output, "report.json"), json.dumps(report, indent=2).encode())
     write_aside(os.path.join(output, "report.md"), as_markdown(report).encode())
     return report
+
+
+def _make_writable(folder: str) -> None:
+    """Makes the folder of the report, before the hours that the report may take."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"--output={folder}: it cannot be written to as a folder ({error.strerror}). Name "
+            "another one."
+        ) from error
 
 
 def _comparable(embeddings: np.ndarray) -> np.ndarray:

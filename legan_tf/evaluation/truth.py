@@ -17,10 +17,32 @@ from legan_tf.models import AttributeClassifier, LightCNN29, QualityEstimator
 Editor = Callable[..., np.ndarray]
 """Called as ``editor(images, expression=ids, lighting=ids)``, gives uint8 [n,S,S,3]."""
 
+Count = Callable[[int], None]
+"""Called with the number of images that have been gone through since the last call."""
+
 BATCH = 64
 
 
-def _in_batches(network: Callable[[tf.Tensor], Any], images: np.ndarray, size: int) -> list[Any]:
+def _no_count(images: int) -> None:
+    """Shows nothing."""
+
+
+def counter(total: int, label: str) -> Count:
+    """Returns what shows a progress line of ``total`` images as it is told of them."""
+    progress = cli.Progress(total, label)
+    done = 0
+
+    def count(images: int) -> None:
+        nonlocal done
+        done += images
+        progress.update(done)
+
+    return count
+
+
+def _in_batches(
+    network: Callable[[tf.Tensor], Any], images: np.ndarray, size: int, count: Count
+) -> list[Any]:
     """Applies a network to uint8 images, resized to the size that it wants."""
     given = []
     for start in range(0, len(images), BATCH):
@@ -28,26 +50,31 @@ def _in_batches(network: Callable[[tf.Tensor], Any], images: np.ndarray, size: i
         if batch.shape[1] != size:
             batch = tf.image.resize(batch, [size, size], antialias=True)
         given.append(network(batch))
+        count(len(batch))
     return given
 
 
-def read_attributes(classifier: AttributeClassifier, images: np.ndarray) -> dict[str, np.ndarray]:
+def read_attributes(
+    classifier: AttributeClassifier, images: np.ndarray, count: Count = _no_count
+) -> dict[str, np.ndarray]:
     """Returns the most likely expression and lighting ids, int [n] each, of uint8 images."""
-    read = _in_batches(classifier, images, classifier.image_size)
+    read = _in_batches(classifier, images, classifier.image_size, count)
     return {
         name: np.concatenate([np.argmax(logits[name].numpy(), -1) for logits in read])
         for name in ("expression", "lighting")
     }
 
 
-def embed(network: LightCNN29, images: np.ndarray) -> np.ndarray:
+def embed(network: LightCNN29, images: np.ndarray, count: Count = _no_count) -> np.ndarray:
     """Returns the embeddings, float32 [n,256], of uint8 images."""
-    return np.concatenate([e.numpy() for e in _in_batches(network, images, network.image_size)])
+    given = _in_batches(network, images, network.image_size, count)
+    return np.concatenate([e.numpy() for e in given])
 
 
-def rate(quality: QualityEstimator, images: np.ndarray) -> np.ndarray:
+def rate(quality: QualityEstimator, images: np.ndarray, count: Count = _no_count) -> np.ndarray:
     """Returns Q's ratings, float32 [n], of uint8 images."""
-    return np.concatenate([r.numpy() for r in _in_batches(quality, images, quality.image_size)])
+    given = _in_batches(quality, images, quality.image_size, count)
+    return np.concatenate([r.numpy() for r in given])
 
 
 def random_edits(faces: FaceSet, count: int, seed: int) -> dict[str, np.ndarray]:
@@ -83,16 +110,25 @@ def make_edits(editor: Editor, faces: FaceSet, count: int, seed: int) -> dict[st
     if faces.truth is None:
         raise ValueError(f"{faces.name} has no true pictures: only rendered faces have")
     drawn = random_edits(faces, count, seed)
-    sources = faces.images(drawn["index"])
     progress = cli.Progress(count, "editing")
-    edited = []
+    sources, edited = [], []
     for start in range(0, count, BATCH):
         part = slice(start, start + BATCH)
         ids = {name: drawn[name][part] for name in ("expression", "lighting")}
-        edited.append(editor(sources[part], **ids))
+        sources.append(faces.images(drawn["index"][part]))
+        edited.append(editor(sources[-1], **ids))
         progress.update(min(start + BATCH, count))
-    truths = [faces.truth(*(int(i) for i in edit)) for edit in zip(*drawn.values())]
-    return {**drawn, "edit": np.concatenate(edited), "copy": sources, "truth": np.stack(truths)}
+    progress = cli.Progress(count, "rendering the truth")
+    truths = []
+    for edit in zip(*drawn.values()):
+        truths.append(faces.truth(*(int(i) for i in edit)))
+        progress.update(len(truths))
+    return {
+        **drawn,
+        "edit": np.concatenate(edited),
+        "copy": np.concatenate(sources),
+        "truth": np.stack(truths),
+    }
 
 
 def judge_edits(
@@ -124,16 +160,18 @@ def judge_edits(
     people, first = np.unique(faces.identity, return_index=True)
     gallery = embed(face_network, np.stack([faces.truth(int(i), 0, 0) for i in first]))
     judged = {}
+    # Three networks see each of three sets.
+    count = counter(9 * len(made["truth"]), "judging")
     for name in ("edit", "copy", "truth"):
         images = made[name]
-        read = read_attributes(classifier, images)
+        read = read_attributes(classifier, images, count)
         judged[name] = {
             **{key: metrics.accuracy(read[key], made[key]) for key in ("expression", "lighting")},
             "ssim": float(metrics.ssim(images, made["truth"]).mean()),
             "l1": float(metrics.mean_absolute_error(images, made["truth"]).mean()),
             "person": metrics.first_rank_rate(
-                embed(face_network, images), faces.identity[made["index"]], gallery, people
+                embed(face_network, images, count), faces.identity[made["index"]], gallery, people
             ),
-            "rating": float(rate(quality, images).mean()),
+            "rating": float(rate(quality, images, count).mean()),
         }
     return judged

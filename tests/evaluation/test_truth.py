@@ -1,7 +1,12 @@
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from legan_tf import optional
+from legan_tf.data import attributes
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation import evaluate, truth
@@ -76,6 +81,40 @@ def test_classes_that_rendered_faces_do_not_have_are_refused(tmp_path):
 
     with pytest.raises(UserError, match="happy, sad; lightings left, right"):
         evaluate.evaluate(Editor(), str(tmp_path))
+
+
+@pytest.mark.parametrize("output", ["file", "file/in_it"])
+def test_an_output_that_is_no_folder_is_told_before_anything_is_trained(output, tmp_path):
+    class Editor:
+        expressions, lightings = attributes.MULTIPIE_EXPRESSIONS, attributes.lightings(True)
+        image_size = 16
+
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=f"^--output={tmp_path}/{output}: it cannot be written"):
+        evaluate.evaluate(Editor(), str(tmp_path / output))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_making_and_judging_edits_show_how_far_they_are(faces, judges, capsys):
+    made = truth.make_edits(lambda images, **_: images, faces, EDITS, seed=1)
+    truth.judge_edits(made, faces, *judges)
+    told = capsys.readouterr().err
+    for label in ("editing 40/40", "rendering the truth 40/40", "judging 360/360"):
+        assert f"{label} (100%)" in told
+
+
+@pytest.mark.parametrize("script", ["evaluate", "quickstart"])
+def test_a_seed_that_is_too_large_is_told(script):
+    scripts = pathlib.Path(__file__).parents[2] / "scripts"
+    done = subprocess.run(
+        [sys.executable, scripts / f"{script}.py", "--seed=1000001", "--model=m", "--output=o"]
+        if script == "evaluate"
+        else [sys.executable, scripts / f"{script}.py", "--seed=1000001"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "--seed=1000001" in done.stderr and "1000000" in done.stderr
 
 
 def test_the_report_shows_every_figure_and_what_is_missing():
