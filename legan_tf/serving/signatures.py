@@ -1,7 +1,9 @@
 """The functions that a served model offers, with all pixel work inside the graph.
 
 Cropping, resizing, normalising, the attribute codes and the way back to eight bits are part of
-the exported graph, so that a server, the C API and ``legan_tf.load`` give the same answer.
+the exported graph, so that a server, the C API and ``legan_tf.load`` give the same answer to the
+same pixels. Of encoded pictures that holds where there is neither EXIF rotation nor transparency:
+TensorFlow's decoder ignores both, while ``legan_tf.load`` applies them before the graph.
 Everything that a caller can get wrong ends in ``tf.errors.InvalidArgumentError`` with a sentence
 that names the row of the batch.
 """

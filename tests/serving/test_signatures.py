@@ -103,6 +103,26 @@ def test_bytes_of_any_format_and_size(editor, blobs):
     np.testing.assert_allclose(edited[2], by_id["image"][0], rtol=0, atol=1)
 
 
+def test_bytes_are_taken_without_rotation_and_transparency(editor, blobs):
+    """As serving/README.md says; decoding with Pillow applies both."""
+    picture = blobs(16, 16)[0]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # The orientation: rotate by 90 degrees to look at it.
+    transparent = np.dstack([picture, np.full((16, 16), 51, np.uint8)])
+    plain = encoded(picture)
+    expected = editor["serving_bytes"](
+        tf.constant([plain]), tf.constant(["smile"]), tf.constant(["left"])
+    )["image_bytes"][0]
+    for image, options in ((picture, {"exif": exif}), (transparent, {})):
+        content = io.BytesIO()
+        Image.fromarray(image).save(content, "PNG", **options)
+        assert not np.array_equal(pictures.decode(content.getvalue()), pictures.decode(plain))
+        served = editor["serving_bytes"](
+            tf.constant([content.getvalue()]), tf.constant(["smile"]), tf.constant(["left"])
+        )
+        assert served["image_bytes"][0] == expected
+
+
 def test_masks_are_viewable_and_raw(generator, editor, blobs):
     images = blobs(16, 16, count=2)
     answer = editor["masks"](image=tf.constant(images), expression=ids(0, 1), lighting=ids(1, -1))
