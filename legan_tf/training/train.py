@@ -9,7 +9,6 @@ import os
 import platform
 import sys
 import time
-import zipfile
 from typing import Any
 
 import keras
@@ -42,7 +41,7 @@ from legan_tf.training.run import (
     Run,
     auxiliary_kinds,
     check_fits,
-    network_file,
+    load_network,
     saved_step,
 )
 from legan_tf.training.samples import sample_grid
@@ -289,13 +288,11 @@ def _train_auxiliary(config: TrainConfig, kind: str) -> int:
 
 def _load_network(path: str, kind: str) -> Network:
     """Loads a frozen network from a run folder or a .keras file."""
-    file = network_file(path, kind)
     wanted = {"quality": QualityEstimator, "identity": LightCNN29}[kind]
     try:
-        network = keras.models.load_model(file)
-    except (ValueError, OSError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--{kind}_model={path}: it cannot be loaded: {reason}") from error
+        network = load_network(path)
+    except UserError as error:
+        raise UserError(f"--{kind}_model={error}") from error
     if not isinstance(network, wanted):
         raise UserError(
             f"--{kind}_model={path}: it holds a {type(network).__name__}, not a {wanted.__name__}"

@@ -259,8 +259,8 @@ def wrong_networks(finished, tmp_path):
     (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
     return {
         "none": "there is no file",
-        "text.keras": "cannot be loaded",
-        "cut.keras": "cannot be loaded",
+        "text.keras": "not a .keras file, or is damaged",
+        "cut.keras": "not a .keras file, or is damaged",
         str(finished): "it holds a StarganGenerator, not a ",
     }
 
