@@ -137,7 +137,7 @@ def auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
     return {kind: path for kind, (weight, path) in wanted.items() if weight}
 
 
-def network_file(path: str, kind: str) -> str:
+def _network_file(path: str, kind: str) -> str:
     """Returns the file of a frozen network that is given as a run folder or as a .keras file.
 
     Raises:
@@ -152,7 +152,7 @@ def network_file(path: str, kind: str) -> str:
 def _inputs(config: TrainConfig) -> dict[str, str]:
     """The sha256 of each file that a flag names, by flag."""
     files = {
-        f"{kind}_model": network_file(given, kind)
+        f"{kind}_model": _network_file(given, kind)
         for kind, given in auxiliary_kinds(config).items()
         if given
     }

@@ -369,10 +369,9 @@ def _compile(
     if isinstance(trainer, AttributeGAN):
         steps = config.critic_steps
         optimizers = {"d_optimizer": adam(steps, 1), "g_optimizer": adam(1, steps)}
-        trainer.compile(**optimizers, steps_per_execution=config.steps_per_execution)
     else:
         optimizers = {"optimizer": adam(1, 1)}
-        trainer.compile(**optimizers, steps_per_execution=config.steps_per_execution)
+    trainer.compile(**optimizers, steps_per_execution=config.steps_per_execution)
     return optimizers
 
 
