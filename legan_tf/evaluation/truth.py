@@ -11,7 +11,9 @@ import tensorflow as tf
 from legan_tf import cli
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.pipeline import to_float
-from legan_tf.evaluation import metrics
+from legan_tf.evaluation.metrics.attributes import accuracy
+from legan_tf.evaluation.metrics.identity import first_rank_rate
+from legan_tf.evaluation.metrics.images import mean_absolute_error, ssim
 from legan_tf.models import AttributeClassifier, LightCNN29, QualityEstimator
 
 Editor = Callable[..., np.ndarray]
@@ -166,10 +168,10 @@ def judge_edits(
         images = made[name]
         read = read_attributes(classifier, images, count)
         judged[name] = {
-            **{key: metrics.accuracy(read[key], made[key]) for key in ("expression", "lighting")},
-            "ssim": float(metrics.ssim(images, made["truth"]).mean()),
-            "l1": float(metrics.mean_absolute_error(images, made["truth"]).mean()),
-            "person": metrics.first_rank_rate(
+            **{key: accuracy(read[key], made[key]) for key in ("expression", "lighting")},
+            "ssim": float(ssim(images, made["truth"]).mean()),
+            "l1": float(mean_absolute_error(images, made["truth"]).mean()),
+            "person": first_rank_rate(
                 embed(face_network, images, count), faces.identity[made["index"]], gallery, people
             ),
             "rating": float(rate(quality, images, count).mean()),

@@ -1,4 +1,4 @@
-"""Metrics: pure functions on arrays."""
+"""Likeness of pictures, pair by pair."""
 
 from __future__ import annotations
 
@@ -48,38 +48,3 @@ def mean_absolute_error(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """
     _checked(first, second)
     return np.abs(first.astype(np.float64) - second).mean(axis=(1, 2, 3)) / 255.0
-
-
-def accuracy(predicted: np.ndarray, wanted: np.ndarray) -> float:
-    """Share of predictions that are right, higher is better; unknown labels do not count.
-
-    Args:
-        predicted: int [n].
-        wanted: int [n]; negative where unknown.
-
-    Returns:
-        0 to 1; NaN if no label is known.
-    """
-    known = np.asarray(wanted) >= 0
-    if not known.any():
-        return float("nan")
-    return float(np.mean(np.asarray(predicted)[known] == np.asarray(wanted)[known]))
-
-
-def first_rank_rate(
-    probes: np.ndarray, probe_people: np.ndarray, gallery: np.ndarray, gallery_people: np.ndarray
-) -> float:
-    """Share of probes whose nearest gallery face shows the right person, higher is better.
-
-    Args:
-        probes: float [n,D], embeddings of the faces to find.
-        probe_people: int [n].
-        gallery: float [m,D], embeddings of the faces to find them among.
-        gallery_people: int [m].
-
-    Returns:
-        0 to 1, nearest by the cosine of the angle.
-    """
-    unit = [faces / np.linalg.norm(faces, axis=1, keepdims=True) for faces in (probes, gallery)]
-    nearest = np.argmax(unit[0] @ unit[1].T, axis=1)
-    return float(np.mean(np.asarray(gallery_people)[nearest] == np.asarray(probe_people)))

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
-from legan_tf.evaluation import metrics
+from legan_tf.evaluation.metrics import images as metrics
 
 
 def pictures(count: int, seed: int = 0, size: int = 16) -> np.ndarray:
@@ -51,19 +49,3 @@ def test_mean_absolute_error_is_a_share_of_the_range():
 def test_what_is_no_pair_of_pictures_is_refused(metric, first, second, told):
     with pytest.raises(ValueError, match=told):
         metric(first, second)
-
-
-def test_accuracy_leaves_unknown_labels_out():
-    assert metrics.accuracy(np.array([1, 2, 0, 3]), np.array([1, 0, -1, 3])) == pytest.approx(2 / 3)
-    assert math.isnan(metrics.accuracy(np.array([1]), np.array([-1])))
-
-
-def test_first_rank_goes_by_the_angle():
-    gallery = np.array([[1.0, 0.0], [0.0, 10.0]])
-    # By the angle the probes are nearest to 0, 1, 0; by distance the last would be nearest to 1.
-    probes = np.array([[0.2, 0.1], [0.1, 0.3], [9.0, 8.0]])
-    people = np.array([7, 9])
-    rate = metrics.first_rank_rate(probes, np.array([7, 9, 7]), gallery, people)
-    assert rate == 1.0
-    rate = metrics.first_rank_rate(probes, np.array([9, 9, 9]), gallery, people)
-    assert rate == pytest.approx(1 / 3)
