@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import typing
-from collections.abc import Sequence
 
 from absl import flags
 
+from legan_tf import options
 from legan_tf.errors import UserError
+from legan_tf.options import option
 
 MODELS = ("legan", "stargan", "quality", "identity", "classifier")
 GANS = ("legan", "stargan")
@@ -18,128 +18,117 @@ EXPRESSION_SETS = ("multipie", "affectnet")
 PRECISIONS = ("float32", "bfloat16")
 
 
-def _option(
-    default: object, help: str, choices: Sequence[str] = (), free: bool = False
-) -> typing.Any:
-    """A field; ``free`` ones may differ from those of the checkpoint that a run resumes."""
-    return dataclasses.field(
-        default=default, metadata={"help": help, "choices": tuple(choices), "free": free}
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """The options of ``scripts/train.py``; each field is a flag of the same name."""
 
-    model: str = _option(
+    model: str = option(
         "legan",
         "What to train. The defaults are LEGAN's; StarGAN's are in configs/stargan.flags.",
         MODELS,
     )
-    workdir: str = _option("", "Run folder; a run that is there already is resumed.", free=True)
-    dataset: str = _option("rendered", "Faces rendered by this package, or a manifest.", DATASETS)
-    manifest: str = _option("", "CSV file of --dataset=manifest; see docs/data.md.")
-    data_dir: str = _option(
+    workdir: str = option("", "Run folder; a run that is there already is resumed.", free=True)
+    dataset: str = option("rendered", "Faces rendered by this package, or a manifest.", DATASETS)
+    manifest: str = option("", "CSV file of --dataset=manifest; see docs/data.md.")
+    data_dir: str = option(
         "", "Folder that the manifest's paths start from; its own if empty.", free=True
     )
-    crop: str = _option(
+    crop: str = option(
         "", "left,top,right,bottom as fractions of each image, cut out before it is made square."
     )
-    image_size: int = _option(128, "Height and width of the images in pixels.")
-    people: int = _option(200, "Rendered people to train on.")
-    expressions: str = _option("multipie", "Expression classes of rendered faces.", EXPRESSION_SETS)
-    merge_flashless: bool = _option(
+    image_size: int = option(128, "Height and width of the images in pixels.")
+    people: int = option(200, "Rendered people to train on.")
+    expressions: str = option("multipie", "Expression classes of rendered faces.", EXPRESSION_SETS)
+    merge_flashless: bool = option(
         True, "Make Multi-PIE's two flashless shots, which are alike, one class: 19 of 20 remain."
     )
-    batch_size: int = _option(16, "Global batch size, over all replicas.")
-    train_steps: int = _option(
+    batch_size: int = option(16, "Global batch size, over all replicas.")
+    train_steps: int = option(
         40_000, "Generator updates (LEGAN, StarGAN) or updates (the other models).", free=True
     )
-    seed: int = _option(0, "Seed of data, weights and draws.")
-    precision: str = _option(
+    seed: int = option(0, "Seed of data, weights and draws.")
+    precision: str = option(
         "float32", "Arithmetic of the layers; weights stay float32.", PRECISIONS
     )
-    replicas: int = _option(
+    replicas: int = option(
         0, "Replicas of MirroredStrategy; 0 for all GPUs, or one CPU replica.", free=True
     )
-    deterministic: bool = _option(
+    deterministic: bool = option(
         False, "Make every operation repeatable bit for bit; slower on a GPU.", free=True
     )
-    steps_per_execution: int = _option(1, "Steps between returns to Python.", free=True)
-    dry_run: bool = _option(
+    steps_per_execution: int = option(1, "Steps between returns to Python.", free=True)
+    dry_run: bool = option(
         False, "Check everything, print the plan and stop; writes nothing.", free=True
     )
-    log_every: int = _option(100, "Steps between lines of metrics.jsonl.", free=True)
-    sample_every: int = _option(1000, "Steps between sample pictures.", free=True)
-    checkpoint_every: int = _option(1000, "Steps between checkpoints.", free=True)
-    keep_checkpoints: int = _option(3, "Checkpoints to keep.", free=True)
+    log_every: int = option(100, "Steps between lines of metrics.jsonl.", free=True)
+    sample_every: int = option(1000, "Steps between sample pictures.", free=True)
+    checkpoint_every: int = option(1000, "Steps between checkpoints.", free=True)
+    keep_checkpoints: int = option(3, "Checkpoints to keep.", free=True)
 
-    learning_rate: float = _option(1e-4, "Adam's learning rate, of both networks.")
-    beta_1: float = _option(0.5, "Adam's first decay.")
-    beta_2: float = _option(0.999, "Adam's second decay.")
-    schedule: str = _option(
+    learning_rate: float = option(1e-4, "Adam's learning rate, of both networks.")
+    beta_1: float = option(0.5, "Adam's first decay.")
+    beta_2: float = option(0.999, "Adam's second decay.")
+    schedule: str = option(
         "linear",
         "Constant then linear to 0; what StarGAN's released code does; or constant.",
         ("linear", "stargan", "constant"),
     )
 
-    width: int = _option(64, "Generator: channels at full size.")
-    blocks: int = _option(6, "Generator: residual blocks of each hourglass.")
-    mask_channels: int = _option(64, "LEGAN: channels of each mask.")
-    image_to_synthesis: bool = _option(
+    width: int = option(64, "Generator: channels at full size.")
+    blocks: int = option(6, "Generator: residual blocks of each hourglass.")
+    mask_channels: int = option(64, "LEGAN: channels of each mask.")
+    image_to_synthesis: bool = option(
         False, "LEGAN: the synthesis hourglass also sees the image (ours)."
     )
-    output: str = _option(
+    output: str = option(
         "direct",
         "Generator: paint the image, or give a gain and an offset per pixel (ours).",
         ("direct", "affine"),
     )
-    upsampling: str = _option(
+    upsampling: str = option(
         "",
         "Generator: how it doubles the size; empty for LEGAN's pixelshuffle or StarGAN's "
         "transposed.",
         ("", "pixelshuffle", "nearest", "transposed"),
     )
-    stem: bool = _option(True, "Generator: 7 x 7 convolutions at full size at both ends.")
-    d_width: int = _option(64, "Discriminator: channels of the first convolution.")
-    d_depth: int = _option(6, "Discriminator: convolutions.")
-    fake_class: bool = _option(
+    stem: bool = option(True, "Generator: 7 x 7 convolutions at full size at both ends.")
+    d_width: int = option(64, "Discriminator: channels of the first convolution.")
+    d_depth: int = option(6, "Discriminator: convolutions.")
+    fake_class: bool = option(
         False, "Discriminator: a class 'generated' in each attribute head (ours)."
     )
 
-    critic_steps: int = _option(5, "Discriminator updates for each generator update.")
-    adversarial: str = _option("wgan-gp", "Adversarial loss.", ("wgan-gp", "hinge"))
-    adversarial_weight: float = _option(1.0, "Weight of L_adv.")
-    attribute_weight: float = _option(1.0, "Weight of L_cls.")
-    reconstruction_weight: float = _option(10.0, "Weight of L_rec.")
-    identity_weight: float = _option(10.0, "Weight of L_id; 0 needs no identity network.")
-    quality_weight: float = _option(1.0, "Weight of L_qual; 0 needs no Q.")
-    quality_target: float = _option(8.0, "Rating from 1 to 10 that L_qual pulls to.")
-    penalty_weight: float = _option(10.0, "Weight of the gradient penalty, or of R1 with hinge.")
-    penalty_every: int = _option(
-        1, "Generator steps between penalties, each then as much stronger."
-    )
-    ema_decay: float = _option(0.999, "Decay of the averaged generator; 0 for none.")
-    keep_share: float = _option(
+    critic_steps: int = option(5, "Discriminator updates for each generator update.")
+    adversarial: str = option("wgan-gp", "Adversarial loss.", ("wgan-gp", "hinge"))
+    adversarial_weight: float = option(1.0, "Weight of L_adv.")
+    attribute_weight: float = option(1.0, "Weight of L_cls.")
+    reconstruction_weight: float = option(10.0, "Weight of L_rec.")
+    identity_weight: float = option(10.0, "Weight of L_id; 0 needs no identity network.")
+    quality_weight: float = option(1.0, "Weight of L_qual; 0 needs no Q.")
+    quality_target: float = option(8.0, "Rating from 1 to 10 that L_qual pulls to.")
+    penalty_weight: float = option(10.0, "Weight of the gradient penalty, or of R1 with hinge.")
+    penalty_every: int = option(1, "Generator steps between penalties, each then as much stronger.")
+    ema_decay: float = option(0.999, "Decay of the averaged generator; 0 for none.")
+    keep_share: float = option(
         0.0, "Share of targets that leave an attribute as it is (ours); lets edits name only one."
     )
-    balance: bool = _option(True, "Let the expressions take turns in training.")
+    balance: bool = option(True, "Let the expressions take turns in training.")
 
-    quality_model: str = _option(
+    quality_model: str = option(
         "",
         "Run folder or .keras file of Q; if empty, a small Q is trained on rendered faces first.",
     )
-    identity_model: str = _option(
+    identity_model: str = option(
         "", "Run folder or .keras file of LightCNN-29; if empty, a small one is trained first."
     )
-    auxiliary_steps: int = _option(600, "Updates of each network that is trained first.")
-    rated_faces: int = _option(8000, "Q on rendered faces: damaged pictures to rate.")
-    q_width: int = _option(64, "Q: channels of the first convolution.")
-    q_depth: int = _option(6, "Q: convolutions.")
-    fc_activation: str = _option(
+    auxiliary_steps: int = option(600, "Updates of each network that is trained first.")
+    rated_faces: int = option(8000, "Q on rendered faces: damaged pictures to rate.")
+    q_width: int = option(64, "Q: channels of the first convolution.")
+    q_depth: int = option(6, "Q: convolutions.")
+    fc_activation: str = option(
         "none", "Q: activation of the first dense layer.", ("none", "lrelu")
     )
-    margin: str = _option(
+    margin: str = option(
         "epsilon",
         "Q: reading of the margin loss; see legan_tf.losses.margin_loss.",
         (
@@ -150,9 +139,9 @@ class TrainConfig:
             "relative",
         ),
     )
-    identity_width: float = _option(1.0, "Identity network: factor on LightCNN-29's channels.")
-    classifier_width: int = _option(24, "Classifier: channels of the first convolution.")
-    flip: bool = _option(False, "Q and identity: mirror half of the images.")
+    identity_width: float = option(1.0, "Identity network: factor on LightCNN-29's channels.")
+    classifier_width: int = option(24, "Classifier: channels of the first convolution.")
+    flip: bool = option(False, "Q and identity: mirror half of the images.")
 
     def to_flagfile(self) -> str:
         """Returns the text of a flag file that gives this configuration."""
@@ -169,13 +158,7 @@ class TrainConfig:
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
-        problems = []
-        for field in dataclasses.fields(self):
-            choices = field.metadata["choices"]
-            value = getattr(self, field.name)
-            if choices and value not in choices:
-                named = ", ".join(choice or "(empty)" for choice in choices)
-                problems.append(f"--{field.name}={value}: choose from {named}")
+        problems = options.wrong_choices(self)
         positive = ("image_size", "people", "batch_size", "train_steps", "steps_per_execution",
                     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
                     "width", "mask_channels", "d_width", "d_depth", "critic_steps",
@@ -207,14 +190,10 @@ class TrainConfig:
             problems.append("--dataset=manifest needs --manifest=FILE")
         if self.dataset == "rendered" and (self.manifest or self.crop):
             problems.append("--manifest and --crop belong to --dataset=manifest")
-        if self.crop:
-            try:
-                _box(self.crop)
-            except ValueError:
-                problems.append(
-                    f"--crop={self.crop}: give left,top,right,bottom as fractions, for example "
-                    "0.2,0.1,0.8,0.9"
-                )
+        try:
+            parse_crop(self.crop)
+        except UserError as error:
+            problems.append(str(error))
         if self.seed >= 2**31:
             problems.append(f"--seed={self.seed}: must be less than 2**31")
         if self.dataset == "rendered" and 0 < self.image_size < 16:
@@ -256,42 +235,34 @@ class TrainConfig:
                 else problems[0]
             )
 
-    @property
-    def crop_box(self) -> tuple[float, float, float, float] | None:
-        """The four fractions of ``crop``, or none."""
-        return _box(self.crop) if self.crop else None
 
-
-def _box(text: str) -> tuple[float, float, float, float]:
-    """Reads left,top,right,bottom.
+def parse_crop(text: str) -> tuple[float, float, float, float] | None:
+    """Reads ``left,top,right,bottom`` as fractions; nothing is given as nothing.
 
     Raises:
-        ValueError: They are not four fractions in order.
+        UserError: They are not four fractions in order; the message names --crop.
     """
-    left, top, right, bottom = (float(part) for part in text.split(","))
+    if not text:
+        return None
+    try:
+        left, top, right, bottom = (float(part) for part in text.split(","))
+    except ValueError:
+        left = top = right = bottom = 0.0
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise ValueError(text)
+        raise UserError(
+            f"--crop={text}: give left,top,right,bottom as fractions, for example 0.2,0.1,0.8,0.9"
+        )
     return left, top, right, bottom
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one absl flag for each field of ``TrainConfig``."""
-    makers = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
-    kinds = typing.get_type_hints(TrainConfig)
-    for field in dataclasses.fields(TrainConfig):
-        text, choices = field.metadata["help"], field.metadata["choices"]
-        if choices:
-            flags.DEFINE_enum(field.name, field.default, choices, text, flag_values=values)
-        else:
-            make = makers.get(kinds[field.name], flags.DEFINE_string)
-            make(field.name, field.default, text, flag_values=values)
+    options.define_flags(TrainConfig, values)
 
 
 def from_flags(values: flags.FlagValues = flags.FLAGS) -> TrainConfig:
     """Returns the configuration that the command line gave."""
-    return TrainConfig(
-        **{field.name: values[field.name].value for field in dataclasses.fields(TrainConfig)}
-    )
+    return options.from_flags(TrainConfig, values)
 
 
 def from_flagfile(path: str) -> TrainConfig:

@@ -13,7 +13,7 @@ from legan_tf.data import attributes
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import check_manifest, counts_table, manifest_faces, read_manifest
 from legan_tf.data.rendered import rated_faces, rendered_faces
-from legan_tf.training.config import TrainConfig
+from legan_tf.training.config import TrainConfig, parse_crop
 
 EXPRESSIONS = {
     "multipie": attributes.MULTIPIE_EXPRESSIONS,
@@ -128,7 +128,7 @@ def _from_manifest(config: TrainConfig) -> Datasets:
             manifest,
             split,
             config.image_size,
-            config.crop_box,
+            parse_crop(config.crop),
             on_progress=_bar(f"reading {split} images"),
         )
         if split

@@ -1,0 +1,61 @@
+"""Configurations as dataclasses whose fields are flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from typing import TypeVar
+
+from absl import flags
+
+Config = TypeVar("Config")
+
+# The flags belong to the module that calls: --helpshort lists them there.
+flags.disclaim_key_flags()
+
+
+def option(
+    default: object, help: str, choices: Sequence[str] = (), free: bool = False
+) -> typing.Any:
+    """Returns a dataclass field that is also a flag.
+
+    Args:
+        default: Its default; its type is the flag's.
+        help: What the flag does.
+        choices: The values it may have; all if empty.
+        free: Whether it may differ from that of the checkpoint which a run resumes.
+    """
+    return dataclasses.field(
+        default=default, metadata={"help": help, "choices": tuple(choices), "free": free}
+    )
+
+
+def define_flags(config: type, values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one absl flag for each field of a configuration."""
+    makers = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    kinds = typing.get_type_hints(config)
+    for field in dataclasses.fields(config):
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        if choices:
+            flags.DEFINE_enum(field.name, field.default, choices, text, flag_values=values)
+        else:
+            make = makers.get(kinds[field.name], flags.DEFINE_string)
+            make(field.name, field.default, text, flag_values=values)
+
+
+def from_flags(config: type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
+    """Returns the configuration that the command line gave."""
+    return config(**{field.name: values[field.name].value for field in dataclasses.fields(config)})
+
+
+def wrong_choices(config: object) -> list[str]:
+    """Returns a sentence for each field whose value is none of its choices."""
+    problems = []
+    for field in dataclasses.fields(config):
+        choices = field.metadata["choices"]
+        value = getattr(config, field.name)
+        if choices and value not in choices:
+            named = ", ".join(choice or "(empty)" for choice in choices)
+            problems.append(f"--{field.name}={value}: choose from {named}")
+    return problems
