@@ -26,6 +26,24 @@ def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 @dataclasses.dataclass(frozen=True)
+class Surface:
+    """The surfaces that N pictures of faces show, free of any light.
+
+    Attributes:
+        depth: float32 [N, S, S], larger is nearer, in half widths of the picture; NaN outside
+            the head.
+        normals: float32 [N, S, S, 3], unit; x points right, y up, z to the viewer.
+        albedo: float32 [N, S, S, 3], linear RGB in [0, 1].
+        mask: bool [N, S, S], the face without hair, ears and neck.
+    """
+
+    depth: np.ndarray
+    normals: np.ndarray
+    albedo: np.ndarray
+    mask: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class FaceSet:
     """One split of one data set: labels in memory, images on demand.
 
@@ -44,6 +62,8 @@ class FaceSet:
             called inside a TensorFlow graph.
         truth: Maps (index, expression, lighting) to the true uint8 image of the same person under
             that expression and light. Only rendered faces have one.
+        surface: Maps n indices and n expressions to the true surfaces of the same people under
+            these expressions. Only rendered faces have one.
     """
 
     name: str
@@ -58,6 +78,7 @@ class FaceSet:
     rating_std: np.ndarray
     load: Callable[[tf.Tensor], tf.Tensor]
     truth: Callable[[int, int, int], np.ndarray] | None = None
+    surface: Callable[[np.ndarray, np.ndarray], Surface] | None = None
 
     def __len__(self) -> int:
         """Returns the number of samples."""

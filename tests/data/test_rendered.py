@@ -245,6 +245,22 @@ def test_truth_of_a_class_that_is_not_there_is_refused(grid):
         made.truth(0, 0, -1)
 
 
+def test_surfaces_are_those_of_the_same_people_under_the_expressions_asked_for(grid):
+    made, _ = grid
+    index, expressions = np.array([0, 20, 53]), np.array([5, 0, 3])
+    found = made.surface(index, expressions)
+    people = [people_of("test", 3, 4)[made.identity[i]] for i in index]
+    direct = geometry(people, [made.expressions[e] for e in expressions], made.image_size)
+    for name in ("depth", "normals", "albedo"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(direct, name))
+    np.testing.assert_array_equal(found.mask, direct.face_mask)
+    assert found.mask.mean() > 0.2 and np.isfinite(found.depth[found.mask]).all()
+    alone = made.surface(index[1:2], expressions[1:2])
+    np.testing.assert_array_equal(alone.depth[0], found.depth[1])
+    with pytest.raises(ValueError, match="no class 6"):
+        made.surface(index[:1], np.array([6]))
+
+
 def test_face_set_loads_inside_a_graph(grid):
     made, _ = grid
     data = tf.data.Dataset.range(len(made)).map(made.load).batch(8)

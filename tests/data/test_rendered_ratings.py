@@ -95,7 +95,7 @@ def test_rated_faces_are_seeded_and_labelled(rated):
     other = rated_faces("val", 90, 32, 5)
     assert not set(rated.identities) & set(other.identities)
     assert (rated.images(index) != other.images(index)).any(axis=(1, 2, 3)).all()
-    assert len(rated) == 90 and rated.truth is None
+    assert len(rated) == 90 and rated.truth is None and rated.surface is None
     for label, names in (("expression", 11), ("lighting", 19)):
         values = getattr(rated, label)
         assert values.dtype == np.int32 and values.min() >= 0 and values.max() < names

@@ -69,6 +69,12 @@ def _check_size(image_size: int) -> None:
         raise ValueError(f"image_size must be 16 or more for rendered faces, not {image_size}.")
 
 
+def _check_class(value: int, names: Sequence[str]) -> None:
+    """Raises ValueError where ``value`` is the id of no class."""
+    if not 0 <= value < len(names):
+        raise ValueError(f"A rendered face has no class {value}; there are {len(names)}.")
+
+
 def rendered_faces(
     split: str,
     people: int,
@@ -130,10 +136,17 @@ def rendered_faces(
 
     def truth(index: int, expression: int, lighting: int) -> np.ndarray:
         for value, label in ((expression, expressions), (lighting, lightings)):
-            if not 0 <= value < len(label):
-                raise ValueError(f"A rendered face has no class {value}; there are {len(label)}.")
+            _check_class(value, label)
         row = np.ravel_multi_index((identity[index], expression, lighting), shape)
         return load(tf.constant(row, tf.int64)).numpy()
+
+    def surface(indices: np.ndarray, wanted: np.ndarray) -> faceset.Surface:
+        for value in wanted:
+            _check_class(value, expressions)
+        shown = geometry(
+            [numbers[identity[i]] for i in indices], [expressions[e] for e in wanted], size
+        )
+        return faceset.Surface(shown.depth, shown.normals, shown.albedo, shown.face_mask)
 
     return faceset.FaceSet(
         name=f"rendered/{split}",
@@ -148,6 +161,7 @@ def rendered_faces(
         rating_std=unrated,
         load=load,
         truth=truth,
+        surface=surface,
     )
 
 

@@ -1,0 +1,177 @@
+"""The surface that a model's relit faces imply, against the true one.
+
+A model that knows the shape of a face lights it as that shape. Whether it does shows where the
+same face is lit from many sides: photometric stereo (Woodham, Optical Engineering 1980) recovers
+the normals, and they the depth, as from photographs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
+
+from legan_tf.data.faceset import FaceSet
+from legan_tf.data.rendered import lights
+from legan_tf.evaluation.metrics.surface import (
+    aligned_depth_error,
+    linear_luminance,
+    normal_error,
+)
+from legan_tf.evaluation.truth import Editor, counter
+
+_REWEIGHTINGS = 5
+_LEAST_RESIDUAL = 0.01  # linear light; what eight bits and the noise of a network leave
+_LEAST_RESPONSE = 1e-3  # linear light; below it a pixel does not tell where it faces
+_STEEPEST = 0.1  # least z of a normal that is integrated
+
+
+def photometric_normals(lit: np.ndarray, unlit: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Normals of a face from pictures of it under known flashes.
+
+    What a flash adds, in linear light, is the albedo times the cosine of its angle to the normal:
+    least squares over the flashes give both. Flashes that are behind the fitted surface are left
+    out in turn, and others weigh less the further they are from the fit (Cauchy's weights), as
+    cast shadows, highlights and saturation are.
+
+    Args:
+        lit: uint8 [L, H, W, 3], sRGB, one picture for each flash.
+        unlit: uint8 [H, W, 3], the same without flash.
+        directions: float [L, 3], unit vectors to the flashes, not all in one plane; x right, y up,
+            z to the viewer.
+
+    Returns:
+        float64 [H, W, 3], unit. A pixel that answers to no flash faces the viewer.
+
+    Raises:
+        ValueError: There are fewer than three flashes, or they lie in one plane.
+    """
+    directions = np.asarray(directions, np.float64)
+    if np.linalg.matrix_rank(directions, tol=1e-3) < 3:
+        raise ValueError("normals need three flashes that do not lie in one plane with the face")
+    added = linear_luminance(lit) - linear_luminance(unlit)
+    weights = np.ones_like(added)
+    for _ in range(_REWEIGHTINGS):
+        expected = np.einsum("li,hwi->lhw", directions, _scaled_normals(added, weights, directions))
+        residuals = np.abs(added - np.maximum(expected, 0))
+        scale = np.maximum(1.4826 * np.median(residuals, axis=0), _LEAST_RESIDUAL)
+        weights = (expected > 0) / (1 + np.square(residuals / scale))
+    scaled = _scaled_normals(added, weights, directions)
+    response = np.linalg.norm(scaled, axis=-1, keepdims=True)
+    answers = response > _LEAST_RESPONSE
+    return np.where(answers, scaled / np.where(answers, response, 1), [0.0, 0.0, 1.0])
+
+
+def _scaled_normals(added: np.ndarray, weights: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Normals times albedo, [H, W, 3], that explain what weighted flashes add, both [L, H, W]."""
+    products = np.einsum("lhw,li,lj->hwij", weights, directions, directions)
+    # Where too few flashes are left, what they do not tell is zero.
+    products += 1e-6 * np.eye(3)
+    wanted = np.einsum("lhw,li->hwi", weights * added, directions)
+    return np.linalg.solve(products, wanted[..., None])[..., 0]
+
+
+def depth_of_normals(normals: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Depth whose slopes are, in least squares, those of the normals.
+
+    Args:
+        normals: float [H, W, 3], unit; x right, y up, z to the viewer.
+        mask: bool [H, W], where to integrate.
+
+    Returns:
+        float64 [H, W], larger is nearer, in half widths of the picture; the mean of each part of
+        the mask is zero. NaN outside.
+    """
+    step = 2 / mask.shape[1]
+    z = np.maximum(normals[..., 2], _STEEPEST)
+    number = np.cumsum(mask).reshape(mask.shape) - 1
+    pixels = int(mask.sum())
+    differences, rises = [], []
+    right, below = (np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])
+    for (here, there), slope in ((right, -normals[..., 0] / z), (below, normals[..., 1] / z)):
+        both = mask[here] & mask[there]
+        first, second = number[here][both], number[there][both]
+        row = np.arange(len(first))
+        signs = np.concatenate([-np.ones(len(row)), np.ones(len(row))])
+        places = np.concatenate([row, row]), np.concatenate([first, second])
+        differences.append(sparse.csr_matrix((signs, places), (len(row), pixels)))
+        rises.append(step * (slope[here][both] + slope[there][both]) / 2)
+    slopes = sparse.vstack(differences)
+    # Slopes leave the offset of every part of the mask open.
+    products = slopes.T @ slopes + 1e-8 * sparse.identity(pixels)
+    depth = np.full(mask.shape, np.nan)
+    depth[mask] = spsolve(products.tocsc(), slopes.T @ np.concatenate(rises))
+    return depth
+
+
+def _flashes(lightings: Sequence[str]) -> tuple[int, list[int], np.ndarray]:
+    """Ids of a light without flash and of those with one, and the directions of these."""
+    shots = [lights.light(name) for name in lightings]
+    unlit = [i for i, shot in enumerate(shots) if not shot.flash]
+    lit = [i for i, shot in enumerate(shots) if shot.flash]
+    if not unlit:
+        raise ValueError("recovering a surface needs a light without flash, shot00 or shot19")
+    return unlit[0], lit, np.array([shots[i].direction for i in lit], np.float64).reshape(-1, 3)
+
+
+def relit_surface(
+    editor: Editor, faces: FaceSet, people: int, seed: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """Relights faces with every flash, and measures the surfaces that the results imply.
+
+    One random picture of each of some random people is relit, its expression asked to stay. The
+    truth recovered from true pictures is what the method itself leaves open, the best that can be
+    had; copies of the input answer to no flash, so they imply a flat face.
+
+    Args:
+        editor: The model.
+        faces: Rendered faces, among whose lights are one without flash and three or more flashes
+            that do not lie in one plane.
+        people: How many people, at most those of ``faces``.
+        seed: Seed of people and pictures.
+
+    Returns:
+        For ``edit``, ``copy`` and ``truth``: ``normal_error`` (degrees) and ``depth_error`` (share
+        of the range, ``aligned_depth_error``), float64 [people], lower is better.
+
+    Raises:
+        ValueError: The faces have no true surfaces, too few people, or not the lights it takes.
+    """
+    if faces.surface is None or faces.truth is None:
+        raise ValueError(f"{faces.name} has no true surfaces: only rendered faces have")
+    if not 1 <= people <= len(faces.identities):
+        raise ValueError(f"people must be 1 to {len(faces.identities)}, not {people}")
+    unlit, lit, directions = _flashes(faces.lightings)
+    shots = np.array([unlit, *lit])
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(faces.identities), size=people, replace=False)
+    figures = {
+        name: {"normal_error": np.empty(people), "depth_error": np.empty(people)}
+        for name in ("edit", "copy", "truth")
+    }
+    count = counter(people * len(shots), "relighting")
+    for i, person in enumerate(chosen):
+        source = rng.choice(np.flatnonzero(faces.identity == person), size=1)
+        expression = faces.expression[source]
+        surface = faces.surface(source, expression)
+        copies = np.repeat(faces.images(source), len(shots), axis=0)
+        relit = {
+            "edit": editor(copies, expression=np.repeat(expression, len(shots)), lighting=shots),
+            "copy": copies,
+            "truth": np.stack(
+                [faces.truth(int(source[0]), int(expression[0]), int(shot)) for shot in shots]
+            ),
+        }
+        for name, pictures in relit.items():
+            normals = photometric_normals(pictures[1:], pictures[0], directions)
+            depth = depth_of_normals(normals, surface.mask[0])
+            figures[name]["normal_error"][i] = normal_error(
+                normals[None], surface.normals, surface.mask
+            )[0]
+            figures[name]["depth_error"][i] = aligned_depth_error(
+                depth[None], surface.depth, surface.mask
+            )[0]
+        count(len(shots))
+    return figures

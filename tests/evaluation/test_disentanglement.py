@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from legan_tf.data.rendered import rated_faces, rendered_faces
+from legan_tf.evaluation import disentanglement
+from legan_tf.evaluation.metrics.surface import light_coefficients, light_error
+from legan_tf.evaluation.truth import read_attributes
+from legan_tf.models import AttributeClassifier
+
+EXPRESSIONS, LIGHTINGS = ("neutral", "smile", "scream"), ("shot00", "shot03", "shot07", "shot11")
+EDITS = 70  # more than one batch
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return rendered_faces("test", 3, EXPRESSIONS, LIGHTINGS, 32, 0)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    network = AttributeClassifier(EXPRESSIONS, LIGHTINGS, 32, 4)
+    network.build()
+    return network
+
+
+def perfect(faces):
+    """An editor that knows every true picture."""
+    known = {picture.tobytes(): i for i, picture in enumerate(faces.images(np.arange(len(faces))))}
+
+    def editor(images, expression, lighting):
+        sources = [known[picture.tobytes()] for picture in images]
+        return np.stack([faces.truth(*edit) for edit in zip(sources, expression, lighting)])
+
+    return editor
+
+
+def relit_as(faces, light: int):
+    """An editor that gets everything right but always lights its faces alike."""
+
+    def editor(images, expression, lighting):
+        return perfect(faces)(images, expression, np.full_like(lighting, light))
+
+    return editor
+
+
+def test_one_attribute_changes_and_the_other_is_asked_to_stay(faces):
+    made = disentanglement.one_attribute_edits(perfect(faces), faces, EDITS, seed=0)
+    for changed, kept in (("expression", "lighting"), ("lighting", "expression")):
+        part = made[changed]
+        own = {name: getattr(faces, name)[part["index"]] for name in (changed, kept)}
+        np.testing.assert_array_equal(part[kept], own[kept])
+        assert (part[changed] != own[changed]).all()
+        assert set(part[changed]) == set(range(len(getattr(faces, f"{changed}s"))))
+        np.testing.assert_array_equal(part["edit"], part["truth"])
+        np.testing.assert_array_equal(part["copy"], faces.images(part["index"]))
+        assert (part["copy"] != part["truth"]).any(axis=(1, 2, 3)).all()
+    np.testing.assert_array_equal(made["expression"]["index"], made["lighting"]["index"])
+
+
+def test_the_new_class_is_uniform_over_the_others(faces):
+    def unused(images, **_):
+        return images
+
+    drawn = disentanglement.one_attribute_edits(unused, faces, 3000, seed=1)["lighting"]
+    moves = np.zeros((4, 4), int)
+    np.add.at(moves, (faces.lighting[drawn["index"]], drawn["lighting"]), 1)
+    assert (np.diag(moves) == 0).all()
+    np.testing.assert_allclose(moves[~np.eye(4, dtype=bool)], 3000 / 12, rtol=0.25)
+
+
+def test_edits_are_repeatable(faces):
+    first, again, other = (
+        disentanglement.one_attribute_edits(perfect(faces), faces, 10, seed) for seed in (4, 4, 5)
+    )
+    for name in ("expression", "lighting"):
+        for key, values in first[name].items():
+            np.testing.assert_array_equal(values, again[name][key])
+    assert (first["lighting"]["index"] != other["lighting"]["index"]).any()
+
+
+def test_a_perfect_model_keeps_the_light_and_a_copy_nearly(faces, classifier):
+    made = disentanglement.one_attribute_edits(perfect(faces), faces, EDITS, seed=0)
+    judged = disentanglement.judge_one_attribute_edits(made, faces, classifier)
+    np.testing.assert_array_equal(judged["edit"]["light_error"], np.zeros(EDITS))
+    np.testing.assert_array_equal(judged["truth"]["light_error"], np.zeros(EDITS))
+    assert 0 < judged["copy"]["light_error"].mean() < 0.15
+    for kept in ("light_kept", "expression_kept"):
+        np.testing.assert_array_equal(judged["edit"][kept], judged["truth"][kept])
+
+
+def test_a_model_that_lights_all_faces_alike_is_found_out(faces, classifier):
+    made = disentanglement.one_attribute_edits(relit_as(faces, 1), faces, EDITS, seed=0)
+    judged = disentanglement.judge_one_attribute_edits(made, faces, classifier)["edit"]
+    right = made["expression"]["lighting"] == 1
+    np.testing.assert_array_equal(judged["light_error"][right], 0)
+    assert judged["light_error"][~right].min() > 0.25
+    part = made["expression"]
+    surface = faces.surface(part["index"][:5], part["expression"][:5])
+    edited, true = (
+        light_coefficients(part[name][:5], surface.normals, surface.albedo, surface.mask)
+        for name in ("edit", "truth")
+    )
+    np.testing.assert_allclose(judged["light_error"][:5], light_error(edited, true))
+
+
+def test_what_is_kept_is_what_the_classifier_reads_as_the_sources(faces, classifier, capsys):
+    made = disentanglement.one_attribute_edits(perfect(faces), faces, EDITS, seed=2)
+    capsys.readouterr()
+    judged = disentanglement.judge_one_attribute_edits(made, faces, classifier)
+    assert f"judging what stayed {6 * EDITS}/{6 * EDITS} (100%)" in capsys.readouterr().err
+    for changed, kept, label in (
+        ("expression", "lighting", "light_kept"),
+        ("lighting", "expression", "expression_kept"),
+    ):
+        own = getattr(faces, kept)[made[changed]["index"]]
+        for name in ("edit", "copy", "truth"):
+            read = read_attributes(classifier, made[changed][name])[kept]
+            np.testing.assert_array_equal(judged[name][label], read == own)
+
+
+def test_faces_that_cannot_be_judged_so_are_refused():
+    with pytest.raises(ValueError, match="only rendered faces"):
+        disentanglement.one_attribute_edits(lambda i, **_: i, rated_faces("test", 4, 16, 0), 2, 0)
+    one_light = rendered_faces("test", 1, EXPRESSIONS, LIGHTINGS[:1], 16, 0)
+    with pytest.raises(ValueError, match="two classes"):
+        disentanglement.one_attribute_edits(lambda i, **_: i, one_light, 2, 0)
