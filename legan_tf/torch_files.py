@@ -1,0 +1,438 @@
+"""PyTorch's files of weights, read without PyTorch and without executing anything in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import pickletools
+import struct
+import zipfile
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from legan_tf.errors import UserError
+
+_MAGIC = 119547037146038801333356
+_PROTOCOL = 1001
+_SWOLLEN = 8
+"""Tensors may share their storage, but a file does not unpack to more than so many times itself."""
+
+_DTYPES = {
+    "torch DoubleStorage": "<f8",
+    "torch FloatStorage": "<f4",
+    "torch HalfStorage": "<f2",
+    "torch BFloat16Storage": "<u2",
+    "torch LongStorage": "<i8",
+    "torch IntStorage": "<i4",
+    "torch ShortStorage": "<i2",
+    "torch CharStorage": "|i1",
+    "torch ByteStorage": "|u1",
+    "torch BoolStorage": "|u1",
+}
+_REBUILT = ("torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2")
+_PARAMETER = "torch._utils _rebuild_parameter"
+_ORDERED = "collections OrderedDict"
+_ADMITTED = frozenset({*_DTYPES, *_REBUILT, _PARAMETER, _ORDERED})
+
+
+def read_tensors(path: str) -> dict[str, np.ndarray]:
+    """Reads the state dict that ``torch.save`` wrote, in its format of before or after 1.6.
+
+    The pickle inside is interpreted here, by instructions that build plain values and tensors:
+    nothing that it names is imported or called. A checkpoint's ``state_dict`` is taken out of it,
+    and the ``module.`` that ``DataParallel`` puts before every name is dropped.
+
+    Args:
+        path: A local file.
+
+    Returns:
+        The tensors by name, in the file's order, each in memory of its own in C order. bfloat16
+        becomes float32; every other type is kept.
+
+    Raises:
+        UserError: The file cannot be read, is damaged, holds something other than tensors in plain
+            containers, or asks for any code.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(512)
+            file.seek(0)
+            if start.startswith(b"PK\x03\x04"):
+                tensors = _read_zip(file)
+            elif start[257:262] == b"ustar":
+                raise _Refused(
+                    "is in PyTorch's format of before 2017; load and save it with a later PyTorch"
+                )
+            elif start.startswith(b"\x80"):
+                tensors = _read_pickles(file.read())
+            else:
+                raise _Refused("is not a file that torch.save wrote")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except _Refused as error:
+        raise UserError(f"{path}: {error}.") from error
+    except MemoryError as error:
+        raise UserError(f"{path}: needs more memory than there is.") from error
+    except _DAMAGE as error:
+        raise UserError(f"{path}: is a damaged or cut short PyTorch file.") from error
+    if tensors and all(name.startswith("module.") for name in tensors):
+        tensors = {name[len("module.") :]: tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+class _Refused(Exception):
+    """The file cannot be used; the message goes on from its name."""
+
+
+_DAMAGE = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    NotImplementedError,  # zipfile's word on methods it does not know.
+    RuntimeError,  # and on encryption.
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""What the standard library raises on bytes that are not what they should be."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Name:
+    """Something that the pickle names and that stays a name."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Storage:
+    """A run of numbers that tensors look into."""
+
+    key: str
+    kind: str
+    count: int
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Its numbers as stored."""
+        return np.dtype(_DTYPES[self.kind])
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.count * self.dtype.itemsize
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tensor:
+    """A view of a storage, in numbers of its type."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory of its own."""
+        return math.prod(self.shape) * self.storage.dtype.itemsize
+
+    def array(self, content: bytes | memoryview) -> np.ndarray:
+        """Copies the numbers out of the storage's bytes."""
+        flat = np.frombuffer(content, self.storage.dtype)[self.offset :]
+        strides = [stride * flat.itemsize for stride in self.strides]
+        view = np.lib.stride_tricks.as_strided(flat, self.shape, strides, writeable=False)
+        if self.storage.kind == "torch BFloat16Storage":
+            wide = np.array(view, np.uint32, order="C")
+            wide <<= np.uint32(16)  # It is the upper half of a float32.
+            return wide.view(np.float32)
+        kept = np.bool_ if self.storage.kind == "torch BoolStorage" else view.dtype
+        return np.array(view, np.dtype(kept).newbyteorder("="), order="C")
+
+
+def _read_zip(file: io.BufferedReader) -> dict[str, np.ndarray]:
+    """Reads the format of PyTorch 1.6 and later: a zip with a pickle and a file per storage."""
+    with zipfile.ZipFile(file) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        (folder,) = (name[: -len("data.pkl")] for name in members if name.endswith("/data.pkl"))
+
+        def read(name: str) -> bytes:
+            member = members[folder + name]
+            # PyTorch never compresses; whoever does may be hiding how much comes out.
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise _Refused(f"is compressed ({name}), which torch.save never does")
+            return archive.read(member)
+
+        if folder + "byteorder" in members and read("byteorder") != b"little":
+            raise _Refused("was written on a big-endian machine")
+        found: dict[str, _Storage] = {}
+        tensors = _state_dict(_unpickled(io.BytesIO(read("data.pkl")), found))
+        _check_sizes(tensors, found.values(), file.seek(0, io.SEEK_END))
+        contents = {}
+        for storage in {tensor.storage for tensor in tensors.values()}:
+            contents[storage.key] = read(f"data/{storage.key}")
+            if len(contents[storage.key]) != storage.size:
+                raise _Refused("tells wrong sizes of its tensors")
+    return {name: tensor.array(contents[tensor.storage.key]) for name, tensor in tensors.items()}
+
+
+def _read_pickles(content: bytes) -> dict[str, np.ndarray]:
+    """Reads the format of before 1.6: five pickles, then a length and numbers per storage."""
+    stream = io.BytesIO(content)
+    if _unpickled(stream) != _MAGIC:
+        raise _Refused("is a pickle, but not one that torch.save wrote")
+    if _unpickled(stream) != _PROTOCOL:
+        raise _Refused("is in an unknown version of PyTorch's format")
+    if not _unpickled(stream)["little_endian"]:
+        raise _Refused("was written on a big-endian machine")
+    found: dict[str, _Storage] = {}
+    tensors = _state_dict(_unpickled(stream, found))
+    keys = _unpickled(stream)
+    if sorted(keys) != sorted(found):
+        raise _Refused("lists other storages than its tensors use")
+    _check_sizes(tensors, found.values(), len(content))
+    contents, at = {}, stream.tell()
+    for key in keys:
+        (count,) = struct.unpack_from("<q", content, at)
+        if count != found[key].count:
+            raise _Refused("tells wrong sizes of its tensors")
+        contents[key] = memoryview(content)[at + 8 : at + 8 + found[key].size]
+        at += 8 + found[key].size
+    if at != len(content):
+        raise _Refused("is cut short" if at > len(content) else "goes on after its last tensor")
+    return {name: tensor.array(contents[tensor.storage.key]) for name, tensor in tensors.items()}
+
+
+def _state_dict(root: Any) -> dict[str, _Tensor]:
+    """Finds the tensors in what the pickle holds."""
+    if isinstance(root, dict) and isinstance(root.get("state_dict"), dict):
+        root = root["state_dict"]
+    if not isinstance(root, dict):
+        raise _Refused("holds no dictionary of tensors; save model.state_dict()")
+    for name, value in root.items():
+        if not isinstance(name, str) or not isinstance(value, _Tensor):
+            raise _Refused(
+                f"holds something other than a tensor under {str(name)[:80]!r}; save "
+                "model.state_dict()"
+            )
+    return root
+
+
+def _check_sizes(tensors: dict[str, _Tensor], storages: Iterable[_Storage], file_size: int) -> None:
+    """Refuses tensors outside their storage and more numbers than the file can hold."""
+    if sum(storage.size for storage in storages) > file_size:
+        raise _Refused("is cut short, or tells of more numbers than it holds")
+    for name, tensor in tensors.items():
+        last = sum((side - 1) * stride for side, stride in zip(tensor.shape, tensor.strides))
+        if math.prod(tensor.shape) and tensor.offset + last >= tensor.storage.count:
+            raise _Refused(f"has a tensor that ends outside its storage, {name!r}")
+    if sum(tensor.size for tensor in tensors.values()) > _SWOLLEN * file_size:
+        raise _Refused(f"unpacks to more than {_SWOLLEN} times its size")
+
+
+def _unpickled(stream: io.BytesIO, storages: dict[str, _Storage] | None = None) -> Any:
+    """Interprets one pickle as far as it builds plain values, tensors and dictionaries.
+
+    Args:
+        stream: Read to the end of the pickle.
+        storages: Where the storages that the pickle refers to are added, by their keys.
+    """
+    machine = _Machine({} if storages is None else storages)
+    for code, argument, _ in pickletools.genops(stream):
+        machine.step(code.name, argument)
+    (value,) = machine.stack
+    return value
+
+
+class _Machine:
+    """The stack, the memo and the few instructions that a state dict needs.
+
+    The standard Unpickler, however restricted, can be made to set attributes of what it is given
+    and to take any amount of memory; here an instruction that is not written down does not exist.
+    """
+
+    def __init__(self, storages: dict[str, _Storage]) -> None:
+        self.stack: list[Any] = []
+        self.marked: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.storages = storages
+        self.pairs = 0
+        self.steps = 0
+
+    def step(self, code: str, argument: Any) -> None:
+        """Carries out one instruction."""
+        self.steps += 1
+        if code in _VALUES:
+            self.stack.append(argument)
+        elif code in _CONSTANTS:
+            self.stack.append(_CONSTANTS[code]())
+        elif code in _STEPS:
+            _STEPS[code](self, argument)
+        else:
+            raise _Refused(f"holds an object that is no plain value or tensor ({code})")
+
+    def mark(self, _: None) -> None:
+        self.marked.append(self.stack)
+        self.stack = []
+
+    def since_mark(self) -> list[Any]:
+        items, self.stack = self.stack, self.marked.pop()
+        return items
+
+    def put(self, index: int | None) -> None:
+        self.memo[len(self.memo) if index is None else index] = self.stack[-1]
+
+    def get(self, index: int) -> None:
+        self.stack.append(self.memo[index])
+
+    def gather(self, count: int | None) -> None:
+        if count is None:
+            items = self.since_mark()
+        else:
+            items = [self.stack.pop() for _ in range(count)][::-1]
+        self.stack.append(tuple(items))
+
+    def extend(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if type(target) is not list:
+            raise TypeError
+        target.extend(items)
+
+    def assign(self, items: list[Any]) -> None:
+        self.update(self.stack[-1], zip(items[::2], items[1::2]))
+
+    def update(self, target: Any, pairs: Iterable[Any]) -> None:
+        if type(target) is not dict:
+            raise TypeError
+        for key, value in pairs:
+            self.pairs += 1
+            # Every pair of an honest dictionary took instructions of its own.
+            if type(key) not in (str, int) or self.pairs > self.steps:
+                raise ValueError
+            target[key] = value
+
+    def name(self, text: str) -> None:
+        if text not in _ADMITTED:
+            what = text.replace(" ", ".")[:80]
+            raise _Refused(
+                f"asks for {what!r}: only tensors in plain dictionaries are read and no code is "
+                "executed; save model.state_dict()"
+            )
+        self.stack.append(_Name(text))
+
+    def name_on_stack(self, _: None) -> None:
+        name, module = _checked(self.stack.pop(), str), _checked(self.stack.pop(), str)
+        self.name(f"{module} {name}")
+
+    def state(self, _: None) -> None:
+        """Drops the attributes of a state dict, which are versions of PyTorch's modules."""
+        self.stack.pop()
+        if type(self.stack[-1]) is not dict:
+            raise TypeError
+
+    def storage(self, _: None) -> None:
+        word, kind, key, _, count, *view = self.stack.pop()
+        if view not in ([], [None]):
+            raise _Refused("has storages inside storages; load and save it with a later PyTorch")
+        found = _Storage(_checked(key, str), _checked(kind, _Name).text, _natural(count))
+        if word != "storage" or found.kind not in _DTYPES:
+            raise ValueError
+        if self.storages.setdefault(found.key, found) != found:
+            raise ValueError
+        self.stack.append(found)
+
+    def call(self, _: None) -> None:
+        """Does what the few admitted names stand for."""
+        arguments = _checked(self.stack.pop(), tuple)
+        name = _checked(self.stack.pop(), _Name).text
+        if name == _ORDERED:
+            made: Any = {}
+            for pairs in arguments:
+                self.update(made, _checked(pairs, list))
+        elif name == _PARAMETER:
+            made = _checked(arguments[0], _Tensor)
+        elif name in _REBUILT:
+            storage, offset, shape, strides = arguments[:4]
+            made = _Tensor(
+                _checked(storage, _Storage), _natural(offset), _sides(shape), _sides(strides)
+            )
+            if len(made.shape) != len(made.strides):
+                raise ValueError
+        else:
+            raise TypeError
+        self.stack.append(made)
+
+
+def _checked(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeError
+    return value
+
+
+def _natural(value: Any) -> int:
+    """A size that an address can have: no larger, so that no arithmetic on it overflows."""
+    if _checked(value, int) < 0 or value >= 2**48:
+        raise ValueError
+    return value
+
+
+def _sides(value: Any) -> tuple[int, ...]:
+    if len(_checked(value, tuple)) > 32:
+        raise ValueError
+    return tuple(_natural(side) for side in value)
+
+
+_VALUES = frozenset(
+    (
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG1",
+        "LONG4",
+        "BINFLOAT",
+        "BINSTRING",
+        "SHORT_BINSTRING",
+        "BINUNICODE",
+        "SHORT_BINUNICODE",
+        "BINUNICODE8",
+        "BINBYTES",
+        "SHORT_BINBYTES",
+        "BINBYTES8",
+    )
+)
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": dict,
+}
+_STEPS: dict[str, Callable[[_Machine, Any], None]] = {
+    "PROTO": lambda machine, _: None,
+    "FRAME": lambda machine, _: None,
+    "STOP": lambda machine, _: None,
+    "MARK": _Machine.mark,
+    "BINPUT": _Machine.put,
+    "LONG_BINPUT": _Machine.put,
+    "MEMOIZE": _Machine.put,
+    "BINGET": _Machine.get,
+    "LONG_BINGET": _Machine.get,
+    "TUPLE": _Machine.gather,
+    "TUPLE1": lambda machine, _: machine.gather(1),
+    "TUPLE2": lambda machine, _: machine.gather(2),
+    "TUPLE3": lambda machine, _: machine.gather(3),
+    "APPEND": lambda machine, _: machine.extend([machine.stack.pop()]),
+    "APPENDS": lambda machine, _: machine.extend(machine.since_mark()),
+    "SETITEM": lambda machine, _: machine.assign([machine.stack.pop(-2), machine.stack.pop()]),
+    "SETITEMS": lambda machine, _: machine.assign(machine.since_mark()),
+    "GLOBAL": _Machine.name,
+    "STACK_GLOBAL": _Machine.name_on_stack,
+    "REDUCE": _Machine.call,
+    "BINPERSID": _Machine.storage,
+    "BUILD": _Machine.state,
+}
