@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from legan_tf.data.faceset import FaceSet
 from legan_tf.evaluation.metrics.surface import light_coefficients, light_error
-from legan_tf.evaluation.truth import BATCH, Editor, counter, read_attributes
-from legan_tf.models import AttributeClassifier
+from legan_tf.evaluation.truth import BATCH, Editor, counter
+
+Reader = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Maps uint8 [n,S,S,3] to ``expression`` and ``lighting``, int [n] each, as read from them."""
 
 
 def one_attribute_edits(
@@ -64,14 +68,14 @@ def one_attribute_edits(
 
 
 def judge_one_attribute_edits(
-    made: dict[str, dict[str, np.ndarray]], faces: FaceSet, classifier: AttributeClassifier
+    made: dict[str, dict[str, np.ndarray]], faces: FaceSet, read: Reader
 ) -> dict[str, dict[str, np.ndarray]]:
     """Judges how far the attribute that was to stay did stay.
 
     Args:
         made: What ``one_attribute_edits`` gave.
         faces: The faces that were edited, with true surfaces.
-        classifier: An independent judge of the attributes, with the classes of ``faces``.
+        read: What an independent classifier reads, as ids of the classes of ``faces``.
 
     Returns:
         For ``edit``, ``copy`` and ``truth``, [count] each: of the edits of the expression,
@@ -88,16 +92,19 @@ def judge_one_attribute_edits(
         raise ValueError(f"{faces.name} has no true surfaces: only rendered faces have")
     pictures = sum(len(part["index"]) for part in made.values())
     count = counter(3 * pictures, "judging what stayed")
-    figures = {}
+    figures: dict[str, dict[str, np.ndarray]] = {}
     for name in ("edit", "copy", "truth"):
-        figures[name] = {
-            f"{label}_kept": read_attributes(classifier, made[changed][name], count)[kept]
-            == made[changed][kept]
-            for changed, kept, label in (
-                ("expression", "lighting", "light"),
-                ("lighting", "expression", "expression"),
-            )
-        }
+        figures[name] = {}
+        for changed, kept, label in (
+            ("expression", "lighting", "light_kept"),
+            ("lighting", "expression", "expression_kept"),
+        ):
+            images, right = made[changed][name], []
+            for start in range(0, len(images), BATCH):
+                part = slice(start, start + BATCH)
+                right.append(read(images[part])[kept] == made[changed][kept][part])
+                count(len(right[-1]))
+            figures[name][label] = np.concatenate(right)
     lights = _lights(made["expression"], faces)
     for name in figures:
         figures[name]["light_error"] = light_error(lights[name], lights["truth"])

@@ -49,7 +49,7 @@ def photometric_normals(lit: np.ndarray, unlit: np.ndarray, directions: np.ndarr
         ValueError: There are fewer than three flashes, or they lie in one plane.
     """
     directions = np.asarray(directions, np.float64)
-    if np.linalg.matrix_rank(directions, tol=1e-3) < 3:
+    if not _tells_normals(directions):
         raise ValueError("normals need three flashes that do not lie in one plane with the face")
     added = linear_luminance(lit) - linear_luminance(unlit)
     weights = np.ones_like(added)
@@ -62,6 +62,11 @@ def photometric_normals(lit: np.ndarray, unlit: np.ndarray, directions: np.ndarr
     response = np.linalg.norm(scaled, axis=-1, keepdims=True)
     answers = response > _LEAST_RESPONSE
     return np.where(answers, scaled / np.where(answers, response, 1), [0.0, 0.0, 1.0])
+
+
+def _tells_normals(directions: Sequence[np.ndarray] | np.ndarray) -> bool:
+    """Whether flashes from these directions are three or more, and not all in one plane."""
+    return len(directions) >= 3 and np.linalg.matrix_rank(directions, tol=1e-3) == 3
 
 
 def _scaled_normals(added: np.ndarray, weights: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -106,14 +111,13 @@ def depth_of_normals(normals: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return depth
 
 
-def _flashes(lightings: Sequence[str]) -> tuple[int, list[int], np.ndarray]:
-    """Ids of a light without flash and of those with one, and the directions of these."""
-    shots = [lights.light(name) for name in lightings]
-    unlit = [i for i, shot in enumerate(shots) if not shot.flash]
-    lit = [i for i, shot in enumerate(shots) if shot.flash]
-    if not unlit:
-        raise ValueError("recovering a surface needs a light without flash, shot00 or shot19")
-    return unlit[0], lit, np.array([shots[i].direction for i in lit], np.float64).reshape(-1, 3)
+def can_relight(faces: FaceSet) -> bool:
+    """Whether ``relit_surface`` can be measured: by true surfaces, and lights that tell shapes."""
+    if faces.surface is None or faces.truth is None:
+        return False
+    shots = [lights.light(name) for name in faces.lightings]
+    directions = [shot.direction for shot in shots if shot.flash]
+    return len(directions) < len(shots) and _tells_normals(directions)
 
 
 def relit_surface(
@@ -128,7 +132,7 @@ def relit_surface(
     Args:
         editor: The model.
         faces: Rendered faces, among whose lights are one without flash and three or more flashes
-            that do not lie in one plane.
+            that do not lie in one plane, as ``can_relight`` tells.
         people: How many people, at most those of ``faces``.
         seed: Seed of people and pictures.
 
@@ -139,12 +143,17 @@ def relit_surface(
     Raises:
         ValueError: The faces have no true surfaces, too few people, or not the lights it takes.
     """
-    if faces.surface is None or faces.truth is None:
-        raise ValueError(f"{faces.name} has no true surfaces: only rendered faces have")
+    if not can_relight(faces):
+        raise ValueError(
+            f"{faces.name} cannot be relit: it takes rendered faces, a light without flash, and "
+            "three flashes that do not lie in one plane"
+        )
     if not 1 <= people <= len(faces.identities):
         raise ValueError(f"people must be 1 to {len(faces.identities)}, not {people}")
-    unlit, lit, directions = _flashes(faces.lightings)
-    shots = np.array([unlit, *lit])
+    given = [lights.light(name) for name in faces.lightings]
+    unlit = next(i for i, light in enumerate(given) if not light.flash)
+    flashes = [i for i, light in enumerate(given) if light.flash]
+    shots, directions = np.array([unlit, *flashes]), [given[i].direction for i in flashes]
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(faces.identities), size=people, replace=False)
     figures = {

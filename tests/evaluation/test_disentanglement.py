@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -19,10 +21,10 @@ def faces():
 
 
 @pytest.fixture(scope="module")
-def classifier():
+def read():
     network = AttributeClassifier(EXPRESSIONS, LIGHTINGS, 32, 4)
     network.build()
-    return network
+    return functools.partial(read_attributes, network)
 
 
 def perfect(faces):
@@ -80,9 +82,9 @@ def test_edits_are_repeatable(faces):
     assert (first["lighting"]["index"] != other["lighting"]["index"]).any()
 
 
-def test_a_perfect_model_keeps_the_light_and_a_copy_nearly(faces, classifier):
+def test_a_perfect_model_keeps_the_light_and_a_copy_nearly(faces, read):
     made = disentanglement.one_attribute_edits(perfect(faces), faces, EDITS, seed=0)
-    judged = disentanglement.judge_one_attribute_edits(made, faces, classifier)
+    judged = disentanglement.judge_one_attribute_edits(made, faces, read)
     np.testing.assert_array_equal(judged["edit"]["light_error"], np.zeros(EDITS))
     np.testing.assert_array_equal(judged["truth"]["light_error"], np.zeros(EDITS))
     assert 0 < judged["copy"]["light_error"].mean() < 0.15
@@ -90,9 +92,9 @@ def test_a_perfect_model_keeps_the_light_and_a_copy_nearly(faces, classifier):
         np.testing.assert_array_equal(judged["edit"][kept], judged["truth"][kept])
 
 
-def test_a_model_that_lights_all_faces_alike_is_found_out(faces, classifier):
+def test_a_model_that_lights_all_faces_alike_is_found_out(faces, read):
     made = disentanglement.one_attribute_edits(relit_as(faces, 1), faces, EDITS, seed=0)
-    judged = disentanglement.judge_one_attribute_edits(made, faces, classifier)["edit"]
+    judged = disentanglement.judge_one_attribute_edits(made, faces, read)["edit"]
     right = made["expression"]["lighting"] == 1
     np.testing.assert_array_equal(judged["light_error"][right], 0)
     assert judged["light_error"][~right].min() > 0.25
@@ -105,10 +107,10 @@ def test_a_model_that_lights_all_faces_alike_is_found_out(faces, classifier):
     np.testing.assert_allclose(judged["light_error"][:5], light_error(edited, true))
 
 
-def test_what_is_kept_is_what_the_classifier_reads_as_the_sources(faces, classifier, capsys):
+def test_what_is_kept_is_what_the_classifier_reads_as_the_sources(faces, read, capsys):
     made = disentanglement.one_attribute_edits(perfect(faces), faces, EDITS, seed=2)
     capsys.readouterr()
-    judged = disentanglement.judge_one_attribute_edits(made, faces, classifier)
+    judged = disentanglement.judge_one_attribute_edits(made, faces, read)
     assert f"judging what stayed {6 * EDITS}/{6 * EDITS} (100%)" in capsys.readouterr().err
     for changed, kept, label in (
         ("expression", "lighting", "light_kept"),
@@ -116,8 +118,8 @@ def test_what_is_kept_is_what_the_classifier_reads_as_the_sources(faces, classif
     ):
         own = getattr(faces, kept)[made[changed]["index"]]
         for name in ("edit", "copy", "truth"):
-            read = read_attributes(classifier, made[changed][name])[kept]
-            np.testing.assert_array_equal(judged[name][label], read == own)
+            wanted = read(made[changed][name])[kept] == own
+            np.testing.assert_array_equal(judged[name][label], wanted)
 
 
 def test_faces_that_cannot_be_judged_so_are_refused():

@@ -156,14 +156,13 @@ def test_relighting_asks_for_every_light_and_for_the_expression_of_the_source(fa
 
 
 def test_faces_that_tell_no_surface_are_refused(faces):
+    assert relighting.can_relight(faces)
     rated = rated_faces("test", 4, 16, 0)
-    with pytest.raises(ValueError, match="only rendered faces"):
-        relighting.relit_surface(copying, rated, 1, 0)
+    no_ambient = rendered_faces("test", 1, ("neutral",), SHOTS[1:], 16, 0)
+    arc = rendered_faces("test", 1, ("neutral",), SHOTS[:6], 16, 0)
+    for unfit in (rated, no_ambient, arc):
+        assert not relighting.can_relight(unfit)
+        with pytest.raises(ValueError, match="cannot be relit"):
+            relighting.relit_surface(copying, unfit, 1, 0)
     with pytest.raises(ValueError, match="people must be 1 to 4, not 5"):
         relighting.relit_surface(copying, faces, 5, 0)
-    no_ambient = rendered_faces("test", 1, ("neutral",), SHOTS[1:], 16, 0)
-    with pytest.raises(ValueError, match="without flash"):
-        relighting.relit_surface(copying, no_ambient, 1, 0)
-    arc = rendered_faces("test", 1, ("neutral",), SHOTS[:6], 16, 0)
-    with pytest.raises(ValueError, match="three flashes"):
-        relighting.relit_surface(copying, arc, 1, 0)
