@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 EVERYWHERE = [
     "absl-py>=1.4",
+    "matplotlib>=3.8",
     "numpy>=1.23.5",
     "pillow>=10.1",
     "scikit-learn>=1.2",
@@ -39,6 +40,8 @@ DEVELOPMENT = [
     "pytest>=8",
     "pytest-xdist>=3",
     "ruff>=0.12",
+    # What SSIM and PSNR are compared with.
+    "scikit-image>=0.22",
 ]
 
 
