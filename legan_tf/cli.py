@@ -22,7 +22,7 @@ _TERMINAL_PERIOD_S = 0.2
 _LOG_PERIOD_S = 10.0
 
 
-def run(main: Callable[[Sequence[str]], int | None]) -> None:
+def run(main: Callable[[Sequence[str]], int | None], commands: Sequence[str] = ()) -> None:
     """Parses the flags, calls ``main(argv)`` and exits with what it returns.
 
     A ``UserError``, a bad flag or an argument that is no flag becomes one message on stderr and
@@ -31,13 +31,22 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
 
     Args:
         main: Takes the command line without its flags and returns the exit status (None is 0).
+        commands: Words of which the command line must then hold one, as ``argv[1]``.
     """
 
     def guarded(argv: Sequence[str]) -> int | None:
         try:
-            if len(argv) > 1:
+            surplus = argv[1:]
+            if commands:
+                named = ", ".join(commands)
+                if not surplus:
+                    raise UserError(f"say what to do, before the flags: {named}.")
+                if surplus[0] not in commands:
+                    raise UserError(f"{surplus[0]!r} is none of the commands: {named}.")
+                surplus = surplus[1:]
+            if surplus:
                 raise UserError(
-                    f"{argv[1]!r} is not a flag; flags are written --name=value "
+                    f"{surplus[0]!r} is not a flag; flags are written --name=value "
                     "(--helpshort lists them)."
                 )
             return main(argv)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+from absl import flags
+from legan_tf import cli
+
+flags.DEFINE_integer("pairs", 5, "Of what?")
+
+
+def main(argv):
+    print(argv[1:], flags.FLAGS.pairs)
+
+
+cli.run(main, commands={commands!r})
+"""
+
+
+def run(*arguments, commands=()):
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(commands=commands), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize("arguments", [("fid", "--pairs=7"), ("--pairs=7", "fid")])
+def test_a_command_reaches_the_program_wherever_it_stands(arguments):
+    result = run(*arguments, commands=("train", "fid"))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "['fid'] 7\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "commands", "message"),
+    [
+        ((), ("train", "fid"), "Error: say what to do, before the flags: train, fid.\n"),
+        (("fdi",), ("train", "fid"), "Error: 'fdi' is none of the commands: train, fid.\n"),
+        (("fid", "train"), ("train", "fid"), "Error: 'train' is not a flag; "),
+        (("fid",), (), "Error: 'fid' is not a flag; "),
+        (("fid", "--pears=7"), ("fid",), "Error: Unknown command line flag 'pears'."),
+    ],
+)
+def test_what_is_no_command_or_flag_ends_in_one_sentence(arguments, commands, message):
+    result = run(*arguments, commands=commands)
+    assert result.returncode == 2
+    assert result.stderr.startswith(message)
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
