@@ -1,0 +1,168 @@
+"""Points: predicted against human ratings, and quality against other metrics over models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from legan_tf.data.manifest import RATING_RANGE
+from legan_tf.evaluation.plots.drawing import (
+    COLOURS,
+    as_png,
+    dress,
+    finite,
+    marker,
+    new_figure,
+    panels,
+    tell_empty,
+    write_legend,
+    write_shared_legend,
+)
+
+_EDGE = 0.3
+"""How far beyond the scale the axes go, so that points at its ends are whole."""
+
+
+def rating_picture(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> bytes:
+    """Draws how Q's ratings agree with people's.
+
+    The band is one standard deviation of the raters on either side of their mean, averaged over
+    the pictures of about the same mean. A point is filled where Q is within the deviation of that
+    very picture. Ratings by Q off the scale are drawn at its ends.
+
+    Args:
+        predicted: [n], Q's ratings.
+        mean: [n], people's mean rating, 1 to 10.
+        std: [n], people's standard deviation. Pictures of which one of the three is not finite
+            are left out.
+
+    Returns:
+        A PNG.
+
+    Raises:
+        ValueError: The three differ in shape, a mean is off the scale or a deviation negative.
+    """
+    return as_png(_rating_figure(predicted, mean, std))
+
+
+def _rating_figure(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Figure:
+    shapes = [np.shape(values) for values in (predicted, mean, std)]
+    if len(set(shapes)) != 1 or len(shapes[0]) != 1:
+        raise ValueError(f"predicted, mean and std must be [n], not {shapes}")
+    values = np.stack([finite(values) for values in (predicted, mean, std)])
+    predicted, mean, std = values[:, ~np.isnan(values).any(axis=0)]
+    if mean.size and not (RATING_RANGE[0] <= mean.min() and mean.max() <= RATING_RANGE[1]):
+        raise ValueError(f"mean ratings must be from {RATING_RANGE[0]:g} to {RATING_RANGE[1]:g}")
+    if (std < 0).any():
+        raise ValueError("standard deviations must not be negative")
+
+    figure = new_figure(5.0, 5.6)
+    axes = figure.add_subplot()
+    dress(axes, "", "mean rating by people", "rating by Q")
+    ends = (RATING_RANGE[0] - _EDGE, RATING_RANGE[1] + _EDGE)
+    axes.set(xlim=ends, ylim=ends, xticks=range(1, 11), yticks=range(1, 11), aspect="equal")
+    if not mean.size:
+        tell_empty(axes)
+        return figure
+    (line,) = axes.plot(RATING_RANGE, RATING_RANGE, color="black", linewidth=1)
+    places, widths = _band(mean, std)
+    band = axes.fill_between(
+        places, places - widths, places + widths, color="#cccccc", linewidth=0, zorder=0.5
+    )
+    within = np.abs(predicted - mean) <= std
+    shown = np.clip(predicted, *RATING_RANGE)
+    inside = axes.scatter(
+        mean[within], shown[within], s=14, color=COLOURS[0], alpha=0.6, linewidth=0
+    )
+    outside = axes.scatter(
+        mean[~within], shown[~within], s=14, facecolors="none", edgecolors=COLOURS[3], linewidth=0.8
+    )
+    share = within.mean()
+    labels = [
+        "agreement",
+        "one standard deviation of the raters",
+        f"within it: {share:.1%} of {mean.size:,}",
+        f"beyond it: {1 - share:.1%}",
+    ]
+    write_legend(figure, [line, band, inside, outside], labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _band(mean: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places on the scale and the deviation at each: an average that near pictures weigh most in.
+
+    The weights are those of a Gaussian of half a rating.
+    """
+    places = np.linspace(mean.min(), mean.max(), 50)
+    squares = ((places[:, None] - mean) / 0.5) ** 2 / 2
+    # Relative to the nearest picture, so that a place far from all is not zero by zero.
+    weights = np.exp(squares.min(axis=1, keepdims=True) - squares)
+    return places, weights @ std / weights.sum(axis=1)
+
+
+def correlation_picture(
+    points: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]
+) -> bytes:
+    """Draws quality against every other metric, a point for each model.
+
+    The title of a panel tells Spearman's and Pearson's correlation, "–" where fewer than two
+    models have both or all are equal in one.
+
+    Args:
+        points: By the name of the metric, the quality score [n] of the n models and their value of
+            that metric [n]; where one is not finite the model is left out of the panel.
+        names: Names of the n models.
+
+    Returns:
+        A PNG.
+
+    Raises:
+        ValueError: There is no metric or no model, or values differ in number from the models.
+    """
+    return as_png(_correlation_figure(points, names))
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> str:
+    """Pearson's correlation as text, or a dash where it is not defined."""
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return "–"
+    return f"{np.corrcoef(first, second)[0, 1]:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Places in ascending order, their mean for equal values: Spearman's is Pearson's of these."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
+
+
+def _correlation_figure(
+    points: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]
+) -> Figure:
+    if not points or not names:
+        raise ValueError("there is no metric or no model to draw")
+    every = finite(np.concatenate([np.ravel(quality) for quality, _ in points.values()]))
+    every = every[~np.isnan(every)]
+    # The same in every panel, though not every model is in each.
+    lowest, highest = (every.min(), every.max()) if every.size else (0.0, 1.0)
+    room = 0.12 * (highest - lowest) or 0.5
+    figure, grid = panels(len(points))
+    for axes, (metric, pair) in zip(grid, points.items()):
+        quality, values = (finite(series) for series in pair)
+        if quality.shape != (len(names),) or values.shape != quality.shape:
+            raise ValueError(f"{metric}: quality and values must be [{len(names)}], one per model")
+        known = ~(np.isnan(quality) | np.isnan(values))
+        pair = quality[known], values[known]
+        told = f"Spearman {_correlation(*map(_ranks, pair))}, Pearson {_correlation(*pair)}"
+        dress(axes, told, "quality", metric)
+        handles = [
+            axes.scatter(x, y, s=42, edgecolors="black", linewidth=0.5, **marker(index))
+            for index, (x, y) in enumerate(zip(quality, values))
+        ]
+        axes.margins(y=0.12)
+        axes.set_xlim(lowest - room, highest + room)
+        if not known.any():
+            tell_empty(axes)
+    write_shared_legend(figure, handles, names)
+    return figure
