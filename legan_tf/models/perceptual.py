@@ -1,0 +1,231 @@
+"""The three ImageNet networks that LPIPS compares pictures in (Zhang et al., CVPR 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from legan_tf.models import layers
+from legan_tf.models.network import Network
+
+SHIFT = (-0.030, -0.088, -0.188)
+SCALE = (0.458, 0.448, 0.450)
+"""Mean and deviation of ImageNet's red, green and blue in [-1, 1], as LPIPS rounds them."""
+
+_EXACT = {"dtype": "float32"}
+"""Whatever the policy: a distance is not to depend on how an editor was trained."""
+
+
+def _relu_conv(filters: int, kernel: int, **kwargs) -> keras.layers.Layer:
+    """A convolution that keeps the size, unless told otherwise, and a ReLU."""
+    options = {"padding": "same", "activation": "relu", **_EXACT, **kwargs}
+    return keras.layers.Conv2D(filters, kernel, **options)
+
+
+def _pool(size: int) -> keras.layers.Layer:
+    """A maximum at every second pixel, over windows that lie wholly inside."""
+    return keras.layers.MaxPooling2D(size, 2, padding="valid", **_EXACT)
+
+
+class Fire(keras.layers.Layer):
+    """SqueezeNet's module: a squeeze by 1 × 1, then 1 × 1 and 3 × 3 side by side."""
+
+    def __init__(self, squeezed: int, expanded: int, **kwargs) -> None:
+        """Makes the three convolutions.
+
+        Args:
+            squeezed: Channels between.
+            expanded: Channels of each of the two outputs.
+            **kwargs: Of the Keras layer.
+        """
+        super().__init__(**{**_EXACT, **kwargs})
+        self.expanded = expanded
+        self.squeeze = _relu_conv(squeezed, 1)
+        self.expand1x1 = _relu_conv(expanded, 1)
+        self.expand3x3 = _relu_conv(expanded, 3)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Builds the convolutions."""
+        self.squeeze.build(input_shape)
+        between = (*input_shape[:-1], self.squeeze.filters)
+        self.expand1x1.build(between)
+        self.expand3x3.build(between)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the two outputs one after the other."""
+        squeezed = self.squeeze(x)
+        return tf.concat([self.expand1x1(squeezed), self.expand3x3(squeezed)], axis=-1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The size stays, the channels are those of both outputs."""
+        return (*input_shape[:-1], 2 * self.expanded)
+
+
+class PerceptualTrunk(Network):
+    """The convolutions of an ImageNet network, with outputs on the way.
+
+    Called on float32 images [B,H,W,3] in [-1, 1], which need only be large enough; returns a tuple
+    of float32 [B,h,w,c], its taps, each after a ReLU. Paddings are torchvision's, symmetric, and
+    it always computes in float32.
+    """
+
+    title: str
+    """What people call the network."""
+    least_size: int
+    """Height and width below which nothing is left for the last tap."""
+    channels: tuple[int, ...]
+    """Of each tap."""
+    keys: tuple[str, ...]
+    """torchvision's names of the convolutions, in their order."""
+
+    def __init__(self, stages: Sequence[Sequence[keras.layers.Layer]], name: str | None) -> None:
+        """Takes the layers.
+
+        Args:
+            stages: Those up to each tap, from the tap before it on.
+            name: Name of the Keras model.
+        """
+        super().__init__(name=name)
+        self.stages = [layers.Chain(stage, **_EXACT) for stage in stages]
+
+    def build_layers(self) -> None:
+        """Builds every stage on the output of the one before it."""
+        shape: tuple[int | None, ...] = (None, self.least_size, self.least_size, 3)
+        for stage in self.stages:
+            stage.build(shape)
+            shape = stage.compute_output_shape(shape)
+
+    def config(self) -> dict[str, Any]:
+        """Nothing but the name can be chosen."""
+        return {}
+
+    def convolutions(self) -> dict[str, keras.layers.Layer]:
+        """Returns every convolution by torchvision's name of it."""
+        found: list[keras.layers.Layer] = []
+        for step in (step for stage in self.stages for step in stage.steps):
+            if isinstance(step, Fire):
+                found += [step.squeeze, step.expand1x1, step.expand3x3]
+            elif isinstance(step, keras.layers.Conv2D):
+                found.append(step)
+        return dict(zip(self.keys, found))
+
+    def check_size(self, height: int | None, width: int | None) -> None:
+        """Tells whether images are large enough; a side that is not known passes.
+
+        Raises:
+            ValueError: They are too small.
+        """
+        if any(side is not None and side < self.least_size for side in (height, width)):
+            raise ValueError(
+                f"images of {height} x {width} pixels are too small: {self.title} needs at least "
+                f"{self.least_size} x {self.least_size}"
+            )
+
+    def call(self, image: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, ...]:
+        """Returns the taps; see the class.
+
+        Raises:
+            ValueError: The images are too small.
+        """
+        self.check_size(*image.shape[1:3])
+        image = tf.cast(image, tf.float32)
+        x = (image - tf.constant(SHIFT, tf.float32)) / tf.constant(SCALE, tf.float32)
+        taps = []
+        for stage in self.stages:
+            x = stage(x)
+            taps.append(x)
+        return tuple(taps)
+
+
+@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+class AlexNetTrunk(PerceptualTrunk):
+    """torchvision's AlexNet up to its fifth ReLU: 2,469,696 parameters, five taps."""
+
+    title = "AlexNet"
+    least_size = 31
+    channels = (64, 192, 384, 256, 256)
+    keys = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))
+
+    def __init__(self, name: str | None = "alexnet_trunk") -> None:
+        """Makes the layers.
+
+        Args:
+            name: Name of the Keras model.
+        """
+        around = keras.layers.ZeroPadding2D(2, **_EXACT)
+        stages = [
+            [around, _relu_conv(64, 11, strides=4, padding="valid")],
+            [_pool(3), _relu_conv(192, 5)],
+            [_pool(3), _relu_conv(384, 3)],
+            [_relu_conv(256, 3)],
+            [_relu_conv(256, 3)],
+        ]
+        super().__init__(stages, name)
+
+
+@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+class Vgg16Trunk(PerceptualTrunk):
+    """VGG-16 up to ``relu5_3``: 14,714,688 parameters, taps relu1_2, 2_2, 3_3, 4_3 and 5_3."""
+
+    title = "VGG16"
+    least_size = 16
+    channels = (64, 128, 256, 512, 512)
+    keys = tuple(f"features.{index}" for index in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
+
+    def __init__(self, name: str | None = "vgg16_trunk") -> None:
+        """Makes the layers.
+
+        Args:
+            name: Name of the Keras model.
+        """
+        stages: list[list[keras.layers.Layer]] = []
+        for count, filters in zip((2, 2, 3, 3, 3), self.channels):
+            pool = [_pool(2)] if stages else []
+            stages.append(pool + [_relu_conv(filters, 3) for _ in range(count)])
+        super().__init__(stages, name)
+
+
+def _pool_over_the_edge() -> list[keras.layers.Layer]:
+    """A maximum over 3 × 3 at every second pixel, the last one also where it sticks out.
+
+    After a ReLU a zero beyond the edge never is the maximum, so this is torchvision's ceil_mode.
+    """
+    return [keras.layers.ZeroPadding2D(((0, 1), (0, 1)), **_EXACT), _pool(3)]
+
+
+@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+class SqueezeNetTrunk(PerceptualTrunk):
+    """SqueezeNet 1.1 without its classifier: 722,496 parameters, seven taps."""
+
+    title = "SqueezeNet 1.1"
+    least_size = 17
+    channels = (64, 128, 256, 384, 384, 512, 512)
+    keys = (
+        "features.0",
+        *(
+            f"features.{index}.{part}"
+            for index in (3, 4, 6, 7, 9, 10, 11, 12)
+            for part in ("squeeze", "expand1x1", "expand3x3")
+        ),
+    )
+
+    def __init__(self, name: str | None = "squeezenet_trunk") -> None:
+        """Makes the layers.
+
+        Args:
+            name: Name of the Keras model.
+        """
+        stages = [
+            [_relu_conv(64, 3, strides=2, padding="valid")],
+            [*_pool_over_the_edge(), Fire(16, 64), Fire(16, 64)],
+            [*_pool_over_the_edge(), Fire(32, 128), Fire(32, 128)],
+            [*_pool_over_the_edge(), Fire(48, 192)],
+            [Fire(48, 192)],
+            [Fire(64, 256)],
+            [Fire(64, 256)],
+        ]
+        super().__init__(stages, name)
