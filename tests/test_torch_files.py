@@ -218,7 +218,7 @@ def test_instructions_that_swell_are_refused(refused):
 
 def test_a_place_far_out_in_the_memo_costs_nothing(read):
     # The standard Unpickler would make room for 2**32 objects.
-    encoder = WRITER["Encoder"](2)
+    encoder = WRITER["Encoder"]()
     far = encoder.pickle(weights())[:-1] + b"r\xff\xff\xff\xff."
     assert list(read(WRITER["zipped"](far, encoder.storages, 0))) == list(weights())
 

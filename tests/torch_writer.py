@@ -61,8 +61,9 @@ def _text(value: str) -> bytes:
 
 
 class Encoder:
-    def __init__(self, protocol: int) -> None:
+    def __init__(self, protocol: int = 2, form: str = "zip") -> None:
         self.protocol = protocol
+        self.form = form
         self.storages: dict[int, tuple[str, np.ndarray]] = {}
 
     def pickle(self, value: Any) -> bytes:
@@ -90,6 +91,7 @@ class Encoder:
         if isinstance(value, Persistent):
             return self.encoded(value.identity) + b"Q"
         if isinstance(value, np.ndarray):
+            value = value.copy(order="C")
             strides = tuple(stride // value.itemsize for stride in value.strides)
             return self.tensor(View(value.ravel(), 0, value.shape, strides))
         if isinstance(value, View):
@@ -108,6 +110,7 @@ class Encoder:
         kind = Name(f"torch {KINDS[storage.dtype.name]}")
         count = storage.size if view.told is None else view.told
         identity: tuple = ("storage", kind, key, "cpu", count)
+        identity += (None,) if self.form == "pickles" else ()
         looks = (Persistent(identity), view.offset, view.shape, view.strides)
         if view.rebuilt == "_rebuild_tensor_v2":
             looks += (False, Call("collections OrderedDict", ()))
@@ -120,19 +123,19 @@ def pickled(value: Any, protocol: int = 2) -> bytes:
 
 def saved(root: Any, form: str = "zip", protocol: int = 2, compression: int = 0) -> bytes:
     """The content of a file; form is "zip" (PyTorch 1.6 and later) or "pickles" (before)."""
-    encoder = Encoder(protocol)
+    encoder = Encoder(protocol, form)
     body = encoder.pickle(root)
     return {"zip": zipped, "pickles": legacy}[form](body, encoder.storages, compression)
 
 
 def zipped(body: bytes, storages: dict, compression: int) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        archive.writestr("archive/data.pkl", body)
-        archive.writestr("archive/byteorder", b"little", zipfile.ZIP_STORED)
-        for key, storage in storages.values():
-            archive.writestr(f"archive/data/{key}", storage.tobytes())
-        archive.writestr("archive/version", b"3\n")
+    members = {"data.pkl": body, "byteorder": b"little", "version": b"3\n"}
+    members.update({f"data/{key}": storage.tobytes() for key, storage in storages.values()})
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            # Named by a ZipInfo: its date is fixed, so equal tensors make equal files.
+            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content, compression)
     return file.getvalue()
 
 

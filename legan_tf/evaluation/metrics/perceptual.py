@@ -1,0 +1,53 @@
+"""LPIPS from what a network sees (Zhang et al., CVPR 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+_EPSILON = 1e-10
+"""Added to the length of every feature vector, as in the reference implementation."""
+
+
+def lpips_from_taps(
+    first: Sequence[tf.Tensor | np.ndarray],
+    second: Sequence[tf.Tensor | np.ndarray],
+    weights: Sequence[np.ndarray],
+) -> tf.Tensor:
+    """Learned perceptual distance of pictures, lower is better (Zhang et al., eq. 1).
+
+    At every place of every tap the two feature vectors are brought to unit length and the squares
+    of their differences weighted; the sums are averaged over space and added up over the taps.
+
+    Args:
+        first: Taps of a network, float32 [n,h,w,c] each.
+        second: The same taps of the pictures to compare with, in the same order and shapes.
+        weights: What each channel of each tap counts, [c] each, none negative.
+
+    Returns:
+        float32 [n], 0 or more; 0 for pictures that the network cannot tell apart.
+
+    Raises:
+        ValueError: The lists are empty or differ in length, or their members do not fit each other.
+    """
+    if not 0 < len(first) == len(second) == len(weights):
+        raise ValueError(
+            f"{len(first)} and {len(second)} taps do not go with {len(weights)} weights"
+        )
+    parts = []
+    for one, other, weight in zip(first, second, weights):
+        if tuple(one.shape) != tuple(other.shape) or one.shape[-1:] != weight.shape:
+            raise ValueError(
+                f"taps of shape {tuple(one.shape)} and {tuple(other.shape)} and weights of shape "
+                f"{tuple(weight.shape)} do not belong together"
+            )
+        squares = tf.square(_unit(one) - _unit(other))
+        weighted = tf.tensordot(squares, tf.constant(weight, tf.float32), 1)
+        parts.append(tf.reduce_mean(weighted, axis=(1, 2)))
+    return tf.add_n(parts)
+
+
+def _unit(tap: tf.Tensor | np.ndarray) -> tf.Tensor:
+    return tap / (tf.sqrt(tf.reduce_sum(tf.square(tap), -1, keepdims=True)) + _EPSILON)
