@@ -62,7 +62,8 @@ def _figure(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
                 raise ValueError(f"{metric}: steps and values must both be [n]")
             shown.append(values[np.isfinite(values)])
             looks = style(index)
-            axes.plot(steps, values, color=looks["color"], linewidth=0.8, alpha=0.35)
+            # Below the smoothed lines of all runs.
+            axes.plot(steps, values, color=looks["color"], linewidth=0.8, alpha=0.35, zorder=1.5)
             # A single point has no line.
             dot = "o" if np.isfinite(values).sum() == 1 else None
             axes.plot(steps, smooth(values), linewidth=1.6, marker=dot, markersize=3, **looks)
