@@ -1,0 +1,245 @@
+"""Tables of figures, and how they are written as Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from legan_tf.evaluation.columns import MISSING, Column
+
+_MARKS = "†‡"
+_ABOUT = ("table", "model", "source", "comparable", "reason", "runs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A figure of one row, over one run or several.
+
+    Attributes:
+        value: The figure, or its mean over the runs.
+        std: Its standard deviation over the runs, with n - 1; none for one run, or if infinite.
+        interval: The ends of its 95 % interval; none if not known, or for several runs.
+        printed: How the paper prints it; empty if it is measured.
+    """
+
+    value: float
+    std: float | None = None
+    interval: tuple[float, float] | None = None
+    printed: str = ""
+
+    def text(self, column: Column) -> str:
+        """Returns it as a cell shows it."""
+        if self.printed:
+            return self.printed
+        text = column.text(self.value)
+        if self.std is not None:
+            text += f" ± {column.text(self.std)}"
+        if self.interval is not None:
+            text += " [" + ", ".join(map(column.text, self.interval)) + "]"
+        return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        name: Of the model or of what stands in for one; of the metric, among correlations.
+        figures: By column; those that are missing are left out.
+        runs: Over how many runs they are; 0 where there is nothing to count.
+        competes: Whether it is a model that was measured here, so that it may be the best.
+        source: Where the figures were published; empty if they were measured.
+        differences: Why published figures cannot be compared with the measured ones.
+    """
+
+    name: str
+    figures: Mapping[str, Figure]
+    runs: int = 0
+    competes: bool = False
+    source: str = ""
+    differences: tuple[str, ...] = ()
+
+    def has(self, column: Column) -> bool:
+        """Whether there is a figure for a column."""
+        return column.key in self.figures
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table, before it is written in any form.
+
+    Attributes:
+        key: What CSV files call it.
+        title: What stands above it.
+        columns: Its columns; figures under other keys are not shown.
+        rows: Its rows.
+        notes: Sentences below it.
+        of: What its rows are.
+    """
+
+    key: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()
+    of: str = "model"
+
+    def is_best(self, row: Row, column: Column) -> bool:
+        """Whether a model is the best of two or more in a column."""
+        values = [r.figures[column.key].value for r in self.rows if r.competes and r.has(column)]
+        if not row.competes or not row.has(column) or len(values) < 2:
+            return False
+        return row.figures[column.key].value == column.best(values)
+
+    def marks(self) -> dict[tuple[str, ...], str]:
+        """Returns the mark of each set of differences, of which a table has two at most."""
+        found = dict.fromkeys(row.differences for row in self.rows if row.differences)
+        return dict(zip(found, _MARKS))
+
+    def name_of(self, row: Row) -> str:
+        """Returns the name of a row as it is shown."""
+        name = row.name
+        if row.runs > 1:
+            name += f" (n = {row.runs})"
+        if row.source:
+            name += ", published"
+        return f"{name} {self.marks().get(row.differences, '')}".rstrip()
+
+    def footnotes(self) -> list[str]:
+        """Returns every sentence below the table, those that explain the marks first."""
+        told = [f"{mark} not comparable: {'; '.join(d)}." for d, mark in self.marks().items()]
+        return [*told, *self.notes]
+
+
+def as_markdown(title: str, tables: Sequence[Table], notes: Sequence[str]) -> str:
+    """Returns tables as a Markdown document.
+
+    Args:
+        title: Its title.
+        tables: One section each.
+        notes: Sentences before the first table.
+    """
+    lines = [f"# {title}", "", *_paragraphs(notes)]
+    for table in tables:
+        lines += [f"## {table.title}", ""]
+        lines.append(_markdown_row([table.of, *(column.title for column in table.columns)]))
+        lines.append(_markdown_row(["---", *("---:" for _ in table.columns)]))
+        for row in table.rows:
+            cells = [table.name_of(row)]
+            for column in table.columns:
+                text = row.figures[column.key].text(column) if row.has(column) else MISSING
+                cells.append(f"**{text}**" if table.is_best(row, column) else text)
+            lines.append(_markdown_row(cells))
+        lines += ["", *_paragraphs(table.footnotes())]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _paragraphs(sentences: Sequence[str]) -> list[str]:
+    return [line for sentence in sentences for line in (sentence, "")]
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def as_csv(tables: Sequence[Table]) -> str:
+    """Returns tables as one CSV with a line per row, every number in full.
+
+    The columns are ``table``, ``model``, ``source`` (``measured``, or where it was published),
+    ``comparable`` (``yes`` or ``no``), ``reason`` (why not), ``runs``, and the keys of all columns,
+    with ``_std``, ``_low`` and ``_high`` behind them where there is a deviation or an interval.
+
+    Args:
+        tables: A line for each of their rows.
+    """
+    records = []
+    for table in tables:
+        for row in table.rows:
+            comparable = "no" if row.differences else "yes"
+            reason = "; ".join(row.differences)
+            source = row.source or "measured"
+            about = (table.key, row.name, source, comparable, reason, row.runs or "")
+            record: dict[str, Any] = dict(zip(_ABOUT, about))
+            for column in table.columns:
+                if row.has(column):
+                    record.update(_numbers(column.key, row.figures[column.key]))
+            records.append(record)
+    given = {name for record in records for name in record}
+    keys = dict.fromkeys(column.key for table in tables for column in table.columns)
+    figures = [key + end for key in keys for end in ("", "_std", "_low", "_high")]
+    names = [*_ABOUT, *(name for name in figures if name in given)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def _numbers(key: str, figure: Figure) -> dict[str, float]:
+    """The cells of a figure in a CSV file."""
+    numbers = {key: figure.value}
+    if figure.std is not None:
+        numbers[f"{key}_std"] = figure.std
+    if figure.interval is not None:
+        numbers[f"{key}_low"], numbers[f"{key}_high"] = figure.interval
+    return numbers
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "%&_#${}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    # After a line break a bracket would open its optional argument.
+    "[": "{[}",
+    "]": "{]}",
+    **{character: f"${character}$" for character in "<>|"},
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "∞": r"$\infty$",
+    "°": r"$^\circ$",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "–": "--",
+}
+
+
+def _latex(text: str) -> str:
+    """Text as LaTeX sets it, the minus of numbers as such."""
+    escaped = text.translate(str.maketrans(_LATEX))
+    return re.sub(r"(?<![\w-])-(?=[\d$])", "$-$", escaped)
+
+
+def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
+    """Returns tables as LaTeX to be input into a document; no package is needed.
+
+    Args:
+        tables: A paragraph with a tabular each.
+        notes: Sentences to keep as comments.
+    """
+    lines = [f"% {note}" for note in notes]
+    for table in tables:
+        lines += ["", rf"\paragraph{{{_latex(table.title)}}}", ""]
+        lines += [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\hline"]
+        lines.append(_latex_row([table.of, *(_latex(column.title) for column in table.columns)]))
+        lines.append(r"\hline")
+        for row in table.rows:
+            cells = [_latex(table.name_of(row))]
+            for column in table.columns:
+                text = row.figures[column.key].text(column) if row.has(column) else MISSING
+                best = table.is_best(row, column)
+                cells.append(rf"\textbf{{{_latex(text)}}}" if best else _latex(text))
+            lines.append(_latex_row(cells))
+        lines += [r"\hline", r"\end{tabular}"]
+        for sentence in table.footnotes():
+            lines += ["", _latex(sentence)]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
