@@ -6,10 +6,12 @@ from setuptools import find_packages, setup
 
 EVERYWHERE = [
     "absl-py>=1.4",
+    "h5py>=3.8",
     "matplotlib>=3.8",
     "numpy>=1.23.5",
     "pillow>=10.1",
     "scikit-learn>=1.2",
+    "scipy>=1.10",
 ]
 
 # TensorFlow 2.15 is the last release on which Addons, IO and GAN install and work together.

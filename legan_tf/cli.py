@@ -121,6 +121,19 @@ class Progress:
         self._drawn_at = now
 
 
+def counter(total: int, label: str) -> Callable[[int], None]:
+    """Returns what moves a progress line of ``total`` units on by as many as it is told."""
+    progress = Progress(total, label)
+    done = 0
+
+    def count(units: int) -> None:
+        nonlocal done
+        done += units
+        progress.update(done)
+
+    return count
+
+
 def _figure(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 

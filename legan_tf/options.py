@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from absl import flags
 
+from legan_tf.errors import UserError
+
 Config = TypeVar("Config")
 
 # The flags belong to the module that calls: --helpshort lists them there.
@@ -59,3 +61,15 @@ def wrong_choices(config: object) -> list[str]:
             named = ", ".join(choice or "(empty)" for choice in choices)
             problems.append(f"--{field.name}={value}: choose from {named}")
     return problems
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Tells all that is wrong with a configuration at once.
+
+    Raises:
+        UserError: There is anything.
+    """
+    if len(problems) == 1:
+        raise UserError(problems[0])
+    if problems:
+        raise UserError(f"{len(problems)} of the flags do not fit:\n  " + "\n  ".join(problems))

@@ -1,4 +1,4 @@
-"""Judges a trained editor on rendered people that it has not seen.
+"""Judges an editor, Q, or pictures that another program made.
 
 Example: python scripts/evaluate.py --model=runs/legan --output=runs/legan/evaluation
 """
@@ -8,34 +8,33 @@ from __future__ import annotations
 from absl import flags
 
 from legan_tf import cli
+from legan_tf.evaluation import config
 
-_MODEL = flags.DEFINE_string(
-    "model", None, "Run folder, .keras file or export of an editor.", required=True
+_MODEL = flags.DEFINE_string("model", None, "Run folder, .keras file or export of an editor or Q.")
+_PICTURES = flags.DEFINE_string(
+    "pictures", None, "In place of a model: a folder of pictures to compare with the real ones."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the report.", required=True)
-_JUDGES = flags.DEFINE_string(
-    "judges",
-    "",
-    "Folder of the judging networks, trained there if missing; OUTPUT/judges if empty.",
-)
-_JUDGE_STEPS = flags.DEFINE_integer("judge_steps", 800, "Updates of each judge.", lower_bound=1)
-_EDITS = flags.DEFINE_integer("edits", 2000, "Edits to judge.", lower_bound=1)
-_SEED = flags.DEFINE_integer(
-    "seed", 0, "Seed of people, sources and targets.", lower_bound=0, upper_bound=1_000_000
-)
+flags.mark_flags_as_mutual_exclusive(["model", "pictures"], required=True)
+config.define_flags()
+flags.adopt_module_key_flags(config)
 
 
 def main(_) -> None:
-    import legan_tf
-    from legan_tf.errors import UserError
-    from legan_tf.evaluation.evaluate import as_markdown, evaluate
+    from legan_tf.evaluation.evaluate import evaluate
+    from legan_tf.evaluation.pictures import evaluate_pictures
+    from legan_tf.evaluation.ratings import evaluate_scorer
+    from legan_tf.evaluation.report import as_markdown
+    from legan_tf.serving.loading import load
 
-    editor = legan_tf.load(_MODEL.value)
-    if editor.kind != "editor":
-        raise UserError(f"--model={_MODEL.value}: this is a {editor.kind}, not an editor")
-    report = evaluate(
-        editor, _OUTPUT.value, _JUDGES.value, _JUDGE_STEPS.value, _EDITS.value, _SEED.value
-    )
+    options = config.from_flags()
+    options.check()
+    if _PICTURES.value:
+        report = evaluate_pictures(_PICTURES.value, _OUTPUT.value, options)
+    else:
+        model = load(_MODEL.value)
+        judge = {"editor": evaluate, "scorer": evaluate_scorer}[model.kind]
+        report = judge(model, _OUTPUT.value, options)
     print(as_markdown(report))
 
 

@@ -5,6 +5,8 @@ The only module that uses tensorflow-io.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import struct
 import uuid
@@ -63,6 +65,20 @@ def read_bytes(path: str) -> bytes:
             return file.read()
     except (tf.errors.OpError, RuntimeError) as error:
         raise _storage_error(path, error) from error
+
+
+def sha256(path: str) -> str:
+    """Returns the sha256 of a file, or of a local folder: of all its files and their names.
+
+    Raises:
+        UnavailableError: The scheme needs tensorflow-io, which does not work here.
+        StorageError: A file is missing or cannot be read.
+    """
+    if not os.path.isdir(path):
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    names = [os.path.join(folder, n) for folder, _, files in os.walk(path) for n in files]
+    digests = {os.path.relpath(name, path): sha256(name) for name in names}
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
 def write_bytes(path: str, content: bytes) -> None:

@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 
+from legan_tf.cli import counter
 from legan_tf.data.faceset import FaceSet
+from legan_tf.evaluation.features import BATCH
 from legan_tf.evaluation.metrics.surface import light_coefficients, light_error
-from legan_tf.evaluation.truth import BATCH, Editor, counter
+from legan_tf.evaluation.plan import Edit
 
 Reader = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Maps uint8 [n,S,S,3] to ``expression`` and ``lighting``, int [n] each, as read from them."""
 
 
 def one_attribute_edits(
-    editor: Editor, faces: FaceSet, count: int, seed: int
+    editor: Edit, faces: FaceSet, count: int, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
     """Edits the expression alone, then the light alone, of the same random pictures.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
+from collections.abc import Sequence
 
+from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
-from legan_tf.models import AttributeClassifier, LightCNN29, QualityEstimator
+from legan_tf.models import Network
 from legan_tf.training.config import TrainConfig, from_flagfile
+from legan_tf.training.datasets import rendered_classes
 from legan_tf.training.run import FLAGS_FILE, load_network, saved_step
 from legan_tf.training.train import train
 
+JUDGES = ("classifier", "identity", "quality")
 SEED_APART = 1000
 """Judges learn from people of this many seeds on, whom no editor of a low seed has seen."""
 _TOLD = {
@@ -20,15 +23,6 @@ _TOLD = {
     "merge_flashless": "merged flashless lights",
 }
 """What distinguishes judges, as a person who evaluates knows it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Judges:
-    """An attribute classifier, a face network and a Q, independent of the editor."""
-
-    classifier: AttributeClassifier
-    face_network: LightCNN29
-    quality: QualityEstimator
 
 
 def judge_config(
@@ -68,24 +62,27 @@ def judge_config(
 
 
 def train_judges(
-    folder: str, image_size: int, expressions: str, merge_flashless: bool, steps: int
-) -> Judges:
-    """Trains the judges on rendered faces, or loads them where they are already.
+    folder: str, faces: FaceSet, steps: int, kinds: Sequence[str] = JUDGES
+) -> dict[str, Network]:
+    """Trains judges on rendered faces, or loads them where they are already.
 
     Args:
         folder: Where their run folders are.
-        image_size: Height and width in pixels.
-        expressions: ``multipie`` or ``affectnet``.
-        merge_flashless: See ``TrainConfig``.
+        faces: Rendered faces; the judges get their size and classes, and other people.
         steps: Updates of each.
+        kinds: Which of ``classifier``, ``identity`` and ``quality``.
+
+    Returns:
+        The networks by kind.
 
     Raises:
         UserError: The judges in ``folder`` are others than asked for, or cannot be trained or
             loaded; or training was stopped, and the same call resumes it.
     """
+    expressions, merged = rendered_classes(faces.expressions, faces.lightings)
     configs = {
-        kind: judge_config(kind, folder, image_size, expressions, merge_flashless, steps)
-        for kind in ("classifier", "identity", "quality")
+        kind: judge_config(kind, folder, faces.image_size, expressions, merged, steps)
+        for kind in kinds
     }
     for config in configs.values():
         _check_asked_for(config, folder)
@@ -101,7 +98,7 @@ def train_judges(
             networks[kind] = load_network(config.workdir)
         except UserError as error:
             raise UserError(f"--judges={folder}: {error}") from error
-    return Judges(networks["classifier"], networks["identity"], networks["quality"])
+    return networks
 
 
 def _check_asked_for(config: TrainConfig, folder: str) -> None:

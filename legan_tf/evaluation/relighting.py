@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from legan_tf.cli import counter
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.rendered import lights
 from legan_tf.evaluation.metrics.surface import (
@@ -20,7 +21,7 @@ from legan_tf.evaluation.metrics.surface import (
     linear_luminance,
     normal_error,
 )
-from legan_tf.evaluation.truth import Editor, counter
+from legan_tf.evaluation.plan import Edit
 
 _REWEIGHTINGS = 5
 _LEAST_RESIDUAL = 0.01  # linear light; what eight bits and the noise of a network leave
@@ -121,7 +122,7 @@ def can_relight(faces: FaceSet) -> bool:
 
 
 def relit_surface(
-    editor: Editor, faces: FaceSet, people: int, seed: int
+    editor: Edit, faces: FaceSet, people: int, seed: int
 ) -> dict[str, dict[str, np.ndarray]]:
     """Relights faces with every flash, and measures the surfaces that the results imply.
 

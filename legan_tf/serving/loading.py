@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -13,11 +14,12 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.data import images as pictures
+from legan_tf.data import storage
 from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
 from legan_tf.serving import export, signatures
 from legan_tf.serving.signatures import KEEP, Labels
-from legan_tf.training.run import load_network
+from legan_tf.training.run import load_network, network_file
 
 _BATCH = 16
 _RANGE_SLACK = 1e-3
@@ -29,8 +31,10 @@ Attribute = Union[str, int, None]
 class _Model:
     """A network by its signature on tensors, whatever it was loaded from."""
 
-    def __init__(self, labels: Labels, signature: Any, owner: Any) -> None:
-        """Takes ``labels``, the signature ``serving_default`` and what owns its variables."""
+    def __init__(self, path: str, file: str, labels: Labels, signature: Any, owner: Any) -> None:
+        """Takes what was asked for and found, the signature ``serving_default`` and its owner."""
+        self.path = path
+        self._file = file
         self._labels = labels
         self._signature = signature
         self._owner = owner
@@ -39,6 +43,11 @@ class _Model:
     def kind(self) -> str:
         """``editor`` or ``scorer``."""
         return self._labels.kind
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """The sha256 of the file or the export that the network was loaded from."""
+        return storage.sha256(self._file)
 
     @property
     def image_size(self) -> int:
@@ -216,7 +225,8 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
     path = os.fspath(path)
     version = _exported_version(path)
     if version is None:
-        network = load_network(path)
+        file = network_file(path)
+        network = load_network(file)
         try:
             servable = signatures.build(network)
         except UserError as error:
@@ -224,6 +234,7 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
         labels, owner = servable.labels, servable
         signature = servable.signatures["serving_default"]
     else:
+        file = version
         labels = _read_labels(version)
         try:
             owner = tf.saved_model.load(version)
@@ -231,7 +242,7 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
             raise UserError(f"{version}: is a damaged export ({_first_line(error)}).") from error
         signature = owner.signatures["serving_default"]
     kinds = {signatures.EDITOR: Editor, signatures.SCORER: Scorer}
-    return kinds[labels.kind](labels, signature, owner)
+    return kinds[labels.kind](path, file, labels, signature, owner)
 
 
 def _exported_version(path: str) -> str | None:

@@ -228,12 +228,7 @@ class TrainConfig:
             problems.append(f"--image_size={self.image_size} must be a multiple of 16 for LightCNN")
         if self.flip and self.model not in ("quality", "identity"):
             problems.append(f"--flip would put the light on the wrong side for {self.model}")
-        if problems:
-            raise UserError(
-                f"{len(problems)} of the flags do not fit:\n  " + "\n  ".join(problems)
-                if len(problems) > 1
-                else problems[0]
-            )
+        options.refuse(problems)
 
 
 def parse_crop(text: str) -> tuple[float, float, float, float] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from legan_tf.data import attributes
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import check_manifest, counts_table, manifest_faces, read_manifest
 from legan_tf.data.rendered import rated_faces, rendered_faces
+from legan_tf.errors import UserError
 from legan_tf.training.config import TrainConfig, parse_crop
 
 EXPRESSIONS = {
@@ -28,6 +29,20 @@ NEEDS = {
 }
 HELD_OUT_PEOPLE = 50
 """Rendered people in each of val and test."""
+
+
+def rendered_classes(expressions: Sequence[str], lightings: Sequence[str]) -> tuple[str, bool]:
+    """Returns the options of rendered faces that share most classes with those named.
+
+    Args:
+        expressions: Names of expressions.
+        lightings: Names of lightings.
+
+    Returns:
+        A key of ``EXPRESSIONS``, and whether the two flashless lights are one class.
+    """
+    shared = {name: len({*known} & {*expressions}) for name, known in EXPRESSIONS.items()}
+    return max(shared, key=shared.get), attributes.MULTIPIE_SHOTS[-1] not in lightings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +151,30 @@ def _from_manifest(config: TrainConfig) -> Datasets:
         for split in ("train", looked_at)
     )
     return Datasets(train, val, "\n".join([counts_table(manifest), *notes]))
+
+
+def split_of_manifest(
+    file: str, data_dir: str, split: str, image_size: int, crop: str, seed: int
+) -> FaceSet:
+    """Reads one split of a manifest, to judge with.
+
+    Args:
+        file: The manifest.
+        data_dir: Folder that its paths start from; its own if empty.
+        split: ``train``, ``val`` or ``test``.
+        image_size: Height and width of the pictures, in pixels.
+        crop: As the flag of training.
+        seed: Seed of the split where the manifest has none.
+
+    Raises:
+        UserError: The manifest or a picture of the split is wrong, or the split is empty.
+    """
+    manifest = read_manifest(file, data_dir or None, seed)
+    if not manifest.problems and not manifest.split(split):
+        raise UserError(f"--split={split}: {file} has no picture in it. Name another split.")
+    return manifest_faces(
+        manifest, split, image_size, parse_crop(crop), on_progress=_bar(f"reading {split} images")
+    )
 
 
 def _grid_table(*sets: FaceSet) -> str:

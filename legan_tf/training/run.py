@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import tempfile
@@ -137,30 +136,34 @@ def auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
     return {kind: path for kind, (weight, path) in wanted.items() if weight}
 
 
-def _network_file(path: str, kind: str) -> str:
-    """Returns the file of a frozen network that is given as a run folder or as a .keras file.
+def network_file(path: str) -> str:
+    """Returns the file of a network that is given as a run folder or as a ``.keras`` file.
 
     Raises:
-        UserError: There is no such file.
+        UserError: There is no such file; the message starts with ``path``.
     """
+    if not os.path.exists(path):
+        raise UserError(f"{path}: no such file or folder.")
     file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
     if not os.path.isfile(file):
-        raise UserError(f"--{kind}_model={path}: there is no file {file}")
+        raise UserError(
+            f"{path}: holds no {NETWORK_FILE}, which a run writes at its first checkpoint."
+        )
     return file
 
 
 def _inputs(config: TrainConfig) -> dict[str, str]:
     """The sha256 of each file that a flag names, by flag."""
-    files = {
-        f"{kind}_model": _network_file(given, kind)
-        for kind, given in auxiliary_kinds(config).items()
-        if given
-    }
+    files = {}
+    for kind, given in auxiliary_kinds(config).items():
+        if given:
+            try:
+                files[f"{kind}_model"] = network_file(given)
+            except UserError as error:
+                raise UserError(f"--{kind}_model={error}") from error
     if config.dataset == "manifest":
         files["manifest"] = config.manifest
-    return {
-        flag: hashlib.sha256(storage.read_bytes(file)).hexdigest() for flag, file in files.items()
-    }
+    return {flag: storage.sha256(file) for flag, file in files.items()}
 
 
 def check_fits(config: TrainConfig) -> dict[str, str]:
@@ -223,14 +226,7 @@ def load_network(path: str | os.PathLike[str]) -> models.Network:
     Raises:
         UserError: There is no network of this package; the message starts with ``path``.
     """
-    path = os.fspath(path)
-    if not os.path.exists(path):
-        raise UserError(f"{path}: no such file or folder.")
-    file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
-    if not os.path.isfile(file):
-        raise UserError(
-            f"{path}: holds no {NETWORK_FILE}, which a run writes at its first checkpoint."
-        )
+    file = network_file(os.fspath(path))
     if not zipfile.is_zipfile(file):
         raise UserError(f"{file}: is not a .keras file, or is damaged.")
     try:

@@ -1,0 +1,153 @@
+"""From the paths of models to their tables and pictures side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from legan_tf.errors import UserError
+from legan_tf.evaluation.columns import COLUMNS
+from legan_tf.evaluation.compare import compare, parse_models, read_preferences
+from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.evaluation.evaluate import evaluate, faces_to_edit, make_writable
+from legan_tf.evaluation.plan import draw_plan, in_classes_of, shared_classes
+from legan_tf.evaluation.plots import correlation_picture, identity_distance_picture
+from legan_tf.evaluation.report import REPORT_FILE
+from legan_tf.evaluation.rows import SHOWN
+from legan_tf.evaluation.sheet import sheet
+from legan_tf.training.run import write_aside
+
+_REFERENCES = {"truth": "the true pictures", "others": "different people"}
+
+
+def compare_models(
+    load: Callable[[str], Any],
+    models: str,
+    output: str,
+    preferences: str = "",
+    config: EvaluationConfig | None = None,
+) -> str:
+    """Evaluates models that have no report yet, and compares all of them.
+
+    Args:
+        load: Loads an editor; ``legan_tf.load``.
+        models: As ``compare.parse_models`` reads it. A path may be a model or the folder of a
+            report.
+        output: Folder of the tables and pictures; reports of models are in folders in it.
+        preferences: As ``compare.read_preferences`` reads it; none if empty.
+        config: As for ``evaluate``; judges and cache are shared by all models.
+
+    Returns:
+        What ``compare.md`` holds.
+
+    Raises:
+        UserError: A model, a report or an option is not usable, or they cannot be compared.
+    """
+    config = config or EvaluationConfig()
+    config.check()
+    groups = parse_models(models)
+    preferred = read_preferences(preferences) if preferences else {}
+    make_writable(output)
+    config = dataclasses.replace(
+        config,
+        cache=config.cache or os.path.join(output, "cache"),
+        judges=config.judges
+        or (os.path.join(output, "judges") if config.dataset == "rendered" else ""),
+    )
+    reports: dict[str, list[dict[str, Any]]] = {}
+    editors = {}
+    for name, paths in groups.items():
+        reports[name] = []
+        for number, path in enumerate(paths, start=1):
+            file = os.path.join(path, REPORT_FILE)
+            if os.path.isfile(file):
+                reports[name].append(_read_report(file))
+                continue
+            editor = load(path)
+            if editor.kind != "editor":
+                raise UserError(f"--models: {path} is a {editor.kind}, not an editor.")
+            editors.setdefault(name, editor)
+            folder = f"{name}-{number}" if len(paths) > 1 else name
+            reports[name].append(evaluate(editor, os.path.join(output, folder), config))
+    markdown = compare(reports, preferred, output)
+    pictures = {
+        "identity.png": _identity(reports),
+        "quality.png": _quality(reports),
+        "edits.png": _edits(editors, config),
+    }
+    for name, content in pictures.items():
+        if content:
+            write_aside(os.path.join(output, name), content)
+    return markdown
+
+
+def _read_report(file: str) -> dict[str, Any]:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--models: {file} cannot be read as a report ({error}).") from error
+
+
+def _identity(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
+    """The identity distances of all models, beside those of true pictures and other people."""
+    distances = {
+        name: np.concatenate([run["identity_distances"]["edit"] for run in runs])
+        for name, runs in reports.items()
+        if all(run.get("identity_distances") for run in runs)
+    }
+    if not distances:
+        return None
+    first = next(runs[0] for name, runs in reports.items() if name in distances)
+    known = {key: label for key, label in _REFERENCES.items() if key in first["identity_distances"]}
+    for key, label in known.items():
+        distances[label] = np.array(first["identity_distances"][key])
+    title = "Distance to the person in the input"
+    return identity_distance_picture(distances, title, list(known.values()))
+
+
+def _quality(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
+    """Quality against every other figure, a point per run."""
+    runs = [
+        (f"{name} {number}" if len(group) > 1 else name, run["figures"]["edit"])
+        for name, group in reports.items()
+        for number, run in enumerate(group, start=1)
+    ]
+    names = [name for name, _ in runs]
+    if len(runs) < 2 or any("rating" not in figures for _, figures in runs):
+        return None
+    quality = np.array([float(figures["rating"]) for _, figures in runs])
+    points = {
+        column.title: (quality, np.array([float(figures[key]) for _, figures in runs]))
+        for key, column in COLUMNS.items()
+        if key not in ("rating", "natural") and all(key in figures for _, figures in runs)
+    }
+    return correlation_picture(points, names)
+
+
+def _edits(editors: dict[str, Any], config: EvaluationConfig) -> bytes | None:
+    """The first edits of each model that was loaded, beside the input and the truth."""
+    if not editors:
+        return None
+    first = next(iter(editors.values()))
+    faces = faces_to_edit(first, config)
+    plan = draw_plan(faces, shared_classes(first, faces), config.edits, config.seed)
+    rows = slice(0, SHOWN)
+    columns = {"input": faces.images(plan.index[rows])}
+    wanted = {"expression": plan.expression[rows], "lighting": plan.lighting[rows]}
+    for name, editor in editors.items():
+        columns[name] = in_classes_of(editor, faces)(columns["input"], **wanted)
+    if np.all(plan.truth[rows] >= 0):
+        columns["truth"] = faces.images(plan.truth[rows])
+    names = [
+        "\n".join(
+            known[i] for known, i in ((faces.expressions, e), (faces.lightings, light)) if i >= 0
+        )
+        for e, light in zip(*wanted.values())
+    ]
+    return sheet(columns, names)

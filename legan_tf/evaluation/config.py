@@ -1,0 +1,105 @@
+"""Everything that an evaluation can be told, once: as a dataclass and as flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from absl import flags
+
+from legan_tf import options
+from legan_tf.errors import UserError
+from legan_tf.options import option
+from legan_tf.training.config import DATASETS, parse_crop
+
+LPIPS_NETWORKS = ("", "alex", "vgg", "squeeze")
+SPLITS = ("train", "val", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """The options of ``scripts/evaluate.py`` and ``scripts/compare.py``; each field is a flag."""
+
+    dataset: str = option("rendered", "Faces rendered by this package, or a manifest.", DATASETS)
+    manifest: str = option("", "CSV file of --dataset=manifest; see docs/data.md.")
+    data_dir: str = option("", "Folder that the manifest's paths start from; its own if empty.")
+    crop: str = option(
+        "", "left,top,right,bottom as fractions of each image, cut out before it is made square."
+    )
+    split: str = option("test", "Whose faces of the manifest to edit.", SPLITS)
+    edits: int = option(2000, "Edits to judge; of Q, pictures to rate.")
+    seed: int = option(0, "Seed of rendered people, and of sources and targets.")
+    judges: str = option(
+        "",
+        "With rendered faces: folder of the judging networks, trained there if missing; "
+        "OUTPUT/judges if empty.",
+    )
+    judge_steps: int = option(800, "Updates of each judge that is trained.")
+    classifier_model: str = option(
+        "", "Run folder or .keras file of the classifier that reads the edits, in a judge's place."
+    )
+    identity_model: str = option(
+        "", "Run folder or .keras file of the face network, in a judge's place."
+    )
+    quality_model: str = option("", "Run folder or .keras file of Q, in a judge's place.")
+    features: str = option(
+        "face",
+        "Network of FID and KID: face for the face network, inception for InceptionV3 as Keras "
+        "downloads it, or a path; see docs/evaluation.md.",
+    )
+    lpips: str = option("", "Network of LPIPS; none if empty.", LPIPS_NETWORKS)
+    lpips_trunk: str = option("", "Weights of that network; see docs/evaluation.md.")
+    lpips_heads: str = option("", "LPIPS' linear weights for it (.pth).")
+    cache: str = option(
+        "", "Folder of what has been computed already; OUTPUT/cache if empty. May be shared."
+    )
+
+    def check(self) -> None:
+        """Checks every value and every rule between values.
+
+        Raises:
+            UserError: Something does not fit; the message names the flags and is complete.
+        """
+        problems = options.wrong_choices(self)
+        for name in ("edits", "judge_steps"):
+            if getattr(self, name) < 1:
+                problems.append(f"--{name}={getattr(self, name)}: must be more than 0")
+        if self.edits == 1:
+            problems.append("--edits=1: sets of pictures cannot be compared by one; give 2 or more")
+        if not 0 <= self.seed <= 1_000_000:
+            problems.append(f"--seed={self.seed}: must be 0 to 1000000")
+        if self.dataset == "manifest" and not self.manifest:
+            problems.append("--dataset=manifest needs --manifest=FILE")
+        if self.dataset == "rendered" and (self.manifest or self.crop or self.data_dir):
+            problems.append("--manifest, --data_dir and --crop belong to --dataset=manifest")
+        if self.dataset == "manifest" and self.judges:
+            problems.append(
+                "--judges belongs to --dataset=rendered; give --classifier_model, "
+                "--identity_model and --quality_model trained on photographs"
+            )
+        if self.dataset == "manifest" and self.features == "face" and not self.identity_model:
+            problems.append(
+                "--features=face needs --identity_model with a manifest; or give --features="
+                "inception or a path"
+            )
+        try:
+            parse_crop(self.crop)
+        except UserError as error:
+            problems.append(str(error))
+        paths = {name: getattr(self, name) for name in ("lpips_trunk", "lpips_heads")}
+        for name, path in paths.items():
+            if bool(path) != bool(self.lpips):
+                problems.append(f"--lpips={self.lpips} and --{name}={path}: give all three or none")
+            elif path and not os.path.exists(path):
+                problems.append(f"--{name}={path}: there is no such file")
+        options.refuse(problems)
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one absl flag for each field of ``EvaluationConfig``."""
+    options.define_flags(EvaluationConfig, values)
+
+
+def from_flags(values: flags.FlagValues = flags.FLAGS) -> EvaluationConfig:
+    """Returns the configuration that the command line gave."""
+    return options.from_flags(EvaluationConfig, values)

@@ -1,0 +1,215 @@
+"""Networks whose features sets of pictures are compared by."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+from legan_tf.data import storage
+from legan_tf.data.pipeline import to_float
+from legan_tf.errors import UserError
+from legan_tf.evaluation.inception import SIZE, canonical_inception
+from legan_tf.models import LightCNN29, Network
+from legan_tf.models.lightcnn import LUMA
+from legan_tf.training.run import NETWORK_FILE
+
+BATCH = 64
+RESIZER = "bilinear, antialias"
+
+
+class PictureNetwork:
+    """A network that looks at pictures of any size, and can be told from every other one."""
+
+    def __init__(
+        self,
+        name: str,
+        sha256: str,
+        image_size: int,
+        network: Callable[[tf.Tensor], Any],
+    ) -> None:
+        """Takes the network.
+
+        Args:
+            name: What to call it in reports.
+            sha256: Of its weights.
+            image_size: Height and width of the images that it takes, in pixels.
+            network: Maps float32 images [n,image_size,image_size,3] in [-1, 1] to a tensor or to a
+                dictionary of tensors, one row each.
+        """
+        self.name = name
+        self.sha256 = sha256
+        self.image_size = image_size
+        self._network = network
+
+    @property
+    def description(self) -> dict[str, str]:
+        """Everything that a number depends on: name, sha256, and how pictures get in."""
+        size = f"{self.image_size} x {self.image_size}"
+        return {"name": self.name, "sha256": self.sha256, "input": f"{size}, {RESIZER}"}
+
+    def __call__(self, images: np.ndarray) -> Any:
+        """Looks at pictures.
+
+        Args:
+            images: uint8 [n,H,W,3], n at least 1.
+
+        Returns:
+            What the network gives, as float32 arrays.
+
+        Raises:
+            ValueError: The pictures are not of that form.
+        """
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not len(images):
+            raise ValueError(
+                f"pictures must be uint8 [n, height, width, 3], not {images.dtype} {images.shape}"
+            )
+        given = [self._batch(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+        return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *given)
+
+    def _batch(self, images: np.ndarray) -> Any:
+        batch = to_float(tf.constant(images))
+        if batch.shape[1:3] != (self.image_size, self.image_size):
+            batch = tf.image.resize(batch, [self.image_size] * 2, antialias=True)
+        given = self._network(batch)
+        return tf.nest.map_structure(lambda x: tf.cast(x, tf.float32).numpy(), given)
+
+
+def picture_network(network: Network) -> PictureNetwork:
+    """Returns a network of this package as one that looks at pictures."""
+    return PictureNetwork(network.name, weights_sha256(network), network.image_size, network)
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """Returns the sha256 of a model's weights, the same however it was saved and loaded."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(f"{weight.dtype} {weight.shape} ".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def face_features(embeddings: np.ndarray) -> np.ndarray:
+    """Makes embeddings of faces comparable: their angle counts, their length does not.
+
+    Args:
+        embeddings: float [n,D].
+
+    Returns:
+        The same, each of length √D, so that values are about 1 as KID's cubic kernel expects.
+    """
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / np.maximum(lengths, 1e-12) * np.sqrt(embeddings.shape[1])
+
+
+def load_feature_network(path: str) -> PictureNetwork:
+    """Loads a network to compute FID and KID with.
+
+    Args:
+        path: ``inception`` for InceptionV3 of ``keras.applications`` with ImageNet weights, which
+            Keras downloads once; or a path: TF-GAN's canonical Inception (folder or archive from
+            TF-Hub), InceptionV3's weights without top (.h5), a face network of this package (run
+            folder or .keras), or any Keras model (.keras, .h5) of images in [-1, 1], colour or
+            grey, whose output is one tensor; a spatial one is averaged over space.
+
+    Raises:
+        UserError: It cannot be loaded; the message names ``--features``.
+        UnavailableError: TF-GAN's Inception was given and tensorflow-gan does not work here.
+    """
+    if path == "inception":
+        return _inception("imagenet")
+    if not os.path.exists(path):
+        raise UserError(
+            f"--features={path}: no such file or folder. Give face, inception, or the path of a "
+            "network."
+        )
+    is_module = os.path.isfile(os.path.join(path, "saved_model.pb"))
+    if is_module or path.endswith((".tar.gz", ".tgz")):
+        sha256 = storage.sha256(path)
+        return PictureNetwork("TF-GAN Inception pool_3", sha256, SIZE, canonical_inception(path))
+    if path.endswith((".h5", ".hdf5")) and not _holds_model(path):
+        return _inception(path)
+    if os.path.isdir(path):
+        return _own(path)
+    return _any_keras(path)
+
+
+def _inception(weights: str) -> PictureNetwork:
+    try:
+        model = keras.applications.InceptionV3(
+            include_top=False, weights=weights, pooling="avg", input_shape=(SIZE, SIZE, 3)
+        )
+    except Exception as error:  # No network, or weights of something else.
+        what = "inception" if weights == "imagenet" else weights
+        raise UserError(
+            f"--features={what}: the weights of InceptionV3 cannot be had ({_first_line(error)}). "
+            "Give the file of its weights without top (.h5), or another network."
+        ) from error
+    return PictureNetwork("keras.applications InceptionV3", weights_sha256(model), SIZE, model)
+
+
+def _own(folder: str) -> PictureNetwork:
+    """The face network of a run folder."""
+    if not os.path.isfile(os.path.join(folder, NETWORK_FILE)):
+        raise UserError(
+            f"--features={folder}: is neither a run folder (no {NETWORK_FILE}) nor a TF-Hub module "
+            "(no saved_model.pb)."
+        )
+    return _any_keras(os.path.join(folder, NETWORK_FILE))
+
+
+def _any_keras(path: str) -> PictureNetwork:
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
+        raise UserError(
+            f"--features={path}: is not a Keras model that can be loaded ({_first_line(error)})."
+        ) from error
+    if isinstance(model, LightCNN29):
+
+        def angles(images: tf.Tensor) -> np.ndarray:
+            return face_features(model(images).numpy())
+
+        return PictureNetwork(model.name, weights_sha256(model), model.image_size, angles)
+    if isinstance(model, Network):
+        raise UserError(
+            f"--features={path}: a {type(model).__name__} has no features to compare sets by; of "
+            "this package's networks only the face network has."
+        )
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3) or not shape[1]:
+        raise UserError(
+            f"--features={path}: takes {shape}, not images [batch, height, width, 1 or 3] of one "
+            "size."
+        )
+    output = model.output_shape
+    if not isinstance(output, tuple) or len(output) < 2 or None in output[1:]:
+        raise UserError(f"--features={path}: gives {output}, not one tensor of known size.")
+    grey = shape[3] == 1
+
+    def features(images: tf.Tensor) -> tf.Tensor:
+        if grey:
+            images = tf.reduce_sum(images * tf.constant(LUMA), -1, keepdims=True)
+        given = model(images, training=False)
+        return tf.reduce_mean(given, axis=list(range(1, len(given.shape) - 1)))
+
+    return PictureNetwork(model.name, weights_sha256(model), shape[1], features)
+
+
+def _holds_model(path: str) -> bool:
+    """Whether an HDF5 file holds a model and not only weights."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "model_config" in file.attrs
+    except OSError as error:
+        raise UserError(f"--features={path}: is no HDF5 file, or is damaged.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

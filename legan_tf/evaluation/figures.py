@@ -1,0 +1,207 @@
+"""From what the instruments saw to the figures of a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from legan_tf.data import attributes
+from legan_tf.data.attributes import UNKNOWN
+from legan_tf.data.faceset import FaceSet
+from legan_tf.evaluation.disentanglement import judge_one_attribute_edits, one_attribute_edits
+from legan_tf.evaluation.instruments import SHARD, Looker
+from legan_tf.evaluation.metrics.attributes import accuracy, accuracy_over, confusion_matrix
+from legan_tf.evaluation.metrics.identity import first_rank_rate, identity_distance, match_score
+from legan_tf.evaluation.metrics.ratings import NATURAL
+from legan_tf.evaluation.plan import ATTRIBUTES, Plan, find, in_classes_of
+from legan_tf.evaluation.relighting import can_relight, relit_surface
+from legan_tf.evaluation.rows import Arrays
+from legan_tf.evaluation.sets import Reference
+
+LEFT_OUT_OF_SIX = ("contempt", "disgust")
+"""The two of AffectNet's eight expressions over which Bodur et al. report no accuracy."""
+_ONE_ATTRIBUTE_SHARE = 4
+_RELIT_PEOPLE = 25
+
+
+def figures_of_rows(
+    rows: dict[str, Arrays],
+    faces: FaceSet,
+    targets: dict[str, np.ndarray],
+    plan: Plan,
+    looker: Looker,
+    seed: int,
+) -> dict[str, Any]:
+    """Computes every figure that pictures alone give.
+
+    Args:
+        rows: What ``look_at_rows`` gave.
+        faces: Whom it edited.
+        targets: The classes that the model was asked for.
+        plan: What was asked for.
+        looker: The instruments, for the reference pictures.
+        seed: Seed of the intervals.
+
+    Returns:
+        ``figures``, ``intervals``, ``confusion`` and ``identity_distances`` of a report, each by
+        row; see docs/evaluation.md.
+    """
+    there = plan.truth >= 0
+    of_row = {"edit": slice(None), "copy": slice(None), "truth": there}
+    real = [
+        looker.look(faces.images(plan.reference[start : start + SHARD]))
+        for start in range(0, len(plan.reference), SHARD)
+    ]
+    reference = Reference(np.concatenate([part["features"] for part in real]), looker.cache)
+    gallery = _gallery(faces, looker) if looker.instruments.face else None
+    result: dict[str, Any] = {
+        name: {} for name in ("figures", "intervals", "confusion", "identity_distances")
+    }
+    for name, seen in rows.items():
+        figures: dict[str, Any] = {}
+        confusion: dict[str, Any] = {}
+        for attribute in ATTRIBUTES:
+            if attribute in seen and len(targets[attribute]):
+                wanted = getattr(plan, attribute)[of_row[name]]
+                read = np.argmax(seen[attribute], axis=1)
+                figures[attribute] = accuracy(read, wanted)
+                classes = len(getattr(faces, f"{attribute}s"))
+                confusion[attribute] = confusion_matrix(wanted, read, classes).tolist()
+        if confusion:
+            result["confusion"][name] = confusion
+        if "expression" in figures and faces.expressions == attributes.AFFECTNET_EXPRESSIONS:
+            six = [i for i, n in enumerate(faces.expressions) if n not in LEFT_OUT_OF_SIX]
+            wanted = plan.expression[of_row[name]]
+            figures["expression_six"] = accuracy_over(seen["expression"], wanted, six)
+        for key in ("ssim", "psnr", "l1", "lpips", "cycle_ssim", "cycle_psnr"):
+            if key in seen and not np.all(np.isnan(seen[key])):
+                figures[key] = float(np.nanmean(seen[key]))
+        if gallery:
+            sources = rows["copy"]["face"][of_row[name]]
+            figures["match"] = float(match_score(seen["face"], sources).mean())
+            people = faces.identity[plan.index][of_row[name]]
+            known = people != UNKNOWN
+            if np.any(known):
+                figures["person"] = first_rank_rate(seen["face"][known], people[known], *gallery)
+            if name != "copy":
+                distances = identity_distance(seen["face"], sources)
+                result["identity_distances"][name] = distances.tolist()
+        of_set, result["intervals"][name] = figures_of_set(seen, reference, seed)
+        figures.update(of_set)
+        result["figures"][name] = figures
+    if gallery:
+        others = _other_people(rows["copy"]["face"], faces.identity[plan.index], seed)
+        if len(others):
+            result["identity_distances"]["others"] = others.tolist()
+    return result
+
+
+def figures_of_set(
+    seen: Arrays, reference: Reference, seed: int
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Computes the figures that need no knowledge of what was asked for.
+
+    Args:
+        seen: What the instruments saw, a row per picture.
+        reference: The real pictures.
+        seed: Seed of the intervals.
+
+    Returns:
+        ``fid``, ``kid`` and, where Q is at hand, ``rating`` and ``natural``; and the 95 % intervals
+        of the first two. One picture alone has neither FID nor KID.
+    """
+    figures, intervals = {}, {}
+    if len(seen["features"]) > 1:
+        for name, (value, low, high) in reference.distances(seen["features"], seed).items():
+            figures[name], intervals[name] = value, [low, high]
+    if "rating" in seen:
+        figures["rating"] = float(seen["rating"].mean())
+        figures["natural"] = float(np.mean(seen["rating"] >= NATURAL))
+    return figures, intervals
+
+
+def _gallery(faces: FaceSet, looker: Looker) -> tuple[np.ndarray, np.ndarray] | None:
+    """Embeddings of one picture of each person, in the first expression and light if there is."""
+    people, first = np.unique(faces.identity, return_index=True)
+    people, first = people[people != UNKNOWN], first[people != UNKNOWN]
+    if not len(people):
+        return None
+    zeros = np.zeros(len(people), np.int64)
+    plain = find(faces, people, zeros, zeros)
+    images = faces.images(np.where(plain >= 0, plain, first))
+    return looker.instruments.face(images), people
+
+
+def _other_people(embeddings: np.ndarray, people: np.ndarray, seed: int) -> np.ndarray:
+    """Identity distances of random pairs of pictures of different people."""
+    order = np.random.default_rng(seed).permutation(len(people))
+    differ = (people != people[order]) & (people != UNKNOWN) & (people[order] != UNKNOWN)
+    if not np.any(differ):
+        return np.zeros(0)
+    return identity_distance(embeddings[differ], embeddings[order][differ])
+
+
+def figures_of_surfaces(
+    editor: Any, faces: FaceSet, looker: Looker, edits: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Computes what only rendered faces tell: errors of light and surface, and what was to stay.
+
+    Args:
+        editor: The model.
+        faces: Whom to edit; without true surfaces there is nothing to compute.
+        looker: The instruments.
+        edits: Edits of all kinds; a quarter as many change one attribute only.
+        seed: Seed of the draws.
+
+    Returns:
+        Figures by row; none where the model does not know all classes of the faces.
+    """
+    tools = looker.instruments
+    known = {*editor.expressions, *editor.lightings} >= {*faces.expressions, *faces.lightings}
+    if faces.surface is None or tools.classifier is None or not known:
+        return {}
+    edit = in_classes_of(editor, faces)
+
+    def read(images: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: np.argmax(logits, -1) for name, logits in tools.read(images).items()}
+
+    key = {
+        "surface_by": editor.sha256,
+        "data": labels_sha256(faces),
+        "size": faces.image_size,
+        "edits": edits,
+        "seed": seed,
+        "network": tools.classifier.description,
+    }
+
+    def compute() -> Arrays:
+        made = one_attribute_edits(edit, faces, -(-edits // _ONE_ATTRIBUTE_SHARE), seed)
+        arrays = {
+            f"{row}/{name}": np.mean(values)
+            for row, figures in judge_one_attribute_edits(made, faces, read).items()
+            for name, values in figures.items()
+        }
+        if can_relight(faces):
+            people = min(_RELIT_PEOPLE, len(faces.identities))
+            for row, figures in relit_surface(edit, faces, people, seed).items():
+                arrays.update({f"{row}/{name}": np.mean(v) for name, v in figures.items()})
+        return arrays
+
+    figures: dict[str, dict[str, float]] = {}
+    for name, value in looker.cache.arrays(key, compute).items():
+        row, figure = name.split("/")
+        figures.setdefault(row, {})[figure] = float(value)
+    return figures
+
+
+def labels_sha256(faces: FaceSet) -> str:
+    """Returns what tells apart face sets of one name: their classes, people and labels."""
+    columns = {
+        name: getattr(faces, name)
+        for name in ("expressions", "lightings", "identities", "expression", "lighting", "identity")
+    }
+    text = json.dumps({name: list(map(str, values)) for name, values in columns.items()})
+    return hashlib.sha256(text.encode()).hexdigest()

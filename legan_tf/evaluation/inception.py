@@ -1,0 +1,65 @@
+"""The one place for tensorflow-gan: its canonical Inception network."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from legan_tf import optional
+from legan_tf.errors import UserError
+
+SIZE = 299
+OUTPUT = "pool_3"
+_WHERE = "give the folder or the .tar.gz of tfgan/eval/inception from TF-Hub"
+
+
+def canonical_inception(path: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Loads the network of the original FID code, as TF-GAN publishes it on TF-Hub.
+
+    Args:
+        path: The module's folder, or the archive that TF-Hub gives.
+
+    Returns:
+        A function of float32 images [n,299,299,3] in [-1, 1] that gives float32 [n,2048].
+
+    Raises:
+        UserError: The file is no such archive, or the module has no ``pool_3``.
+        UnavailableError: tensorflow-gan does not work on this TensorFlow.
+    """
+    tfgan = optional.require("tensorflow_gan", f"--features={path}: TF-GAN's Inception")
+    folder = path if os.path.isdir(path) else _unpacked(path)
+    classifier = tfgan.eval.classifier_fn_from_tfhub(folder, OUTPUT, True)
+    # Traced once: the function of TF-GAN loads the module at every call.
+    features = tf.function(classifier, input_signature=[_images()])
+    try:
+        features.get_concrete_function()
+    except Exception as error:  # TF-Hub and TensorFlow fail in many ways on what is no module.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise UserError(
+            f"--features={path}: is no TF-Hub module with the output {OUTPUT} ({reason}); {_WHERE}."
+        ) from error
+    return features
+
+
+def _images() -> tf.TensorSpec:
+    return tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32)
+
+
+def _unpacked(path: str) -> str:
+    """Unpacks an archive for as long as the process lives."""
+    # Kept alive by the function that loads from it.
+    folder = tempfile.TemporaryDirectory(prefix="legan_tf-inception-")
+    _UNPACKED.append(folder)
+    try:
+        with tarfile.open(path) as archive:
+            archive.extractall(folder.name, filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise UserError(f"--features={path}: cannot be unpacked ({error}); {_WHERE}.") from error
+    return folder.name
+
+
+_UNPACKED: list[tempfile.TemporaryDirectory] = []

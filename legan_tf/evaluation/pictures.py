@@ -1,0 +1,156 @@
+"""Pictures that another program made, against real ones."""
+
+from __future__ import annotations
+
+import os
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from legan_tf.cli import counter
+from legan_tf.data import images, storage
+from legan_tf.errors import UserError
+from legan_tf.evaluation.cache import Cache
+from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.evaluation.evaluate import data_of, faces_to_edit, make_writable
+from legan_tf.evaluation.figures import figures_of_set
+from legan_tf.evaluation.instruments import SHARD, Looker, load_instruments
+from legan_tf.evaluation.plan import ATTRIBUTES, draw_plan
+from legan_tf.evaluation.report import write_report
+from legan_tf.evaluation.sets import Reference
+
+
+class PictureFolder:
+    """The pictures of a folder, squares of one size, in the order of their names."""
+
+    def __init__(self, folder: str) -> None:
+        """Looks at the size of every picture; the pixels are read when they are asked for.
+
+        Args:
+            folder: Its subfolders are not searched, nor files whose name begins with a dot.
+
+        Raises:
+            UserError: There are fewer than two pictures, a file is none, or they are not squares
+                of one size; the message names the file.
+        """
+        if not os.path.isdir(folder):
+            raise UserError(f"--pictures={folder}: there is no such folder.")
+        names = sorted(
+            entry.name
+            for entry in os.scandir(folder)
+            if entry.is_file() and not entry.name.startswith(".")
+        )
+        if len(names) < 2:
+            raise UserError(
+                f"--pictures={folder}: holds {'one picture' if names else 'no pictures'}; two are "
+                "the least that can be compared with others."
+            )
+        self._paths = [os.path.join(folder, name) for name in names]
+        sizes = [self._size(path) for path in self._paths]
+        self.image_size = sizes[0]
+        for path, size in zip(self._paths, sizes):
+            if size != self.image_size:
+                raise UserError(
+                    f"{path}: is {size} x {size} pixels, but {self._paths[0]} is "
+                    f"{self.image_size} x {self.image_size}; the pictures of a set must have one "
+                    "size."
+                )
+
+    def __len__(self) -> int:
+        """Returns the number of pictures."""
+        return len(self._paths)
+
+    def images(self, rows: slice) -> np.ndarray:
+        """Returns pictures as uint8 [n,S,S,3].
+
+        Raises:
+            UserError: One is damaged; the message names it.
+        """
+        return np.stack([images.decode(path) for path in self._paths[rows]])
+
+    def _size(self, path: str) -> int:
+        """The side of a square picture, from its header."""
+        try:
+            with Image.open(path) as picture:
+                width, height = picture.size
+        except Exception as error:  # Pillow's readers fail in many ways on what is no picture.
+            raise UserError(
+                f"{path}: is damaged or of no known picture format; replace or remove it."
+            ) from error
+        if width != height:
+            raise UserError(f"{path}: is {width} x {height} pixels; pictures must be square here.")
+        return width
+
+
+def evaluate_pictures(
+    folder: str, output: str, config: EvaluationConfig | None = None
+) -> dict[str, Any]:
+    """Judges pictures by what needs no knowledge of how they were made, and writes the report.
+
+    Args:
+        folder: The pictures, squares of one size: of what the configuration names as data, edited.
+        output: Folder of ``report.json`` and ``report.md``.
+        config: The real pictures to compare with, and the networks that judge.
+
+    Returns:
+        What ``report.json`` holds: FID, KID and ratings, beside those of true pictures.
+
+    Raises:
+        UserError: The flags do not fit, ``output`` cannot be written to, or a picture cannot be
+            used; the message names it.
+        UnavailableError: A network needs tensorflow-gan, which does not work here.
+    """
+    config = config or EvaluationConfig()
+    config.check()
+    pictures = PictureFolder(folder)
+    make_writable(output)
+    like = types.SimpleNamespace(image_size=pictures.image_size, expressions=(), lightings=())
+    faces = faces_to_edit(like, config)
+    tools = load_instruments(config, config.judges or os.path.join(output, "judges"), faces)
+    # The real pictures that the edits of an editor are compared with, too.
+    targets = {name: np.arange(len(getattr(faces, f"{name}s"))) for name in ATTRIBUTES}
+    plan = draw_plan(faces, targets, config.edits, config.seed)
+    real = {"truth": plan.truth[plan.truth >= 0], "reference": plan.reference}
+    count = counter(len(pictures) + sum(map(len, real.values())), "judging")
+    looker = Looker(tools, Cache(config.cache or os.path.join(output, "cache")), count)
+    seen = {"edit": _look(looker, pictures.images, len(pictures))}
+    for name, index in real.items():
+        if len(index):
+            seen[name] = _look(looker, lambda rows, i=index: faces.images(i[rows]), len(index))
+    reference = Reference(seen.pop("reference")["features"], looker.cache)
+    report = {
+        "format": 2,
+        "kind": "pictures",
+        "model": {
+            "name": os.path.basename(os.path.normpath(folder)),
+            "path": folder,
+            "sha256": storage.sha256(folder),
+        },
+        "data": {
+            **data_of(faces, config.seed),
+            "with_truth": len(real["truth"]),
+            "reference": len(plan.reference),
+        },
+        "edits": len(pictures),
+        "seed": config.seed,
+        "networks": tools.descriptions,
+        "missing": tools.missing,
+        "figures": {},
+        "intervals": {},
+    }
+    for name, row in seen.items():
+        report["figures"][name], report["intervals"][name] = figures_of_set(
+            row, reference, config.seed
+        )
+    write_report(output, report)
+    return report
+
+
+def _look(
+    looker: Looker, pictures: Callable[[slice], np.ndarray], count: int
+) -> dict[str, np.ndarray]:
+    parts = [looker.look(pictures(slice(i, i + SHARD))) for i in range(0, count, SHARD)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

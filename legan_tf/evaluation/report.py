@@ -1,0 +1,194 @@
+"""The report on one model: figures as JSON and Markdown, and pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from legan_tf.evaluation.columns import COLUMNS
+from legan_tf.evaluation.plan import Plan
+from legan_tf.evaluation.plots import (
+    confusion_picture,
+    distribution_picture,
+    identity_distance_picture,
+    rating_picture,
+)
+from legan_tf.evaluation.rows import Arrays
+from legan_tf.evaluation.sheet import sheet
+from legan_tf.training.run import write_aside
+
+REPORT_FILE = "report.json"
+MARKDOWN_FILE = "report.md"
+ROWS = {
+    "edit": "the model's edits",
+    "copy": "the input, copied",
+    "truth": "the true pictures",
+}
+_PICTURES_ROWS = {"edit": "the pictures", "truth": "the true pictures"}
+_OTHERS = "different people"
+_RATING_FIGURES = {
+    "mae": "mean absolute error ↓",
+    "rmse": "root mean square error ↓",
+    "pearson": "Pearson ↑",
+    "spearman": "Spearman ↑",
+    "within_std": "within one std of the raters ↑",
+    "natural_accuracy": "natural or not, as people say ↑",
+}
+
+
+def write_report(
+    output: str,
+    report: dict[str, Any],
+    rows: dict[str, Arrays] | None = None,
+    plan: Plan | None = None,
+) -> None:
+    """Writes the report on an editor or on pictures; ``report.json`` comes last.
+
+    Args:
+        output: Folder, there already.
+        report: What ``evaluate`` found.
+        rows: What was seen, for the pictures; none for pictures whose edits are not known.
+        plan: What was asked for.
+    """
+    pictures: dict[str, bytes] = {}
+    for row, matrices in report.get("confusion", {}).items():
+        for attribute, counts in matrices.items():
+            title = f"{attribute} in {ROWS[row]}, %"
+            pictures[f"{attribute}-{row}.png"] = confusion_picture(
+                np.array(counts), report["classes"][attribute], title
+            )
+    if report.get("identity_distances"):
+        distances = {
+            ROWS.get(row, _OTHERS): np.array(values)
+            for row, values in report["identity_distances"].items()
+        }
+        references = [label for label in distances if label != ROWS["edit"]]
+        title = "Distance to the person in the input"
+        pictures["identity.png"] = identity_distance_picture(distances, title, references)
+    if rows and plan:
+        if "rating" in rows["edit"]:
+            ratings = {ROWS[row]: seen["rating"] for row, seen in rows.items()}
+            pictures["quality.png"] = distribution_picture(ratings, "rating by Q")
+        pictures["edits.png"] = _edits(report, rows, plan)
+    for name, content in pictures.items():
+        write_aside(os.path.join(output, name), content)
+    _write(output, {**report, "pictures": sorted(pictures)})
+
+
+def write_rating_report(
+    output: str, report: dict[str, Any], predicted: np.ndarray, mean: np.ndarray, std: np.ndarray
+) -> None:
+    """Writes the report on Q; ``report.json`` comes last.
+
+    Args:
+        output: Folder, there already.
+        report: What ``evaluate_scorer`` found.
+        predicted: float [n], Q's ratings.
+        mean: float [n], people's mean ratings.
+        std: float [n], their standard deviations.
+    """
+    write_aside(os.path.join(output, "ratings.png"), rating_picture(predicted, mean, std))
+    _write(output, {**report, "pictures": ["ratings.png"]})
+
+
+def as_markdown(report: dict[str, Any]) -> str:
+    """Returns a report in words and tables."""
+    body = _rating_lines(report) if report["kind"] == "scorer" else _set_lines(report)
+    model = report["model"]
+    lines = [f"# {model['name']}", "", *body, ""]
+    lines += [f"Model: `{model['path']}`, sha256 {model['sha256'][:16]}…"]
+    lines += [f"\n![{name}]({name})" for name in report.get("pictures", ())]
+    return "\n".join(lines) + "\n"
+
+
+def _write(output: str, report: dict[str, Any]) -> None:
+    write_aside(os.path.join(output, MARKDOWN_FILE), as_markdown(report).encode())
+    content = json.dumps(_plain(report), indent=2, allow_nan=False)
+    write_aside(os.path.join(output, REPORT_FILE), content.encode())
+
+
+def _plain(value: Any) -> Any:
+    """Values as JSON has them: an infinite number is a string, one that is none is null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _set_lines(report: dict[str, Any]) -> list[str]:
+    """The table of an editor or of pictures, and what was measured how."""
+    figures, data = report["figures"], report["data"]
+    names = ROWS if report["kind"] == "editor" else _PICTURES_ROWS
+    columns = [c for c in COLUMNS.values() if any(c.key in row for row in figures.values())]
+    lines = [
+        f"| | {' | '.join(names[row] for row in figures)} |",
+        "|---" * (len(figures) + 1) + "|",
+    ]
+    for column in columns:
+        cells = []
+        for row, values in figures.items():
+            cell = column.text(float(values[column.key]) if column.key in values else None)
+            interval = report["intervals"].get(row, {}).get(column.key)
+            if interval:
+                cell += f" [{', '.join(column.text(end) for end in interval)}]"
+            cells.append(cell)
+        lines.append(f"| {column.title} | {' | '.join(cells)} |")
+    people = f" of {data['people']} people" if data["people"] else ""
+    lines += [
+        "",
+        f"{report['edits']:,} pictures{people}, from {data['name']} ({data['images']:,} pictures, "
+        f"{data['image_size']} x {data['image_size']}), seed {report['seed']}. FID and KID are to "
+        f"{data['reference']:,} real pictures, with their 95 % intervals.",
+    ]
+    if report["kind"] == "editor":
+        lines.append(
+            "Sources and targets are uniform; quality is the mean rating, 1 to 10; what each row "
+            "means is in docs/evaluation.md."
+        )
+        if data["with_truth"] < report["edits"]:
+            lines.append(f"A true picture is known for {data['with_truth']:,} of the edits.")
+    lines += ["", "| measured with | sha256 | pictures enter as |", "|---|---|---|"]
+    for kind, network in report["networks"].items():
+        lines.append(
+            f"| {kind}: {network['name']} | {network['sha256'][:16]}… | {network['input']} |"
+        )
+    if report["missing"]:
+        lines += ["", *(f"- {sentence}" for sentence in report["missing"])]
+    return lines
+
+
+def _rating_lines(report: dict[str, Any]) -> list[str]:
+    data = report["data"]
+    lines = ["| | |", "|---|---|"]
+    for key, heading in _RATING_FIGURES.items():
+        lines.append(f"| {heading} | {report['figures'][key]:.3f} |")
+    return [
+        *lines,
+        "",
+        f"{data['rated']:,} rated pictures of {data['name']}, {data['image_size']} x "
+        f"{data['image_size']}, seed {data['seed']}.",
+    ]
+
+
+def _edits(report: dict[str, Any], rows: dict[str, Arrays], plan: Plan) -> bytes:
+    """The first few edits beside their inputs and, where all of these have one, the truth."""
+    columns = {"input": rows["copy"]["images"], "edit": rows["edit"]["images"]}
+    shown = len(columns["edit"])
+    if np.all(plan.truth[:shown] >= 0):
+        columns["truth"] = rows["truth"]["images"]
+    names = []
+    for row in range(shown):
+        wanted = (
+            report["classes"][attribute][getattr(plan, attribute)[row]]
+            for attribute in ("expression", "lighting")
+            if getattr(plan, attribute)[row] >= 0
+        )
+        names.append("\n".join(wanted))
+    return sheet(columns, names)
