@@ -6,7 +6,9 @@ import dataclasses
 import os
 
 from legan_tf.data import images
-from legan_tf.evaluation.evaluate import as_markdown, evaluate
+from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.evaluation.evaluate import evaluate
+from legan_tf.evaluation.report import as_markdown
 from legan_tf.serving import editing, export, loading
 from legan_tf.training.config import from_flagfile
 from legan_tf.training.datasets import held_out_faces
@@ -40,7 +42,7 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
         return status
     say("[2/4] judging edits of people that no network has seen")
     editor = loading.load(config.workdir)
-    report = evaluate(editor, os.path.join(workdir, "evaluation"), seed=seed)
+    report = evaluate(editor, os.path.join(workdir, "evaluation"), EvaluationConfig(seed=seed))
     say("[3/4] exporting a SavedModel for TensorFlow Serving")
     version = export.export(load_network(config.workdir), os.path.join(workdir, "models"), "legan")
     say("[4/4] editing a picture with the exported model")
