@@ -77,7 +77,7 @@ def compare_models(
     markdown = compare(reports, preferred, output)
     pictures = {
         "identity.png": _identity(reports),
-        "quality.png": _quality(reports),
+        "correlation.png": _correlation(reports),
         "edits.png": _edits(editors, config),
     }
     for name, content in pictures.items():
@@ -111,7 +111,7 @@ def _identity(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
     return identity_distance_picture(distances, title, list(known.values()))
 
 
-def _quality(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
+def _correlation(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
     """Quality against every other figure, a point per run."""
     runs = [
         (f"{name} {number}" if len(group) > 1 else name, run["figures"]["edit"])

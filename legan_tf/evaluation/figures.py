@@ -77,8 +77,12 @@ def figures_of_rows(
             wanted = plan.expression[of_row[name]]
             figures["expression_six"] = accuracy_over(seen["expression"], wanted, six)
         for key in ("ssim", "psnr", "l1", "lpips", "cycle_ssim", "cycle_psnr"):
-            if key in seen and not np.all(np.isnan(seen[key])):
-                figures[key] = float(np.nanmean(seen[key]))
+            known = seen.get(key, np.zeros(0))
+            known = known[~np.isnan(known)]
+            if len(known):
+                # Pictures that are equal have an infinite PSNR, which would hide all others.
+                finite = known[np.isfinite(known)]
+                figures[key] = float(np.mean(finite if len(finite) else known))
         if gallery:
             sources = rows["copy"]["face"][of_row[name]]
             figures["match"] = float(match_score(seen["face"], sources).mean())
