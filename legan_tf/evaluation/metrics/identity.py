@@ -5,6 +5,64 @@ from __future__ import annotations
 import numpy as np
 
 
+def _units(embeddings: np.ndarray, name: str) -> np.ndarray:
+    """Embeddings [n,D] brought to unit length, float64."""
+    embeddings = np.asarray(embeddings, np.float64)
+    if embeddings.ndim != 2:
+        raise ValueError(f"the embeddings of the {name} must be [n, D], not {embeddings.shape}")
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    if bad.size:
+        raise ValueError(
+            f"embedding {bad[0]} of the {name} has length {lengths[bad[0], 0]:g}, which has no "
+            "direction"
+        )
+    return embeddings / lengths
+
+
+def _unit_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if np.shape(first) != np.shape(second):
+        raise ValueError(
+            f"the embeddings differ in shape: {np.shape(first)} and {np.shape(second)}"
+        )
+    return _units(first, "first"), _units(second, "second")
+
+
+def match_score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Cosine of the angle between two faces' embeddings, higher is more alike (LEGAN, main table).
+
+    Args:
+        first: float [n,D], embeddings of one face network.
+        second: The same shape, of the faces to compare with.
+
+    Returns:
+        float64 [n], -1 to 1.
+
+    Raises:
+        ValueError: The shapes do not fit, or an embedding is zero or not finite.
+    """
+    one, other = _unit_pairs(first, second)
+    # Rounding can lead a hair beyond 1.
+    return np.clip(np.sum(one * other, axis=1), -1.0, 1.0)
+
+
+def identity_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Distance of two faces' embeddings of unit length, lower is more alike (Bodur et al., Fig. 4).
+
+    Args:
+        first: float [n,D], embeddings of one face network.
+        second: The same shape, of the faces to compare with.
+
+    Returns:
+        float64 [n], 0 to 2, Euclidean: √(2 - 2 · match score), and exactly 0 for equal embeddings.
+
+    Raises:
+        ValueError: The shapes do not fit, or an embedding is zero or not finite.
+    """
+    one, other = _unit_pairs(first, second)
+    return np.minimum(np.linalg.norm(one - other, axis=1), 2.0)
+
+
 def first_rank_rate(
     probes: np.ndarray, probe_people: np.ndarray, gallery: np.ndarray, gallery_people: np.ndarray
 ) -> float:
@@ -18,7 +76,9 @@ def first_rank_rate(
 
     Returns:
         0 to 1, nearest by the cosine of the angle.
+
+    Raises:
+        ValueError: An embedding is zero or not finite.
     """
-    unit = [faces / np.linalg.norm(faces, axis=1, keepdims=True) for faces in (probes, gallery)]
-    nearest = np.argmax(unit[0] @ unit[1].T, axis=1)
+    nearest = np.argmax(_units(probes, "probes") @ _units(gallery, "gallery").T, axis=1)
     return float(np.mean(np.asarray(gallery_people)[nearest] == np.asarray(probe_people)))

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
+from scipy.ndimage import correlate1d
+
+_SIGMA = 1.5
+_RADIUS = 5
+_WINDOW = 2 * _RADIUS + 1
+
+
+def _gaussian() -> np.ndarray:
+    """Weights of the window along one axis, [11], which sum to 1."""
+    weights = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
+    return weights / weights.sum()
+
+
+_WEIGHTS = _gaussian()
 
 
 def _checked(first: np.ndarray, second: np.ndarray) -> None:
@@ -16,21 +29,73 @@ def _checked(first: np.ndarray, second: np.ndarray) -> None:
         raise ValueError(f"the images differ in shape: {first.shape} and {second.shape}")
 
 
+def _smoothed(maps: np.ndarray) -> np.ndarray:
+    """Weighted means of maps [k,H,W,c] wherever the whole window fits, [k,H-10,W-10,c]."""
+    inside = slice(_RADIUS, -_RADIUS)
+    rows = correlate1d(maps, _WEIGHTS, axis=1)[:, inside]
+    return correlate1d(rows, _WEIGHTS, axis=2)[:, :, inside]
+
+
+def _ssim_of_pair(first: np.ndarray, second: np.ndarray) -> float:
+    x, y = first.astype(np.float64), second.astype(np.float64)
+    mean_x, mean_y, squares, product = _smoothed(np.stack([x, y, x * x + y * y, x * y]))
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    means, mean_squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
+    luminance = (2 * means + c1) / (mean_squares + c1)
+    structure = (2 * (product - means) + c2) / (squares - mean_squares + c2)
+    return float(np.mean(luminance * structure))
+
+
 def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Structural similarity, higher is better (Wang et al., TIP 2004).
+
+    The Gaussian window has 11 pixels and σ = 1.5, K₁ = 0.01, K₂ = 0.03, variances are those of the
+    population, and only places where the whole window fits count. Computed in float64, it is within
+    1e-10 of ``skimage.metrics.structural_similarity`` with ``gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False, data_range=255, channel_axis=-1``. ``tf.image.ssim``, the same in
+    float32, is off by more than 1e-4 on flat pictures.
 
     Args:
         first: uint8 [n,H,W,3], at least 11 pixels high and wide.
         second: The same shape.
 
     Returns:
-        float32 [n], at most 1: the mean over RGB with a Gaussian window of 11 pixels, σ = 1.5.
+        float64 [n], -1 to 1, the mean over RGB; exactly 1 for equal pictures. The same to the bit
+        whatever the other pictures of the batch.
+
+    Raises:
+        ValueError: The images are not of that form, too small, or differ in shape.
+    """
+    _checked(first, second)
+    height, width = first.shape[1:3]
+    if min(height, width) < _WINDOW:
+        raise ValueError(
+            f"SSIM needs pictures of at least {_WINDOW} x {_WINDOW} pixels, not {height} x {width}"
+        )
+    # One pair at a time stays in the processor's cache.
+    return np.array([_ssim_of_pair(x, y) for x, y in zip(first, second)], np.float64)
+
+
+def psnr(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio in decibels, 10 log₁₀(255² / MSE), higher is better.
+
+    The mean square error is over all pixels and channels of a picture. Within 1e-12, relatively, of
+    ``skimage.metrics.peak_signal_noise_ratio`` with ``data_range=255``.
+
+    Args:
+        first: uint8 [n,H,W,3].
+        second: The same shape.
+
+    Returns:
+        float64 [n], 0 or more; infinite for equal pictures.
 
     Raises:
         ValueError: The images are not of that form, or differ in shape.
     """
     _checked(first, second)
-    return tf.image.ssim(tf.constant(first), tf.constant(second), max_val=255).numpy()
+    errors = np.square(first.astype(np.int32) - second).mean(axis=(1, 2, 3))
+    with np.errstate(divide="ignore"):
+        return 10.0 * np.log10(255.0**2 / errors)
 
 
 def mean_absolute_error(first: np.ndarray, second: np.ndarray) -> np.ndarray:
