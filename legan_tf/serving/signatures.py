@@ -19,6 +19,7 @@ import tensorflow as tf
 from legan_tf.compat import tensorflow_variable
 from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
+from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.models import (
     AttributeGenerator,
     LeganGenerator,
@@ -31,8 +32,6 @@ EDITOR = "editor"
 SCORER = "scorer"
 KEEP = -1
 """Attribute id that means: leave this attribute as it is."""
-NATURAL_RATING = 5.0
-"""A face rated 5 or more fooled the rater (LEGAN, section on the rating protocol)."""
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
 """What PNG, JPEG, GIF and BMP pictures begin with."""
 _NAMED_ROWS = 5
@@ -224,7 +223,7 @@ def _scorer_signatures(
 ) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
     def run(image: tf.Tensor) -> dict[str, tf.Tensor]:
         rating = tf.cast(network(image, training=False), tf.float32)
-        return {"rating": rating, "natural": rating >= NATURAL_RATING}
+        return {"rating": rating, "natural": rating >= NATURAL}
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image")])
     def serving_default(image):

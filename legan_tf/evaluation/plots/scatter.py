@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from legan_tf.data.manifest import RATING_RANGE
+from legan_tf.evaluation.metrics.ratings import pearson, spearman
 from legan_tf.evaluation.plots.drawing import (
     COLOURS,
     as_png,
@@ -124,17 +125,9 @@ def correlation_picture(
     return as_png(_correlation_figure(points, names))
 
 
-def _correlation(first: np.ndarray, second: np.ndarray) -> str:
-    """Pearson's correlation as text, or a dash where it is not defined."""
-    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return "–"
-    return f"{np.corrcoef(first, second)[0, 1]:+.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Places in ascending order, their mean for equal values: Spearman's is Pearson's of these."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[place]
+def _told(correlation: float) -> str:
+    """A correlation as text, or a dash where it is not defined."""
+    return "–" if np.isnan(correlation) else f"{correlation:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _correlation_figure(
@@ -154,7 +147,7 @@ def _correlation_figure(
             raise ValueError(f"{metric}: quality and values must be [{len(names)}], one per model")
         known = ~(np.isnan(quality) | np.isnan(values))
         pair = quality[known], values[known]
-        told = f"Spearman {_correlation(*map(_ranks, pair))}, Pearson {_correlation(*pair)}"
+        told = f"Spearman {_told(spearman(*pair))}, Pearson {_told(pearson(*pair))}"
         dress(axes, told, "quality", metric)
         handles = [
             axes.scatter(x, y, s=42, edgecolors="black", linewidth=0.5, **marker(index))
