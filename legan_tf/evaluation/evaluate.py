@@ -26,6 +26,9 @@ from legan_tf.training.datasets import (
     split_of_manifest,
 )
 
+LEAST_SIZE = 16
+"""Height and width of the smallest faces that are judged, in pixels."""
+
 
 def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -> dict[str, Any]:
     """Judges an editor by every metric of both papers that the data allow, and writes the report.
@@ -74,8 +77,7 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
     surfaces = figures_of_surfaces(editor, faces, looker, config.edits, config.seed)
     for name, figures in surfaces.items():
         report["figures"][name].update(figures)
-    write_report(output, report, rows, plan)
-    return report
+    return write_report(output, report, rows, plan)
 
 
 def faces_to_edit(model: Any, config: EvaluationConfig) -> FaceSet:
@@ -86,8 +88,10 @@ def faces_to_edit(model: Any, config: EvaluationConfig) -> FaceSet:
         config: The configuration.
 
     Raises:
-        UserError: The manifest or one of its pictures is wrong, or its split is empty.
+        UserError: The size is too small, the manifest or one of its pictures is wrong, or its
+            split is empty.
     """
+    check_size(model.image_size)
     if config.dataset == "manifest":
         return split_of_manifest(
             config.manifest,
@@ -103,9 +107,25 @@ def faces_to_edit(model: Any, config: EvaluationConfig) -> FaceSet:
     )
 
 
+def check_size(image_size: int) -> None:
+    """Refuses faces that are too small to judge.
+
+    Args:
+        image_size: Height and width, in pixels.
+
+    Raises:
+        UserError: They are.
+    """
+    if image_size < LEAST_SIZE:
+        raise UserError(
+            f"faces of {image_size} x {image_size} pixels cannot be judged: {LEAST_SIZE} x "
+            f"{LEAST_SIZE} are the least that show one."
+        )
+
+
 def model_of(model: Any) -> dict[str, str]:
     """Returns what a report says of a model: its name, path and sha256."""
-    name = os.path.basename(os.path.normpath(model.path))
+    name = os.path.basename(os.path.abspath(model.path))
     return {"name": name, "path": model.path, "sha256": model.sha256}
 
 

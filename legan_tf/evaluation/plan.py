@@ -46,7 +46,8 @@ def shared_classes(editor: Any, faces: FaceSet) -> dict[str, np.ndarray]:
     """Returns, for each attribute, the class ids of a face set that an editor knows by name.
 
     Raises:
-        UserError: There is none for any attribute.
+        UserError: There is none for any attribute, or the editor must be told an attribute of which
+            it knows none.
     """
     shared = {
         "expression": [i for i, n in enumerate(faces.expressions) if n in editor.expressions],
@@ -58,6 +59,14 @@ def shared_classes(editor: Any, faces: FaceSet) -> dict[str, np.ndarray]:
             f"{_listed(editor.lightings)}; of {faces.name} are known {_listed(faces.expressions)} "
             f"and {_listed(faces.lightings)}: nothing to ask for is known to both."
         )
+    for name, ids in shared.items():
+        known = getattr(editor, f"{name}s")
+        if known and not ids and not editor.keeps_unnamed:
+            raise UserError(
+                f"the model cannot leave the {name} as it is, and {faces.name} knows none of "
+                f"those that it can be told ({_listed(known)}). Give a model that was trained with "
+                "--keep_share, or name the classes alike."
+            )
     return {name: np.array(ids, np.int64) for name, ids in shared.items()}
 
 
@@ -116,7 +125,7 @@ def draw_plan(faces: FaceSet, targets: dict[str, np.ndarray], count: int, seed: 
         wanted[attribute] = classes[rng.integers(len(classes), size=count)] if len(classes) else own
     truth = find(faces, faces.identity[index], wanted["expression"], wanted["lighting"])
     unseen = np.setdiff1d(np.arange(len(faces)), np.concatenate([index, truth]))
-    if len(unseen) < count / 2:
+    if len(unseen) < max(count / 2, 2):
         unseen = np.arange(len(faces))
     reference = np.sort(rng.permutation(unseen)[:count])
     return Plan(index, wanted["expression"], wanted["lighting"], truth, reference)

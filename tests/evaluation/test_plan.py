@@ -54,6 +54,10 @@ def test_the_reference_shows_no_picture_that_is_edited_or_true_where_others_are_
     few = draw_plan(faces, EVERY, 3, seed=0)
     assert len(few.reference) == 3
     assert not {*few.reference} & {*few.index, *few.truth}
+    # One is left, and one picture is no set.
+    three = labelled([0, 0, 1], [0, 1, 0], [0, 0, 1])
+    for seed in range(20):
+        assert len(draw_plan(three, {**EVERY, "lighting": np.arange(2)}, 2, seed).reference) == 2
     many = draw_plan(faces, EVERY, 500, seed=0)
     np.testing.assert_array_equal(many.reference, np.arange(len(faces)))
 
@@ -83,6 +87,16 @@ def test_classes_are_shared_by_name(faces):
     np.testing.assert_array_equal(shared["lighting"], [0, 2])
     with pytest.raises(UserError, match="expressions happy and the lightings left; of rendered"):
         shared_classes(editor_of(("happy",), ("left",)), faces)
+
+
+def test_an_editor_that_must_be_told_an_unknown_class_is_refused(faces):
+    editor = editor_of(("smile",), ("left",))
+    editor.keeps_unnamed = False
+    with pytest.raises(UserError, match="the lighting as it is, and rendered/test .* told \\(left"):
+        shared_classes(editor, faces)
+    editor.keeps_unnamed = True
+    assert len(shared_classes(editor, faces)["lighting"]) == 0
+    assert len(shared_classes(editor_of(("smile",), ()), faces)["lighting"]) == 0
 
 
 def test_an_editor_is_asked_in_its_own_classes(faces):
