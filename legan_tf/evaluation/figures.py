@@ -70,7 +70,7 @@ def figures_of_rows(
                 figures[attribute] = accuracy(read, wanted)
                 classes = len(getattr(faces, f"{attribute}s"))
                 confusion[attribute] = confusion_matrix(wanted, read, classes).tolist()
-        if confusion:
+        if confusion and name != "copy":  # What is read in a copy is the source's, not an answer.
             result["confusion"][name] = confusion
         if "expression" in figures and faces.expressions == attributes.AFFECTNET_EXPRESSIONS:
             six = [i for i, n in enumerate(faces.expressions) if n not in LEFT_OUT_OF_SIX]
@@ -83,12 +83,12 @@ def figures_of_rows(
                 # Pictures that are equal have an infinite PSNR, which would hide all others.
                 finite = known[np.isfinite(known)]
                 figures[key] = float(np.mean(finite if len(finite) else known))
-        if gallery:
+        if "face" in seen:
             sources = rows["copy"]["face"][of_row[name]]
             figures["match"] = float(match_score(seen["face"], sources).mean())
             people = faces.identity[plan.index][of_row[name]]
             known = people != UNKNOWN
-            if np.any(known):
+            if gallery and np.any(known):
                 figures["person"] = first_rank_rate(seen["face"][known], people[known], *gallery)
             if name != "copy":
                 distances = identity_distance(seen["face"], sources)

@@ -12,7 +12,7 @@ from legan_tf.data.rendered import rated_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.evaluate import data_of, make_writable, model_of
+from legan_tf.evaluation.evaluate import check_size, data_of, make_writable, model_of
 from legan_tf.evaluation.instruments import SHARD, sha256_of
 from legan_tf.evaluation.metrics.ratings import rating_figures
 from legan_tf.evaluation.report import write_rating_report
@@ -39,6 +39,7 @@ def evaluate_scorer(
     """
     config = config or EvaluationConfig()
     config.check()
+    check_size(scorer.image_size)
     make_writable(output)
     if config.dataset == "manifest":
         faces = split_of_manifest(
@@ -74,5 +75,4 @@ def evaluate_scorer(
         "data": {**data_of(faces, config.seed), "rated": len(rated)},
         "figures": rating_figures(ratings, mean, std),
     }
-    write_rating_report(output, report, ratings, mean, std)
-    return report
+    return write_rating_report(output, report, ratings, mean, std)

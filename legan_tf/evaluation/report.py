@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from legan_tf.evaluation.columns import COLUMNS
+from legan_tf.evaluation.columns import COLUMNS, MISSING
 from legan_tf.evaluation.plan import Plan
 from legan_tf.evaluation.plots import (
     confusion_picture,
@@ -45,7 +46,7 @@ def write_report(
     report: dict[str, Any],
     rows: dict[str, Arrays] | None = None,
     plan: Plan | None = None,
-) -> None:
+) -> dict[str, Any]:
     """Writes the report on an editor or on pictures; ``report.json`` comes last.
 
     Args:
@@ -53,6 +54,9 @@ def write_report(
         report: What ``evaluate`` found.
         rows: What was seen, for the pictures; none for pictures whose edits are not known.
         plan: What was asked for.
+
+    Returns:
+        What ``report.json`` holds.
     """
     pictures: dict[str, bytes] = {}
     for row, matrices in report.get("confusion", {}).items():
@@ -76,12 +80,12 @@ def write_report(
         pictures["edits.png"] = _edits(report, rows, plan)
     for name, content in pictures.items():
         write_aside(os.path.join(output, name), content)
-    _write(output, {**report, "pictures": sorted(pictures)})
+    return _write(output, report, sorted(pictures))
 
 
 def write_rating_report(
     output: str, report: dict[str, Any], predicted: np.ndarray, mean: np.ndarray, std: np.ndarray
-) -> None:
+) -> dict[str, Any]:
     """Writes the report on Q; ``report.json`` comes last.
 
     Args:
@@ -90,36 +94,45 @@ def write_rating_report(
         predicted: float [n], Q's ratings.
         mean: float [n], people's mean ratings.
         std: float [n], their standard deviations.
+
+    Returns:
+        What ``report.json`` holds.
     """
     write_aside(os.path.join(output, "ratings.png"), rating_picture(predicted, mean, std))
-    _write(output, {**report, "pictures": ["ratings.png"]})
+    return _write(output, report, ["ratings.png"])
 
 
-def as_markdown(report: dict[str, Any]) -> str:
-    """Returns a report in words and tables."""
+def as_markdown(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
+    """Returns a report in words and tables, with the pictures of these names beneath."""
     body = _rating_lines(report) if report["kind"] == "scorer" else _set_lines(report)
     model = report["model"]
     lines = [f"# {model['name']}", "", *body, ""]
     lines += [f"Model: `{model['path']}`, sha256 {model['sha256'][:16]}…"]
-    lines += [f"\n![{name}]({name})" for name in report.get("pictures", ())]
+    lines += [f"\n![{name}]({name})" for name in pictures]
     return "\n".join(lines) + "\n"
 
 
-def _write(output: str, report: dict[str, Any]) -> None:
-    write_aside(os.path.join(output, MARKDOWN_FILE), as_markdown(report).encode())
-    content = json.dumps(_plain(report), indent=2, allow_nan=False)
+def _write(output: str, report: dict[str, Any], pictures: Sequence[str]) -> dict[str, Any]:
+    report = _plain(report)
+    write_aside(os.path.join(output, MARKDOWN_FILE), as_markdown(report, pictures).encode())
+    content = json.dumps(report, indent=2, allow_nan=False)
     write_aside(os.path.join(output, REPORT_FILE), content.encode())
+    return report
 
 
 def _plain(value: Any) -> Any:
-    """Values as JSON has them: an infinite number is a string, one that is none is null."""
+    """Values as JSON has them: infinity is a string, and a figure that is undefined left out."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items() if not _is_nan(item)}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
     return value
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _set_lines(report: dict[str, Any]) -> list[str]:
@@ -168,7 +181,8 @@ def _rating_lines(report: dict[str, Any]) -> list[str]:
     data = report["data"]
     lines = ["| | |", "|---|---|"]
     for key, heading in _RATING_FIGURES.items():
-        lines.append(f"| {heading} | {report['figures'][key]:.3f} |")
+        value = report["figures"].get(key)
+        lines.append(f"| {heading} | {MISSING if value is None else format(value, '.3f')} |")
     return [
         *lines,
         "",

@@ -116,7 +116,7 @@ def _shown(images: np.ndarray, start: int) -> Arrays:
 
 def _joined(parts: list[Arrays]) -> Arrays:
     """One array of each name; NaN for the rows of a part that lacks it."""
-    joined = {"images": parts[0]["images"]}
+    joined = {"images": parts[0]["images"]} if "images" in parts[0] else {}
     for name in dict.fromkeys(name for part in parts for name in part if name != "images"):
         joined[name] = np.concatenate(
             [part.get(name, np.full(len(part["features"]), np.nan)) for part in parts]

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from legan_tf.evaluation.sheet import sheet
+
+
+def pixels(content):
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def pictures(count, size):
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def test_every_picture_is_shown_whole_and_in_its_place():
+    one, other = pictures(3, 16), 255 - pictures(2, 16)
+    drawn = pixels(sheet({"input": one, "edit": other}, ["neutral\nshot00", "smile", ""]))
+    height, width = drawn.shape[:2]
+    top, left = height - 3 * 128, width - 2 * 128
+    for column, shown in enumerate((one, other)):
+        for row, picture in enumerate(shown):
+            y, x = top + 128 * row, left + 128 * column
+            cell = drawn[y : y + 128, x : x + 128]
+            np.testing.assert_array_equal(cell, picture.repeat(8, axis=0).repeat(8, axis=1))
+    # The column that is shorter leaves its last place white.
+    assert np.all(drawn[top + 256 :, left + 128 :] == 255)
+
+
+def test_large_pictures_keep_their_size():
+    drawn = pixels(sheet({"input": pictures(1, 200)}, ["smile"]))
+    np.testing.assert_array_equal(drawn[-200:, -200:], pictures(1, 200)[0])
+
+
+def test_names_and_headings_are_written_beside_and_above():
+    drawn = pixels(sheet({"input": pictures(2, 128)}, ["a long name of an expression", ""]))
+    top, left = drawn.shape[0] - 256, drawn.shape[1] - 128
+    assert np.any(drawn[:top, left:] < 128)
+    assert np.any(drawn[top : top + 128, :left] < 128)
+    assert np.all(drawn[top + 128 :, :left] == 255)
+    # Nothing is cut off at the left edge.
+    assert np.all(drawn[:, 0] == 255)
+
+
+def test_a_heading_that_is_too_long_stays_in_its_column():
+    heading = "a model whose name is far too long for the width of one picture"
+    drawn = pixels(sheet({heading: pictures(1, 128), "": pictures(1, 128)}, [""]))
+    top, left = drawn.shape[0] - 128, drawn.shape[1] - 256
+    assert np.any(drawn[:top, left : left + 128] < 128)
+    assert np.all(drawn[:top, :left] == 255) and np.all(drawn[:top, left + 128 :] == 255)
