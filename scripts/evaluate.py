@@ -8,6 +8,7 @@ from __future__ import annotations
 from absl import flags
 
 from legan_tf import cli
+from legan_tf.errors import UserError
 from legan_tf.evaluation import config
 
 _MODEL = flags.DEFINE_string("model", None, "Run folder, .keras file or export of an editor or Q.")
@@ -15,21 +16,22 @@ _PICTURES = flags.DEFINE_string(
     "pictures", None, "In place of a model: a folder of pictures to compare with the real ones."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the report.", required=True)
-flags.mark_flags_as_mutual_exclusive(["model", "pictures"], required=True)
 config.define_flags()
 flags.adopt_module_key_flags(config)
 
 
 def main(_) -> None:
+    options = config.from_flags()
+    options.check()
+    if (_MODEL.value is None) == (_PICTURES.value is None):
+        raise UserError("give either --model or --pictures.")
     from legan_tf.evaluation.evaluate import evaluate
     from legan_tf.evaluation.pictures import evaluate_pictures
     from legan_tf.evaluation.ratings import evaluate_scorer
     from legan_tf.evaluation.report import as_markdown
     from legan_tf.serving.loading import load
 
-    options = config.from_flags()
-    options.check()
-    if _PICTURES.value:
+    if _PICTURES.value is not None:
         report = evaluate_pictures(_PICTURES.value, _OUTPUT.value, options)
     else:
         model = load(_MODEL.value)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from legan_tf.cli import counter
 from legan_tf.data import images, storage
@@ -24,10 +25,15 @@ from legan_tf.evaluation.sets import Reference
 
 
 class PictureFolder:
-    """The pictures of a folder, squares of one size, in the order of their names."""
+    """The pictures of a folder, squares of one size, in the order of their names.
+
+    Attributes:
+        image_size: Height and width of each, in pixels.
+        sha256: Of the content of all files.
+    """
 
     def __init__(self, folder: str) -> None:
-        """Looks at the size of every picture; the pixels are read when they are asked for.
+        """Reads every picture once, to tell what is wrong before hours of judging.
 
         Args:
             folder: Its subfolders are not searched, nor files whose name begins with a dot.
@@ -36,53 +42,50 @@ class PictureFolder:
             UserError: There are fewer than two pictures, a file is none, or they are not squares
                 of one size; the message names the file.
         """
-        if not os.path.isdir(folder):
-            raise UserError(f"--pictures={folder}: there is no such folder.")
-        names = sorted(
-            entry.name
-            for entry in os.scandir(folder)
-            if entry.is_file() and not entry.name.startswith(".")
-        )
+        try:
+            names = sorted(
+                entry.name
+                for entry in os.scandir(folder)
+                if entry.is_file() and not entry.name.startswith(".")
+            )
+        except OSError as error:
+            raise UserError(
+                f"--pictures={folder}: cannot be read as a folder ({error.strerror})."
+            ) from error
         if len(names) < 2:
             raise UserError(
                 f"--pictures={folder}: holds {'one picture' if names else 'no pictures'}; two are "
                 "the least that can be compared with others."
             )
         self._paths = [os.path.join(folder, name) for name in names]
-        sizes = [self._size(path) for path in self._paths]
-        self.image_size = sizes[0]
-        for path, size in zip(self._paths, sizes):
-            if size != self.image_size:
+        self.image_size = 0
+        digest = hashlib.sha256()
+        count = counter(len(self._paths), "reading")
+        for path in self._paths:
+            content = storage.read_bytes(path)
+            height, width = images.decode(content, path).shape[:2]
+            if width != height:
                 raise UserError(
-                    f"{path}: is {size} x {size} pixels, but {self._paths[0]} is "
+                    f"{path}: is {width} x {height} pixels; pictures must be square here."
+                )
+            self.image_size = self.image_size or width
+            if width != self.image_size:
+                raise UserError(
+                    f"{path}: is {width} x {width} pixels, but {self._paths[0]} is "
                     f"{self.image_size} x {self.image_size}; the pictures of a set must have one "
                     "size."
                 )
+            digest.update(hashlib.sha256(content).digest())
+            count(1)
+        self.sha256 = digest.hexdigest()
 
     def __len__(self) -> int:
         """Returns the number of pictures."""
         return len(self._paths)
 
     def images(self, rows: slice) -> np.ndarray:
-        """Returns pictures as uint8 [n,S,S,3].
-
-        Raises:
-            UserError: One is damaged; the message names it.
-        """
+        """Returns pictures as uint8 [n,S,S,3]."""
         return np.stack([images.decode(path) for path in self._paths[rows]])
-
-    def _size(self, path: str) -> int:
-        """The side of a square picture, from its header."""
-        try:
-            with Image.open(path) as picture:
-                width, height = picture.size
-        except Exception as error:  # Pillow's readers fail in many ways on what is no picture.
-            raise UserError(
-                f"{path}: is damaged or of no known picture format; replace or remove it."
-            ) from error
-        if width != height:
-            raise UserError(f"{path}: is {width} x {height} pixels; pictures must be square here.")
-        return width
 
 
 def evaluate_pictures(
@@ -110,10 +113,15 @@ def evaluate_pictures(
     like = types.SimpleNamespace(image_size=pictures.image_size, expressions=(), lightings=())
     faces = faces_to_edit(like, config)
     tools = load_instruments(config, config.judges or os.path.join(output, "judges"), faces)
+    # What tells nothing of pictures whose edits are not known does not look at them.
+    face = None if tools.features else tools.face
+    tools = dataclasses.replace(tools, classifier=None, columns={}, face=face, lpips=None)
     # The real pictures that the edits of an editor are compared with, too.
     targets = {name: np.arange(len(getattr(faces, f"{name}s"))) for name in ATTRIBUTES}
-    plan = draw_plan(faces, targets, config.edits, config.seed)
-    real = {"truth": plan.truth[plan.truth >= 0], "reference": plan.reference}
+    plan = draw_plan(faces, targets, max(config.edits, len(pictures)), config.seed)
+    # FID depends on how many pictures there are: as many true ones as were given.
+    truth = plan.truth[plan.truth >= 0][: len(pictures)]
+    real = {"truth": truth, "reference": plan.reference}
     count = counter(len(pictures) + sum(map(len, real.values())), "judging")
     looker = Looker(tools, Cache(config.cache or os.path.join(output, "cache")), count)
     seen = {"edit": _look(looker, pictures.images, len(pictures))}
@@ -125,19 +133,18 @@ def evaluate_pictures(
         "format": 2,
         "kind": "pictures",
         "model": {
-            "name": os.path.basename(os.path.normpath(folder)),
+            "name": os.path.basename(os.path.abspath(folder)),
             "path": folder,
-            "sha256": storage.sha256(folder),
+            "sha256": pictures.sha256,
         },
         "data": {
             **data_of(faces, config.seed),
-            "with_truth": len(real["truth"]),
             "reference": len(plan.reference),
         },
         "edits": len(pictures),
         "seed": config.seed,
         "networks": tools.descriptions,
-        "missing": tools.missing,
+        "missing": [text for text in tools.missing if "--quality_model" in text],
         "figures": {},
         "intervals": {},
     }
@@ -145,8 +152,7 @@ def evaluate_pictures(
         report["figures"][name], report["intervals"][name] = figures_of_set(
             row, reference, config.seed
         )
-    write_report(output, report)
-    return report
+    return write_report(output, report)
 
 
 def _look(
