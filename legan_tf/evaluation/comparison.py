@@ -59,21 +59,18 @@ def compare_models(
         judges=config.judges
         or (os.path.join(output, "judges") if config.dataset == "rendered" else ""),
     )
+    # All are opened before one is judged, which takes long.
+    opened = {name: [_open(load, path) for path in paths] for name, paths in groups.items()}
     reports: dict[str, list[dict[str, Any]]] = {}
     editors = {}
-    for name, paths in groups.items():
+    for name, runs in opened.items():
         reports[name] = []
-        for number, path in enumerate(paths, start=1):
-            file = os.path.join(path, REPORT_FILE)
-            if os.path.isfile(file):
-                reports[name].append(_read_report(file))
-                continue
-            editor = load(path)
-            if editor.kind != "editor":
-                raise UserError(f"--models: {path} is a {editor.kind}, not an editor.")
-            editors.setdefault(name, editor)
-            folder = f"{name}-{number}" if len(paths) > 1 else name
-            reports[name].append(evaluate(editor, os.path.join(output, folder), config))
+        for number, run in enumerate(runs, start=1):
+            if not isinstance(run, dict):
+                editors.setdefault(name, run)
+                folder = os.path.join(output, name, str(number) if len(runs) > 1 else "")
+                run = evaluate(run, folder, config)
+            reports[name].append(run)
     markdown = compare(reports, preferred, output)
     pictures = {
         "identity.png": _identity(reports),
@@ -86,12 +83,22 @@ def compare_models(
     return markdown
 
 
-def _read_report(file: str) -> dict[str, Any]:
+def _open(load: Callable[[str], Any], path: str) -> Any:
+    """An editor, or the report that is in a folder."""
+    file = os.path.join(path, REPORT_FILE)
+    if not os.path.isfile(file):
+        editor = load(path)
+        if editor.kind != "editor":
+            raise UserError(f"--models: {path} is a {editor.kind}, not an editor.")
+        return editor
     try:
         with open(file, encoding="utf-8") as stream:
-            return json.load(stream)
+            report = json.load(stream)
     except (OSError, ValueError) as error:
         raise UserError(f"--models: {file} cannot be read as a report ({error}).") from error
+    if not isinstance(report, dict):
+        raise UserError(f"--models: {file} cannot be read as a report (it holds no object).")
+    return report
 
 
 def _identity(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
