@@ -6,23 +6,34 @@ import re
 
 import pytest
 
+from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.training.config import TrainConfig
 
-DOCS = pathlib.Path(__file__).parents[1] / "docs"
-FLAGS = {field.name: field for field in dataclasses.fields(TrainConfig)} | {"flagfile": None}
+ROOT = pathlib.Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+FLAGS = [field.name for field in dataclasses.fields(TrainConfig)]
 
 
-@pytest.mark.parametrize("page", ["fidelity.md", "data.md"])
+def known_flags() -> set[str]:
+    """Every flag of a script: the fields of the configurations, and those that scripts define."""
+    known = {"flagfile", *FLAGS, *(field.name for field in dataclasses.fields(EvaluationConfig))}
+    for script in (ROOT / "scripts").glob("*.py"):
+        known |= set(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', script.read_text()))
+    return known
+
+
+@pytest.mark.parametrize("page", ["fidelity.md", "data.md", "evaluation.md", "experiments.md"])
 def test_every_flag_that_a_page_names_exists(page):
     named = set(re.findall(r"--(\w+)", (DOCS / page).read_text()))
+    known = known_flags()
+    assert {"workdir", "model", "models", "judges"} <= known
     assert named
-    assert {name for name in named if name not in FLAGS and name[2:] not in FLAGS} == set()
+    assert {name for name in named if name not in known and name[2:] not in known} == set()
 
 
 def test_the_page_on_fidelity_names_every_choice_of_method():
     text = (DOCS / "fidelity.md").read_text()
-    first = list(FLAGS).index("learning_rate")
-    method = set(list(FLAGS)[first : list(FLAGS).index("quality_model")])
+    method = set(FLAGS[FLAGS.index("learning_rate") : FLAGS.index("quality_model")])
     assert "fake_class" in method and "keep_share" in method
     missing = {name for name in method if f"--{name}" not in text and f"--no{name}" not in text}
     assert missing == set()

@@ -18,7 +18,7 @@ class AttributeClassifier(Network):
 
     Strided 3 × 3 convolutions with layer normalisation down to 4 × 4, then one dense layer per
     attribute. Called on float32 images [B,S,S,3] in [-1, 1]; returns ``expression`` [B,E] and
-    ``lighting`` [B,L], logits, float32.
+    ``lighting`` [B,L], logits, float32; only those that have classes.
     """
 
     def __init__(
@@ -32,8 +32,8 @@ class AttributeClassifier(Network):
         """Makes the layers.
 
         Args:
-            expressions: Names of the expression classes.
-            lightings: Names of the lighting classes.
+            expressions: Names of the expression classes; none to read no expression.
+            lightings: Names of the lighting classes, likewise.
             image_size: Height and width in pixels, a power of two, at least 8.
             width: Channels of the first convolution; doubled each time, up to eight times as many.
             name: Name of the Keras model.
@@ -57,13 +57,16 @@ class AttributeClassifier(Network):
                 made.append(keras.layers.LayerNormalization())
         self.features = 16 * made[-2].filters
         self.trunk = layers.Chain(made)
-        self.expression_head = keras.layers.Dense(len(self.expressions))
-        self.lighting_head = keras.layers.Dense(len(self.lightings))
+        # Keras 3 has no dense layer without outputs.
+        self.expression_head, self.lighting_head = (
+            keras.layers.Dense(len(names)) if names else None
+            for names in (self.expressions, self.lightings)
+        )
 
     def build_layers(self) -> None:
         """Builds the convolutions and the heads."""
         self.trunk.build((None, self.image_size, self.image_size, 3))
-        for head in (self.expression_head, self.lighting_head):
+        for head in self._heads().values():
             head.build((None, self.features))
 
     def config(self) -> dict[str, Any]:
@@ -78,7 +81,8 @@ class AttributeClassifier(Network):
     def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         """Reads the attributes; see the class."""
         features = tf.reshape(self.trunk(image), [-1, self.features])
-        return {
-            "expression": tf.cast(self.expression_head(features), tf.float32),
-            "lighting": tf.cast(self.lighting_head(features), tf.float32),
-        }
+        return {name: tf.cast(head(features), tf.float32) for name, head in self._heads().items()}
+
+    def _heads(self) -> dict[str, keras.layers.Layer]:
+        heads = {"expression": self.expression_head, "lighting": self.lighting_head}
+        return {name: head for name, head in heads.items() if head is not None}

@@ -23,7 +23,7 @@ EXPRESSIONS = {
 NEEDS = {
     "legan": ("expression", "lighting"),
     "stargan": ("expression",),
-    "classifier": ("expression", "lighting"),
+    "classifier": ("expression",),
     "identity": ("identity",),
     "quality": ("rating",),
 }

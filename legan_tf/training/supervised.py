@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -23,20 +23,20 @@ COSINE_SCALE = 16.0
 class SupervisedTrainer(keras.Model):
     """Trains one network on labels; the subclasses say what its loss is."""
 
-    def __init__(self, network: Network, name: str | None = None) -> None:
+    def __init__(self, network: Network, terms: Sequence[str], name: str | None = None) -> None:
         """Takes the network and builds it.
 
         Args:
             network: What to train.
+            terms: Names of the losses, in the order of ``sample_losses``.
             name: Name of the Keras model.
         """
         super().__init__(name=name)
         network.build()
         self.network = network
+        self.terms = tuple(terms)
         self._means = [keras.metrics.Mean(name=term) for term in self.terms]
         self.built = True
-
-    terms: tuple[str, ...] = ()
 
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
         """Returns one float32 [B] for each of ``terms``; their sum is what is minimised."""
@@ -84,11 +84,9 @@ class SupervisedTrainer(keras.Model):
 class QualityTrainer(SupervisedTrainer):
     """Trains Q on people's ratings with the margin loss (LEGAN, section 3)."""
 
-    terms = ("margin",)
-
     def __init__(self, network: QualityEstimator, reading: str) -> None:
         """Takes Q and the reading of the margin loss; see ``losses.margin_loss``."""
-        super().__init__(network, name="quality_trainer")
+        super().__init__(network, ["margin"], name="quality_trainer")
         self._reading = reading
 
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
@@ -123,8 +121,6 @@ class IdentityTrainer(SupervisedTrainer):
     loss and the match score look at.
     """
 
-    terms = ("identity",)
-
     def __init__(self, network: LightCNN29, identity: np.ndarray) -> None:
         """Takes the network.
 
@@ -133,7 +129,7 @@ class IdentityTrainer(SupervisedTrainer):
             identity: int32 [n], the people to train on, as often as they come; -1 is unknown.
                 Each is a class of the softmax. Others, such as those held out, are not.
         """
-        super().__init__(network, name="identity_trainer")
+        super().__init__(network, ["identity"], name="identity_trainer")
         people = np.unique(identity[identity >= 0])
         self._class_of = np.full(people.max() + 1, attributes.UNKNOWN, np.int32)
         self._class_of[people] = np.arange(len(people))
@@ -184,11 +180,11 @@ class IdentityTrainer(SupervisedTrainer):
 class ClassifierTrainer(SupervisedTrainer):
     """Trains the judge of expression and lighting."""
 
-    terms = ("expression", "lighting")
-
     def __init__(self, network: AttributeClassifier) -> None:
-        """Takes the classifier."""
-        super().__init__(network, name="classifier_trainer")
+        """Takes the classifier; its terms are the attributes that have classes."""
+        classes = {"expression": network.expressions, "lighting": network.lightings}
+        terms = [name for name, names in classes.items() if names]
+        super().__init__(network, terms, name="classifier_trainer")
 
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
         """Cross entropy of either attribute."""

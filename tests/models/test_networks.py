@@ -48,6 +48,7 @@ NETWORKS = {
     "quality-lrelu": lambda: QualityEstimator(SIZE, width=4, depth=2, fc_activation="lrelu"),
     "lightcnn": lambda: LightCNN29(SIZE, width=0.05),
     "classifier": lambda: AttributeClassifier(EXPRESSIONS, LIGHTINGS, SIZE, width=4),
+    "classifier-expressions": lambda: AttributeClassifier(EXPRESSIONS, (), SIZE, width=4),
 }
 GENERATORS = [name for name in NETWORKS if name.startswith(("legan", "stargan"))]
 EXPECTED_SHAPES = {
@@ -69,6 +70,7 @@ EXPECTED_SHAPES = {
     "quality-lrelu": (2,),
     "lightcnn": (2, 256),
     "classifier": {"expression": (2, 3), "lighting": (2, 2)},
+    "classifier-expressions": {"expression": (2, 3)},
 }
 
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.models import LightCNN29
-from legan_tf.training.supervised import COSINE_SCALE, IdentityTrainer
+from legan_tf.data.rendered import rendered_faces
+from legan_tf.models import AttributeClassifier, LightCNN29
+from legan_tf.training.supervised import COSINE_SCALE, ClassifierTrainer, IdentityTrainer
 
 
 def test_the_softmax_tells_apart_only_the_people_of_train():
@@ -24,3 +25,16 @@ def test_the_softmax_tells_apart_only_the_people_of_train():
     entropy = np.log(np.exp(logits).sum(1)) - logits[np.arange(6), [2, 0, 0, 1, 0, 2]]
     expected = np.where(people < 0, 0, entropy)
     np.testing.assert_allclose(loss.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_classifier_of_one_attribute_learns_and_is_validated_by_that_one():
+    trainer = ClassifierTrainer(AttributeClassifier(("neutral", "smile"), (), 16, 4))
+    assert trainer.terms == ("expression",)
+    faces = rendered_faces("test", 2, ("neutral", "smile"), ("shot00",), 16, 0)
+    batch = {"image": tf.zeros([4, 16, 16, 3]), "expression": tf.constant([0, 1, 1, -1])}
+    batch["lighting"] = tf.constant([0, 0, 0, 0])
+    (loss,) = tf.function(trainer.sample_losses)(batch)
+    assert np.all(loss.numpy()[:3] > 0) and loss.numpy()[3] == 0
+    figures = trainer.validate(faces, 4)
+    assert list(figures) == ["val_expression"]
+    assert figures["val_expression"] * 4 in range(5)
