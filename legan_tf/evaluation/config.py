@@ -39,7 +39,9 @@ class EvaluationConfig:
         "", "Run folder or .keras file of the classifier that reads the edits, in a judge's place."
     )
     identity_model: str = option(
-        "", "Run folder or .keras file of the face network, in a judge's place."
+        "",
+        "Run folder or .keras file of LightCNN-29, or any Keras model that embeds faces, in a "
+        "judge's place.",
     )
     quality_model: str = option("", "Run folder or .keras file of Q, in a judge's place.")
     features: str = option(
@@ -76,11 +78,6 @@ class EvaluationConfig:
             problems.append(
                 "--judges belongs to --dataset=rendered; give --classifier_model, "
                 "--identity_model and --quality_model trained on photographs"
-            )
-        if self.dataset == "manifest" and self.features == "face" and not self.identity_model:
-            problems.append(
-                "--features=face needs --identity_model with a manifest; or give --features="
-                "inception or a path"
             )
         try:
             parse_crop(self.crop)

@@ -18,7 +18,7 @@ from legan_tf.errors import UserError
 from legan_tf.evaluation.inception import SIZE, canonical_inception
 from legan_tf.models import LightCNN29, Network
 from legan_tf.models.lightcnn import LUMA
-from legan_tf.training.run import NETWORK_FILE
+from legan_tf.training.run import network_file
 
 BATCH = 64
 RESIZER = "bilinear, antialias"
@@ -72,6 +72,12 @@ class PictureNetwork:
             )
         given = [self._batch(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
         return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *given)
+
+    def then(self, change: Callable[[np.ndarray], np.ndarray]) -> PictureNetwork:
+        """Returns this network followed by a function of the array that it gives."""
+        return PictureNetwork(
+            self.name, self.sha256, self.image_size, lambda x: change(np.asarray(self._network(x)))
+        )
 
     def _batch(self, images: np.ndarray) -> Any:
         batch = to_float(tf.constant(images))
@@ -135,9 +141,23 @@ def load_feature_network(path: str) -> PictureNetwork:
         return PictureNetwork("TF-GAN Inception pool_3", sha256, SIZE, canonical_inception(path))
     if path.endswith((".h5", ".hdf5")) and not _holds_model(path):
         return _inception(path)
-    if os.path.isdir(path):
-        return _own(path)
-    return _any_keras(path)
+    model = _loaded("--features", path)
+    network = _network(f"--features={path}", model)
+    # Of a face the angle of its embedding counts, not the length.
+    return network.then(face_features) if isinstance(model, LightCNN29) else network
+
+
+def load_face_network(path: str) -> PictureNetwork:
+    """Loads a network that embeds faces.
+
+    Args:
+        path: A run folder or .keras file of LightCNN-29, or any Keras model (.keras, .h5) as
+            ``load_feature_network`` takes it.
+
+    Raises:
+        UserError: It cannot be loaded; the message names ``--identity_model``.
+    """
+    return _network(f"--identity_model={path}", _loaded("--identity_model", path))
 
 
 def _inception(weights: str) -> PictureNetwork:
@@ -154,43 +174,41 @@ def _inception(weights: str) -> PictureNetwork:
     return PictureNetwork("keras.applications InceptionV3", weights_sha256(model), SIZE, model)
 
 
-def _own(folder: str) -> PictureNetwork:
-    """The face network of a run folder."""
-    if not os.path.isfile(os.path.join(folder, NETWORK_FILE)):
-        raise UserError(
-            f"--features={folder}: is neither a run folder (no {NETWORK_FILE}) nor a TF-Hub module "
-            "(no saved_model.pb)."
-        )
-    return _any_keras(os.path.join(folder, NETWORK_FILE))
-
-
-def _any_keras(path: str) -> PictureNetwork:
+def _loaded(flag: str, path: str) -> keras.Model:
+    """The Keras model of a file or of a run folder."""
     try:
-        model = keras.models.load_model(path, compile=False)
+        return keras.models.load_model(network_file(path), compile=False)
+    except UserError as error:
+        raise UserError(f"{flag}={error}") from error
     except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
         raise UserError(
-            f"--features={path}: is not a Keras model that can be loaded ({_first_line(error)})."
+            f"{flag}={path}: is not a Keras model that can be loaded ({_first_line(error)})."
         ) from error
+
+
+def _network(told: str, model: keras.Model) -> PictureNetwork:
+    """A Keras model as a network that gives one row of numbers for each picture."""
     if isinstance(model, LightCNN29):
-
-        def angles(images: tf.Tensor) -> np.ndarray:
-            return face_features(model(images).numpy())
-
-        return PictureNetwork(model.name, weights_sha256(model), model.image_size, angles)
+        return picture_network(model)
     if isinstance(model, Network):
         raise UserError(
-            f"--features={path}: a {type(model).__name__} has no features to compare sets by; of "
-            "this package's networks only the face network has."
+            f"{told}: holds a {type(model).__name__}, which does not embed pictures; of this "
+            "package's networks only LightCNN29 does."
         )
     shape = getattr(model, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3) or not shape[1]:
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) != 4
+        or not shape[1]
+        or shape[1] != shape[2]
+        or shape[3] not in (1, 3)
+    ):
         raise UserError(
-            f"--features={path}: takes {shape}, not images [batch, height, width, 1 or 3] of one "
-            "size."
+            f"{told}: takes {shape}, not square images [batch, size, size, 1 or 3] of one size."
         )
     output = model.output_shape
     if not isinstance(output, tuple) or len(output) < 2 or None in output[1:]:
-        raise UserError(f"--features={path}: gives {output}, not one tensor of known size.")
+        raise UserError(f"{told}: gives {output}, not one tensor of known size.")
     grey = shape[3] == 1
 
     def features(images: tf.Tensor) -> tf.Tensor:

@@ -165,7 +165,7 @@ def figures_of_surfaces(
     """
     tools = looker.instruments
     known = {*editor.expressions, *editor.lightings} >= {*faces.expressions, *faces.lightings}
-    if faces.surface is None or tools.classifier is None or not known:
+    if faces.surface is None or not known or not {*ATTRIBUTES} <= {*tools.columns}:
         return {}
     edit = in_classes_of(editor, faces)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.features import (
     PictureNetwork,
     face_features,
+    load_face_network,
     load_feature_network,
     picture_network,
 )
-from legan_tf.evaluation.judges import train_judges
+from legan_tf.evaluation.judges import JUDGES, train_judges
 from legan_tf.evaluation.lpips import Lpips, load_lpips
 from legan_tf.evaluation.metrics.images import mean_absolute_error, psnr, ssim
-from legan_tf.models import AttributeClassifier, LightCNN29, Network, QualityEstimator
+from legan_tf.models import AttributeClassifier, Network, QualityEstimator
 from legan_tf.training.run import load_network
 
 SHARD = 256
@@ -30,12 +31,6 @@ SHARD = 256
 Count = Callable[[int], None]
 """Called with the number of pictures that were looked at since the last call."""
 
-KINDS = {
-    "classifier": AttributeClassifier,
-    "identity": LightCNN29,
-    "quality": QualityEstimator,
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Instruments:
@@ -43,8 +38,8 @@ class Instruments:
 
     Attributes:
         classifier: Gives logits of ``expression`` and ``lighting``.
-        columns: For each attribute, which of the classifier's logits are those of the face set's
-            classes, in the face set's order.
+        columns: For each attribute that both know, which of the classifier's logits are those of
+            the face set's classes, in the face set's order.
         face: Gives embeddings of faces.
         quality: Gives ratings.
         features: Gives the features of FID and KID; none to take the angles of ``face``.
@@ -94,42 +89,59 @@ class Instruments:
         return [text for name, text in lost.items() if getattr(self, name) is None]
 
 
-def load_instruments(config: EvaluationConfig, judges_dir: str, faces: FaceSet) -> Instruments:
+def load_instruments(
+    config: EvaluationConfig,
+    judges_dir: str,
+    faces: FaceSet,
+    kinds: Collection[str] = JUDGES,
+) -> Instruments:
     """Loads the networks that a configuration names, or trains the judges.
 
     Args:
         config: The configuration.
         judges_dir: Folder of the judges of rendered faces.
         faces: The faces whose edits they will look at.
+        kinds: Which of ``classifier``, ``identity`` and ``quality`` there is use for; without the
+            first, there is none for LPIPS either.
 
     Raises:
         UserError: A network cannot be loaded, is of another kind, or does not know a class of the
-            faces.
+            faces; or there is none to compare sets by.
         UnavailableError: One of them needs tensorflow-gan, which does not work here.
     """
-    networks = {}
-    for kind, wanted in KINDS.items():
-        path = getattr(config, f"{kind}_model")
-        if path:
-            networks[kind] = _load(kind, path, wanted)
+    needs_face = config.features == "face"
+    if needs_face and config.dataset == "manifest" and not config.identity_model:
+        raise UserError(
+            "--features=face needs --identity_model with a manifest; or give --features=inception "
+            "or a path"
+        )
+    wanted = [kind for kind in JUDGES if kind in kinds or (kind == "identity" and needs_face)]
+    given = {kind: getattr(config, f"{kind}_model") for kind in wanted}
+    networks: dict[str, PictureNetwork] = {}
+    columns: dict[str, np.ndarray] = {}
+    if given.get("classifier"):
+        classifier = _load("classifier", given["classifier"], AttributeClassifier)
+        columns = _columns(classifier, faces, given["classifier"])
+        networks["classifier"] = picture_network(classifier)
+    if given.get("identity"):
+        networks["identity"] = load_face_network(given["identity"])
+    if given.get("quality"):
+        networks["quality"] = picture_network(_load("quality", given["quality"], QualityEstimator))
     if config.dataset == "rendered":
-        absent = [kind for kind in KINDS if kind not in networks]
-        networks.update(train_judges(judges_dir, faces, config.judge_steps, absent))
-    columns = {}
-    if "classifier" in networks:
-        columns = _columns(networks["classifier"], faces, config.classifier_model)
-    features = None if config.features == "face" else load_feature_network(config.features)
-    lpips = None
-    if config.lpips:
-        lpips = load_lpips(config.lpips, config.lpips_trunk, config.lpips_heads)
-    seen = {kind: picture_network(network) for kind, network in networks.items()}
+        absent = [kind for kind in wanted if not given[kind]]
+        judges = train_judges(judges_dir, faces, config.judge_steps, absent)
+        if "classifier" in judges:
+            columns = _columns(judges["classifier"], faces, judges_dir)
+        networks.update({kind: picture_network(network) for kind, network in judges.items()})
     return Instruments(
-        seen.get("classifier"),
+        networks.get("classifier"),
         columns,
-        seen.get("identity"),
-        seen.get("quality"),
-        features,
-        lpips,
+        networks.get("identity"),
+        networks.get("quality"),
+        None if needs_face else load_feature_network(config.features),
+        load_lpips(config.lpips, config.lpips_trunk, config.lpips_heads)
+        if config.lpips and "classifier" in kinds
+        else None,
     )
 
 
@@ -146,11 +158,14 @@ def _load(kind: str, path: str, wanted: type) -> Network:
 
 
 def _columns(classifier: AttributeClassifier, faces: FaceSet, path: str) -> dict[str, np.ndarray]:
+    """The logits of the faces' classes; none for an attribute that either knows nothing of."""
     columns = {}
     for attribute, known, names in (
         ("expression", classifier.expressions, faces.expressions),
         ("lighting", classifier.lightings, faces.lightings),
     ):
+        if not known or not names:
+            continue
         unknown = [name for name in names if name not in known]
         if unknown:
             raise UserError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import types
@@ -112,10 +111,9 @@ def evaluate_pictures(
     make_writable(output)
     like = types.SimpleNamespace(image_size=pictures.image_size, expressions=(), lightings=())
     faces = faces_to_edit(like, config)
-    tools = load_instruments(config, config.judges or os.path.join(output, "judges"), faces)
-    # What tells nothing of pictures whose edits are not known does not look at them.
-    face = None if tools.features else tools.face
-    tools = dataclasses.replace(tools, classifier=None, columns={}, face=face, lpips=None)
+    # Only Q, and what FID needs, tells of pictures whose edits are not known.
+    judges_dir = config.judges or os.path.join(output, "judges")
+    tools = load_instruments(config, judges_dir, faces, kinds=["quality"])
     # The real pictures that the edits of an editor are compared with, too.
     targets = {name: np.arange(len(getattr(faces, f"{name}s"))) for name in ATTRIBUTES}
     plan = draw_plan(faces, targets, max(config.edits, len(pictures)), config.seed)

@@ -4,35 +4,38 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.errors import UserError
-from legan_tf.evaluation.judges import judge_config, train_judges
+from legan_tf.evaluation.judges import JUDGES, judge_config, train_judges
+from legan_tf.training.datasets import rendered_split
 
-JUDGES = ("classifier", "identity", "quality")
+
+def faces(size=16, expressions="multipie", merged=True):
+    return rendered_split("test", 1, expressions, merged, size, 0)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("evaluation") / "judges")
-    train_judges(folder, 16, "multipie", True, 1)
+    train_judges(folder, faces(), 1)
     return folder
 
 
 def test_judges_are_trained_once(folder, capsys):
-    judges = train_judges(folder, 16, "multipie", True, 1)
+    judges = train_judges(folder, faces(), 1)
     told = capsys.readouterr().err
     assert [f"{kind}: complete at step 1, nothing to do" in told for kind in JUDGES] == [True] * 3
-    logits = judges.classifier(tf.zeros([2, 16, 16, 3]))
+    logits = judges["classifier"](tf.zeros([2, 16, 16, 3]))
     assert (logits["expression"].shape, logits["lighting"].shape) == ((2, 6), (2, 19))
-    assert judges.face_network(tf.zeros([2, 16, 16, 3])).shape == (2, 256)
-    assert judges.quality(tf.zeros([2, 16, 16, 3])).shape == (2,)
+    assert judges["identity"](tf.zeros([2, 16, 16, 3])).shape == (2, 256)
+    assert judges["quality"](tf.zeros([2, 16, 16, 3])).shape == (2,)
 
 
 @pytest.mark.parametrize(
     "asked, difference",
     [
-        ((16, "multipie", True, 2), "--judge_steps 1, not 2"),
-        ((32, "multipie", True, 1), "an image size of 16, not 32"),
-        ((16, "affectnet", True, 1), "the expressions of multipie, not affectnet"),
-        ((16, "multipie", False, 1), "merged flashless lights True, not False"),
+        ((faces(), 2), "--judge_steps 1, not 2"),
+        ((faces(32), 1), "an image size of 16, not 32"),
+        ((faces(16, "affectnet"), 1), "the expressions of multipie, not affectnet"),
+        ((faces(16, "multipie", False), 1), "merged flashless lights True, not False"),
     ],
 )
 def test_other_judges_are_refused_in_words_of_the_flags_that_there_are(folder, asked, difference):
@@ -53,4 +56,4 @@ def test_a_judge_is_the_same_on_every_machine():
 def test_a_folder_that_cannot_hold_judges_is_told(tmp_path):
     (tmp_path / "judges").write_text("a file")
     with pytest.raises(UserError, match=f"^--judges={tmp_path}/judges: "):
-        train_judges(str(tmp_path / "judges"), 16, "multipie", True, 1)
+        train_judges(str(tmp_path / "judges"), faces(), 1)

@@ -33,9 +33,8 @@ def manifest(tmp_path):
             for i, picture in enumerate(pictures):
                 Image.fromarray(picture).save(tmp_path / f"{i}.png")
                 writer.writerow([f"{i}.png", means[i], stds[i], "test"])
-        return pictures, EvaluationConfig(
-            dataset="manifest", manifest=str(tmp_path / "faces.csv"), features="inception"
-        )
+        config = EvaluationConfig(dataset="manifest", manifest=str(tmp_path / "faces.csv"))
+        return pictures, config
 
     return write
 

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+
+from legan_tf.data.rendered import rendered_faces
+from legan_tf.errors import UserError
+from legan_tf.evaluation.cache import Cache
+from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.evaluation.features import face_features
+from legan_tf.evaluation.instruments import Looker, load_instruments
+from legan_tf.models import AttributeClassifier
+
+MANIFEST = {"dataset": "manifest", "manifest": "faces.csv"}
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return rendered_faces("test", 2, ("smile", "neutral"), ("shot04", "shot00"), 16, 0)
+
+
+def looker(tools, folder):
+    return Looker(tools, Cache(str(folder / "cache")), lambda images: None)
+
+
+def test_logits_come_in_the_classes_of_the_faces(judges, faces, tmp_path):
+    tools = load_instruments(EvaluationConfig(**judges), "", faces)
+    images = faces.images(np.arange(len(faces)))
+    seen = looker(tools, tmp_path).look(images)
+    raw = tools.classifier(images)
+    # Multi-PIE's order has neutral first, and shot00 before shot04.
+    np.testing.assert_array_equal(seen["expression"], raw["expression"][:, [1, 0]])
+    np.testing.assert_array_equal(seen["lighting"], raw["lighting"][:, [4, 0]])
+    np.testing.assert_array_equal(tools.read(images)["lighting"], seen["lighting"])
+    np.testing.assert_allclose(seen["features"], face_features(seen["face"]))
+    assert seen["rating"].shape == (len(faces),)
+
+
+def test_each_picture_is_seen_once_by_each_network(judges, faces, tmp_path):
+    tools = load_instruments(EvaluationConfig(**judges), "", faces)
+    images = faces.images(np.arange(4))
+    first = looker(tools, tmp_path).look(images)
+    files = sorted((tmp_path / "cache").iterdir())
+    assert len(files) == 3
+
+    def fail(images):
+        raise AssertionError("looked at again")
+
+    for network in (tools.classifier, tools.face, tools.quality):
+        network._network = fail
+    again = looker(tools, tmp_path).look(images)
+    for name, values in first.items():
+        np.testing.assert_array_equal(again[name], values)
+    assert sorted((tmp_path / "cache").iterdir()) == files
+    with pytest.raises(AssertionError, match="looked at again"):
+        looker(tools, tmp_path).look(images[:3])
+
+
+def test_the_pictures_are_counted(judges, faces, tmp_path):
+    counted = []
+    tools = load_instruments(EvaluationConfig(**judges), "", faces)
+    Looker(tools, Cache(str(tmp_path)), counted.append).look(faces.images(np.arange(5)))
+    assert counted == [5]
+
+
+def test_with_a_manifest_there_are_the_networks_that_were_given(judges, faces, tmp_path):
+    given = {"identity_model": judges["identity_model"]}
+    tools = load_instruments(EvaluationConfig(**MANIFEST, **given), str(tmp_path), faces)
+    assert {*tools.descriptions} == {"face", "features"}
+    assert tools.descriptions["features"]["input"] == "16 x 16, bilinear, antialias"
+    told = " ".join(tools.missing)
+    assert all(flag in told for flag in ("--classifier_model", "--quality_model", "--lpips"))
+    assert "--identity_model" not in told
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match="--features=face needs --identity_model with a manifest"):
+        load_instruments(EvaluationConfig(**MANIFEST), str(tmp_path), faces)
+
+
+def test_a_network_of_another_kind_is_refused(judges, faces):
+    for flag, other in (
+        ("classifier_model", "quality_model"),
+        ("quality_model", "identity_model"),
+        ("identity_model", "classifier_model"),
+    ):
+        config = EvaluationConfig(**{**judges, flag: judges[other]})
+        with pytest.raises(UserError, match=f"^--{flag}=.*holds a"):
+            load_instruments(config, "", faces)
+    config = EvaluationConfig(**{**judges, "quality_model": "absent"})
+    with pytest.raises(UserError, match="^--quality_model=absent: no such file"):
+        load_instruments(config, "", faces)
+
+
+def test_a_classifier_that_lacks_a_class_is_refused(judges, faces, tmp_path):
+    network = AttributeClassifier(("neutral", "scream"), ("shot00", "shot04"), 16, 4)
+    network.build()
+    network.save(tmp_path / "c.keras")
+    config = EvaluationConfig(**{**judges, "classifier_model": str(tmp_path / "c.keras")})
+    with pytest.raises(UserError, match="cannot tell the expression smile of rendered/test"):
+        load_instruments(config, "", faces)
+
+
+def test_a_classifier_of_one_attribute_reads_that_one(judges, faces, tmp_path):
+    network = AttributeClassifier(("neutral", "smile"), (), 16, 4)
+    network.build()
+    network.save(tmp_path / "c.keras")
+    config = EvaluationConfig(**{**judges, "classifier_model": str(tmp_path / "c.keras")})
+    seen = looker(load_instruments(config, "", faces), tmp_path).look(faces.images(np.arange(2)))
+    assert seen["expression"].shape == (2, 2) and "lighting" not in seen
+
+
+def test_likeness_is_that_of_pairs(judges, faces, tmp_path):
+    look = looker(load_instruments(EvaluationConfig(**judges), "", faces), tmp_path)
+    images = faces.images(np.arange(4))
+    same, other = look.compare(images, images), look.compare(images, images[::-1])
+    assert {*same} == {"ssim", "psnr", "l1"}
+    np.testing.assert_allclose(same["ssim"], 1)
+    assert np.all(np.isinf(same["psnr"])) and np.all(same["l1"] == 0)
+    assert np.all(other["ssim"] < 1) and np.all(other["l1"] > 0)
+
+
+def test_lpips_is_measured_once(judges, faces, tmp_path):
+    calls = []
+
+    def lpips(first, second):
+        calls.append(len(first))
+        return np.arange(len(first), dtype=np.float32)
+
+    tools = load_instruments(EvaluationConfig(**judges), "", faces)
+    fake = types.SimpleNamespace(description={"name": "l", "sha256": "0", "input": ""})
+    distance = type("Distance", (), {"__call__": lambda self, a, b: lpips(a, b)})()
+    distance.description = fake.description
+    object.__setattr__(tools, "lpips", distance)
+    images = faces.images(np.arange(4))
+    for _ in range(2):
+        kept = looker(tools, tmp_path).compare(images, images[::-1])["lpips"]
+        np.testing.assert_array_equal(kept, [0, 1, 2, 3])
+    assert calls == [4]
