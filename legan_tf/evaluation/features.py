@@ -16,7 +16,7 @@ from legan_tf.data import storage
 from legan_tf.data.pipeline import to_float
 from legan_tf.errors import UserError
 from legan_tf.evaluation.inception import SIZE, canonical_inception
-from legan_tf.models import LightCNN29, Network
+from legan_tf.models import FaceNetwork, FidInception, Network
 from legan_tf.models.lightcnn import LUMA
 from legan_tf.training.run import NETWORK_FILE
 
@@ -115,8 +115,9 @@ def load_feature_network(path: str) -> PictureNetwork:
         path: ``inception`` for InceptionV3 of ``keras.applications`` with ImageNet weights, which
             Keras downloads once; or a path: TF-GAN's canonical Inception (folder or archive from
             TF-Hub), InceptionV3's weights without top (.h5), a face network of this package (run
-            folder or .keras), or any Keras model (.keras, .h5) of images in [-1, 1], colour or
-            grey, whose output is one tensor; a spatial one is averaged over space.
+            folder or .keras) or its Inception of FID (.keras), or any Keras model (.keras, .h5) of
+            images in [-1, 1], colour or grey, whose output is one tensor; a spatial one is averaged
+            over space.
 
     Raises:
         UserError: It cannot be loaded; the message names ``--features``.
@@ -171,16 +172,18 @@ def _any_keras(path: str) -> PictureNetwork:
         raise UserError(
             f"--features={path}: is not a Keras model that can be loaded ({_first_line(error)})."
         ) from error
-    if isinstance(model, LightCNN29):
+    if isinstance(model, FaceNetwork):
 
         def angles(images: tf.Tensor) -> np.ndarray:
             return face_features(model(images).numpy())
 
         return PictureNetwork(model.name, weights_sha256(model), model.image_size, angles)
+    if isinstance(model, FidInception):
+        return PictureNetwork(model.name, weights_sha256(model), model.image_size, model)
     if isinstance(model, Network):
         raise UserError(
             f"--features={path}: a {type(model).__name__} has no features to compare sets by; of "
-            "this package's networks only the face network has."
+            "this package's networks only face networks and the Inception of FID have."
         )
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3) or not shape[1]:

@@ -21,7 +21,7 @@ from legan_tf.evaluation.features import (
 from legan_tf.evaluation.judges import train_judges
 from legan_tf.evaluation.lpips import Lpips, load_lpips
 from legan_tf.evaluation.metrics.images import mean_absolute_error, psnr, ssim
-from legan_tf.models import AttributeClassifier, LightCNN29, Network, QualityEstimator
+from legan_tf.models import AttributeClassifier, FaceNetwork, Network, QualityEstimator
 from legan_tf.training.run import load_network
 
 SHARD = 256
@@ -32,7 +32,7 @@ Count = Callable[[int], None]
 
 KINDS = {
     "classifier": AttributeClassifier,
-    "identity": LightCNN29,
+    "identity": FaceNetwork,
     "quality": QualityEstimator,
 }
 
