@@ -6,17 +6,21 @@ import re
 
 import pytest
 
+from legan_tf.data.readers.config import ReaderOptions
 from legan_tf.training.config import TrainConfig
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 FLAGS = {field.name: field for field in dataclasses.fields(TrainConfig)} | {"flagfile": None}
+READER_FLAGS = {field.name for field in dataclasses.fields(ReaderOptions)} | {"output"}
 
 
-@pytest.mark.parametrize("page", ["fidelity.md", "data.md"])
-def test_every_flag_that_a_page_names_exists(page):
+@pytest.mark.parametrize(
+    ("page", "flags"), [("fidelity.md", {*FLAGS}), ("data.md", {*FLAGS, *READER_FLAGS})]
+)
+def test_every_flag_that_a_page_names_exists(page, flags):
     named = set(re.findall(r"--(\w+)", (DOCS / page).read_text()))
     assert named
-    assert {name for name in named if name not in FLAGS and name[2:] not in FLAGS} == set()
+    assert {name for name in named if name not in flags and name[2:] not in flags} == set()
 
 
 def test_the_page_on_fidelity_names_every_choice_of_method():
