@@ -134,6 +134,18 @@ def counter(total: int, label: str) -> Callable[[int], None]:
     return count
 
 
+def bar(label: str) -> Callable[[int, int], None]:
+    """Returns what shows a progress line for a count that comes with its total."""
+    bars: list[Progress] = []
+
+    def update(done: int, total: int) -> None:
+        if not bars:
+            bars.append(Progress(total, label))
+        bars[0].update(done)
+
+    return update
+
+
 def _figure(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 

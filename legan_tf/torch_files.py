@@ -8,7 +8,7 @@ import math
 import pickletools
 import struct
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,51 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
     if tensors and all(name.startswith("module.") for name in tensors):
         tensors = {name[len("module.") :]: tensor for name, tensor in tensors.items()}
     return tensors
+
+
+def check_same(
+    path: str, what: str, found: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Compares the names and shapes in a file with those of a network.
+
+    Args:
+        path: The file.
+        what: What it should be.
+        found: What it holds, by name, each with a ``shape``.
+        wanted: The shapes that it should hold, by name.
+
+    Raises:
+        UserError: They are not the same; the message starts with the path.
+    """
+    problems = []
+    for told, names in (
+        ("it lacks", [name for name in wanted if name not in found]),
+        ("it also has", [name for name in found if name not in wanted]),
+    ):
+        if names:
+            more = f" and {len(names) - 1} more" if names[1:] else ""
+            problems.append(f"{told} {names[0][:80]}{more}")
+    for name in wanted:
+        if name in found and tuple(found[name].shape) != wanted[name]:
+            problems.append(f"{name} is {tuple(found[name].shape)}, not {wanted[name]}")
+            break
+    if problems:
+        raise UserError(f"{path}: is not {what}: {'; '.join(problems)}.")
+
+
+def finite(path: str, name: str, tensor: np.ndarray) -> np.ndarray:
+    """Returns a tensor of a file as float32.
+
+    Raises:
+        UserError: It holds something other than finite numbers; the message starts with the path.
+    """
+    if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(tensor).all():
+        raise UserError(f"{path}: {name} does not hold finite numbers only.")
+    with np.errstate(over="ignore"):  # float64 may hold more; what comes out is checked.
+        tensor = tensor.astype(np.float32)
+    if not np.isfinite(tensor).all():
+        raise UserError(f"{path}: {name} holds numbers that are too large.")
+    return tensor
 
 
 class _Refused(Exception):

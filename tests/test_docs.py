@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from legan_tf.data.readers.config import ReaderOptions
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.training.config import TrainConfig
 
@@ -16,13 +17,17 @@ FLAGS = [field.name for field in dataclasses.fields(TrainConfig)]
 
 def known_flags() -> set[str]:
     """Every flag of a script: the fields of the configurations, and those that scripts define."""
-    known = {"flagfile", *FLAGS, *(field.name for field in dataclasses.fields(EvaluationConfig))}
+    known = {"flagfile", *FLAGS}
+    for config in (EvaluationConfig, ReaderOptions):
+        known |= {field.name for field in dataclasses.fields(config)}
     for script in (ROOT / "scripts").glob("*.py"):
         known |= set(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', script.read_text()))
     return known
 
 
-@pytest.mark.parametrize("page", ["fidelity.md", "data.md", "evaluation.md", "experiments.md"])
+@pytest.mark.parametrize(
+    "page", ["fidelity.md", "data.md", "evaluation.md", "experiments.md", "weights.md"]
+)
 def test_every_flag_that_a_page_names_exists(page):
     named = set(re.findall(r"--(\w+)", (DOCS / page).read_text()))
     known = known_flags()

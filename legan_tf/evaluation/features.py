@@ -16,7 +16,7 @@ from legan_tf.data import storage
 from legan_tf.data.pipeline import to_float
 from legan_tf.errors import UserError
 from legan_tf.evaluation.inception import SIZE, canonical_inception
-from legan_tf.models import LightCNN29, Network
+from legan_tf.models import FaceNetwork, FidInception, Network
 from legan_tf.models.lightcnn import LUMA
 from legan_tf.training.run import network_file
 
@@ -121,8 +121,9 @@ def load_feature_network(path: str) -> PictureNetwork:
         path: ``inception`` for InceptionV3 of ``keras.applications`` with ImageNet weights, which
             Keras downloads once; or a path: TF-GAN's canonical Inception (folder or archive from
             TF-Hub), InceptionV3's weights without top (.h5), a face network of this package (run
-            folder or .keras), or any Keras model (.keras, .h5) of images in [-1, 1], colour or
-            grey, whose output is one tensor; a spatial one is averaged over space.
+            folder or .keras) or its Inception of FID (.keras), or any Keras model (.keras, .h5) of
+            images in [-1, 1], colour or grey, whose output is one tensor; a spatial one is averaged
+            over space.
 
     Raises:
         UserError: It cannot be loaded; the message names ``--features``.
@@ -144,15 +145,15 @@ def load_feature_network(path: str) -> PictureNetwork:
     model = _loaded("--features", path)
     network = _network(f"--features={path}", model)
     # Of a face the angle of its embedding counts, not the length.
-    return network.then(face_features) if isinstance(model, LightCNN29) else network
+    return network.then(face_features) if isinstance(model, FaceNetwork) else network
 
 
 def load_face_network(path: str) -> PictureNetwork:
     """Loads a network that embeds faces.
 
     Args:
-        path: A run folder or .keras file of LightCNN-29, or any Keras model (.keras, .h5) as
-            ``load_feature_network`` takes it.
+        path: A run folder or .keras file of a face network of this package, or any Keras model
+            (.keras, .h5) as ``load_feature_network`` takes it.
 
     Raises:
         UserError: It cannot be loaded; the message names ``--identity_model``.
@@ -188,12 +189,12 @@ def _loaded(flag: str, path: str) -> keras.Model:
 
 def _network(told: str, model: keras.Model) -> PictureNetwork:
     """A Keras model as a network that gives one row of numbers for each picture."""
-    if isinstance(model, LightCNN29):
+    if isinstance(model, (FaceNetwork, FidInception)):
         return picture_network(model)
     if isinstance(model, Network):
         raise UserError(
             f"{told}: holds a {type(model).__name__}, which does not embed pictures; of this "
-            "package's networks only LightCNN29 does."
+            "package's networks only face networks and the Inception of FID do."
         )
     shape = getattr(model, "input_shape", None)
     if (

@@ -21,7 +21,7 @@ from legan_tf.models.perceptual import (
     SqueezeNetTrunk,
     Vgg16Trunk,
 )
-from legan_tf.torch_files import read_tensors
+from legan_tf.torch_files import check_same, finite, read_tensors
 
 NETWORKS = {"alex": AlexNetTrunk, "vgg": Vgg16Trunk, "squeeze": SqueezeNetTrunk}
 """By the names that the reference implementation has for them."""
@@ -242,32 +242,17 @@ def _check_same(
     found: Mapping[str, Any],
     wanted: Mapping[str, tuple[int, ...]],
 ) -> None:
-    """Compares the names and shapes in a file with those of the network.
-
-    Raises:
-        UserError: They are not the same.
-    """
-    problems = []
-    for told, names in (
-        ("it lacks", [name for name in wanted if name not in found]),
-        ("it also has", [name for name in found if name not in wanted]),
-    ):
-        if names:
-            more = f" and {len(names) - 1} more" if names[1:] else ""
-            problems.append(f"{told} {names[0]}{more}")
-    for name in wanted:
-        if name in found and tuple(found[name].shape) != wanted[name]:
-            problems.append(f"{name} is {tuple(found[name].shape)}, not {wanted[name]}")
-            break
-    if problems:
-        raise UserError(f"{flag}: {path}: is not {what}: {'; '.join(problems)}.")
+    try:
+        check_same(path, what, found, wanted)
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from error
 
 
 def _numbers(flag: str, path: str, tensors: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    tensor = tensors[name]
-    if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(tensor).all():
-        raise UserError(f"{flag}: {path}: {name} does not hold finite numbers only.")
-    return tensor.astype(np.float32)
+    try:
+        return finite(path, name, tensors[name])
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from error
 
 
 def _sha256_of(path: str) -> bytes:

@@ -2,21 +2,29 @@
 
 from legan_tf.models.classifier import AttributeClassifier
 from legan_tf.models.discriminator import Discriminator
+from legan_tf.models.face import FaceNetwork
 from legan_tf.models.generator import AttributeGenerator
+from legan_tf.models.inception import FidInception
 from legan_tf.models.legan import LeganGenerator
 from legan_tf.models.lightcnn import LightCNN29
 from legan_tf.models.network import Network, copy_of
 from legan_tf.models.quality import QualityEstimator
+from legan_tf.models.resnet import Vggface2ResNet50
 from legan_tf.models.stargan import StarganGenerator
+from legan_tf.models.vgg_face import VggFace
 
 __all__ = [
     "AttributeClassifier",
     "AttributeGenerator",
     "Discriminator",
+    "FaceNetwork",
+    "FidInception",
     "LeganGenerator",
     "LightCNN29",
     "Network",
     "QualityEstimator",
     "StarganGenerator",
+    "VggFace",
+    "Vggface2ResNet50",
     "copy_of",
 ]

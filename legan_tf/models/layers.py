@@ -12,6 +12,10 @@ UPSAMPLINGS = ("pixelshuffle", "nearest", "transposed")
 LEAK = 0.01
 """Slope of every leaky ReLU (LEGAN supplement, Table 1; StarGAN)."""
 
+EXACT = {"dtype": "float32"}
+"""For networks that measure, whatever the policy: a distance is not to depend on how an editor was
+trained."""
+
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """Leaky ReLU with the slope of the papers, 0.01."""
@@ -21,6 +25,25 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
 def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False) -> keras.layers.Layer:
     """A convolution padded so that stride 1 keeps and stride 2 halves the size."""
     return keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=use_bias)
+
+
+def relu_conv(filters: int, kernel: int | tuple[int, int], **kwargs) -> keras.layers.Layer:
+    """A convolution in float32 that keeps the size, unless told otherwise, and a ReLU."""
+    options = {"padding": "same", "activation": "relu", **EXACT, **kwargs}
+    return keras.layers.Conv2D(filters, kernel, **options)
+
+
+def pool(size: int) -> keras.layers.Layer:
+    """A maximum at every second pixel, over windows that lie wholly inside."""
+    return keras.layers.MaxPooling2D(size, 2, padding="valid", **EXACT)
+
+
+def pool_over_the_edge() -> list[keras.layers.Layer]:
+    """A maximum over 3 × 3 at every second pixel, the last one also where it sticks out.
+
+    After a ReLU a zero beyond the edge never is the maximum, so this is PyTorch's ceil_mode.
+    """
+    return [keras.layers.ZeroPadding2D(((0, 1), (0, 1)), **EXACT), pool(3)]
 
 
 def instance_norm() -> keras.layers.Layer:
@@ -92,6 +115,30 @@ class Chain(keras.layers.Layer):
         for layer in self.steps:
             shape = tuple(layer.compute_output_shape(shape))
         return shape
+
+
+class Branches(keras.layers.Layer):
+    """Chains side by side on one input, their outputs one after the other in the channels."""
+
+    def __init__(self, branches: Sequence[Sequence[keras.layers.Layer]], **kwargs) -> None:
+        """Takes the layers of each branch."""
+        super().__init__(**kwargs)
+        self.branches = [Chain(branch, **kwargs) for branch in branches]
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Builds every branch."""
+        for branch in self.branches:
+            branch.build(input_shape)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Concatenates what the branches give."""
+        return tf.concat([branch(x) for branch in self.branches], axis=-1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The size of every branch, the channels of all."""
+        shapes = [branch.compute_output_shape(input_shape) for branch in self.branches]
+        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
 class Residual(keras.layers.Layer):

@@ -1,4 +1,4 @@
-"""LightCNN-29 v2, the face network behind LEGAN's identity loss (Wu et al., TIFS 2018)."""
+"""LightCNN-29, the face network behind LEGAN's identity loss (Wu et al., TIFS 2018)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import keras
 import tensorflow as tf
 
 from legan_tf.models import layers
-from legan_tf.models.network import Network
+from legan_tf.models.face import FaceNetwork
 
 EMBEDDING = 256
+VERSIONS = (1, 2)
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the grey image that the network sees."""
 
@@ -59,41 +60,51 @@ class MaxAndMeanPool(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
-class LightCNN29(Network):
-    """Embeds a face in 256 numbers; the angle between two tells whether it is one person.
+class LightCNN29(FaceNetwork):
+    """Embeds a face in 256 numbers; see ``FaceNetwork``.
 
-    Called on float32 images [B,S,S,3] in [-1, 1], which become grey in [0, 1]; returns float32
-    [B,256], the output of the layer ``fc``, not normalised. 10,475,872 parameters at 128 × 128,
-    8,378,464 of them in the convolutions.
+    The images become grey in [0, 1]; the embedding is the output of the layer ``fc``. Version 2
+    pools by the sum of maximum and mean and has a plain ``fc``; version 1 pools by the maximum, and
+    the two halves of its ``fc`` compete as those of the convolutions do. At 128 × 128 version 2 has
+    10,475,872 parameters, version 1 12,573,280; 8,378,464 of either are in the convolutions.
     """
 
     def __init__(
-        self, image_size: int = 128, width: float = 1.0, name: str | None = "lightcnn29"
+        self,
+        image_size: int = 128,
+        width: float = 1.0,
+        version: int = 2,
+        name: str | None = "lightcnn29",
     ) -> None:
         """Makes the layers.
 
         Args:
             image_size: Height and width in pixels, a multiple of 16.
             width: Factor on the published channels (48, 96, 192, 128); below 1 for small trainings.
+            version: 1 or 2.
             name: Name of the Keras model.
 
         Raises:
-            ValueError: The size is no multiple of 16.
+            ValueError: The size is no multiple of 16, or there is no such version.
         """
         super().__init__(name=name)
         if image_size % 16:
             raise ValueError(f"image_size is {image_size}: LightCNN-29 needs a multiple of 16")
+        if version not in VERSIONS:
+            raise ValueError(f"version is 1 or 2, not {version!r}")
         self.image_size = image_size
         self.width = width
+        self.version = version
+        pooling = MaxAndMeanPool if version == 2 else keras.layers.MaxPooling2D
         c1, c2, c3, c4 = (max(1, round(channels * width)) for channels in (48, 96, 192, 128))
-        made: list[keras.layers.Layer] = [MaxFeatureMap(c1, 5), MaxAndMeanPool()]
+        made: list[keras.layers.Layer] = [MaxFeatureMap(c1, 5), pooling()]
         plan = [(1, c1, c2, True), (2, c2, c3, True), (3, c3, c4, False), (4, c4, c4, True)]
         for blocks, channels, following, pool in plan:
             made += [light_residual(channels) for _ in range(blocks)]
             made += [MaxFeatureMap(channels, 1), MaxFeatureMap(following, 3)]
-            made += [MaxAndMeanPool()] if pool else []
+            made += [pooling()] if pool else []
         self.trunk = layers.Chain(made)
-        self.fc = keras.layers.Dense(EMBEDDING)
+        self.fc = keras.layers.Dense(EMBEDDING if version == 2 else 2 * EMBEDDING)
         self.features = (image_size // 16) ** 2 * c4
 
     def build_layers(self) -> None:
@@ -103,10 +114,13 @@ class LightCNN29(Network):
 
     def config(self) -> dict[str, Any]:
         """Returns the arguments of ``__init__``."""
-        return {"image_size": self.image_size, "width": self.width}
+        return {"image_size": self.image_size, "width": self.width, "version": self.version}
 
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Embeds the faces; see the class."""
         grey = tf.reduce_sum((image + 1.0) / 2.0 * tf.constant(LUMA, image.dtype), -1, True)
         features = tf.reshape(self.trunk(grey), [-1, self.features])
-        return tf.cast(self.fc(features), tf.float32)
+        embedding = self.fc(features)
+        if self.version == 1:
+            embedding = tf.maximum(*tf.split(embedding, 2, axis=-1))
+        return tf.cast(embedding, tf.float32)

@@ -15,20 +15,6 @@ SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
 """Mean and deviation of ImageNet's red, green and blue in [-1, 1], as LPIPS rounds them."""
 
-_EXACT = {"dtype": "float32"}
-"""Whatever the policy: a distance is not to depend on how an editor was trained."""
-
-
-def _relu_conv(filters: int, kernel: int, **kwargs) -> keras.layers.Layer:
-    """A convolution that keeps the size, unless told otherwise, and a ReLU."""
-    options = {"padding": "same", "activation": "relu", **_EXACT, **kwargs}
-    return keras.layers.Conv2D(filters, kernel, **options)
-
-
-def _pool(size: int) -> keras.layers.Layer:
-    """A maximum at every second pixel, over windows that lie wholly inside."""
-    return keras.layers.MaxPooling2D(size, 2, padding="valid", **_EXACT)
-
 
 class Fire(keras.layers.Layer):
     """SqueezeNet's module: a squeeze by 1 × 1, then 1 × 1 and 3 × 3 side by side."""
@@ -41,11 +27,11 @@ class Fire(keras.layers.Layer):
             expanded: Channels of each of the two outputs.
             **kwargs: Of the Keras layer.
         """
-        super().__init__(**{**_EXACT, **kwargs})
+        super().__init__(**{**layers.EXACT, **kwargs})
         self.expanded = expanded
-        self.squeeze = _relu_conv(squeezed, 1)
-        self.expand1x1 = _relu_conv(expanded, 1)
-        self.expand3x3 = _relu_conv(expanded, 3)
+        self.squeeze = layers.relu_conv(squeezed, 1)
+        self.expand1x1 = layers.relu_conv(expanded, 1)
+        self.expand3x3 = layers.relu_conv(expanded, 3)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Builds the convolutions."""
@@ -90,7 +76,7 @@ class PerceptualTrunk(Network):
             name: Name of the Keras model.
         """
         super().__init__(name=name)
-        self.stages = [layers.Chain(stage, **_EXACT) for stage in stages]
+        self.stages = [layers.Chain(stage, **layers.EXACT) for stage in stages]
 
     def build_layers(self) -> None:
         """Builds every stage on the output of the one before it."""
@@ -156,13 +142,13 @@ class AlexNetTrunk(PerceptualTrunk):
         Args:
             name: Name of the Keras model.
         """
-        around = keras.layers.ZeroPadding2D(2, **_EXACT)
+        around = keras.layers.ZeroPadding2D(2, **layers.EXACT)
         stages = [
-            [around, _relu_conv(64, 11, strides=4, padding="valid")],
-            [_pool(3), _relu_conv(192, 5)],
-            [_pool(3), _relu_conv(384, 3)],
-            [_relu_conv(256, 3)],
-            [_relu_conv(256, 3)],
+            [around, layers.relu_conv(64, 11, strides=4, padding="valid")],
+            [layers.pool(3), layers.relu_conv(192, 5)],
+            [layers.pool(3), layers.relu_conv(384, 3)],
+            [layers.relu_conv(256, 3)],
+            [layers.relu_conv(256, 3)],
         ]
         super().__init__(stages, name)
 
@@ -184,17 +170,9 @@ class Vgg16Trunk(PerceptualTrunk):
         """
         stages: list[list[keras.layers.Layer]] = []
         for count, filters in zip((2, 2, 3, 3, 3), self.channels):
-            pool = [_pool(2)] if stages else []
-            stages.append(pool + [_relu_conv(filters, 3) for _ in range(count)])
+            pool = [layers.pool(2)] if stages else []
+            stages.append(pool + [layers.relu_conv(filters, 3) for _ in range(count)])
         super().__init__(stages, name)
-
-
-def _pool_over_the_edge() -> list[keras.layers.Layer]:
-    """A maximum over 3 × 3 at every second pixel, the last one also where it sticks out.
-
-    After a ReLU a zero beyond the edge never is the maximum, so this is torchvision's ceil_mode.
-    """
-    return [keras.layers.ZeroPadding2D(((0, 1), (0, 1)), **_EXACT), _pool(3)]
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
@@ -220,10 +198,10 @@ class SqueezeNetTrunk(PerceptualTrunk):
             name: Name of the Keras model.
         """
         stages = [
-            [_relu_conv(64, 3, strides=2, padding="valid")],
-            [*_pool_over_the_edge(), Fire(16, 64), Fire(16, 64)],
-            [*_pool_over_the_edge(), Fire(32, 128), Fire(32, 128)],
-            [*_pool_over_the_edge(), Fire(48, 192)],
+            [layers.relu_conv(64, 3, strides=2, padding="valid")],
+            [*layers.pool_over_the_edge(), Fire(16, 64), Fire(16, 64)],
+            [*layers.pool_over_the_edge(), Fire(32, 128), Fire(32, 128)],
+            [*layers.pool_over_the_edge(), Fire(48, 192)],
             [Fire(48, 192)],
             [Fire(64, 256)],
             [Fire(64, 256)],

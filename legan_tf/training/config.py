@@ -119,7 +119,8 @@ class TrainConfig:
         "Run folder or .keras file of Q; if empty, a small Q is trained on rendered faces first.",
     )
     identity_model: str = option(
-        "", "Run folder or .keras file of LightCNN-29; if empty, a small one is trained first."
+        "",
+        "Run folder or .keras file of a face network; if empty, a small one is trained first.",
     )
     auxiliary_steps: int = option(600, "Updates of each network that is trained first.")
     rated_faces: int = option(8000, "Q on rendered faces: damaged pictures to rate.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from legan_tf.cli import Progress
+from legan_tf.cli import bar
 from legan_tf.data import attributes
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import check_manifest, counts_table, manifest_faces, read_manifest
@@ -60,18 +60,6 @@ class Datasets:
     table: str
 
 
-def _bar(label: str) -> Callable[[int, int], None]:
-    """A progress line for a count that comes with its total."""
-    bars: list[Progress] = []
-
-    def update(done: int, total: int) -> None:
-        if not bars:
-            bars.append(Progress(total, label))
-        bars[0].update(done)
-
-    return update
-
-
 @functools.lru_cache(maxsize=4)
 def rendered_split(
     split: str, people: int, expressions: str, merge_flashless: bool, size: int, seed: int
@@ -84,7 +72,7 @@ def rendered_split(
         attributes.lightings(merge_flashless),
         size,
         seed,
-        _bar(f"rendering {split} faces"),
+        bar(f"rendering {split} faces"),
     )
 
 
@@ -110,10 +98,10 @@ def load_datasets(config: TrainConfig) -> Datasets:
         return _from_manifest(config)
     if config.model == "quality":
         count = config.rated_faces
-        train = rated_faces("train", count, config.image_size, config.seed, _bar("rating faces"))
+        train = rated_faces("train", count, config.image_size, config.seed, bar("rating faces"))
         held_out = max(count // 8, 2)
         val = rated_faces(
-            "val", held_out, config.image_size, config.seed, _bar("rating held-out faces")
+            "val", held_out, config.image_size, config.seed, bar("rating held-out faces")
         )
         return Datasets(train, val, _ratings_table(train, val))
     train = rendered_split(
@@ -131,7 +119,7 @@ def load_datasets(config: TrainConfig) -> Datasets:
 def _from_manifest(config: TrainConfig) -> Datasets:
     """Reads and checks a manifest; without val people, test people are looked at."""
     manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
-    check_manifest(manifest, NEEDS[config.model], _bar("checking images"))
+    check_manifest(manifest, NEEDS[config.model], bar("checking images"))
     looked_at = next((split for split in ("val", "test") if manifest.split(split)), None)
     notes = {
         "val": [],
@@ -144,7 +132,7 @@ def _from_manifest(config: TrainConfig) -> Datasets:
             split,
             config.image_size,
             parse_crop(config.crop),
-            on_progress=_bar(f"reading {split} images"),
+            on_progress=bar(f"reading {split} images"),
         )
         if split
         else None
@@ -173,7 +161,7 @@ def split_of_manifest(
     if not manifest.problems and not manifest.split(split):
         raise UserError(f"--split={split}: {file} has no picture in it. Name another split.")
     return manifest_faces(
-        manifest, split, image_size, parse_crop(crop), on_progress=_bar(f"reading {split} images")
+        manifest, split, image_size, parse_crop(crop), on_progress=bar(f"reading {split} images")
     )
 
 

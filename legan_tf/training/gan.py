@@ -13,7 +13,7 @@ from legan_tf.compat import assign_in_replica
 from legan_tf.models import (
     AttributeGenerator,
     Discriminator,
-    LightCNN29,
+    FaceNetwork,
     QualityEstimator,
     copy_of,
 )
@@ -65,7 +65,7 @@ class AttributeGAN(keras.Model):
         generator: AttributeGenerator,
         discriminator: Discriminator,
         quality: QualityEstimator | None = None,
-        identity: LightCNN29 | None = None,
+        identity: FaceNetwork | None = None,
         objective: Objective | None = None,
         name: str | None = "attribute_gan",
     ) -> None:

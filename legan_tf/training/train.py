@@ -23,6 +23,7 @@ from legan_tf.models import (
     AttributeClassifier,
     AttributeGenerator,
     Discriminator,
+    FaceNetwork,
     LeganGenerator,
     LightCNN29,
     Network,
@@ -288,7 +289,7 @@ def _train_auxiliary(config: TrainConfig, kind: str) -> int:
 
 def _load_network(path: str, kind: str) -> Network:
     """Loads a frozen network from a run folder or a .keras file."""
-    wanted = {"quality": QualityEstimator, "identity": LightCNN29}[kind]
+    wanted = {"quality": QualityEstimator, "identity": FaceNetwork}[kind]
     try:
         network = load_network(path)
     except UserError as error:

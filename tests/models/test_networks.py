@@ -15,6 +15,8 @@ from legan_tf.models import (
     Network,
     QualityEstimator,
     StarganGenerator,
+    VggFace,
+    Vggface2ResNet50,
     copy_of,
 )
 
@@ -47,6 +49,9 @@ NETWORKS = {
     "quality": lambda: QualityEstimator(SIZE, width=4, depth=3),
     "quality-lrelu": lambda: QualityEstimator(SIZE, width=4, depth=2, fc_activation="lrelu"),
     "lightcnn": lambda: LightCNN29(SIZE, width=0.05),
+    "lightcnn-version-1": lambda: LightCNN29(SIZE, width=0.05, version=1),
+    "vgg-face": lambda: VggFace(width=0.03),
+    "vggface2-resnet50": lambda: Vggface2ResNet50(width=0.06),
     "classifier": lambda: AttributeClassifier(EXPRESSIONS, LIGHTINGS, SIZE, width=4),
     "classifier-expressions": lambda: AttributeClassifier(EXPRESSIONS, (), SIZE, width=4),
 }
@@ -69,6 +74,9 @@ EXPECTED_SHAPES = {
     "quality": (2,),
     "quality-lrelu": (2,),
     "lightcnn": (2, 256),
+    "lightcnn-version-1": (2, 256),
+    "vgg-face": (2, 123),
+    "vggface2-resnet50": (2, 4 * 31),
     "classifier": {"expression": (2, 3), "lighting": (2, 2)},
     "classifier-expressions": {"expression": (2, 3)},
 }
@@ -82,7 +90,8 @@ def policy(request):
 
 
 def inputs_of(network: Network, count: int = 2):
-    image = tf.random.stateless_uniform([count, SIZE, SIZE, 3], [1, 2], -1.0, 1.0)
+    size = network.image_size
+    image = tf.random.stateless_uniform([count, size, size, 3], [1, 2], -1.0, 1.0)
     if not isinstance(network, (LeganGenerator, StarganGenerator)):
         return image
     return {
@@ -230,6 +239,7 @@ def test_lightcnn_sees_grey_only():
         (lambda: QualityEstimator(image_size=100), "multiple of 64"),
         (lambda: QualityEstimator(fc_activation="relu"), "none, lrelu"),
         (lambda: LightCNN29(image_size=40), "multiple of 16"),
+        (lambda: LightCNN29(version=3), "version is 1 or 2, not 3"),
         (lambda: AttributeClassifier(EXPRESSIONS, LIGHTINGS, image_size=48), "power of two"),
     ],
 )

@@ -9,10 +9,13 @@ import pytest
 from legan_tf.data import attributes
 from legan_tf.models import (
     Discriminator,
+    FidInception,
     LeganGenerator,
     LightCNN29,
     QualityEstimator,
     StarganGenerator,
+    VggFace,
+    Vggface2ResNet50,
 )
 
 SIX = attributes.MULTIPIE_EXPRESSIONS
@@ -67,6 +70,34 @@ def test_lightcnn():
     assert network.count_params() == 10_475_872
     # With the softmax over the 80,013 people of the reference weights.
     assert network.count_params() + 256 * 80_013 == 30_959_200
+
+
+def test_lightcnn_of_version_1():
+    network = LightCNN29(version=1)
+    network.build()
+    assert network.trunk.count_params() == 8_378_464
+    assert network.count_params() == 12_573_280
+
+
+def test_vgg_face():
+    network = VggFace()
+    network.build()
+    # VGG-16 of ImageNet less its last layer, which is 4096 x 1000 and as many biases.
+    assert network.count_params() == 138_357_544 - 4097 * 1000
+
+
+def test_vggface2_resnet50():
+    network = Vggface2ResNet50()
+    network.build()
+    # ResNet-50 of ImageNet less its last layer; a bias, not two weights, for 26,560 channels.
+    assert network.count_params() == 25_557_032 - 2049 * 1000 - 26_560
+
+
+def test_fid_inception():
+    network = FidInception()
+    network.build()
+    # Keras' InceptionV3 without top has three normalising weights for each of 17,216 channels.
+    assert network.count_params() == 21_802_784 - 2 * 17_216
 
 
 def test_legan_generator():

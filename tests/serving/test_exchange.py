@@ -15,10 +15,21 @@ import uuid
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import legan_tf
-from legan_tf.models import LeganGenerator, QualityEstimator, StarganGenerator
+from legan_tf.data.pipeline import to_float
+from legan_tf.models import (
+    FidInception,
+    LeganGenerator,
+    LightCNN29,
+    QualityEstimator,
+    StarganGenerator,
+    VggFace,
+    Vggface2ResNet50,
+)
 from legan_tf.serving import export
+from legan_tf.training.run import load_network
 
 STACK = "keras" + importlib.metadata.version("keras").split(".")[0]
 OTHER = {"keras2": "keras3", "keras3": "keras2"}[STACK]
@@ -45,6 +56,20 @@ def networks() -> dict[str, keras.Model]:
     return made
 
 
+def judging_networks() -> dict[str, keras.Model]:
+    """Those that are neither edited with nor served."""
+    made = {
+        "lightcnn29": LightCNN29(32, width=0.1),
+        "lightcnn29_v1": LightCNN29(32, width=0.1, version=1),
+        "vgg_face": VggFace(width=0.03),
+        "vggface2_resnet50": Vggface2ResNet50(width=0.06),
+        "fid_inception": FidInception(),
+    }
+    for network in made.values():
+        network.build()
+    return made
+
+
 def answers(folder: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
     """What every artefact in a folder says to the same pictures."""
     said = {}
@@ -52,6 +77,10 @@ def answers(folder: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
         for form in (f"{name}.keras", f"models/{name}"):
             model = legan_tf.load(folder / form)
             said[form] = model(images, ["a", "b"], "d") if name in EDITORS else model(images)
+    for file in sorted(folder.glob("judge-*.keras")):
+        network = load_network(file)
+        size = (network.image_size, network.image_size)
+        said[file.name] = network(tf.image.resize(to_float(images), size)).numpy()
     return said
 
 
@@ -61,6 +90,8 @@ def test_write_for_the_other_stack(exchange, blobs):
     for name, network in networks().items():
         network.save(aside / f"{name}.keras")
         export.export(network, str(aside / "models"), name)
+    for name, network in judging_networks().items():
+        network.save(aside / f"judge-{name}.keras")
     images = blobs(45, 37, count=2)
     np.savez(aside / "images.npz", images=images)
     np.savez(aside / "answers.npz", **answers(aside, images))

@@ -1,0 +1,1 @@
+"""Readers of published data sets: the folder as its authors give it in, one manifest out."""

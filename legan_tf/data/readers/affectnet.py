@@ -1,0 +1,174 @@
+"""AffectNet: faces from the web with one of eight emotions; in its three forms."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+
+from legan_tf.data import storage
+from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
+from legan_tf.data.readers import tables
+from legan_tf.data.readers.emotions import emotion
+from legan_tf.data.readers.entries import Entry, Job, hold_out_val, split_of_folders
+from legan_tf.data.readers.tree import Names
+from legan_tf.errors import UserError
+
+LAYOUT = (
+    "Manually_Annotated/Manually_Annotated_Images/1/x.jpg with Manually_Annotated_file_lists/"
+    "training.csv and validation.csv, or train_set/images/1.jpg with "
+    "train_set/annotations/1_exp.npy, or train/0/x.jpg"
+)
+_LISTS = {"training.csv": "train", "validation.csv": "test"}
+_COLUMNS = (
+    "subdirectory_filepath",
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "facial_landmarks",
+    "expression",
+    "valence",
+    "arousal",
+)
+_NOT_AN_EMOTION = {8: "none", 9: "uncertain", 10: "no face"}
+_ANNOTATION = "_exp.npy"
+_NUMBERED = re.compile(r"(?:^|/)(?:train|val)[^/]*/[0-7]/[^/]+$", re.IGNORECASE)
+
+
+def recognises(files: list[str]) -> bool:
+    """Returns whether the files are those of a form of AffectNet."""
+    return any(
+        path.lower().endswith((*_LISTS, _ANNOTATION)) or _NUMBERED.search(path) for path in files
+    )
+
+
+def read(job: Job) -> list[Entry]:
+    """Reads the lists, else the annotations beside the pictures, else the numbered folders.
+
+    The official validation set is the test set, unless a repacked tree has a test set of its own.
+    """
+    lists = {}
+    for name, split in _LISTS.items():
+        found = job.tree.named(name)
+        if len(found) > 1:
+            raise UserError(
+                f"--data_dir={job.tree.folder}: holds {' and '.join(found[:2])}; name a folder "
+                f"with one {name}."
+            )
+        if found:
+            lists[split] = found[0]
+    annotations = [path for path in job.tree.files if path.lower().endswith(_ANNOTATION)]
+    if lists:
+        entries = _from_lists(job, lists)
+    elif annotations:
+        entries = _from_annotations(job, annotations)
+    else:
+        entries = _from_folders(job)
+    if not any(entry.split == "test" for entry in entries):
+        entries = [e._replace(split="test") if e.split == "val" else e for e in entries]
+    return hold_out_val(entries, job.options.val_share, job.seed)
+
+
+def _from_lists(job: Job, lists: dict[str, str]) -> list[Entry]:
+    pictures = job.tree.pictures(job.ledger)
+    names = Names(pictures)
+    used, entries = set(), []
+    for split, list_path in lists.items():
+        file = job.tree.full(list_path)
+        rows = tables.table(file, tables.read_text(file), _COLUMNS)
+        places = [
+            _column(rows, name) for name in ("subdirectory_filepath", "face_width", "expression")
+        ]
+        for line, cells in rows.lines:
+            name, width, number = (cells[place] for place in places)
+            where = f"{list_path}:{line}"
+            found = names.find(name)
+            reason = _why_not(_number(file, line, number), _number(file, line, width))
+            if not found:
+                reason = reason or "listed, but no such picture"
+            elif len(found) > 1:
+                reason = reason or "listed, and several pictures have the name"
+            elif found[0] in used:
+                reason = reason or "listed before"
+            used.update(found)
+            if reason:
+                job.ledger.drop(reason, where)
+            else:
+                expression = AFFECTNET_EXPRESSIONS[int(float(number))]
+                entries.append(Entry(found[0], expression=expression, split=split))
+    for path in pictures:
+        if path not in used:
+            job.ledger.drop("in no list", path)
+    return entries
+
+
+def _from_annotations(job: Job, annotations: list[str]) -> list[Entry]:
+    numbers = {}
+    progress = job.bar("reading annotations")
+    for done, path in enumerate(annotations, start=1):
+        file = job.tree.full(path)
+        try:
+            value = np.load(io.BytesIO(storage.read_bytes(file)), allow_pickle=False)
+            numbers[path[: -len(_ANNOTATION)].lower()] = int(value.item())
+        except (ValueError, EOFError) as error:
+            raise UserError(f"{file}: is not one number in NumPy's format; replace it.") from error
+        progress(done, len(annotations))
+    entries = []
+    for path in job.tree.files:
+        if path.lower().endswith(".npy"):
+            continue
+        folder, _, name = path.rpartition("/")
+        beside = f"{folder.rpartition('/')[0]}/annotations/{name.rpartition('.')[0]}".lower()
+        number = numbers.get(beside.lstrip("/"))
+        split = split_of_folders(path.split("/")[:-1])
+        if number is None:
+            job.ledger.drop(f"without an annotation (annotations/NAME{_ANNOTATION})", path)
+        elif not split:
+            job.ledger.drop("in no folder called train_set or val_set", path)
+        elif _why_not(number):
+            job.ledger.drop(_why_not(number), path)
+        else:
+            entries.append(Entry(path, expression=AFFECTNET_EXPRESSIONS[number], split=split))
+    return entries
+
+
+def _from_folders(job: Job) -> list[Entry]:
+    entries = []
+    for path in job.tree.pictures(job.ledger):
+        *folders, _ = path.split("/")
+        split, word = split_of_folders(folders), folders[-1] if folders else ""
+        if not split:
+            job.ledger.drop("in no folder called train, val or test", path)
+        elif word.isdecimal() and int(word) in _NOT_AN_EMOTION:
+            job.ledger.drop(_why_not(int(word)), path)
+        elif not emotion(word):
+            job.ledger.drop("in no folder of an emotion (0 to 7, or its name)", path)
+        else:
+            entries.append(Entry(path, expression=emotion(word), split=split))
+    return entries
+
+
+def _why_not(number: float, width: float = 0) -> str:
+    if number in _NOT_AN_EMOTION:
+        return f"expression {number:g}, {_NOT_AN_EMOTION[number]}"
+    if number not in range(len(AFFECTNET_EXPRESSIONS)):
+        return "expression outside 0 to 10"
+    return "face_width below 0: no face was found" if width < 0 else ""
+
+
+def _column(rows: tables.Table, name: str) -> int:
+    place = rows.column(name)
+    if place < 0:
+        raise UserError(f"{rows.file}: has no column {name!r}; AffectNet's lists have it.")
+    return place
+
+
+def _number(file: str, line: int, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(
+            f"{file}:{line}: {text!r} is not a number; face_width and expression are."
+        ) from error

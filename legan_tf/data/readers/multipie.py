@@ -1,0 +1,123 @@
+"""CMU Multi-PIE: frontal pictures of 337 people, six expressions under twenty flashes."""
+
+from __future__ import annotations
+
+import collections
+import re
+
+from legan_tf.data.attributes import MULTIPIE_SHOTS
+from legan_tf.data.readers.entries import Entry, Job, Shares, shuffled, splits_in_order
+from legan_tf.data.readers.tree import stem
+
+LAYOUT = "session01/multiview/001/01/05_1/001_01_01_051_07.png"
+
+CAMERA = "051"
+"""The camera in front of the face; its folders are called 05_1."""
+
+EXPRESSIONS = {
+    (1, 1): "neutral",
+    (1, 2): "smile",
+    (2, 1): "neutral",
+    (2, 2): "surprise",
+    (2, 3): "squint",
+    (3, 1): "neutral",
+    (3, 2): "smile",
+    (3, 3): "disgust",
+    (4, 1): "neutral",
+    (4, 2): "neutral",
+    (4, 3): "scream",
+}
+"""What people were asked to show, by session and recording."""
+
+SHARES: Shares = (208, 64, 65)
+"""People in train, val and test: the sizes of the published protocol."""
+
+_NAME = re.compile(r"(\d{3})_(\d{2})_(\d{2})_(\d{3})_(\d{2})")
+_SESSION = re.compile(r"(?:^|/)session(\d{2})/", re.IGNORECASE)
+_CAMERA_FOLDER = re.compile(r"\d{2}_\d")
+
+
+def recognises(files: list[str]) -> bool:
+    """Returns whether the files are called as Multi-PIE's are."""
+    return any(_NAME.fullmatch(stem(path)) for path in files)
+
+
+def skip(folder: str) -> str:
+    """Returns why not to look into a folder: it is another camera's."""
+    name = folder.rpartition("/")[2]
+    if _CAMERA_FOLDER.fullmatch(name) and name.replace("_", "") != CAMERA:
+        return "folder of a camera other than 05_1"
+    return ""
+
+
+def read(job: Job) -> list[Entry]:
+    """Reads the file names: person, session, recording, camera, shot.
+
+    The people of val and test are those who came to the most sessions, chosen by the seed where
+    there are more of them: what is held out should show every expression.
+    """
+    found: dict[str, Entry] = {}
+    sessions = collections.defaultdict(set)
+    shots = collections.Counter()
+    for path in job.tree.pictures(job.ledger):
+        name = stem(path)
+        match = _NAME.fullmatch(name)
+        reason = _why_not(path, match)
+        if not reason and name in found:
+            reason = "same shot as a file before"
+        if reason:
+            job.ledger.drop(reason, path)
+            continue
+        person, session, recording, _, shot = match.groups()
+        lighting = MULTIPIE_SHOTS[int(shot)]
+        if job.options.merge_flashless and lighting == MULTIPIE_SHOTS[-1]:
+            lighting = MULTIPIE_SHOTS[0]
+        found[name] = Entry(
+            path=path,
+            identity=f"multipie{person}",
+            expression=EXPRESSIONS[int(session), int(recording)],
+            lighting=lighting,
+        )
+        sessions[f"multipie{person}"].add(session)
+        shots[person, session, recording] += 1
+    _note_gaps(job, sessions, shots)
+    # A stable sort: equal numbers of sessions stay in the order of the seed.
+    people = sorted(shuffled(sessions, job.seed), key=lambda person: len(sessions[person]))
+    split = splits_in_order(people, SHARES)
+    # Val and test would else be sorted among themselves, and test have the more faithful people.
+    held_out = [person for person in people if split[person] != "train"]
+    in_test = sum(split[person] == "test" for person in held_out)
+    for at, person in enumerate(shuffled(held_out, job.seed)):
+        split[person] = "test" if at < in_test else "val"
+    return [entry._replace(split=split[entry.identity]) for entry in found.values()]
+
+
+def _why_not(path: str, match: re.Match | None) -> str:
+    """Returns the reason for which a file is left out; empty where there is none."""
+    if "highres" in path.lower().split("/"):
+        return "of the highres tree, which has other cameras and light"
+    if not match:
+        return "not called as Multi-PIE's pictures are (PPP_SS_RR_CCC_LL)"
+    _, session, recording, camera, shot = match.groups()
+    folder = _SESSION.search(path)
+    if folder and folder[1] != session:
+        return "of another session than its folder"
+    if camera != CAMERA:
+        return "of a camera other than 05_1"
+    if (int(session), int(recording)) not in EXPRESSIONS:
+        return "of a recording that no expression is known for"
+    if int(shot) >= len(MULTIPIE_SHOTS):
+        return "of a shot above 19"
+    return ""
+
+
+def _note_gaps(job: Job, sessions: dict[str, set[str]], shots: collections.Counter) -> None:
+    missing = {"01", "02", "03", "04"} - set().union(*sessions.values())
+    if sessions and missing:
+        job.ledger.note(f"There is no picture of session {', '.join(sorted(missing))}.")
+    short = [key for key, count in shots.items() if count < len(MULTIPIE_SHOTS)]
+    if short:
+        job.ledger.note(
+            f"{len(short)} of {len(shots)} recordings have fewer than {len(MULTIPIE_SHOTS)} shots; "
+            f"the first is {'_'.join(min(short))}."
+        )

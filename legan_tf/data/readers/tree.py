@@ -1,0 +1,187 @@
+"""The files of a data set: listed once, never opened."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+from collections.abc import Callable, Iterable
+
+from legan_tf.data.readers.ledger import Ledger
+from legan_tf.errors import UserError
+
+PICTURES = frozenset(
+    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".webp")
+)
+"""Suffixes of pictures, in lower case."""
+
+MAPS = PICTURES | {".exr", ".npy"}
+"""Suffixes of depth and normal maps, in lower case."""
+
+_UNITS = 100  # Folders, at the first level that has as many, are what progress counts.
+_SYSTEM = frozenset(("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"))
+
+OnProgress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+
+def suffix(path: str) -> str:
+    """Returns the suffix of a file's name in lower case, with its dot."""
+    return os.path.splitext(path)[1].lower()
+
+
+def stem(path: str) -> str:
+    """Returns a file's name without folders and suffix."""
+    return os.path.splitext(path.rpartition("/")[2])[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tree:
+    """The files below a folder.
+
+    Attributes:
+        folder: The folder.
+        files: Their paths from there, with ``/`` between the parts, sorted.
+    """
+
+    folder: str
+    files: tuple[str, ...]
+
+    def pictures(self, ledger: Ledger) -> list[str]:
+        """Returns the files that are named like pictures; the others go into the ledger."""
+        found = []
+        for path in self.files:
+            if suffix(path) in PICTURES:
+                found.append(path)
+            else:
+                ledger.drop("not a picture", path)
+        return found
+
+    def named(self, *names: str) -> list[str]:
+        """Returns the files that have one of these names, in any folder and letter case."""
+        return [path for path in self.files if path.rpartition("/")[2].lower() in names]
+
+    def full(self, path: str) -> str:
+        """Returns the full path of a file of the tree."""
+        return os.path.join(self.folder, path)
+
+
+def scan(
+    folder: str,
+    flag: str,
+    ledger: Ledger,
+    skip: Callable[[str], str] | None = None,
+    leave_out: Iterable[str] = (),
+    on_progress: OnProgress | None = None,
+) -> Tree:
+    """Lists all files below a folder; links to folders are followed, though not in circles.
+
+    Args:
+        folder: Where to begin, a local folder.
+        flag: Name of the flag that gave it, for errors.
+        ledger: Told of what is skipped.
+        skip: Given the path of a folder from ``folder``, returns why not to look into it, or
+            nothing.
+        leave_out: Full paths of files to take no notice of, such as the manifest itself.
+        on_progress: Told how many parts of the tree are done.
+
+    Raises:
+        UserError: The folder, or one in it, cannot be listed, or there is no file in it.
+    """
+    if "://" in folder:
+        raise UserError(f"--{flag}={folder}: must be a folder on this machine; copy the data here.")
+    if not os.path.isdir(folder):
+        found = os.path.exists(folder)
+        what = "is a file; name the folder that holds it" if found else "there is no such folder"
+        raise UserError(f"--{flag}={folder}: {what}.")
+    files: list[str] = []
+    followed: set[str] = set()
+    left_out = {os.path.realpath(path) for path in leave_out}
+
+    def entries(inside: str) -> list[str]:
+        """Adds the files of a folder to ``files`` and returns its folders."""
+        deeper = []
+        full = os.path.join(folder, inside)
+        try:
+            with os.scandir(full) as found:
+                listed = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise UserError(f"{full}: cannot be listed ({error.strerror}).") from error
+        for entry in listed:
+            path = f"{inside}/{entry.name}" if inside else entry.name
+            if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
+                ledger.drop("hidden, or of the operating system", path)
+            elif entry.is_dir():
+                reason = skip(path) if skip else ""
+                if entry.is_symlink():
+                    target = os.path.realpath(entry.path)
+                    circle = os.path.realpath(full).startswith(os.path.join(target, ""))
+                    if circle or target == os.path.realpath(full) or target in followed:
+                        reason = reason or "link to a folder that is looked into already"
+                    followed.add(target)
+                if reason:
+                    ledger.drop(reason, path + "/")
+                else:
+                    deeper.append(path)
+            elif not entry.is_file():
+                ledger.drop("broken link, or no file", path)
+            elif not left_out or os.path.realpath(entry.path) not in left_out:
+                files.append(path)
+        return deeper
+
+    level = [""]
+    while level and len(level) < _UNITS:
+        level = [deeper for inside in level for deeper in entries(inside)]
+    for done, unit in enumerate(level, start=1):
+        pending = [unit]
+        while pending:
+            pending += entries(pending.pop())
+        if on_progress:
+            on_progress(done, len(level))
+    if not files:
+        raise UserError(f"--{flag}={folder}: there is no file in it, or below.")
+    return Tree(folder, tuple(sorted(files)))
+
+
+class Names:
+    """Finds files by what a list calls them, which need not be where they are."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """Remembers ``paths``, with ``/`` between the parts."""
+        self._paths = collections.defaultdict(list)
+        for path in paths:
+            self._paths[_parts(path)[-1]].append(path)
+
+    def find(self, name: str, near: str = "") -> list[str]:
+        """Returns the files that a name can mean: none, one, or several equally good.
+
+        Of files with that name those count that share the most folders with what the list says,
+        and of these, those that share the most folders with the list itself.
+
+        Args:
+            name: As the list has it, with or without folders; letter case does not matter.
+            near: Folder of the list.
+        """
+        parts = _parts(name)
+        found = self._paths.get(parts[-1], []) if parts else []
+        for score in (
+            lambda path: _shared(reversed(_parts(path)), reversed(parts)),
+            lambda path: _shared(_parts(path), _parts(near)),
+        ):
+            if len(found) > 1:
+                best = max(map(score, found))
+                found = [path for path in found if score(path) == best]
+        return found
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.replace("\\", "/").lower().split("/") if part not in ("", ".")]
+
+
+def _shared(one: Iterable[str], other: Iterable[str]) -> int:
+    count = 0
+    for a, b in zip(one, other):
+        if a != b:
+            break
+        count += 1
+    return count

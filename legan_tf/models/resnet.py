@@ -1,0 +1,103 @@
+"""ResNet-50 of VGGFace2, the network of LEGAN's match score (Cao et al., FG 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from legan_tf.models import layers
+from legan_tf.models.face import FaceNetwork, less_mean
+
+MEAN = (131.0912, 103.8827, 91.4953)
+"""Of the red, green and blue that it was trained on, 0 to 255."""
+
+
+class Bottleneck(keras.layers.Layer):
+    """ReLU(x' + body(x)): 1 × 1 to fewer channels, 3 × 3, 1 × 1 to four times as many.
+
+    x' is x itself, or a 1 × 1 convolution of it where the size or the channels change. The stride
+    is that of the first convolution, as in the first ResNets.
+    """
+
+    def __init__(self, filters: int, stride: int, projects: bool, **kwargs) -> None:
+        """Makes the convolutions.
+
+        Args:
+            filters: Channels between.
+            stride: 2 halves the size.
+            projects: Whether x' is a convolution of x.
+            **kwargs: Of the Keras layer.
+        """
+        super().__init__(**{**layers.EXACT, **kwargs})
+        linear = {"activation": None}
+        self.body = layers.Chain(
+            [
+                layers.relu_conv(filters, 1, strides=stride),
+                layers.relu_conv(filters, 3),
+                layers.relu_conv(4 * filters, 1, **linear),
+            ],
+            **layers.EXACT,
+        )
+        shortcut = [layers.relu_conv(4 * filters, 1, strides=stride, **linear)] if projects else []
+        self.shortcut = layers.Chain(shortcut, **layers.EXACT)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Builds the convolutions."""
+        self.body.build(input_shape)
+        self.shortcut.build(input_shape)
+        self.built = True
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Adds the two and keeps what is positive."""
+        return tf.nn.relu(self.shortcut(x) + self.body(x))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Returns the shape that the body gives."""
+        return self.body.compute_output_shape(input_shape)
+
+
+@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+class Vggface2ResNet50(FaceNetwork):
+    """ResNet-50 up to the mean over space, with its normalisation in the convolutions.
+
+    See ``FaceNetwork``; the images are 224 × 224, the embedding has 2048 numbers. 23,481,472
+    parameters. It is made to be filled with trained weights: the normalisation, fixed after
+    training, is part of kernels and biases. Always computes in float32.
+    """
+
+    image_size = 224
+
+    def __init__(self, width: float = 1.0, name: str | None = "vggface2_resnet50") -> None:
+        """Makes the layers.
+
+        Args:
+            width: Factor on the published channels (64, 128, 256, 512 and four times as many).
+            name: Name of the Keras model.
+        """
+        super().__init__(name=name)
+        self.width = width
+        c1, c2, c3, c4 = (max(1, round(channels * width)) for channels in (64, 128, 256, 512))
+        made: list[keras.layers.Layer] = [
+            keras.layers.ZeroPadding2D(3, **layers.EXACT),
+            layers.relu_conv(c1, 7, strides=2, padding="valid"),
+            *layers.pool_over_the_edge(),
+        ]
+        for count, filters, stride in ((3, c1, 1), (4, c2, 2), (6, c3, 2), (3, c4, 2)):
+            made.append(Bottleneck(filters, stride, projects=True))
+            made += [Bottleneck(filters, 1, projects=False) for _ in range(count - 1)]
+        self.trunk = layers.Chain(made, **layers.EXACT)
+
+    def build_layers(self) -> None:
+        """Builds the convolutions."""
+        self.trunk.build((None, self.image_size, self.image_size, 3))
+
+    def config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        return {"width": self.width}
+
+    def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Embeds the faces; see the class."""
+        return tf.reduce_mean(self.trunk(less_mean(image, MEAN)), axis=[1, 2])
