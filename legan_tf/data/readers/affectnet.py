@@ -154,7 +154,7 @@ def _why_not(number: float, width: float = 0) -> str:
     if number in _NOT_AN_EMOTION:
         return f"expression {number:g}, {_NOT_AN_EMOTION[number]}"
     if number not in range(len(AFFECTNET_EXPRESSIONS)):
-        return "expression outside 0 to 10"
+        return "expression that is none of 0 to 10"
     return "face_width below 0: no face was found" if width < 0 else ""
 
 

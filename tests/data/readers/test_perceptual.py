@@ -55,6 +55,7 @@ def test_three_ratings_become_mean_and_population_deviation(dataset):
         ("l.tsv", "path\tstd\tmean\nStyleGAN/a.png\t3.3\t4.3\nother/b.png\t0\t8\n"),
         ("l.txt", "a.png 4.3 3.3\n\nb.png   8.0 0.0\n"),
         ("l.txt", "a 4.3 3.3\nb 8 0\n"),
+        ("l.csv", "who,r1,r2,r3,mean,std\na.png,2,2,9,4.3,3.3\nx/b.png,8,8,8,8,0\n"),
         (
             "l.json",
             json.dumps(
@@ -178,7 +179,7 @@ def test_labels_that_cannot_be_are_counted_by_reason(dataset, dropped):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("README.txt", "Nothing here", "README.txt: has no lines of name, mean and std"),
+        ("README.txt", "Nothing here", "README.txt (no lines of name, mean and std"),
         ("labels.json", "{", "labels.json: is not valid JSON"),
         ("labels.csv", 'a.png,"4,1\n', "labels.csv:1: is not valid CSV"),
     ],
@@ -190,3 +191,9 @@ def test_a_tree_without_label_file_is_refused_and_what_was_looked_at_named(
     with pytest.raises(UserError, match="holds no label file") as error:
         dataset.read("legan_perceptual")
     assert message in str(error.value)
+
+
+def test_pictures_called_by_bare_numbers_are_found(dataset):
+    dataset.add("0001.png", "0002.png").text("labels.txt", "0001 4 0.5\n0002 1 1 10\n")
+    rows, _ = dataset.read("legan_perceptual")
+    assert ratings(rows) == {"0001.png": ("4", "0.5"), "0002.png": ("4", "4.24264")}
