@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import http.server
 import os
 import struct
@@ -90,6 +91,24 @@ def test_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(storage.StorageError, match="taken: cannot be read or written"):
         storage.write_bytes(str(tmp_path / "taken"), b"new")
     assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_a_file_is_told_by_its_content_and_a_folder_by_its_names_too(tmp_path):
+    def write(folder, **files):
+        for name, content in files.items():
+            path = tmp_path / folder / name.replace("_", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return storage.sha256(str(tmp_path / folder))
+
+    first = write("a", x=b"1", deep_y=b"2")
+    assert storage.sha256(str(tmp_path / "a" / "x")) == hashlib.sha256(b"1").hexdigest()
+    assert write("b", deep_y=b"2", x=b"1") == first
+    assert storage.sha256(str(tmp_path / "b") + "/") == first
+    others = [write("c", x=b"2", deep_y=b"1"), write("d", x=b"1", y=b"2"), write("a", z=b"")]
+    assert len({first, *others}) == 4
+    with pytest.raises(storage.StorageError, match=f"^{tmp_path}/none: no such file"):
+        storage.sha256(str(tmp_path / "none"))
 
 
 @without_io

@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 import legan_tf
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, LeganGenerator, copy_of
 from legan_tf.serving import export, loading, signatures
@@ -50,6 +51,21 @@ def test_run_folder_file_and_export_agree(run_folder, serving_root, editor, blob
         assert loaded.keeps_unnamed is True
         again = loaded(images, expression=1, lighting=[0, None])
         np.testing.assert_array_equal(again, expected)
+
+
+def test_a_model_knows_where_it_is_from_and_the_sha256_of_that(run_folder, serving_root, quality):
+    version = str(serving_root / "legan" / "1")
+    file = str(run_folder / "model.keras")
+    for path, source in (
+        (str(run_folder), file),
+        (file, file),
+        (version, version),
+        (str(serving_root / "legan"), version),
+        (str(serving_root / "quality"), str(serving_root / "quality" / "1")),
+    ):
+        loaded = legan_tf.load(path)
+        assert (loaded.path, loaded.sha256) == (path, storage.sha256(source))
+    assert len({storage.sha256(path) for path in (file, version)}) == 2
 
 
 def test_the_answer_is_the_network_s(generator, editor, blobs):
@@ -165,7 +181,7 @@ def test_a_grid_resizes_its_picture_once(editor, generator, blobs):
         return servable.signatures["serving_default"](image=image, **ids)
 
     image = blobs(90, 60)[0]
-    grid = loading.Editor(servable.labels, signature, servable).grid(image)
+    grid = loading.Editor("path", __file__, servable.labels, signature, servable).grid(image)
     assert fed == [(6, 16, 16, 3)]
     expected = editor(image, "smile", "right")
     np.testing.assert_allclose(grid[1, 1], expected, rtol=0, atol=LEVELS)
