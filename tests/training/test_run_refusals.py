@@ -258,7 +258,7 @@ def wrong_networks(finished, tmp_path):
     whole = (finished / "model.keras").read_bytes()
     (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
     return {
-        "none": "there is no file",
+        "none": "no such file or folder",
         "text.keras": "not a .keras file, or is damaged",
         "cut.keras": "not a .keras file, or is damaged",
         str(finished): "it holds a StarganGenerator, not a ",
@@ -310,7 +310,7 @@ def test_a_dry_run_notices_what_a_run_would_refuse(options, run, tmp_path, runs)
     before = listing(run)
     with pytest.raises(UserError, match="--width was 4, is now 8"):
         train(runs.config(run, **{**options, "width": 8, "dry_run": True}))
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match="no such file or folder"):
         given = {"quality_model": str(tmp_path / "none"), "quality_weight": 1.0}
         train(runs.config(tmp_path / "new", **{**options, **given, "dry_run": True}))
     assert listing(run) == before
