@@ -17,6 +17,7 @@ RULES = [
     ({"dataset": "manifest"}, "--dataset=manifest needs --manifest=FILE"),
     ({"manifest": "a.csv"}, "belong to --dataset=manifest"),
     ({"crop": "0,0,1,1"}, "belong to --dataset=manifest"),
+    ({"data_dir": "faces"}, "belong to --dataset=manifest"),
     ({"dataset": "manifest", "manifest": "a", "crop": "1,0"}, "--crop=1,0: give left,top,right"),
     ({"dataset": "manifest", "manifest": "a", "judges": "j"}, "--judges belongs to --dataset=ren"),
     ({"lpips": "alex"}, "--lpips=alex and --lpips_trunk=: give all three or none"),
