@@ -18,7 +18,7 @@ from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.evaluation import published
 from legan_tf.evaluation.columns import COLUMNS, Column
-from legan_tf.evaluation.metrics.correlation import correlations
+from legan_tf.evaluation.metrics.correlation import FEWEST_MODELS, correlations
 from legan_tf.evaluation.tables import Figure, Row, Table, as_csv, as_latex, as_markdown
 from legan_tf.training.run import write_aside
 
@@ -56,7 +56,21 @@ _CORRELATION = (
     Column("spearman", "Spearman", "", 2),
     Column("models", "models", "", 0),
 )
-_LEAST_TO_CORRELATE = 3
+_FORMS = {dict: "object", int: "whole number", str: "text"}
+_PARTS = {
+    ("model",): dict,
+    ("data",): dict,
+    ("data", "name"): str,
+    ("data", "people"): int,
+    ("data", "images"): int,
+    ("data", "image_size"): int,
+    ("edits",): int,
+    ("seed",): int,
+    ("networks",): dict,
+    ("figures",): dict,
+    ("figures", "edit"): dict,
+}
+"""What is read of every report, each part after the one that it is in."""
 
 Report = Mapping[str, Any]
 
@@ -200,7 +214,8 @@ def compare(
     if not groups or not all(groups.values()):
         raise ValueError("there must be a group, and a report in each")
     reports = dict(_named(groups))
-    _check_forms(reports)
+    for name, report in reports.items():
+        check_form(name, report)
     _check_same_edits(reports)
     _check_same_networks(reports)
     unknown = [name for name in preferences if name not in groups]
@@ -228,50 +243,82 @@ def _named(groups: Mapping[str, Sequence[Report]]) -> Iterator[tuple[str, Report
             yield (f"{name} (run {i + 1})" if len(reports) > 1 else name), report
 
 
-def _check_forms(reports: Mapping[str, Report]) -> None:
-    for name, report in reports.items():
-        if report.get("format") != _FORMAT or report.get("kind") not in _KINDS:
-            raise UserError(
-                f"--models: the report of {name} is not one on edits in today's form; evaluate the "
-                "model again, or leave it out if it is no editor."
-            )
-        for row, figures in report["figures"].items():
-            for key, value in figures.items():
-                try:
-                    wrong = math.isnan(float(value))
-                except (TypeError, ValueError):
-                    wrong = True
-                if wrong:
-                    raise UserError(
-                        f"--models: the report of {name} has {value!r} as {key} of {row}, which is "
-                        "no number; evaluate the model again."
-                    )
+def check_form(name: str, report: Report) -> None:
+    """Refuses what is no report on edits, or lacks what tables are made of.
+
+    Args:
+        name: Of the model, for messages.
+        report: What its ``report.json`` holds.
+
+    Raises:
+        UserError: It is one of something else or of an earlier form, or a part of it is missing or
+            of another kind; the message names the part.
+    """
+    if report.get("format") != _FORMAT or report.get("kind") not in _KINDS:
+        raise UserError(
+            f"--models: the report of {name} is not one on edits in today's form; evaluate the "
+            "model again, or leave it out if it is no editor."
+        )
+    wrong = _wrong_part(report)
+    if wrong:
+        raise UserError(
+            f"--models: the report of {name} is damaged: it has {wrong}; evaluate the model again."
+        )
+    for row, figures in report["figures"].items():
+        for key, value in figures.items():
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                number = math.nan
+            if math.isnan(number):
+                raise UserError(
+                    f"--models: the report of {name} has {value!r} as {key} of {row}, which is "
+                    "no number; evaluate the model again."
+                )
+
+
+def _wrong_part(report: Report) -> str:
+    """The first part of a report that is missing or of another kind, in words; empty if none."""
+    for path, form in _PARTS.items():
+        part: Any = report
+        for key in path:
+            part = part.get(key)
+        if not isinstance(part, form):
+            return f"no {_FORMS[form]} as {' of '.join(reversed(path))}"
+    for kind, network in report["networks"].items():
+        if not isinstance(network, dict):
+            return f"no object as {kind} of networks"
+        for key in ("name", "sha256", "input"):
+            if not isinstance(network.get(key), str):
+                return f"no text as {key} of {kind} of networks"
+    for row, figures in report["figures"].items():
+        if not isinstance(figures, dict):
+            return f"no object as {row} of figures"
+    return ""
 
 
 def _check_same_edits(reports: Mapping[str, Report]) -> None:
     """Refuses reports on other data, other edits, or another number of them."""
-    (first, report), *others = reports.items()
-    settings = _settings(report)
-    for name, other in others:
+    # Every pair, as the first may lack a setting that two others have.
+    for (first, report), (second, other) in itertools.combinations(reports.items(), 2):
         theirs = _settings(other)
         differing = [
             f"{what} is {_short(value)} and {_short(theirs[what])}"
-            for what, value in settings.items()
+            for what, value in _settings(report).items()
             if what in theirs and value != theirs[what]
         ]
         if differing:
             raise UserError(
-                f"--models: {first} and {name} were not judged on the same edits, so their figures "
-                f"cannot stand in one table: {'; '.join(differing)}. Evaluate both with the same "
-                "data, --edits and --seed; models of different image sizes, or that know "
+                f"--models: {first} and {second} were not judged on the same edits, so their "
+                f"figures cannot stand in one table: {'; '.join(differing)}. Evaluate both with "
+                "the same data, --edits and --seed; models of different image sizes, or that know "
                 "different classes, cannot be compared."
             )
 
 
 def _settings(report: Report) -> dict[str, Any]:
     """Everything but the model that decides which pictures were judged and compared."""
-    settings = {"kind": report["kind"]}
-    settings.update({f"data's {key}": value for key, value in report["data"].items()})
+    settings = {f"data's {key}": value for key, value in report["data"].items()}
     settings.update({key: report[key] for key in ("edits", "seed")})
     confusion = report.get("confusion", {}).get("edit")
     if confusion:
@@ -371,7 +418,7 @@ def _tables(
     if truth:
         columns = [COLUMNS[key] for key in truth]
         tables.append(Table("truth", "Against the truth", columns, rows))
-    if sum("rating" in row.figures for row in measured) >= _LEAST_TO_CORRELATE:
+    if sum("rating" in row.figures for row in measured) >= FEWEST_MODELS:
         tables.append(_correlation_table(measured, report))
     return tables
 
@@ -494,6 +541,12 @@ def _notes(reports: Sequence[Report], tables: Sequence[Table]) -> list[str]:
         notes.append(
             f"FID and KID compare {report['edits']} pictures with {data['reference']} real ones."
         )
+    known = [r["data"]["with_truth"] for r in reports if "with_truth" in r["data"]]
+    if known and 0 < known[0] < report["edits"]:
+        notes.append(
+            f"A true picture is known for {known[0]} of the edits: the row of the true pictures, "
+            "and figures that compare an edit with its true picture, are of so many."
+        )
     notes.append(
         "Bold is the best model; ± the standard deviation over n runs; brackets hold 95 % "
         "intervals of one run. No paper tells its number of pictures."
@@ -504,6 +557,6 @@ def _notes(reports: Sequence[Report], tables: Sequence[Table]) -> list[str]:
         notes.append(f"{_headings(measured, kind)}: {_told(network)}.")
     if not any(table.key == "correlation" for table in tables):
         notes.append(
-            f"Correlations with quality take {_LEAST_TO_CORRELATE} models or more that are rated."
+            f"Correlations with quality take {FEWEST_MODELS} models or more that are rated."
         )
     return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -10,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from legan_tf.data import storage
+from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
 from legan_tf.evaluation.columns import COLUMNS
-from legan_tf.evaluation.compare import compare, parse_models, read_preferences
+from legan_tf.evaluation.compare import check_form, compare, parse_models, read_preferences
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.evaluate import evaluate, faces_to_edit, make_writable
 from legan_tf.evaluation.plan import draw_plan, in_classes_of, shared_classes
@@ -20,7 +23,7 @@ from legan_tf.evaluation.plots import correlation_picture, identity_distance_pic
 from legan_tf.evaluation.report import REPORT_FILE
 from legan_tf.evaluation.rows import SHOWN
 from legan_tf.evaluation.sheet import sheet
-from legan_tf.training.run import write_aside
+from legan_tf.training.run import NETWORK_FILE, write_aside
 
 _REFERENCES = {"truth": "the true pictures", "others": "different people"}
 
@@ -59,8 +62,9 @@ def compare_models(
         judges=config.judges
         or (os.path.join(output, "judges") if config.dataset == "rendered" else ""),
     )
-    # All are opened before one is judged, which takes long.
+    # All are opened, and the form of each report checked, before one is judged, which takes long.
     opened = {name: [_open(load, path) for path in paths] for name, paths in groups.items()}
+    _check_alike([pair for name in groups for pair in zip(groups[name], opened[name])], config)
     reports: dict[str, list[dict[str, Any]]] = {}
     editors = {}
     for name, runs in opened.items():
@@ -98,7 +102,52 @@ def _open(load: Callable[[str], Any], path: str) -> Any:
         raise UserError(f"--models: {file} cannot be read as a report ({error}).") from error
     if not isinstance(report, dict):
         raise UserError(f"--models: {file} cannot be read as a report (it holds no object).")
+    check_form(path, report)
+    network = os.path.join(path, NETWORK_FILE)
+    # In the folder of a run, which may have gone on since.
+    if os.path.isfile(network) and report["model"].get("sha256") != storage.sha256(network):
+        raise UserError(
+            f"--models: {file} is not of the {NETWORK_FILE} beside it, which is another or has "
+            f"been trained since; evaluate it again, or take {REPORT_FILE} out of {path}."
+        )
     return report
+
+
+def _check_alike(runs: list[tuple[str, Any]], config: EvaluationConfig) -> None:
+    """Refuses models that cannot be asked for the same edits, before one is judged.
+
+    Args:
+        runs: Editors and reports, each after its path.
+        config: What the editors will be judged on.
+    """
+    sizes = [
+        (path, run["data"]["image_size"] if isinstance(run, dict) else run.image_size)
+        for path, run in runs
+    ]
+    for path, size in sizes[1:]:
+        if size != sizes[0][1]:
+            raise UserError(
+                f"--models: {sizes[0][0]} works on {sizes[0][1]} x {sizes[0][1]} pixels and {path} "
+                f"on {size} x {size}; models of different image sizes cannot be compared."
+            )
+    editors = [(path, run) for path, run in runs if not isinstance(run, dict)]
+    if len(editors) < 2:
+        return
+    known = None
+    if config.dataset == "manifest":
+        manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
+        known = {"expressions": manifest.expressions, "lightings": manifest.lightings}
+    (first, editor), *others = editors
+    for (path, other), classes in itertools.product(others, ("expressions", "lightings")):
+        differing = set(getattr(editor, classes)) ^ set(getattr(other, classes))
+        if known:  # What the data do not know is asked of none.
+            differing &= set(known[classes])
+        if differing:
+            raise UserError(
+                f"--models: of {first} and {path} only one knows the {classes} "
+                f"{', '.join(sorted(differing))}; models that know different classes cannot be "
+                "compared, as they are asked for different edits."
+            )
 
 
 def _identity(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
@@ -134,7 +183,7 @@ def _correlation(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
         for key, column in COLUMNS.items()
         if key not in ("rating", "natural") and all(key in figures for _, figures in runs)
     }
-    return correlation_picture(points, names)
+    return correlation_picture(points, names) if points else None
 
 
 def _edits(editors: dict[str, Any], config: EvaluationConfig) -> bytes | None:

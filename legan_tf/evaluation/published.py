@@ -99,7 +99,7 @@ def _letters(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-_FID = Instrument("fid", "Inception pool3 (inferred)", ("TF-GAN Inception pool_3",))
+_FID = Instrument("fid", "Inception pool3 (inferred)", ("TF-GAN Inception pool_3", "fid_inception"))
 
 POSTER = PublishedTable(
     source="Banerjee et al., LEGAN, CVPR Workshops 2021, poster",
@@ -109,7 +109,7 @@ POSTER = PublishedTable(
         instruments=(
             _FID,
             Instrument("lpips", "LPIPS alex (inferred)", ("LPIPS 0.1, AlexNet",)),
-            Instrument("match", "ResNet-50 on VGGFace2 (inferred)"),
+            Instrument("match", "ResNet-50 on VGGFace2 (inferred)", ("vggface2_resnet50",)),
             Instrument("rating", "the authors' Q"),
         ),
     ),

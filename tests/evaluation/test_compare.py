@@ -52,6 +52,8 @@ def report(without=(), **edit):
             "seed": 0,
             "sha256": "a" * 64,
             "reference": 1900,
+            "crop": "",
+            "pictures": "c" * 64,
         },
         "edits": 2000,
         "seed": 0,
@@ -203,6 +205,43 @@ def test_pictures_that_another_program_made_have_no_row_of_copies(tmp_path):
     assert table["A"] == "| A | 12.500 [12.000, 13.000] | – | – | – | – | – |"
 
 
+def pictures(**figures):
+    """A report on pictures of which nobody knows how they were asked for."""
+    made = report()
+    made["kind"] = "pictures"
+    del made["confusion"]
+    made["figures"] = {"edit": {"fid": 11.5, "rating": 5.0, **figures}}
+    return made
+
+
+def test_pictures_of_another_program_stand_beside_editors_of_the_same_data(tmp_path):
+    table = section(
+        compare({"A": [report()], "B": [pictures(fid=10.5)]}, {}, str(tmp_path)), "LEGAN's table"
+    )
+    assert table["A"].startswith("| A | 12.500 ")
+    assert table["B"] == "| B | **10.500 [12.000, 13.000]** | – | – | – | 5.000 | – |"
+
+
+def test_pictures_before_them_do_not_let_different_editors_stand_together(tmp_path):
+    other = report()
+    other["confusion"]["edit"]["expression"] = [[2000, 0], [0, 0]]
+    groups = {"P": [pictures()], "A": [report()], "B": [other]}
+    with pytest.raises(UserError, match="^--models: A and B were not judged on the same edits"):
+        compare(groups, {}, str(tmp_path))
+
+
+@pytest.mark.parametrize("count, told", [(1500, True), (2000, False), (0, False)])
+def test_the_number_of_true_pictures_is_told_where_it_is_another(count, told, tmp_path):
+    made = report()
+    made["data"]["with_truth"] = count
+    sentence = (
+        f"A true picture is known for {count} of the edits: the row of the true pictures, and "
+        "figures that compare an edit with its true picture, are of so many.\n"
+    )
+    markdown = compare({"P": [pictures()], "A": [made]}, {}, str(tmp_path))
+    assert (sentence in markdown) == told
+
+
 def test_the_copys_figures_come_from_the_first_report_that_has_them(tmp_path):
     other = report()
     other["figures"]["copy"].update(fid=4.001, lpips=0.25)
@@ -332,7 +371,8 @@ def test_correlations_over_two_models_are_not_shown(tmp_path):
             [[2000, 0], [0, 0]],
             "edits per class is {'expression': [1000, 1000]} and {'expression': [2000, 0]}",
         ),
-        (("kind",), "pictures", "kind is editor and pictures"),
+        (("data", "crop"), "0,0,1,1", "data's crop is  and 0,0,1,1"),
+        (("data", "pictures"), "d" * 64, "data's pictures is cccccccccccc… and dddddddddddd…"),
     ],
 )
 def test_reports_on_other_edits_are_refused(place, value, told, tmp_path):
@@ -391,6 +431,39 @@ def test_a_network_that_gave_a_figure_to_one_model_only_is_no_reason_to_refuse(t
 def test_reports_that_are_not_on_edits_are_refused(wrong, tmp_path):
     with pytest.raises(UserError, match="^--models: the report of B is not one on edits"):
         compare({"A": [report()], "B": [{**report(), **wrong}]}, {}, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "place, value, told",
+    [
+        (("figures",), None, "no object as figures"),
+        (("figures", "edit"), None, "no object as edit of figures"),
+        (("figures", "copy"), 1, "no object as copy of figures"),
+        (("networks",), [], "no object as networks"),
+        (("networks", "face"), "lightcnn", "no object as face of networks"),
+        (("networks", "face", "input"), None, "no text as input of face of networks"),
+        (("model",), None, "no object as model"),
+        (("data",), None, "no object as data"),
+        (("data", "image_size"), "64", "no whole number as image_size of data"),
+        (("data", "name"), None, "no text as name of data"),
+        (("edits",), None, "no whole number as edits"),
+        (("seed",), None, "no whole number as seed"),
+    ],
+)
+def test_a_part_that_a_report_lacks_is_named(place, value, told, tmp_path):
+    made = report()
+    inner = made
+    for key in place[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    with pytest.raises(UserError) as error:
+        compare({"A": [report()], "B": [made]}, {}, str(tmp_path))
+    assert str(error.value) == (
+        f"--models: the report of B is damaged: it has {told}; evaluate the model again."
+    )
 
 
 @pytest.mark.parametrize("value", [math.nan, None, "much"])

@@ -16,6 +16,7 @@ from legan_tf.errors import UserError
 from legan_tf.evaluation.comparison import compare_models
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.evaluate import evaluate
+from legan_tf.evaluation.pictures import evaluate_pictures
 from legan_tf.models import LightCNN29, StarganGenerator
 from legan_tf.serving.loading import load
 
@@ -174,6 +175,88 @@ def test_a_model_that_is_not_there_is_told_before_any_is_judged(models, config, 
     with pytest.raises(UserError, match="^none: no such file or folder"):
         compare_models(load, f"A={models[0]},B=none", str(tmp_path / "out"), config=config)
     assert not (tmp_path / "out" / "A").exists()
+
+
+def network_in(folder, classes, size):
+    keras.utils.set_random_seed(4)
+    network = StarganGenerator(*classes, size, 4, blocks=0)
+    network.build()
+    folder.mkdir()
+    network.save(folder / "model.keras")
+    return str(folder)
+
+
+@pytest.mark.parametrize("other", [0, 2])
+def test_models_of_different_image_sizes_are_refused_before_any_is_judged(
+    other, models, config, tmp_path
+):
+    path = network_in(tmp_path / "larger", CLASSES, 32)
+    with pytest.raises(UserError) as error:
+        compare_models(load, f"A={models[other]},B={path}", str(tmp_path / "out"), config=config)
+    assert str(error.value) == (
+        f"--models: {models[other]} works on 16 x 16 pixels and {path} on 32 x 32; models of "
+        "different image sizes cannot be compared."
+    )
+    assert not (tmp_path / "out" / "A").exists()
+
+
+def test_models_of_different_classes_are_refused_before_any_is_judged(models, config, tmp_path):
+    path = network_in(tmp_path / "other", (("neutral", "scream"), ()), 16)
+    with pytest.raises(UserError) as error:
+        compare_models(load, f"A={models[0]},B={path}", str(tmp_path / "out"), config=config)
+    # The data know no scream, so that nobody is asked for one.
+    assert str(error.value) == (
+        f"--models: of {models[0]} and {path} only one knows the expressions smile; models that "
+        "know different classes cannot be compared, as they are asked for different edits."
+    )
+    assert not (tmp_path / "out" / "A").exists()
+
+
+def test_classes_that_the_data_do_not_know_keep_no_models_apart(models, config, tmp_path):
+    path = network_in(tmp_path / "more", (("neutral", "smile", "scream"), CLASSES[1]), 16)
+    text = compare_models(load, f"A={models[0]},B={path}", str(tmp_path / "out"), config=config)
+    assert "| B |" in text
+
+
+def test_a_report_is_used_for_the_network_beside_it_and_no_other(models, config, tmp_path):
+    for name in ("model.keras", "report.json"):
+        source = pathlib.Path(models[1 if name == "model.keras" else 2]) / name
+        (tmp_path / name).write_bytes(source.read_bytes())
+    with pytest.raises(UserError) as error:
+        compare_models(load, f"A={tmp_path}", str(tmp_path / "out"), config=config)
+    assert str(error.value) == (
+        f"--models: {tmp_path}/report.json is not of the model.keras beside it, which is another "
+        f"or has been trained since; evaluate it again, or take report.json out of {tmp_path}."
+    )
+    third = pathlib.Path(models[2]).with_name("run3") / "model.keras"
+    (tmp_path / "model.keras").write_bytes(third.read_bytes())
+    text = compare_models(load, f"A={tmp_path}", str(tmp_path / "out"), config=config)
+    assert "| A |" in text
+
+
+def test_pictures_stand_beside_an_editor_of_the_same_data(models, config, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    folder = pathlib.Path(config.manifest).parent
+    for i in range(EDITS):
+        (tmp_path / "pictures" / f"{i}.png").write_bytes((folder / f"{i}.png").read_bytes())
+    evaluate_pictures(str(tmp_path / "pictures"), str(tmp_path / "judged"), config)
+    groups = f"P={tmp_path / 'judged'},B={models[2]}"
+    compare_models(load, groups, str(tmp_path / "out"), config=config)
+    rows = rows_of(tmp_path / "out", "legan")
+    assert float(rows["P"]["fid"]) == figures(tmp_path / "judged")["fid"]
+    assert float(rows["B"]["fid"]) == figures(pathlib.Path(models[2]))["fid"]
+
+
+def test_reports_that_share_quality_alone_have_no_picture_of_correlations(models, tmp_path):
+    report = json.loads((pathlib.Path(models[2]) / "report.json").read_text())
+    for name, kept in (("a", ["rating", "fid"]), ("b", ["rating", "ssim"])):
+        figures = {key: report["figures"]["edit"][key] for key in kept}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(
+            json.dumps({**report, "figures": {"edit": figures}})
+        )
+    compare_models(load, f"{tmp_path / 'a'},{tmp_path / 'b'}", str(tmp_path / "out"))
+    assert not (tmp_path / "out" / "correlation.png").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])

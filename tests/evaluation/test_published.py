@@ -3,6 +3,7 @@ import pytest
 from legan_tf.evaluation.columns import COLUMNS
 from legan_tf.evaluation.metrics.correlation import correlations
 from legan_tf.evaluation.published import AFFECTNET, POSTER, RAFD, differences, value
+from legan_tf.models import FidInception, Vggface2ResNet50
 
 
 def report(name, size, **networks):
@@ -56,6 +57,17 @@ def test_the_same_data_size_and_networks_can_be_compared():
         "multi_pie.csv/test", 128, features="TF-GAN Inception pool_3", lpips="LPIPS 0.1, AlexNet"
     )
     assert differences(POSTER.protocol, same) == []
+
+
+def test_the_papers_networks_in_this_packages_form_are_no_difference():
+    inception, resnet = FidInception().name, Vggface2ResNet50(0.1).name
+    same = report("multipie.csv/test", 128, features=inception, face=resnet)
+    assert differences(POSTER.protocol, same) == []
+    swapped = report("multipie.csv/test", 128, features=resnet, face=inception)
+    assert differences(POSTER.protocol, swapped) == [
+        "FID by Inception pool3 (inferred), here by vggface2_resnet50",
+        "match by ResNet-50 on VGGFace2 (inferred), here by fid_inception",
+    ]
 
 
 def test_every_difference_in_data_size_and_network_is_told():

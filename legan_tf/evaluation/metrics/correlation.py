@@ -8,8 +8,8 @@ import numpy as np
 
 from legan_tf.evaluation.metrics.ratings import pearson, spearman
 
-_FEWEST = 3
-"""Two models always lie on a line, which tells nothing."""
+FEWEST_MODELS = 3
+"""The fewest that are correlated: two always lie on a line, which tells nothing."""
 
 
 def correlations(
@@ -24,7 +24,8 @@ def correlations(
 
     Returns:
         For each other metric, in their order: ``n``, the models for which both values are finite;
-        ``pearson`` and ``spearman``, -1 to 1, NaN where n is below 3 or a metric is constant.
+        ``pearson`` and ``spearman``, -1 to 1, NaN where n is below
+        ``FEWEST_MODELS`` or a metric is constant.
 
     Raises:
         ValueError: ``against`` is not among the metrics, or a metric has more or fewer values.
@@ -42,7 +43,7 @@ def correlations(
                 f"{name} has values {other.shape}, but {against} has {wanted.shape}, one per model"
             )
         both = np.isfinite(wanted) & np.isfinite(other)
-        enough = both.sum() >= _FEWEST
+        enough = both.sum() >= FEWEST_MODELS
         found[name] = {
             "n": int(both.sum()),
             "pearson": pearson(other[both], wanted[both]) if enough else float("nan"),
