@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.training.run import write_aside
+from legan_tf.training.run import make_writable, write_aside
 
 FORMAT = 1
 """To be raised when what is computed from the same inputs changes."""
@@ -26,9 +26,12 @@ class Cache:
 
         Args:
             folder: Where the files are; evaluations may share it.
+
+        Raises:
+            UserError: It cannot be written to; the message names ``--cache``.
         """
         self.folder = folder
-        os.makedirs(folder, exist_ok=True)
+        make_writable("cache", folder)
 
     def arrays(
         self, key: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]

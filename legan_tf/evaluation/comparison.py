@@ -17,13 +17,13 @@ from legan_tf.errors import UserError
 from legan_tf.evaluation.columns import COLUMNS
 from legan_tf.evaluation.compare import check_form, compare, parse_models, read_preferences
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.evaluate import evaluate, faces_to_edit, make_writable
+from legan_tf.evaluation.evaluate import evaluate, faces_to_edit
 from legan_tf.evaluation.plan import draw_plan, in_classes_of, shared_classes
 from legan_tf.evaluation.plots import correlation_picture, identity_distance_picture
 from legan_tf.evaluation.report import REPORT_FILE
 from legan_tf.evaluation.rows import SHOWN
 from legan_tf.evaluation.sheet import sheet
-from legan_tf.training.run import NETWORK_FILE, write_aside
+from legan_tf.training.run import NETWORK_FILE, make_writable, write_aside
 
 _REFERENCES = {"truth": "the true pictures", "others": "different people"}
 
@@ -55,7 +55,7 @@ def compare_models(
     config.check()
     groups = parse_models(models)
     preferred = read_preferences(preferences) if preferences else {}
-    make_writable(output)
+    make_writable("output", output)
     config = dataclasses.replace(
         config,
         cache=config.cache or os.path.join(output, "cache"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,14 @@ from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.figures import figures_of_rows, figures_of_surfaces, labels_sha256
-from legan_tf.evaluation.instruments import Looker, load_instruments
-from legan_tf.evaluation.plan import draw_plan, shared_classes
+from legan_tf.evaluation.instruments import (
+    SHARD,
+    Instruments,
+    Looker,
+    load_instruments,
+    sha256_of,
+)
+from legan_tf.evaluation.plan import ATTRIBUTES, Plan, draw_plan, shared_classes
 from legan_tf.evaluation.report import write_report
 from legan_tf.evaluation.rows import look_at_rows
 from legan_tf.training.datasets import (
@@ -25,6 +31,7 @@ from legan_tf.training.datasets import (
     rendered_split,
     split_of_manifest,
 )
+from legan_tf.training.run import make_writable
 
 LEAST_SIZE = 16
 """Height and width of the smallest faces that are judged, in pixels."""
@@ -49,29 +56,29 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
     """
     config = config or EvaluationConfig()
     config.check()
-    make_writable(output)
+    make_writable("output", output)
+    cache = Cache(config.cache or os.path.join(output, "cache"))
     faces = faces_to_edit(editor, config)
     targets = shared_classes(editor, faces)
     plan = draw_plan(faces, targets, config.edits, config.seed)
     tools = load_instruments(config, config.judges or os.path.join(output, "judges"), faces)
     with_truth = int(np.sum(plan.truth >= 0))
     count = counter(2 * len(plan) + with_truth + len(plan.reference), "judging")
-    looker = Looker(tools, Cache(config.cache or os.path.join(output, "cache")), count)
+    looker = Looker(tools, cache, count)
     rows = look_at_rows(editor, faces, targets, plan, looker)
     report = {
         "format": 2,
         "kind": "editor",
         "model": model_of(editor),
         "data": {
-            **data_of(faces, config.seed),
+            **data_of(faces, plan, config),
             "with_truth": with_truth,
-            "reference": len(plan.reference),
         },
         "edits": len(plan),
         "seed": config.seed,
         "classes": {"expression": faces.expressions, "lighting": faces.lightings},
         "networks": tools.descriptions,
-        "missing": tools.missing,
+        "missing": [*tools.missing(), *_missing(faces, plan, tools)],
         **figures_of_rows(rows, faces, targets, plan, looker, config.seed),
     }
     surfaces = figures_of_surfaces(editor, faces, looker, config.edits, config.seed)
@@ -129,29 +136,45 @@ def model_of(model: Any) -> dict[str, str]:
     return {"name": name, "path": model.path, "sha256": model.sha256}
 
 
-def data_of(faces: FaceSet, seed: int) -> dict[str, Any]:
+def data_of(faces: FaceSet, plan: Plan, config: EvaluationConfig) -> dict[str, Any]:
     """Returns what a report says of the data."""
+    reference = [
+        sha256_of(faces.images(plan.reference[i : i + SHARD]))
+        for i in range(0, len(plan.reference), SHARD)
+    ]
+    return {
+        **labels_of(faces, config),
+        "reference": len(plan.reference),
+        "pictures": hashlib.sha256("".join(reference).encode()).hexdigest(),
+    }
+
+
+def labels_of(faces: FaceSet, config: EvaluationConfig) -> dict[str, Any]:
+    """Returns what a report says of a face set."""
     return {
         "name": faces.name,
         "people": len(np.unique(faces.identity[faces.identity != UNKNOWN])),
         "images": len(faces),
         "image_size": faces.image_size,
-        "seed": seed,
+        "crop": config.crop,
+        "seed": config.seed,
         "sha256": labels_sha256(faces),
     }
 
 
-def make_writable(folder: str) -> None:
-    """Makes the folder of a report, before the hours that the report may take.
-
-    Raises:
-        UserError: It cannot be written to; the message names ``--output``.
-    """
-    try:
-        os.makedirs(folder, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(
-            f"--output={folder}: it cannot be written to as a folder ({error.strerror}). Name "
-            "another one."
-        ) from error
+def _missing(faces: FaceSet, plan: Plan, tools: Instruments) -> list[str]:
+    """A sentence for each kind of figure that the data or the classifier cannot give."""
+    missing = []
+    if not np.any(plan.truth >= 0):
+        missing.append(
+            "Likeness to the truth needs pictures of the same people under what is asked for."
+        )
+    if faces.surface is None:
+        missing.append("Errors of light and surface, and what is kept, need rendered faces.")
+    if tools.classifier:
+        missing += [
+            f"The classifier reads no {name}: that figure needs one that does."
+            for name in ATTRIBUTES
+            if getattr(faces, f"{name}s") and name not in tools.columns
+        ]
+    return missing

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import h5py
@@ -22,6 +23,7 @@ from legan_tf.training.run import network_file
 
 BATCH = 64
 RESIZER = "bilinear, antialias"
+_HDF5 = (".h5", ".hdf5")
 
 
 class PictureNetwork:
@@ -33,6 +35,7 @@ class PictureNetwork:
         sha256: str,
         image_size: int,
         network: Callable[[tf.Tensor], Any],
+        followed_by: str = "",
     ) -> None:
         """Takes the network.
 
@@ -42,17 +45,21 @@ class PictureNetwork:
             image_size: Height and width of the images that it takes, in pixels.
             network: Maps float32 images [n,image_size,image_size,3] in [-1, 1] to a tensor or to a
                 dictionary of tensors, one row each.
+            followed_by: What is done with its output, in words.
         """
         self.name = name
         self.sha256 = sha256
         self.image_size = image_size
         self._network = network
+        self._followed_by = followed_by
 
     @property
     def description(self) -> dict[str, str]:
-        """Everything that a number depends on: name, sha256, and how pictures get in."""
-        size = f"{self.image_size} x {self.image_size}"
-        return {"name": self.name, "sha256": self.sha256, "input": f"{size}, {RESIZER}"}
+        """Everything that a number depends on: name, sha256, and how pictures get in and out."""
+        told = f"{self.image_size} x {self.image_size}, {RESIZER}"
+        if self._followed_by:
+            told += f"; {self._followed_by}"
+        return {"name": self.name, "sha256": self.sha256, "input": told}
 
     def __call__(self, images: np.ndarray) -> Any:
         """Looks at pictures.
@@ -73,11 +80,19 @@ class PictureNetwork:
         given = [self._batch(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
         return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *given)
 
-    def then(self, change: Callable[[np.ndarray], np.ndarray]) -> PictureNetwork:
-        """Returns this network followed by a function of the array that it gives."""
-        return PictureNetwork(
-            self.name, self.sha256, self.image_size, lambda x: change(np.asarray(self._network(x)))
-        )
+    def then(self, change: Callable[[np.ndarray], np.ndarray], told: str) -> PictureNetwork:
+        """Returns this network followed by a function of the array that it gives.
+
+        Args:
+            change: The function.
+            told: What it does, for the description.
+        """
+
+        def network(images: tf.Tensor) -> np.ndarray:
+            return change(np.asarray(self._network(images)))
+
+        told = ", ".join(filter(None, [self._followed_by, told]))
+        return PictureNetwork(self.name, self.sha256, self.image_size, network, told)
 
     def _batch(self, images: np.ndarray) -> Any:
         batch = to_float(tf.constant(images))
@@ -89,16 +104,26 @@ class PictureNetwork:
 
 def picture_network(network: Network) -> PictureNetwork:
     """Returns a network of this package as one that looks at pictures."""
-    return PictureNetwork(network.name, weights_sha256(network), network.image_size, network)
+    return PictureNetwork(network.name, network_sha256(network), network.image_size, network)
 
 
-def weights_sha256(model: keras.Model) -> str:
-    """Returns the sha256 of a model's weights, the same however it was saved and loaded."""
-    digest = hashlib.sha256()
-    for weight in model.get_weights():
+def network_sha256(network: Network) -> str:
+    """Returns the sha256 of what a network of this package is: its kind, configuration, weights."""
+    kind = [type(network).__name__, network.config()]
+    return _sha256(json.dumps(kind, sort_keys=True), network.get_weights())
+
+
+def _sha256(text: str, weights: Sequence[np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for weight in weights:
         digest.update(f"{weight.dtype} {weight.shape} ".encode())
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
+
+
+def as_features(network: PictureNetwork) -> PictureNetwork:
+    """Returns a network of faces as one to compare sets by: see ``face_features``."""
+    return network.then(face_features, "scaled to length √D")
 
 
 def face_features(embeddings: np.ndarray) -> np.ndarray:
@@ -138,14 +163,14 @@ def load_feature_network(path: str) -> PictureNetwork:
         )
     is_module = os.path.isfile(os.path.join(path, "saved_model.pb"))
     if is_module or path.endswith((".tar.gz", ".tgz")):
-        sha256 = storage.sha256(path)
-        return PictureNetwork("TF-GAN Inception pool_3", sha256, SIZE, canonical_inception(path))
-    if path.endswith((".h5", ".hdf5")) and not _holds_model(path):
+        features, sha256 = canonical_inception(path)
+        return PictureNetwork("TF-GAN Inception pool_3", sha256, SIZE, features)
+    if path.endswith(_HDF5) and not _model_config("--features", path):
         return _inception(path)
     model = _loaded("--features", path)
-    network = _network(f"--features={path}", model)
+    network = _network("--features", path, model)
     # Of a face the angle of its embedding counts, not the length.
-    return network.then(face_features) if isinstance(model, FaceNetwork) else network
+    return as_features(network) if isinstance(model, FaceNetwork) else network
 
 
 def load_face_network(path: str) -> PictureNetwork:
@@ -158,7 +183,7 @@ def load_face_network(path: str) -> PictureNetwork:
     Raises:
         UserError: It cannot be loaded; the message names ``--identity_model``.
     """
-    return _network(f"--identity_model={path}", _loaded("--identity_model", path))
+    return _network("--identity_model", path, _loaded("--identity_model", path))
 
 
 def _inception(weights: str) -> PictureNetwork:
@@ -172,11 +197,17 @@ def _inception(weights: str) -> PictureNetwork:
             f"--features={what}: the weights of InceptionV3 cannot be had ({_first_line(error)}). "
             "Give the file of its weights without top (.h5), or another network."
         ) from error
-    return PictureNetwork("keras.applications InceptionV3", weights_sha256(model), SIZE, model)
+    sha256 = _sha256("InceptionV3", model.get_weights())
+    return PictureNetwork("keras.applications InceptionV3", sha256, SIZE, model)
 
 
 def _loaded(flag: str, path: str) -> keras.Model:
     """The Keras model of a file or of a run folder."""
+    if path.endswith(_HDF5) and '"Lambda"' in _model_config(flag, path):
+        # Of these files Keras 2 would run the code in a Lambda layer.
+        raise UserError(
+            f"{flag}={path}: holds a Lambda layer, which is code; give a model without one."
+        )
     try:
         return keras.models.load_model(network_file(path), compile=False)
     except UserError as error:
@@ -187,8 +218,9 @@ def _loaded(flag: str, path: str) -> keras.Model:
         ) from error
 
 
-def _network(told: str, model: keras.Model) -> PictureNetwork:
+def _network(flag: str, path: str, model: keras.Model) -> PictureNetwork:
     """A Keras model as a network that gives one row of numbers for each picture."""
+    told = f"{flag}={path}"
     if isinstance(model, (FaceNetwork, FidInception)):
         return picture_network(model)
     if isinstance(model, Network):
@@ -207,27 +239,30 @@ def _network(told: str, model: keras.Model) -> PictureNetwork:
         raise UserError(
             f"{told}: takes {shape}, not square images [batch, size, size, 1 or 3] of one size."
         )
-    output = model.output_shape
-    if not isinstance(output, tuple) or len(output) < 2 or None in output[1:]:
-        raise UserError(f"{told}: gives {output}, not one tensor of known size.")
+    # Flat whatever structure the outputs have, and whichever Keras tells of it.
+    outputs = [tuple(output.shape) for output in model.outputs]
+    if len(outputs) != 1 or len(outputs[0]) < 2 or None in outputs[0][1:]:
+        given = " and ".join(map(str, outputs))
+        raise UserError(f"{told}: gives {given}, not one tensor of known size.")
     grey = shape[3] == 1
 
     def features(images: tf.Tensor) -> tf.Tensor:
         if grey:
             images = tf.reduce_sum(images * tf.constant(LUMA), -1, keepdims=True)
-        given = model(images, training=False)
+        (given,) = tf.nest.flatten(model(images, training=False))
         return tf.reduce_mean(given, axis=list(range(1, len(given.shape) - 1)))
 
-    return PictureNetwork(model.name, weights_sha256(model), shape[1], features)
+    return PictureNetwork(model.name, storage.sha256(network_file(path)), shape[1], features)
 
 
-def _holds_model(path: str) -> bool:
-    """Whether an HDF5 file holds a model and not only weights."""
+def _model_config(flag: str, path: str) -> str:
+    """The layers that an HDF5 file describes, as JSON; nothing if it holds weights only."""
     try:
         with h5py.File(path, "r") as file:
-            return "model_config" in file.attrs
+            config = file.attrs.get("model_config", "")
     except OSError as error:
-        raise UserError(f"--features={path}: is no HDF5 file, or is damaged.") from error
+        raise UserError(f"{flag}={path}: is no HDF5 file, or is damaged.") from error
+    return config.decode() if isinstance(config, bytes) else str(config)
 
 
 def _first_line(error: Exception) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from legan_tf.data import attributes
 from legan_tf.data.attributes import UNKNOWN
 from legan_tf.data.faceset import FaceSet
+from legan_tf.errors import UserError
 from legan_tf.evaluation.disentanglement import judge_one_attribute_edits, one_attribute_edits
 from legan_tf.evaluation.instruments import SHARD, Looker
 from legan_tf.evaluation.metrics.attributes import accuracy, accuracy_over, confusion_matrix
@@ -25,6 +26,7 @@ LEFT_OUT_OF_SIX = ("contempt", "disgust")
 """The two of AffectNet's eight expressions over which Bodur et al. report no accuracy."""
 _ONE_ATTRIBUTE_SHARE = 4
 _RELIT_PEOPLE = 25
+_SHOWS = {"edit": "edit", "copy": "the input of edit", "truth": "the true picture of edit"}
 
 
 def figures_of_rows(
@@ -48,9 +50,16 @@ def figures_of_rows(
     Returns:
         ``figures``, ``intervals``, ``confusion`` and ``identity_distances`` of a report, each by
         row; see docs/evaluation.md.
+
+    Raises:
+        UserError: The face network gives a picture an embedding that has no direction.
     """
     there = plan.truth >= 0
     of_row = {"edit": slice(None), "copy": slice(None), "truth": there}
+    for name, seen in rows.items():
+        if "face" in seen:
+            edits = np.arange(len(plan))[of_row[name]]
+            _check_directions(seen["face"], [f"{_SHOWS[name]} {i + 1}" for i in edits], looker)
     real = [
         looker.look(faces.images(plan.reference[start : start + SHARD]))
         for start in range(0, len(plan.reference), SHARD)
@@ -135,8 +144,23 @@ def _gallery(faces: FaceSet, looker: Looker) -> tuple[np.ndarray, np.ndarray] | 
         return None
     zeros = np.zeros(len(people), np.int64)
     plain = find(faces, people, zeros, zeros)
-    images = faces.images(np.where(plain >= 0, plain, first))
-    return looker.instruments.face(images), people
+    embeddings = looker.instruments.face(faces.images(np.where(plain >= 0, plain, first)))
+    shown = [f"the gallery's picture of {faces.identities[i]}" for i in people]
+    _check_directions(embeddings, shown, looker)
+    return embeddings, people
+
+
+def _check_directions(embeddings: np.ndarray, shown: list[str], looker: Looker) -> None:
+    """Refuses embeddings [n,D] that are zero or not finite; ``shown`` names the n pictures."""
+    lengths = np.linalg.norm(np.asarray(embeddings, np.float64), axis=1)
+    bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
+    if bad.size:
+        raise UserError(
+            f"--identity_model: {looker.instruments.face.description['name']} gives {len(bad)} of "
+            f"{len(shown)} pictures, the first of them {shown[bad[0]]}, an embedding of length "
+            f"{lengths[bad[0]]:g}, which has no direction to compare; give a network that does "
+            "not, such as the same one without a ReLU at its end."
+        )
 
 
 def _other_people(embeddings: np.ndarray, people: np.ndarray, seed: int) -> np.ndarray:
@@ -150,7 +174,7 @@ def _other_people(embeddings: np.ndarray, people: np.ndarray, seed: int) -> np.n
 
 def figures_of_surfaces(
     editor: Any, faces: FaceSet, looker: Looker, edits: int, seed: int
-) -> dict[str, dict[str, float]]:
+) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
     """Computes what only rendered faces tell: errors of light and surface, and what was to stay.
 
     Args:
@@ -161,44 +185,59 @@ def figures_of_surfaces(
         seed: Seed of the draws.
 
     Returns:
-        Figures by row; none where the model does not know all classes of the faces.
+        Figures by row; and of how many they are: ``one_attribute_edits`` of the expression and as
+        many of the light, and ``relit_people``, 0 where the lights do not tell shapes. Both are
+        empty where the model does not know all classes of the faces.
     """
     tools = looker.instruments
     known = {*editor.expressions, *editor.lightings} >= {*faces.expressions, *faces.lightings}
     if faces.surface is None or not known or not {*ATTRIBUTES} <= {*tools.columns}:
-        return {}
+        return {}, {}
     edit = in_classes_of(editor, faces)
+    counts = {
+        "one_attribute_edits": -(-edits // _ONE_ATTRIBUTE_SHARE),
+        "relit_people": min(_RELIT_PEOPLE, len(faces.identities)) if can_relight(faces) else 0,
+    }
 
     def read(images: np.ndarray) -> dict[str, np.ndarray]:
         return {name: np.argmax(logits, -1) for name, logits in tools.read(images).items()}
+
+    def judged() -> Arrays:
+        made = one_attribute_edits(edit, faces, counts["one_attribute_edits"], seed)
+        return _means(judge_one_attribute_edits(made, faces, read))
+
+    def relit() -> Arrays:
+        return _means(relit_surface(edit, faces, counts["relit_people"], seed))
 
     key = {
         "surface_by": editor.sha256,
         "data": labels_sha256(faces),
         "size": faces.image_size,
-        "edits": edits,
         "seed": seed,
+    }
+    # An entry each, so that who is stopped in the second does not lose the first.
+    one_attribute = {
+        "one_attribute_edits": counts["one_attribute_edits"],
         "network": tools.classifier.description,
     }
-
-    def compute() -> Arrays:
-        made = one_attribute_edits(edit, faces, -(-edits // _ONE_ATTRIBUTE_SHARE), seed)
-        arrays = {
-            f"{row}/{name}": np.mean(values)
-            for row, figures in judge_one_attribute_edits(made, faces, read).items()
-            for name, values in figures.items()
-        }
-        if can_relight(faces):
-            people = min(_RELIT_PEOPLE, len(faces.identities))
-            for row, figures in relit_surface(edit, faces, people, seed).items():
-                arrays.update({f"{row}/{name}": np.mean(v) for name, v in figures.items()})
-        return arrays
-
+    means = dict(looker.cache.arrays({**key, **one_attribute}, judged))
+    if counts["relit_people"]:
+        people = {"relit_people": counts["relit_people"]}
+        means.update(looker.cache.arrays({**key, **people}, relit))
     figures: dict[str, dict[str, float]] = {}
-    for name, value in looker.cache.arrays(key, compute).items():
+    for name, value in means.items():
         row, figure = name.split("/")
         figures.setdefault(row, {})[figure] = float(value)
-    return figures
+    return figures, counts
+
+
+def _means(figures: dict[str, dict[str, np.ndarray]]) -> Arrays:
+    """The means of figures by row, under ``row/figure``."""
+    return {
+        f"{row}/{name}": np.mean(values)
+        for row, of_row in figures.items()
+        for name, values in of_row.items()
+    }
 
 
 def labels_sha256(faces: FaceSet) -> str:

@@ -14,6 +14,7 @@ from legan_tf.evaluation.cache import Cache
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.features import (
     PictureNetwork,
+    as_features,
     face_features,
     load_face_network,
     load_feature_network,
@@ -25,6 +26,8 @@ from legan_tf.evaluation.metrics.images import mean_absolute_error, psnr, ssim
 from legan_tf.models import AttributeClassifier, Network, QualityEstimator
 from legan_tf.training.run import load_network
 
+KINDS = (*JUDGES, "lpips")
+"""What pictures are looked at with, besides the network of FID."""
 SHARD = 256
 """Pictures that are looked at before what was seen is written."""
 
@@ -60,7 +63,7 @@ class Instruments:
             "classifier": self.classifier,
             "face": self.face,
             "quality": self.quality,
-            "features": self.features or self.face,
+            "features": self.features or (as_features(self.face) if self.face else None),
             "lpips": self.lpips,
         }
         return {name: n.description for name, n in every.items() if n is not None}
@@ -77,23 +80,28 @@ class Instruments:
         """
         return self.in_classes(self.classifier(images))
 
-    @property
-    def missing(self) -> list[str]:
-        """A sentence for each kind that is not at hand, with what to do."""
+    def missing(self, kinds: Collection[str] = KINDS) -> list[str]:
+        """Returns a sentence for each of ``kinds`` that is not at hand, with what to do."""
         lost = {
-            "classifier": "Expression and lighting as read need --classifier_model.",
-            "face": "Match score, identity distance and person found need --identity_model.",
-            "quality": "Ratings need --quality_model.",
-            "lpips": "LPIPS needs --lpips, --lpips_trunk and --lpips_heads.",
+            "classifier": (
+                self.classifier,
+                "Expression and lighting as read need --classifier_model.",
+            ),
+            "identity": (
+                self.face,
+                "Match score, identity distance and person found need --identity_model.",
+            ),
+            "quality": (self.quality, "Ratings need --quality_model."),
+            "lpips": (self.lpips, "LPIPS needs --lpips, --lpips_trunk and --lpips_heads."),
         }
-        return [text for name, text in lost.items() if getattr(self, name) is None]
+        return [text for kind, (network, text) in lost.items() if kind in kinds and not network]
 
 
 def load_instruments(
     config: EvaluationConfig,
     judges_dir: str,
     faces: FaceSet,
-    kinds: Collection[str] = JUDGES,
+    kinds: Collection[str] = KINDS,
 ) -> Instruments:
     """Loads the networks that a configuration names, or trains the judges.
 
@@ -101,8 +109,7 @@ def load_instruments(
         config: The configuration.
         judges_dir: Folder of the judges of rendered faces.
         faces: The faces whose edits they will look at.
-        kinds: Which of ``classifier``, ``identity`` and ``quality`` there is use for; without the
-            first, there is none for LPIPS either.
+        kinds: Which of ``KINDS`` there is use for; what FID needs is loaded anyway.
 
     Raises:
         UserError: A network cannot be loaded, is of another kind, or does not know a class of the
@@ -117,11 +124,17 @@ def load_instruments(
         )
     wanted = [kind for kind in JUDGES if kind in kinds or (kind == "identity" and needs_face)]
     given = {kind: getattr(config, f"{kind}_model") for kind in wanted}
+    # What is given is loaded before judges are trained, which takes long.
+    features = None if needs_face else load_feature_network(config.features)
+    lpips = None
+    if config.lpips and "lpips" in kinds:
+        lpips = load_lpips(config.lpips, config.lpips_trunk, config.lpips_heads)
+        _check_lpips_size(lpips, config.lpips, faces.image_size)
     networks: dict[str, PictureNetwork] = {}
     columns: dict[str, np.ndarray] = {}
     if given.get("classifier"):
         classifier = _load("classifier", given["classifier"], AttributeClassifier)
-        columns = _columns(classifier, faces, given["classifier"])
+        columns = _columns(classifier, faces, f"--classifier_model={given['classifier']}")
         networks["classifier"] = picture_network(classifier)
     if given.get("identity"):
         networks["identity"] = load_face_network(given["identity"])
@@ -131,18 +144,23 @@ def load_instruments(
         absent = [kind for kind in wanted if not given[kind]]
         judges = train_judges(judges_dir, faces, config.judge_steps, absent)
         if "classifier" in judges:
-            columns = _columns(judges["classifier"], faces, judges_dir)
+            columns = _columns(judges["classifier"], faces, f"--judges={judges_dir}")
         networks.update({kind: picture_network(network) for kind, network in judges.items()})
     return Instruments(
         networks.get("classifier"),
         columns,
         networks.get("identity"),
         networks.get("quality"),
-        None if needs_face else load_feature_network(config.features),
-        load_lpips(config.lpips, config.lpips_trunk, config.lpips_heads)
-        if config.lpips and "classifier" in kinds
-        else None,
+        features,
+        lpips,
     )
+
+
+def _check_lpips_size(lpips: Lpips, name: str, image_size: int) -> None:
+    try:
+        lpips.network.check_size(image_size, image_size)
+    except ValueError as error:
+        raise UserError(f"--lpips={name}: {error}") from error
 
 
 def _load(kind: str, path: str, wanted: type) -> Network:
@@ -157,7 +175,7 @@ def _load(kind: str, path: str, wanted: type) -> Network:
     return network
 
 
-def _columns(classifier: AttributeClassifier, faces: FaceSet, path: str) -> dict[str, np.ndarray]:
+def _columns(classifier: AttributeClassifier, faces: FaceSet, told: str) -> dict[str, np.ndarray]:
     """The logits of the faces' classes; none for an attribute that either knows nothing of."""
     columns = {}
     for attribute, known, names in (
@@ -169,7 +187,7 @@ def _columns(classifier: AttributeClassifier, faces: FaceSet, path: str) -> dict
         unknown = [name for name in names if name not in known]
         if unknown:
             raise UserError(
-                f"--classifier_model={path}: it cannot tell the {attribute} {', '.join(unknown)} "
+                f"{told}: it cannot tell the {attribute} {', '.join(unknown)} "
                 f"of {faces.name}; it knows {', '.join(known)}."
             )
         columns[attribute] = np.array([known.index(name) for name in names], np.int64)
@@ -251,8 +269,8 @@ class Looker:
         return likeness
 
 
-def sha256_of(images: np.ndarray) -> str:
-    """Returns the sha256 of pictures, as a key of what was seen in them."""
-    digest = hashlib.sha256(f"{images.dtype} {images.shape} ".encode())
-    digest.update(np.ascontiguousarray(images).tobytes())
+def sha256_of(array: np.ndarray) -> str:
+    """Returns the sha256 of an array, as a key of what depends on it."""
+    digest = hashlib.sha256(f"{array.dtype} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -85,6 +85,7 @@ def train_judges(
         for kind in kinds
     }
     for config in configs.values():
+        _check_size(config)
         _check_asked_for(config, folder)
     networks = {}
     for kind, config in configs.items():
@@ -99,6 +100,22 @@ def train_judges(
         except UserError as error:
             raise UserError(f"--judges={folder}: {error}") from error
     return networks
+
+
+def _check_size(config: TrainConfig) -> None:
+    """Tells of a size that a judge cannot take, in the words of evaluating.
+
+    Raises:
+        UserError: It is of such a size.
+    """
+    try:
+        config.check()
+    except UserError as error:
+        size = f"{config.image_size} x {config.image_size}"
+        raise UserError(
+            f"no {config.model} judge can be trained for pictures of {size} pixels; give one with "
+            f"--{config.model}_model, or pictures of 64 x 64 or 128 x 128."
+        ) from error
 
 
 def _check_asked_for(config: TrainConfig, folder: str) -> None:

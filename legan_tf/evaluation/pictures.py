@@ -15,12 +15,13 @@ from legan_tf.data import images, storage
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.evaluate import data_of, faces_to_edit, make_writable
+from legan_tf.evaluation.evaluate import data_of, faces_to_edit
 from legan_tf.evaluation.figures import figures_of_set
 from legan_tf.evaluation.instruments import SHARD, Looker, load_instruments
 from legan_tf.evaluation.plan import ATTRIBUTES, draw_plan
 from legan_tf.evaluation.report import write_report
 from legan_tf.evaluation.sets import Reference
+from legan_tf.training.run import make_writable
 
 
 class PictureFolder:
@@ -108,7 +109,8 @@ def evaluate_pictures(
     config = config or EvaluationConfig()
     config.check()
     pictures = PictureFolder(folder)
-    make_writable(output)
+    make_writable("output", output)
+    cache = Cache(config.cache or os.path.join(output, "cache"))
     like = types.SimpleNamespace(image_size=pictures.image_size, expressions=(), lightings=())
     faces = faces_to_edit(like, config)
     # Only Q, and what FID needs, tells of pictures whose edits are not known.
@@ -121,7 +123,7 @@ def evaluate_pictures(
     truth = plan.truth[plan.truth >= 0][: len(pictures)]
     real = {"truth": truth, "reference": plan.reference}
     count = counter(len(pictures) + sum(map(len, real.values())), "judging")
-    looker = Looker(tools, Cache(config.cache or os.path.join(output, "cache")), count)
+    looker = Looker(tools, cache, count)
     seen = {"edit": _look(looker, pictures.images, len(pictures))}
     for name, index in real.items():
         if len(index):
@@ -136,13 +138,13 @@ def evaluate_pictures(
             "sha256": pictures.sha256,
         },
         "data": {
-            **data_of(faces, config.seed),
-            "reference": len(plan.reference),
+            **data_of(faces, plan, config),
+            "with_truth": len(real["truth"]),
         },
         "edits": len(pictures),
         "seed": config.seed,
         "networks": tools.descriptions,
-        "missing": [text for text in tools.missing if "--quality_model" in text],
+        "missing": tools.missing(["quality"]),
         "figures": {},
         "intervals": {},
     }

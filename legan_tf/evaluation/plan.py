@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -96,7 +97,7 @@ def in_classes_of(editor: Any, faces: FaceSet) -> Edit:
 
 
 def draw_plan(faces: FaceSet, targets: dict[str, np.ndarray], count: int, seed: int) -> Plan:
-    """Draws sources and targets uniformly.
+    """Draws sources and targets uniformly: pictures, and what is asked of a person, in turns.
 
     Args:
         faces: Whom to edit.
@@ -117,18 +118,30 @@ def draw_plan(faces: FaceSet, targets: dict[str, np.ndarray], count: int, seed: 
             f"{faces.name} holds {len(faces)} pictures: two are the least that can be compared."
         )
     rng = np.random.default_rng(seed)
-    index = rng.integers(len(faces), size=count)
-    wanted = {}
-    for attribute in ATTRIBUTES:
-        classes = targets[attribute]
-        own = getattr(faces, attribute)[index].astype(np.int64)
-        wanted[attribute] = classes[rng.integers(len(classes), size=count)] if len(classes) else own
+    # Without repetition as long as there are others: pictures that occur twice make a set look
+    # unlike the real ones.
+    index = _in_turns(len(faces), count, rng)
+    wanted = {name: getattr(faces, name)[index].astype(np.int64) for name in ATTRIBUTES}
+    asked = [name for name in ATTRIBUTES if len(targets[name])]
+    combinations = np.array(list(itertools.product(*(targets[name] for name in asked))), np.int64)
+    people = faces.identity[index]
+    for person in np.unique(people):
+        rows = np.flatnonzero(people == person)
+        drawn = combinations[_in_turns(len(combinations), len(rows), rng)]
+        for column, name in enumerate(asked):
+            wanted[name][rows] = drawn[:, column]
     truth = find(faces, faces.identity[index], wanted["expression"], wanted["lighting"])
     unseen = np.setdiff1d(np.arange(len(faces)), np.concatenate([index, truth]))
     if len(unseen) < max(count / 2, 2):
         unseen = np.arange(len(faces))
     reference = np.sort(rng.permutation(unseen)[:count])
     return Plan(index, wanted["expression"], wanted["lighting"], truth, reference)
+
+
+def _in_turns(choices: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """``count`` of so many choices at random, each again only when all have had their turn."""
+    turns = [rng.permutation(choices) for _ in range(-(-count // choices))]
+    return np.concatenate(turns)[:count]
 
 
 def find(

@@ -12,11 +12,12 @@ from legan_tf.data.rendered import rated_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.evaluate import check_size, data_of, make_writable, model_of
+from legan_tf.evaluation.evaluate import check_size, labels_of, model_of
 from legan_tf.evaluation.instruments import SHARD, sha256_of
 from legan_tf.evaluation.metrics.ratings import rating_figures
 from legan_tf.evaluation.report import write_rating_report
 from legan_tf.training.datasets import split_of_manifest
+from legan_tf.training.run import make_writable
 
 
 def evaluate_scorer(
@@ -40,7 +41,8 @@ def evaluate_scorer(
     config = config or EvaluationConfig()
     config.check()
     check_size(scorer.image_size)
-    make_writable(output)
+    make_writable("output", output)
+    cache = Cache(config.cache or os.path.join(output, "cache"))
     if config.dataset == "manifest":
         faces = split_of_manifest(
             config.manifest,
@@ -58,7 +60,6 @@ def evaluate_scorer(
             f"{faces.name}: {len(rated)} of its pictures are rated, and two are the least to judge "
             "Q by. Give a split whose lines have a rating_mean."
         )
-    cache = Cache(config.cache or os.path.join(output, "cache"))
     count = counter(len(rated), "rating")
     predicted = []
     for start in range(0, len(rated), SHARD):
@@ -72,7 +73,7 @@ def evaluate_scorer(
         "format": 2,
         "kind": "scorer",
         "model": model_of(scorer),
-        "data": {**data_of(faces, config.seed), "rated": len(rated)},
+        "data": {**labels_of(faces, config), "rated": len(rated)},
         "figures": rating_figures(ratings, mean, std),
     }
     return write_rating_report(output, report, ratings, mean, std)

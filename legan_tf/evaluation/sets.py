@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from legan_tf.evaluation.cache import Cache
+from legan_tf.evaluation.instruments import sha256_of
 from legan_tf.evaluation.metrics.sets import Statistics, bootstrap_interval, fid, kid
 
 
@@ -46,19 +45,13 @@ class Reference:
                 for name, value in values.items()
             }
 
-        key = {"distances": [_sha256(features), _sha256(self._features)], "seed": seed}
+        key = {"distances": [sha256_of(features), sha256_of(self._features)], "seed": seed}
         kept = self._cache.arrays(key, compute)
         return {name: tuple(float(x) for x in kept[name]) for name in ("fid", "kid")}
 
     def _statistics(self, features: np.ndarray) -> Statistics:
         """Statistics, kept under a hash of the features."""
-        key = {"statistics": _sha256(features)}
+        key = {"statistics": sha256_of(features)}
         return Statistics.from_arrays(
             self._cache.arrays(key, lambda: Statistics.of(features).to_arrays())
         )
-
-
-def _sha256(features: np.ndarray) -> str:
-    digest = hashlib.sha256(f"{features.dtype} {features.shape} ".encode())
-    digest.update(np.ascontiguousarray(features).tobytes())
-    return digest.hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -34,7 +33,7 @@ class _Model:
     def __init__(self, path: str, file: str, labels: Labels, signature: Any, owner: Any) -> None:
         """Takes what was asked for and found, the signature ``serving_default`` and its owner."""
         self.path = path
-        self._file = file
+        self.sha256 = storage.sha256(file)
         self._labels = labels
         self._signature = signature
         self._owner = owner
@@ -43,11 +42,6 @@ class _Model:
     def kind(self) -> str:
         """``editor`` or ``scorer``."""
         return self._labels.kind
-
-    @functools.cached_property
-    def sha256(self) -> str:
-        """The sha256 of the file or the export that the network was loaded from."""
-        return storage.sha256(self._file)
 
     @property
     def image_size(self) -> int:

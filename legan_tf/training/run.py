@@ -43,6 +43,22 @@ def write_aside(path: str, data: bytes) -> None:
         raise
 
 
+def make_writable(flag: str, folder: str) -> None:
+    """Makes a folder, before the hours that what is written there may take.
+
+    Raises:
+        UserError: It cannot be written to; the message names ``flag``.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"--{flag}={folder}: it cannot be written to as a folder ({error.strerror}). Name "
+            "another one."
+        ) from error
+
+
 class Run:
     """A run folder that belongs to this process while it is open."""
 

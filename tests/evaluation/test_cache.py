@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache
 
 
@@ -58,3 +59,9 @@ def test_what_fails_leaves_nothing(cache, tmp_path):
     with pytest.raises(RuntimeError, match="no memory"):
         cache.arrays({"network": "n"}, fail)
     assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match=f"^--cache={tmp_path}/file/in_it: it cannot be written"):
+        Cache(str(tmp_path / "file" / "in_it"))

@@ -13,8 +13,8 @@ from legan_tf.evaluation.features import (
     face_features,
     load_face_network,
     load_feature_network,
+    network_sha256,
     picture_network,
-    weights_sha256,
 )
 from legan_tf.models import LightCNN29, QualityEstimator
 
@@ -71,9 +71,11 @@ def test_a_network_may_give_several_things_and_may_be_followed_by_a_function():
     look = PictureNetwork("n", "0", SIZE, network)
     given = look(images)
     assert (given["mean"].shape, given["first"].shape) == ((70, 3), (70, 1))
-    twice = PictureNetwork("n", "0", SIZE, lambda x: network(x)["mean"]).then(lambda x: 2 * x)
+    once = PictureNetwork("n", "0", SIZE, lambda x: network(x)["mean"])
+    twice = once.then(lambda x: 2 * x, "doubled")
     np.testing.assert_allclose(twice(images), 2 * given["mean"])
-    assert twice.description == look.description
+    # What is done with its output is part of what a number depends on.
+    assert twice.description["input"] == once.description["input"] + "; doubled"
 
 
 @pytest.mark.parametrize(
@@ -85,14 +87,14 @@ def test_what_are_no_pictures_is_refused(lightcnn, images):
 
 
 def test_a_network_is_told_by_its_weights_however_they_were_saved(lightcnn, tmp_path):
-    before = weights_sha256(lightcnn)
+    before = network_sha256(lightcnn)
     lightcnn.save(tmp_path / "n.keras")
     loaded = keras.models.load_model(tmp_path / "n.keras", compile=False)
-    assert weights_sha256(loaded) == before
+    assert network_sha256(loaded) == before
     weights = loaded.get_weights()
     weights[3].flat[0] += 1e-3
     loaded.set_weights(weights)
-    assert weights_sha256(loaded) != before
+    assert network_sha256(loaded) != before
 
 
 def test_only_the_angle_of_a_face_counts():
@@ -110,8 +112,9 @@ def test_a_face_network_gives_embeddings_to_know_people_by_and_angles_to_compare
     embeddings = lightcnn(pictures(3) / np.float32(127.5) - 1).numpy()
     np.testing.assert_allclose(load_face_network(path)(pictures(3)), embeddings, atol=1e-5)
     features = load_feature_network(path)
+    assert features.description["input"].endswith("scaled to length √D")
     np.testing.assert_allclose(features(pictures(3)), face_features(embeddings), atol=1e-4)
-    assert features.sha256 == weights_sha256(lightcnn)
+    assert features.sha256 == network_sha256(lightcnn)
 
 
 @pytest.mark.parametrize("form", ["keras", "h5"])
@@ -128,6 +131,28 @@ def test_any_keras_model_of_one_output_will_do(tmp_path, form, channels, spatial
     network = load_feature_network(str(tmp_path / f"m.{form}"))
     assert network.image_size == SIZE
     np.testing.assert_allclose(network(pictures(3)), wanted, atol=1e-5)
+
+
+def test_models_of_equal_weights_are_told_apart(tmp_path):
+    image = keras.Input((SIZE, SIZE, 3))
+    convolution = keras.layers.Conv2D(4, 3)
+    x = convolution(image)
+    for name in ("Average", "Max"):
+        pool = getattr(keras.layers, f"Global{name}Pooling2D")()
+        keras.Model(image, pool(x), name="same").save(tmp_path / f"{name}.keras")
+    one, other = (load_feature_network(str(tmp_path / f"{n}.keras")) for n in ("Average", "Max"))
+    assert one.name == other.name and one.sha256 != other.sha256
+
+
+def test_a_file_that_holds_code_is_refused_and_nothing_of_it_is_run(tmp_path):
+    image = keras.Input((SIZE, SIZE, 3))
+    traces = []
+    x = keras.layers.Lambda(lambda y: traces.append(1) or y, output_shape=(SIZE, SIZE, 3))(image)
+    keras.Model(image, keras.layers.Flatten()(x)).save(str(tmp_path / "code.h5"))
+    traces.clear()
+    with pytest.raises(UserError, match="code.h5: holds a Lambda layer, which is code"):
+        load_feature_network(str(tmp_path / "code.h5"))
+    assert not traces
 
 
 def test_what_is_no_network_to_compare_by_is_told(tmp_path):

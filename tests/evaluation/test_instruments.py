@@ -69,8 +69,10 @@ def test_with_a_manifest_there_are_the_networks_that_were_given(judges, faces, t
     given = {"identity_model": judges["identity_model"]}
     tools = load_instruments(EvaluationConfig(**MANIFEST, **given), str(tmp_path), faces)
     assert {*tools.descriptions} == {"face", "features"}
-    assert tools.descriptions["features"]["input"] == "16 x 16, bilinear, antialias"
-    told = " ".join(tools.missing)
+    assert tools.descriptions["face"]["input"] == "16 x 16, bilinear, antialias"
+    wanted = "16 x 16, bilinear, antialias; scaled to length √D"
+    assert tools.descriptions["features"]["input"] == wanted
+    told = " ".join(tools.missing())
     assert all(flag in told for flag in ("--classifier_model", "--quality_model", "--lpips"))
     assert "--identity_model" not in told
     assert not list(tmp_path.iterdir())
@@ -137,3 +139,19 @@ def test_lpips_is_measured_once(judges, faces, tmp_path):
         kept = looker(tools, tmp_path).compare(images, images[::-1])["lpips"]
         np.testing.assert_array_equal(kept, [0, 1, 2, 3])
     assert calls == [4]
+
+
+def test_one_face_network_gives_embeddings_and_features_that_are_not_mixed_up(
+    judges, faces, tmp_path
+):
+    config = EvaluationConfig(**judges, features=judges["identity_model"])
+    seen = looker(load_instruments(config, "", faces), tmp_path).look(faces.images(np.arange(3)))
+    np.testing.assert_allclose(np.linalg.norm(seen["features"], axis=1), 16.0, rtol=1e-5)
+    assert not np.allclose(np.linalg.norm(seen["face"], axis=1), 16.0)
+
+
+def test_a_network_that_cannot_be_loaded_is_told_before_judges_are_trained(faces, tmp_path):
+    folder = tmp_path / "judges"
+    with pytest.raises(UserError, match="^--features=absent: no such file"):
+        load_instruments(EvaluationConfig(features="absent"), str(folder), faces)
+    assert not folder.exists()

@@ -57,3 +57,10 @@ def test_a_folder_that_cannot_hold_judges_is_told(tmp_path):
     (tmp_path / "judges").write_text("a file")
     with pytest.raises(UserError, match=f"^--judges={tmp_path}/judges: "):
         train_judges(str(tmp_path / "judges"), faces(), 1)
+
+
+def test_a_size_that_no_judge_can_take_is_told_in_words_of_the_flags_that_there_are(tmp_path):
+    with pytest.raises(UserError, match="no classifier judge can be trained for pictures of 48 x"):
+        train_judges(str(tmp_path), faces(48), 1)
+    with pytest.raises(UserError, match="no identity judge .* give one with --identity_model"):
+        train_judges(str(tmp_path), faces(24), 1, ["identity"])

@@ -116,3 +116,12 @@ def test_an_editor_is_asked_in_its_own_classes(faces):
 def test_one_picture_cannot_be_judged():
     with pytest.raises(UserError, match="mine/test holds 1 pictures: two are the least"):
         draw_plan(labelled([0], [0], [0]), EVERY, 5, 0)
+
+
+def test_neither_a_source_nor_a_true_picture_occurs_twice_where_there_are_others():
+    faces = rendered_faces("test", 5, EXPRESSIONS, LIGHTINGS, 16, 0)
+    plan = draw_plan(faces, EVERY, 20, seed=0)
+    assert len({*plan.index}) == len({*plan.truth}) == 20
+    again = draw_plan(faces, EVERY, 60, seed=0)
+    np.testing.assert_array_equal(np.bincount(again.index), np.full(30, 2))
+    np.testing.assert_array_equal(np.bincount(again.truth), np.full(30, 2))
