@@ -81,7 +81,9 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
         "missing": [*tools.missing(), *_missing(faces, plan, tools)],
         **figures_of_rows(rows, faces, targets, plan, looker, config.seed),
     }
-    surfaces = figures_of_surfaces(editor, faces, looker, config.edits, config.seed)
+    surfaces, report["surface"] = figures_of_surfaces(
+        editor, faces, looker, config.edits, config.seed
+    )
     for name, figures in surfaces.items():
         report["figures"][name].update(figures)
     return write_report(output, report, rows, plan)

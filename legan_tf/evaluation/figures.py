@@ -215,7 +215,7 @@ def figures_of_surfaces(
         "size": faces.image_size,
         "seed": seed,
     }
-    # An entry each, so that who is stopped in the second does not lose the first.
+    # An entry each, so that a stop in the second does not lose the first.
     one_attribute = {
         "one_attribute_edits": counts["one_attribute_edits"],
         "network": tools.classifier.description,

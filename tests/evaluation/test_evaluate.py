@@ -458,3 +458,58 @@ def test_a_wrong_command_ends_in_a_sentence(arguments, told, tmp_path):
     assert "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
     assert told in line
+
+
+def test_the_report_says_of_how_many_the_figures_of_surfaces_are(judged):
+    report = judged[2]
+    # A quarter of the edits, and everybody, as there are fewer people than are relit at most.
+    assert report["surface"] == {"one_attribute_edits": EDITS // 4, "relit_people": 4}
+    assert report == written(judged[1])
+
+
+def test_of_classes_that_the_model_does_not_know_there_are_no_surfaces(
+    few_people, judges, dimming, tmp_path
+):
+    config = EvaluationConfig(edits=EDITS, **judges)
+    report = evaluate(dimming(lightings=()), str(tmp_path), config)
+    assert report["surface"] == {}
+
+
+def test_a_stop_while_faces_are_relit_loses_no_edit_of_one_attribute(
+    few_people, judges, dimming, tmp_path
+):
+    config = EvaluationConfig(edits=EDITS, **judges)
+    killed, resumed, whole = dimming(), dimming(), dimming()
+    killed.fails_at = 5  # There, back, one call for each attribute, and the first person relit.
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(killed, str(tmp_path / "a"), config)
+    report = evaluate(resumed, str(tmp_path / "a"), config)
+    assert report == evaluate(whole, str(tmp_path / "b"), config)
+    assert whole.calls == [EDITS, EDITS, EDITS // 4, EDITS // 4, 19, 19, 19, 19]
+    assert killed.calls == whole.calls[:5] and resumed.calls == whole.calls[4:]
+
+
+def ending_in_relu(bias, path):
+    """A face network that sees nothing in pictures whose mean is below ``-bias``, in [-1, 1]."""
+    given = keras.Input((16, 16, 3))
+    mean = keras.layers.GlobalAveragePooling2D()(given)
+    seen = keras.layers.Dense(4, activation="relu", name="seen")
+    model = keras.Model(given, seen(mean))
+    seen.set_weights([np.full((3, 4), 1 / 3, np.float32), np.full(4, bias, np.float32)])
+    model.save(path)
+    return {"identity_model": str(path)}
+
+
+@pytest.mark.parametrize(
+    "level, bias, named",
+    [(0, 0.999, "edit 1"), (255, -0.999, "the input of edit 1")],
+    ids=["black edits", "only white is seen"],
+)
+def test_an_embedding_without_a_direction_names_its_picture_and_the_flag(
+    level, bias, named, manifest, handmade, tmp_path
+):
+    editor = handmade(f"flat-{level}", lambda images, e, s: np.full_like(images, level))
+    only = ending_in_relu(bias, tmp_path / "relu.keras")
+    told = f"{EDITS} of {EDITS} pictures, the first of them {named}, an embedding of length 0,"
+    with pytest.raises(UserError, match=f"^--identity_model: .* gives {told}"):
+        evaluate(editor, str(tmp_path / "out"), of_manifest(manifest(), only))

@@ -10,6 +10,8 @@ import numpy as np
 def accuracy(predicted: np.ndarray, wanted: np.ndarray) -> float:
     """Share of predictions that are right, higher is better; unknown labels do not count.
 
+    Equal to the bit to the share on the diagonal of ``sklearn.metrics.confusion_matrix``.
+
     Args:
         predicted: int [n].
         wanted: int [n]; negative where unknown.
@@ -29,7 +31,8 @@ def accuracy_over(logits: np.ndarray, wanted: np.ndarray, kept: Sequence[int]) -
     Pictures of the other classes do not count, and the classifier chooses among the kept classes
     alone, as one that was trained on no others would. So Bodur et al. judge AffectNet, over six
     expressions of eight without contempt and disgust; what their classifier may answer they do not
-    say, so this reading is ours.
+    say, so this reading is ours. Over all classes it is ``accuracy`` to the bit, and over some that
+    of the pictures and logits of these alone.
 
     Args:
         logits: float [n,C], a classifier's scores of all classes.
@@ -59,6 +62,8 @@ def accuracy_over(logits: np.ndarray, wanted: np.ndarray, kept: Sequence[int]) -
 
 def confusion_matrix(wanted: np.ndarray, read: np.ndarray, classes: int) -> np.ndarray:
     """Counts how often each class was read where each was wanted (Bodur et al., Fig. 8).
+
+    Equal to ``sklearn.metrics.confusion_matrix`` of the pictures whose label is known.
 
     Args:
         wanted: int [n], 0 to classes - 1; negative where unknown, which is left out.

@@ -101,6 +101,8 @@ def psnr(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def mean_absolute_error(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Mean absolute difference as a share of the value range, lower is better.
 
+    Within 1e-7, relatively, of examples by hand.
+
     Args:
         first: uint8 [n,H,W,3].
         second: The same shape.

@@ -20,6 +20,7 @@ def lpips_from_taps(
 
     At every place of every tap the two feature vectors are brought to unit length and the squares
     of their differences weighted; the sums are averaged over space and added up over the taps.
+    Computed in float32, it is within 1e-5, relatively, of a loop over the places in float64.
 
     Args:
         first: Taps of a network, float32 [n,h,w,c] each.
@@ -27,7 +28,7 @@ def lpips_from_taps(
         weights: What each channel of each tap counts, [c] each, none negative.
 
     Returns:
-        float32 [n], 0 or more; 0 for pictures that the network cannot tell apart.
+        float32 [n], 0 or more; 0 within 1e-6 where feature vectors differ in length only.
 
     Raises:
         ValueError: The lists are empty or differ in length, or their members do not fit each other.

@@ -186,6 +186,12 @@ def fid(first: Statistics, second: Statistics) -> float:
     from the eigenvalues of S₁S₂ as a symmetric problem, or from the singular values of A₁A₂ᵀ
     where Sᵢ = AᵢᵀAᵢ is of low rank, so that it is real for any number of pictures and any rank.
 
+    Of features of full rank it is within 1e-11, relatively, of the formula with
+    ``scipy.linalg.sqrtm``; with fewer pictures than features it is within 2e-6, and with repeated
+    pictures within 1e-5, as that root is less exact there. It is within 1e-6 of TF-GAN's
+    ``frechet_classifier_distance_from_activations``. All of that holds as tested, of 24 features
+    of 2 to 300 pictures.
+
     The estimate is too high by an amount that shrinks with the number of pictures: compare only
     numbers of as many pictures and of one network.
 
@@ -194,7 +200,7 @@ def fid(first: Statistics, second: Statistics) -> float:
         second: Those of the other, from the same network.
 
     Returns:
-        0 or more; 0 for two sets of one mean and covariance.
+        0 or more; below 1e-7 for a set with itself, and the same either way round within 1e-7.
 
     Raises:
         ValueError: The two have different numbers of features.
@@ -231,6 +237,8 @@ def kid(first: np.ndarray, second: np.ndarray) -> float:
 
     The unbiased estimate of the squared maximum mean discrepancy with the kernel (x·y/D + 1)³,
     over all pairs at once and not averaged over subsets. Memory does not grow with the pairs.
+    Within 1e-11, relatively, of TF-GAN's ``kernel_classifier_distance_from_activations`` and of a
+    loop over the pairs; of a set with itself within 1e-10.
 
     Args:
         first: Real [n,D], features of one set, at least 2 rows.

@@ -20,7 +20,7 @@ _LINEAR = _linear_levels()
 
 
 def linear_luminance(images: np.ndarray) -> np.ndarray:
-    """Luminance of sRGB pictures in linear light.
+    """Luminance of sRGB pictures in linear light; of greys within 1e-12 of IEC 61966-2-1.
 
     Args:
         images: uint8 [..., 3].
@@ -93,6 +93,9 @@ def _unit(normals: np.ndarray, name: str) -> np.ndarray:
 def normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mean angle between normals, lower is better.
 
+    Within 1e-7, relatively, of the angles of a ball's normals by other formulas; exactly 0 for
+    the normals of a ball and themselves.
+
     Args:
         predicted: float [N, H, W, 3], of any length above zero inside the mask.
         true: float [N, H, W, 3], likewise.
@@ -121,6 +124,7 @@ def aligned_depth_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarra
     offset, and the first has no scale: both are set to fit the true depth best in least squares.
     Normalising both maps by their extremes would do the same, but one stray pixel would decide.
     The scale is not below zero, so a relief turned inside out is no better than none at all.
+    0 within 1e-12 for what differs in offset and scale only.
 
     Args:
         predicted: float [N, H, W], larger is nearer; what is outside the mask may be NaN.
@@ -160,7 +164,8 @@ def light_coefficients(
     (Ramamoorthi and Hanrahan, SIGGRAPH 2001). They are fitted by least squares; each pixel weighs
     with its albedo squared, as noise is divided by it, and less the further it is from the fit
     (Cauchy's weights), as highlights and cast shadows are. What the surface leaves open is drawn
-    to zero by a small ridge.
+    to zero by a small ridge. On a ball of random albedo, in eight bits, they are within 0.01 of
+    the light that it was lit by.
 
     Args:
         images: uint8 [N, H, W, 3], sRGB.
@@ -207,7 +212,8 @@ def light_error(edited: np.ndarray, true: np.ndarray) -> np.ndarray:
 
     The distance is that of two pictures of a white ball, seen from the front, under the two
     lights. Between the coefficients themselves it would be that of the whole ball, whose far half
-    no picture of a face tells anything about.
+    no picture of a face tells anything about. Within 1e-7, relatively, of examples by hand that
+    differ in brightness, and within 0.3 % of one in direction, as the ball has 64 x 64 pixels.
 
     Args:
         edited: float [N, 9], what ``light_coefficients`` gave for the edits.
