@@ -165,6 +165,12 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
             "Sources and targets are uniform; quality is the mean rating, 1 to 10; what each row "
             "means is in docs/evaluation.md."
         )
+        surface = report.get("surface")
+        if surface:
+            lines.append(
+                f"Light error and what is kept are of {surface['one_attribute_edits']:,} edits of "
+                f"either attribute alone, normals and depth of {surface['relit_people']} people."
+            )
         if data["with_truth"] < report["edits"]:
             lines.append(f"A true picture is known for {data['with_truth']:,} of the edits.")
     lines += ["", "| measured with | sha256 | pictures enter as |", "|---|---|---|"]

@@ -359,6 +359,7 @@ def test_what_cannot_be_measured_is_named(manifest, judges, copying, tmp_path):
         "Expression and lighting as read need --classifier_model.",
         "Ratings need --quality_model.",
         "LPIPS needs --lpips, --lpips_trunk and --lpips_heads.",
+        "Errors of light and surface, and what is kept, need rendered faces.",
     ]
     assert report["confusion"] == {}
     assert not {"rating", "natural", "expression"} & set(report["figures"]["edit"])
