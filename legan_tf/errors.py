@@ -9,3 +9,8 @@ class UserError(ValueError):
     Every designed error of the package derives from it. The scripts print its message without a
     traceback and exit with status 2.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what an error says, to be put into a sentence; else its name."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

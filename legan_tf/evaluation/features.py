@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from legan_tf.data import storage
 from legan_tf.data.pipeline import to_float
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 from legan_tf.evaluation.inception import SIZE, canonical_inception
 from legan_tf.models import FaceNetwork, FidInception, Network
 from legan_tf.models.lightcnn import LUMA
@@ -194,7 +194,7 @@ def _inception(weights: str) -> PictureNetwork:
     except Exception as error:  # No network, or weights of something else.
         what = "inception" if weights == "imagenet" else weights
         raise UserError(
-            f"--features={what}: the weights of InceptionV3 cannot be had ({_first_line(error)}). "
+            f"--features={what}: the weights of InceptionV3 cannot be had ({first_line(error)}). "
             "Give the file of its weights without top (.h5), or another network."
         ) from error
     sha256 = _sha256("InceptionV3", model.get_weights())
@@ -214,7 +214,7 @@ def _loaded(flag: str, path: str) -> keras.Model:
         raise UserError(f"{flag}={error}") from error
     except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
         raise UserError(
-            f"{flag}={path}: is not a Keras model that can be loaded ({_first_line(error)})."
+            f"{flag}={path}: is not a Keras model that can be loaded ({first_line(error)})."
         ) from error
 
 
@@ -263,7 +263,3 @@ def _model_config(flag: str, path: str) -> str:
     except OSError as error:
         raise UserError(f"{flag}={path}: is no HDF5 file, or is damaged.") from error
     return config.decode() if isinstance(config, bytes) else str(config)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from legan_tf import optional
 from legan_tf.data import storage
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 
 SIZE = 299
 OUTPUT = "pool_3"
@@ -43,7 +43,7 @@ def canonical_inception(path: str) -> tuple[Callable[[tf.Tensor], tf.Tensor], st
     try:
         features.get_concrete_function()
     except Exception as error:  # TF-Hub and TensorFlow fail in many ways on what is no module.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error)
         raise UserError(
             f"--features={path}: is no TF-Hub module with the output {OUTPUT} ({reason}); {_WHERE}."
         ) from error

@@ -23,8 +23,8 @@ from legan_tf.evaluation.features import (
 from legan_tf.evaluation.judges import JUDGES, train_judges
 from legan_tf.evaluation.lpips import Lpips, load_lpips
 from legan_tf.evaluation.metrics.images import mean_absolute_error, psnr, ssim
-from legan_tf.models import AttributeClassifier, Network, QualityEstimator
-from legan_tf.training.run import load_network
+from legan_tf.models import AttributeClassifier, QualityEstimator
+from legan_tf.training.run import load_network_of
 
 KINDS = (*JUDGES, "lpips")
 """What pictures are looked at with, besides the network of FID."""
@@ -133,13 +133,15 @@ def load_instruments(
     networks: dict[str, PictureNetwork] = {}
     columns: dict[str, np.ndarray] = {}
     if given.get("classifier"):
-        classifier = _load("classifier", given["classifier"], AttributeClassifier)
+        classifier = load_network_of("classifier", given["classifier"], AttributeClassifier)
         columns = _columns(classifier, faces, f"--classifier_model={given['classifier']}")
         networks["classifier"] = picture_network(classifier)
     if given.get("identity"):
         networks["identity"] = load_face_network(given["identity"])
     if given.get("quality"):
-        networks["quality"] = picture_network(_load("quality", given["quality"], QualityEstimator))
+        networks["quality"] = picture_network(
+            load_network_of("quality", given["quality"], QualityEstimator)
+        )
     if config.dataset == "rendered":
         absent = [kind for kind in wanted if not given[kind]]
         judges = train_judges(judges_dir, faces, config.judge_steps, absent)
@@ -161,18 +163,6 @@ def _check_lpips_size(lpips: Lpips, name: str, image_size: int) -> None:
         lpips.network.check_size(image_size, image_size)
     except ValueError as error:
         raise UserError(f"--lpips={name}: {error}") from error
-
-
-def _load(kind: str, path: str, wanted: type) -> Network:
-    try:
-        network = load_network(path)
-    except UserError as error:
-        raise UserError(f"--{kind}_model={error}") from error
-    if not isinstance(network, wanted):
-        raise UserError(
-            f"--{kind}_model={path}: it holds a {type(network).__name__}, not a {wanted.__name__}"
-        )
-    return network
 
 
 def _columns(classifier: AttributeClassifier, faces: FaceSet, told: str) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
+from legan_tf.data import storage
 from legan_tf.data.pipeline import to_float
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.perceptual import lpips_from_taps
@@ -136,7 +137,7 @@ def load_lpips(net: str, trunk: str, heads: str) -> Lpips:
         unlike.append("Caffe's weights")
     else:
         _import_torchvision(network, trunk)
-        if not _sha256_of(trunk).hex().startswith(_TRUNKS[net]):
+        if not storage.sha256(trunk).startswith(_TRUNKS[net]):
             unlike.append("other weights than torchvision's file")
     weights = _read_heads(network, heads)
     numbers = hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest()
@@ -145,7 +146,9 @@ def load_lpips(net: str, trunk: str, heads: str) -> Lpips:
     name = f"LPIPS 0.1, {network.title}"
     if unlike:
         name = f"LPIPS, {network.title} with {' and '.join(unlike)}: not the published scores"
-    sha256 = hashlib.sha256(_sha256_of(trunk) + _sha256_of(heads)).hexdigest()
+    sha256 = hashlib.sha256(
+        b"".join(bytes.fromhex(storage.sha256(path)) for path in (trunk, heads))
+    ).hexdigest()
     return Lpips(network, weights, name, sha256)
 
 
@@ -253,11 +256,3 @@ def _numbers(flag: str, path: str, tensors: Mapping[str, np.ndarray], name: str)
         return finite(path, name, tensors[name])
     except UserError as error:
         raise UserError(f"{flag}: {error}") from error
-
-
-def _sha256_of(path: str) -> bytes:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(2**20), b""):
-            digest.update(block)
-    return digest.digest()

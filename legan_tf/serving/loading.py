@@ -15,7 +15,7 @@ from PIL import Image
 from legan_tf.data import images as pictures
 from legan_tf.data import storage
 from legan_tf.data.pipeline import to_uint8
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 from legan_tf.serving import export, signatures
 from legan_tf.serving.signatures import KEEP, Labels
 from legan_tf.training.run import load_network, network_file
@@ -233,7 +233,7 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
         try:
             owner = tf.saved_model.load(version)
         except Exception as error:  # A damaged file fails in whatever reads it first.
-            raise UserError(f"{version}: is a damaged export ({_first_line(error)}).") from error
+            raise UserError(f"{version}: is a damaged export ({first_line(error)}).") from error
         signature = owner.signatures["serving_default"]
     kinds = {signatures.EDITOR: Editor, signatures.SCORER: Scorer}
     return kinds[labels.kind](path, file, labels, signature, owner)
@@ -259,14 +259,10 @@ def _read_labels(version: str) -> Labels:
     except OSError as error:
         raise UserError(f"{version}: is not an export of this package: no {file}.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file}: is damaged ({_first_line(error)}).") from error
+        raise UserError(f"{file}: is damaged ({first_line(error)}).") from error
     if labels.kind not in (signatures.EDITOR, signatures.SCORER):
         raise UserError(f"{file}: names the unknown kind {labels.kind!r}.")
     return labels
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _as_list(images: Any) -> tuple[list[np.ndarray], bool]:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from legan_tf import compat, models
 from legan_tf.data import storage
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 from legan_tf.training.config import GANS, TrainConfig, from_flagfile
 
 FLAGS_FILE = "flags.txt"
@@ -248,10 +248,32 @@ def load_network(path: str | os.PathLike[str]) -> models.Network:
     try:
         network = keras.models.load_model(file, compile=False)
     except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error)
         raise UserError(f"{file}: is not a model that this package can load ({reason}).") from error
     if not isinstance(network, models.Network):
         raise UserError(f"{file}: holds a {type(network).__name__}, not a network of legan_tf.")
+    return network
+
+
+def load_network_of(kind: str, path: str, wanted: type[models.Network]) -> models.Network:
+    """Loads a network that a flag ``--KIND_model`` gives.
+
+    Args:
+        kind: ``classifier``, ``identity`` or ``quality``.
+        path: A run folder or a ``.keras`` file.
+        wanted: What it has to be.
+
+    Raises:
+        UserError: There is none, or one of another kind; the message names the flag.
+    """
+    try:
+        network = load_network(path)
+    except UserError as error:
+        raise UserError(f"--{kind}_model={error}") from error
+    if not isinstance(network, wanted):
+        raise UserError(
+            f"--{kind}_model={path}: it holds a {type(network).__name__}, not a {wanted.__name__}"
+        )
     return network
 
 

@@ -42,7 +42,7 @@ from legan_tf.training.run import (
     Run,
     auxiliary_kinds,
     check_fits,
-    load_network,
+    load_network_of,
     saved_step,
 )
 from legan_tf.training.samples import sample_grid
@@ -290,15 +290,7 @@ def _train_auxiliary(config: TrainConfig, kind: str) -> int:
 def _load_network(path: str, kind: str) -> Network:
     """Loads a frozen network from a run folder or a .keras file."""
     wanted = {"quality": QualityEstimator, "identity": FaceNetwork}[kind]
-    try:
-        network = load_network(path)
-    except UserError as error:
-        raise UserError(f"--{kind}_model={error}") from error
-    if not isinstance(network, wanted):
-        raise UserError(
-            f"--{kind}_model={path}: it holds a {type(network).__name__}, not a {wanted.__name__}"
-        )
-    return network
+    return load_network_of(kind, path, wanted)
 
 
 def _network(config: TrainConfig, data: Datasets) -> Network:
