@@ -22,7 +22,7 @@ from legan_tf.evaluation.plan import draw_plan, in_classes_of, shared_classes
 from legan_tf.evaluation.plots import correlation_picture, identity_distance_picture
 from legan_tf.evaluation.report import REPORT_FILE
 from legan_tf.evaluation.rows import SHOWN
-from legan_tf.evaluation.sheet import sheet
+from legan_tf.sheet import sheet
 from legan_tf.training.run import NETWORK_FILE, make_writable, write_aside
 
 _REFERENCES = {"truth": "the true pictures", "others": "different people"}

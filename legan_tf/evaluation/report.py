@@ -19,7 +19,7 @@ from legan_tf.evaluation.plots import (
     rating_picture,
 )
 from legan_tf.evaluation.rows import Arrays
-from legan_tf.evaluation.sheet import sheet
+from legan_tf.sheet import sheet
 from legan_tf.training.run import write_aside
 
 REPORT_FILE = "report.json"

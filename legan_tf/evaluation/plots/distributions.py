@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from legan_tf.evaluation.plots.drawing import (
+from legan_tf.drawing import (
     as_png,
     dress,
     finite,

@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from legan_tf.data.manifest import RATING_RANGE
-from legan_tf.evaluation.metrics.ratings import pearson, spearman
-from legan_tf.evaluation.plots.drawing import (
+from legan_tf.drawing import (
     COLOURS,
     as_png,
     dress,
@@ -21,6 +20,7 @@ from legan_tf.evaluation.plots.drawing import (
     write_legend,
     write_shared_legend,
 )
+from legan_tf.evaluation.metrics.ratings import pearson, spearman
 
 _EDGE = 0.3
 """How far beyond the scale the axes go, so that points at its ends are whole."""

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from legan_tf.evaluation.sheet import sheet
+from legan_tf.sheet import sheet
 
 
 def pixels(content):
