@@ -44,8 +44,20 @@ DEFAULT_POOL_BYTES = 4 << 30
 _SHOWN_PROBLEMS = 50
 _MAX_THREADS = 16
 
+NEEDS = {
+    "legan": ("expression", "lighting"),
+    "stargan": ("expression",),
+    "classifier": ("expression",),
+    "identity": ("identity",),
+    "quality": ("rating",),
+}
+"""What each model learns from, as ``check_manifest`` names it."""
+
 OnProgress = Callable[[int, int], None]
 """Called with (done, total)."""
+
+OnPicture = Callable[[int, bytes, np.ndarray], None]
+"""Called with (place of the row, digest of the file, uint8 [H, W, 3])."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,11 +233,139 @@ def check_manifest(
         UnavailableError: A picture is on a storage that needs tensorflow-io.
     """
     problems = list(manifest.problems)
-    problems += _split_problems(manifest)
-    problems += _need_problems(manifest, needs)
-    problems += _picture_problems(manifest, on_progress)
+    problems += split_problems(manifest)
+    problems += need_problems(manifest, needs)
+    problems += picture_problems(manifest, on_progress)
     if problems:
         raise ManifestError(problems)
+
+
+def split_problems(manifest: Manifest) -> list[Problem]:
+    """Finds people and files in more than one split."""
+    problems = []
+    for attribute, what, advice in (
+        ("identity", "person", "keep all pictures of a person in one split."),
+        ("file", "file", "keep it in one split."),
+    ):
+        first: dict[str, Row] = {}
+        told = set()
+        for row in manifest.rows:
+            value = getattr(row, attribute)
+            if not value or row.split not in SPLITS:
+                continue
+            other = first.setdefault(value, row)
+            if other.split != row.split and (value, row.split) not in told:
+                told.add((value, row.split))
+                name = f" {value!r}" if attribute == "identity" else ""
+                problems.append(
+                    Problem(
+                        manifest.file,
+                        f"the {what}{name} is in split {row.split!r} here and in {other.split!r} "
+                        f"in line {other.line}; {advice}",
+                        row.line,
+                        row.path,
+                    )
+                )
+    return problems
+
+
+def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
+    """Finds what a training lacks to learn from; ``needs`` as in ``check_manifest``."""
+    file, train = manifest.file, manifest.split(SPLITS[0])
+    if not any(row.split for row in manifest.rows):
+        return []  # Too few people to split, which is told already.
+    if not train:
+        return [Problem(file, "no line is in split 'train'; there is nothing to train on.")]
+    problems = []
+    for attribute in ("expression", "lighting", "identity"):
+        found = sorted({getattr(row, attribute) for row in train} - {""})
+        if attribute in needs and len(found) < 2:
+            classes = f"one class ({found[0]})" if found else "no class"
+            problems.append(
+                Problem(
+                    file,
+                    f"column {attribute!r} has {classes} in split 'train', and this training needs "
+                    "two or more; fill the column or train something that does not need it.",
+                )
+            )
+        elif attribute != "identity" and "expression" in needs:
+            # All classes of the manifest become classes of the network, needed or not.
+            problems += _unseen_classes(manifest, attribute, found)
+    if "rating" in needs:
+        if not any(_rated(row) for row in train):
+            problems.append(
+                Problem(
+                    file,
+                    "no line of split 'train' has a rating_mean, and this training needs them; "
+                    "fill the columns rating_mean and rating_std.",
+                )
+            )
+        problems += [
+            Problem(
+                file,
+                "rating_mean is given without rating_std, and this training needs both; give "
+                "both or none.",
+                row.line,
+                row.path,
+            )
+            for row in manifest.rows
+            if _rated(row) and math.isnan(row.rating_std)
+        ]
+    return problems
+
+
+def picture_problems(
+    manifest: Manifest, on_progress: OnProgress | None = None, on_picture: OnPicture | None = None
+) -> list[Problem]:
+    """Finds files that are missing or damaged, and identical ones in different splits.
+
+    Args:
+        manifest: What to check.
+        on_progress: Told how many pictures are done.
+        on_picture: Given each picture that can be decoded, by several threads at once.
+
+    Returns:
+        The problems, in the order of the lines.
+
+    Raises:
+        UnavailableError: A picture is on a storage that needs tensorflow-io.
+    """
+
+    def look(index: int) -> tuple[bytes, list[str]]:
+        row, digest, messages = manifest.rows[index], b"", []
+        try:
+            content = storage.read_bytes(row.file)
+            digest = hashlib.blake2b(content, digest_size=16).digest()
+            picture = images.decode(content, row.file)
+            if on_picture:
+                on_picture(index, digest, picture)
+        except (storage.StorageError, images.ImageError) as error:
+            messages.append(f"the picture {error}")
+        for kind, path in (("depth", row.depth), ("normal", row.normal)):
+            if path and not storage.exists(path):
+                messages.append(f"the {kind} map {path}: no such file.")
+        return digest, messages
+
+    problems = []
+    first: dict[bytes, Row] = {}
+    for row, (digest, messages) in zip(
+        manifest.rows, _in_threads(look, range(len(manifest.rows)), on_progress)
+    ):
+        problems += [Problem(manifest.file, text, row.line, row.path) for text in messages]
+        if digest and row.split in SPLITS:
+            other = first.setdefault(digest, row)
+            if other.split != row.split and other.file != row.file:
+                problems.append(
+                    Problem(
+                        manifest.file,
+                        f"is byte for byte the picture of line {other.line} ({other.path}), but in "
+                        f"split {row.split!r} instead of {other.split!r}; remove one, or keep both "
+                        "in one split.",
+                        row.line,
+                        row.path,
+                    )
+                )
+    return problems
 
 
 def manifest_faces(
@@ -495,80 +635,6 @@ def _rated(row: Row) -> bool:
     return not math.isnan(row.rating_mean)
 
 
-def _split_problems(manifest: Manifest) -> list[Problem]:
-    """Finds people and files in more than one split."""
-    problems = []
-    for attribute, what, advice in (
-        ("identity", "person", "keep all pictures of a person in one split."),
-        ("file", "file", "keep it in one split."),
-    ):
-        first: dict[str, Row] = {}
-        told = set()
-        for row in manifest.rows:
-            value = getattr(row, attribute)
-            if not value or row.split not in SPLITS:
-                continue
-            other = first.setdefault(value, row)
-            if other.split != row.split and (value, row.split) not in told:
-                told.add((value, row.split))
-                name = f" {value!r}" if attribute == "identity" else ""
-                problems.append(
-                    Problem(
-                        manifest.file,
-                        f"the {what}{name} is in split {row.split!r} here and in {other.split!r} "
-                        f"in line {other.line}; {advice}",
-                        row.line,
-                        row.path,
-                    )
-                )
-    return problems
-
-
-def _need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
-    """Finds what the training lacks to learn from."""
-    file, train = manifest.file, manifest.split(SPLITS[0])
-    if not any(row.split for row in manifest.rows):
-        return []  # Too few people to split, which is told already.
-    if not train:
-        return [Problem(file, "no line is in split 'train'; there is nothing to train on.")]
-    problems = []
-    for attribute in ("expression", "lighting", "identity"):
-        found = sorted({getattr(row, attribute) for row in train} - {""})
-        if attribute in needs and len(found) < 2:
-            classes = f"one class ({found[0]})" if found else "no class"
-            problems.append(
-                Problem(
-                    file,
-                    f"column {attribute!r} has {classes} in split 'train', and this training needs "
-                    "two or more; fill the column or train something that does not need it.",
-                )
-            )
-        elif attribute != "identity" and "expression" in needs:
-            # All classes of the manifest become classes of the network, needed or not.
-            problems += _unseen_classes(manifest, attribute, found)
-    if "rating" in needs:
-        if not any(_rated(row) for row in train):
-            problems.append(
-                Problem(
-                    file,
-                    "no line of split 'train' has a rating_mean, and this training needs them; "
-                    "fill the columns rating_mean and rating_std.",
-                )
-            )
-        problems += [
-            Problem(
-                file,
-                "rating_mean is given without rating_std, and this training needs both; give "
-                "both or none.",
-                row.line,
-                row.path,
-            )
-            for row in manifest.rows
-            if _rated(row) and math.isnan(row.rating_std)
-        ]
-    return problems
-
-
 def _unseen_classes(manifest: Manifest, attribute: str, seen: Collection[str]) -> Iterable[Problem]:
     """Yields a problem for each class that no line of train has, at its first line."""
     told = {"", *seen}
@@ -583,44 +649,6 @@ def _unseen_classes(manifest: Manifest, attribute: str, seen: Collection[str]) -
                 row.line,
                 row.path,
             )
-
-
-def _picture_problems(manifest: Manifest, on_progress: OnProgress | None) -> list[Problem]:
-    """Finds files that are missing or damaged, and identical ones in different splits."""
-
-    def look(row: Row) -> tuple[bytes, list[str]]:
-        digest, messages = b"", []
-        try:
-            content = storage.read_bytes(row.file)
-            digest = hashlib.blake2b(content, digest_size=16).digest()
-            images.decode(content, row.file)
-        except (storage.StorageError, images.ImageError) as error:
-            messages.append(f"the picture {error}")
-        for kind, path in (("depth", row.depth), ("normal", row.normal)):
-            if path and not storage.exists(path):
-                messages.append(f"the {kind} map {path}: no such file.")
-        return digest, messages
-
-    problems = []
-    first: dict[bytes, Row] = {}
-    for row, (digest, messages) in zip(
-        manifest.rows, _in_threads(look, manifest.rows, on_progress)
-    ):
-        problems += [Problem(manifest.file, text, row.line, row.path) for text in messages]
-        if digest and row.split in SPLITS:
-            other = first.setdefault(digest, row)
-            if other.split != row.split and other.file != row.file:
-                problems.append(
-                    Problem(
-                        manifest.file,
-                        f"is byte for byte the picture of line {other.line} ({other.path}), but in "
-                        f"split {row.split!r} instead of {other.split!r}; remove one, or keep both "
-                        "in one split.",
-                        row.line,
-                        row.path,
-                    )
-                )
-    return problems
 
 
 def _in_threads(function: Callable, items: Collection, on_progress: OnProgress | None) -> Iterable:

@@ -11,7 +11,13 @@ import numpy as np
 from legan_tf.cli import bar
 from legan_tf.data import attributes
 from legan_tf.data.faceset import FaceSet
-from legan_tf.data.manifest import check_manifest, counts_table, manifest_faces, read_manifest
+from legan_tf.data.manifest import (
+    NEEDS,
+    check_manifest,
+    counts_table,
+    manifest_faces,
+    read_manifest,
+)
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.training.config import TrainConfig, parse_crop
@@ -19,13 +25,6 @@ from legan_tf.training.config import TrainConfig, parse_crop
 EXPRESSIONS = {
     "multipie": attributes.MULTIPIE_EXPRESSIONS,
     "affectnet": attributes.AFFECTNET_EXPRESSIONS,
-}
-NEEDS = {
-    "legan": ("expression", "lighting"),
-    "stargan": ("expression",),
-    "classifier": ("expression",),
-    "identity": ("identity",),
-    "quality": ("rating",),
 }
 HELD_OUT_PEOPLE = 50
 """Rendered people in each of val and test."""
