@@ -73,3 +73,22 @@ def refuse(problems: Sequence[str]) -> None:
         raise UserError(problems[0])
     if problems:
         raise UserError(f"{len(problems)} of the flags do not fit:\n  " + "\n  ".join(problems))
+
+
+def parse_crop(text: str) -> tuple[float, float, float, float] | None:
+    """Reads ``left,top,right,bottom`` as fractions; nothing is given as nothing.
+
+    Raises:
+        UserError: They are not four fractions in order; the message names --crop.
+    """
+    if not text:
+        return None
+    try:
+        left, top, right, bottom = (float(part) for part in text.split(","))
+    except ValueError:
+        left = top = right = bottom = 0.0
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise UserError(
+            f"--crop={text}: give left,top,right,bottom as fractions, for example 0.2,0.1,0.8,0.9"
+        )
+    return left, top, right, bottom

@@ -9,8 +9,8 @@ from absl import flags
 
 from legan_tf import options
 from legan_tf.errors import UserError
-from legan_tf.options import option
-from legan_tf.training.config import DATASETS, parse_crop
+from legan_tf.options import option, parse_crop
+from legan_tf.training.config import DATASETS
 
 LPIPS_NETWORKS = ("", "alex", "vgg", "squeeze")
 SPLITS = ("train", "val", "test")

@@ -9,7 +9,7 @@ from absl import flags
 
 from legan_tf import options
 from legan_tf.errors import UserError
-from legan_tf.options import option
+from legan_tf.options import option, parse_crop
 
 MODELS = ("legan", "stargan", "quality", "identity", "classifier")
 GANS = ("legan", "stargan")
@@ -230,25 +230,6 @@ class TrainConfig:
         if self.flip and self.model not in ("quality", "identity"):
             problems.append(f"--flip would put the light on the wrong side for {self.model}")
         options.refuse(problems)
-
-
-def parse_crop(text: str) -> tuple[float, float, float, float] | None:
-    """Reads ``left,top,right,bottom`` as fractions; nothing is given as nothing.
-
-    Raises:
-        UserError: They are not four fractions in order; the message names --crop.
-    """
-    if not text:
-        return None
-    try:
-        left, top, right, bottom = (float(part) for part in text.split(","))
-    except ValueError:
-        left = top = right = bottom = 0.0
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise UserError(
-            f"--crop={text}: give left,top,right,bottom as fractions, for example 0.2,0.1,0.8,0.9"
-        )
-    return left, top, right, bottom
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:

@@ -20,7 +20,8 @@ from legan_tf.data.manifest import (
 )
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
-from legan_tf.training.config import TrainConfig, parse_crop
+from legan_tf.options import parse_crop
+from legan_tf.training.config import TrainConfig
 
 EXPRESSIONS = {
     "multipie": attributes.MULTIPIE_EXPRESSIONS,
