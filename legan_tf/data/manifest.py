@@ -14,7 +14,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -464,6 +464,26 @@ def counts_table(manifest: Manifest) -> str:
         for title, name, values in lines
     ]
     return "\n".join([*table, *manifest.notes])
+
+
+def to_csv(lines: Iterable[Mapping[str, str | float]]) -> bytes:
+    """Returns the text of a manifest, as ``read_manifest`` takes it.
+
+    Args:
+        lines: The cells of each line by column; what is absent or NaN is left empty. Numbers get
+            as many digits as they need to be read back the same.
+    """
+
+    def cell(value: str | float) -> str:
+        if isinstance(value, str):
+            return value
+        return "" if math.isnan(value) else np.format_float_positional(value, trim="-")
+
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([cell(line.get(column, "")) for column in COLUMNS] for line in lines)
+    return text.getvalue().encode()
 
 
 def _parse(file: str, content: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:

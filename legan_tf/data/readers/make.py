@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import collections
-import csv
-import io
-import math
 import os
 import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
 from legan_tf.data import storage
-from legan_tf.data.manifest import COLUMNS, counts_table, read_manifest
+from legan_tf.data.manifest import counts_table, read_manifest, to_csv
 from legan_tf.data.readers import (
     affectnet,
     celeba,
@@ -135,17 +132,14 @@ def _csv(entries: list[Entry], data_dir: str, base: str) -> bytes:
             return os.path.relpath(os.path.realpath(path), os.path.realpath(base or "."))
         return os.path.normpath(os.path.join(prefix, path))
 
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for entry in entries:
+    def line(entry: Entry) -> dict[str, str | float]:
         values = entry._asdict()
-        for column in ("path", "depth", "normal"):
-            values[column] = place(values[column])
+        values.update({column: place(values[column]) for column in ("path", "depth", "normal")})
         for column in ("rating_mean", "rating_std"):
-            values[column] = "" if math.isnan(values[column]) else f"{values[column]:.6g}"
-        writer.writerow([values[column] for column in COLUMNS])
-    return text.getvalue().encode()
+            values[column] = float(f"{values[column]:.6g}")
+        return values
+
+    return to_csv(map(line, entries))
 
 
 def _nothing(tree: Tree, source: str, ledger: Ledger) -> str:
