@@ -3,6 +3,7 @@
 Example: python scripts/prepare.py manifest --source=rafd --data_dir=RaFD --output=rafd.csv
 
 manifest: reads the folder of a published data set and lists its pictures with labels and splits.
+check: looks for what would stop or spoil a training; with --output=FOLDER also in pictures.
 """
 
 from __future__ import annotations
@@ -11,10 +12,18 @@ from absl import flags
 
 from legan_tf import cli
 from legan_tf.data.readers import config
+from legan_tf.options import parse_crop
+from legan_tf.training.config import MODELS
 
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the data set, as its authors give it.")
 _OUTPUT = flags.DEFINE_string("output", "manifest.csv", "The manifest to write.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides every split that the data set does not decide.")
+_MANIFEST = flags.DEFINE_string("manifest", "", "The manifest to read; see docs/data.md.")
+_CROP = flags.DEFINE_string("crop", "", "As in training: left,top,right,bottom as fractions.")
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 128, "Height and width in training, in pixels.")
+_MODEL = flags.DEFINE_enum(
+    "model", "", ("", *MODELS), "check: what is to be trained; all that can be if empty."
+)
 config.define_flags()
 flags.adopt_module_key_flags(config)
 
@@ -26,7 +35,25 @@ def _manifest() -> None:
     print(make_manifest(_DATA_DIR.value, _OUTPUT.value, options, _SEED.value, cli.bar))
 
 
-_COMMANDS = {"manifest": _manifest}
+def _check() -> None:
+    from legan_tf.data.doctor.examine import examine
+
+    found = examine(
+        _MANIFEST.value,
+        _DATA_DIR.value or None,
+        _OUTPUT.value if _OUTPUT.present else "",
+        _MODEL.value,
+        parse_crop(_CROP.value),
+        _IMAGE_SIZE.value,
+        _SEED.value,
+        cli.bar,
+    )
+    print(found.text)
+    if found.error:
+        raise found.error
+
+
+_COMMANDS = {"manifest": _manifest, "check": _check}
 
 
 def main(argv) -> None:

@@ -1,0 +1,148 @@
+"""Pictures that are nearly the same, whatever was done to their files.
+
+Two pictures are near duplicates where their thumbnails differ nowhere by more than noise. A
+thumbnail is the luma of the picture at 32 x 32. Both are brought to mean 0 and deviation 1 over the
+pixels that are overexposed in neither, since brightening clips there; the difference of the two is
+the largest root mean square of their difference in any of 8 x 8 blocks. A re-encoded, resized or
+brightened copy differs a little everywhere, another expression or light much somewhere: the largest
+block tells them apart where a distance of whole pictures does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.fft import dctn
+from scipy.spatial import cKDTree
+
+SIDE = 32
+"""Height and width of a thumbnail."""
+
+LIMIT = 0.2
+"""Largest difference of near duplicates; how it was chosen is told in docs/data.md."""
+
+FLAT = 4.0
+"""Pictures of a lower contrast (standard deviation of the luma) have nothing to be known by."""
+
+_BLOCKS = 8
+_CLIPPED = 240
+_LEAST_SHARE = 0.25  # With fewer pixels that are not overexposed, all are compared.
+
+# The sieve: copies are close in the lowest frequencies, too; it lets hundreds pass of a million.
+_FREQUENCIES = 5
+_RADIUS = 0.16
+_QUERIES = 256
+_PAIRS = 2048
+
+
+class Pair(NamedTuple):
+    """Two pictures that are nearly the same.
+
+    Attributes:
+        first: Place of one.
+        second: Place of the other, larger.
+        kind: ``identical`` (byte for byte), ``near`` or ``mirrored``.
+        difference: 0 to ``LIMIT``.
+    """
+
+    first: int
+    second: int
+    kind: str
+    difference: float
+
+
+def near_duplicates(
+    thumbnails: np.ndarray,
+    digests: Sequence[bytes],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Pair]:
+    """Finds pictures that are nearly the same, as they are or mirrored.
+
+    Of byte-identical pictures the others are paired with the first, which alone is compared with
+    what differs. Memory grows with the pictures and the pairs that are found, not with all pairs.
+
+    Args:
+        thumbnails: uint8 [n,32,32].
+        digests: n digests of the files' bytes; a picture without is left out.
+        on_progress: Told how many pictures are compared with all others.
+
+    Returns:
+        The pairs, in order of their places.
+    """
+    first: dict[bytes, int] = {}
+    pairs = []
+    for index, digest in enumerate(digests):
+        if digest and first.setdefault(digest, index) != index:
+            pairs.append(Pair(first[digest], index, "identical", 0.0))
+    places = np.array(list(first.values()), np.int64)
+    places = places[thumbnails[places].std(axis=(1, 2)) >= FLAT] if len(places) else places
+    if len(places) < 2:
+        return pairs
+    low = _low_frequencies(thumbnails, places)
+    # A mirrored picture has the odd horizontal frequencies with the other sign.
+    signs = np.tile((-1.0) ** np.arange(_FREQUENCIES), _FREQUENCIES)[1:].astype(np.float32)
+    tree = cKDTree(low)
+    for start in range(0, len(places), _QUERIES):
+        found: dict[tuple[int, int], Pair] = {}
+        for kind, sign in (("near", 1), ("mirrored", signs)):
+            queries = low[start : start + _QUERIES] * sign
+            close = tree.query_ball_point(queries, _RADIUS, workers=-1)
+            a = np.repeat(np.arange(len(close)) + start, [len(others) for others in close])
+            b = np.array([other for others in close for other in others], np.int64)
+            a, b = places[a[b > a]], places[b[b > a]]
+            for at in range(0, len(a), _PAIRS):
+                part = slice(at, at + _PAIRS)
+                one, other = thumbnails[a[part]], thumbnails[b[part]]
+                value = difference(one[:, :, ::-1] if kind == "mirrored" else one, other)
+                for i in np.flatnonzero(value <= LIMIT):
+                    pair = Pair(int(a[part][i]), int(b[part][i]), kind, float(value[i]))
+                    # A symmetrical picture is as near to both; it is told once.
+                    found.setdefault(pair[:2], pair)
+        pairs += found.values()
+        if on_progress:
+            on_progress(min(start + _QUERIES, len(places)), len(places))
+    return sorted(pairs)
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns by how much pairs of thumbnails differ, as the module says.
+
+    Args:
+        first: uint8 [n,32,32].
+        second: uint8 [n,32,32].
+
+    Returns:
+        float32 [n], 0 or more; 0 also for a brighter or more contrasty picture of the same.
+    """
+    one, other = first.astype(np.float32), second.astype(np.float32)
+    mask = ((one < _CLIPPED) & (other < _CLIPPED)).astype(np.float32)
+    mask[mask.mean(axis=(1, 2)) < _LEAST_SHARE] = 1
+    pixels = mask.sum(axis=(1, 2), keepdims=True)
+
+    def normal(values: np.ndarray) -> np.ndarray:
+        values = (values - (values * mask).sum(axis=(1, 2), keepdims=True) / pixels) * mask
+        deviation = np.sqrt((values**2).sum(axis=(1, 2), keepdims=True) / pixels)
+        return values / np.maximum(deviation, 1e-3)
+
+    def blocks(values: np.ndarray) -> np.ndarray:
+        size = SIDE // _BLOCKS
+        return values.reshape(-1, _BLOCKS, size, _BLOCKS, size).sum(axis=(2, 4))
+
+    counts, squares = blocks(mask), blocks((normal(one) - normal(other)) ** 2)
+    most = (SIDE // _BLOCKS) ** 2
+    squares = np.where(counts >= most / 2, squares / np.maximum(counts, 1), 0)
+    return np.sqrt(squares.max(axis=(1, 2)))
+
+
+def _low_frequencies(thumbnails: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Returns float32 [m,24]: the lowest frequencies of thumbnails of mean 0 and norm 1."""
+    low = np.empty((len(places), _FREQUENCIES**2 - 1), np.float32)
+    for start in range(0, len(places), _PAIRS):
+        part = thumbnails[places[start : start + _PAIRS]].astype(np.float32)
+        part -= part.mean(axis=(1, 2), keepdims=True)
+        part /= np.sqrt((part**2).sum(axis=(1, 2), keepdims=True))
+        waves = dctn(part, axes=(1, 2), norm="ortho")[:, :_FREQUENCIES, :_FREQUENCIES]
+        low[start : start + _PAIRS] = waves.reshape(len(part), -1)[:, 1:]
+    return low

@@ -1,0 +1,207 @@
+"""From a manifest to what the doctor says and shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from legan_tf.data import images, storage
+from legan_tf.data.doctor.duplicates import Pair, near_duplicates
+from legan_tf.data.doctor.findings import across, findings, verdicts
+from legan_tf.data.doctor.looks import Looks
+from legan_tf.data.doctor.pictures import (
+    balance_figure,
+    brightness_figure,
+    combinations_figure,
+    contact_sheet,
+    pairs_sheet,
+    sizes_figure,
+)
+from legan_tf.data.manifest import (
+    NEEDS,
+    Manifest,
+    ManifestError,
+    OnProgress,
+    Row,
+    counts_table,
+    need_problems,
+    picture_problems,
+    read_manifest,
+    split_problems,
+)
+from legan_tf.drawing import as_png
+from legan_tf.errors import UserError
+
+REPORT_FILE = "check.md"
+_SHOWN_SIDE = 128
+
+
+class Examination(NamedTuple):
+    """What the doctor says.
+
+    Attributes:
+        text: In words, without the problems.
+        error: What stops a training; nothing if it can start.
+    """
+
+    text: str
+    error: ManifestError | None
+
+
+def examine(
+    file: str,
+    data_dir: str | None,
+    output: str,
+    model: str,
+    crop: images.Crop | None,
+    image_size: int,
+    seed: int,
+    bar: Callable[[str], OnProgress],
+) -> Examination:
+    """Makes all checks of training, looks for what is strange, and writes a report.
+
+    Every picture is decoded once, and those that are shown a second time. The same files and
+    arguments give the same report, byte for byte.
+
+    Args:
+        file: The manifest.
+        data_dir: What relative paths start from; default is the manifest's own folder.
+        output: Folder for the report and its pictures; nothing is written if empty.
+        model: What is to be trained; if empty, whatever the labels suffice for.
+        crop: As in training.
+        image_size: Height and width in training, in pixels.
+        seed: Decides the split where the manifest has none, and which pictures are shown.
+        bar: Given what is counted, returns what shows how far it is.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ManifestError: The file is no manifest at all, so that there is nothing to look at.
+        StorageError: It cannot be read, or the report cannot be written.
+        UserError: ``file`` is empty, or ``image_size`` or ``seed`` cannot be used.
+    """
+    if not file:
+        raise UserError("--manifest is missing: name the CSV to check.")
+    if image_size < 1:
+        raise UserError(f"--image_size={image_size}: must be 1 or more.")
+    if seed < 0:
+        raise UserError(f"--seed={seed}: must be 0 or more.")
+    manifest = read_manifest(file, data_dir, seed)
+    looks = Looks(len(manifest.rows), crop)
+    problems = [*manifest.problems, *split_problems(manifest)]
+    problems += picture_problems(manifest, bar("looking at images"), looks.add)
+    lacking = verdicts(manifest)
+    wanted = (model,) if model else () if [] in lacking.values() else tuple(NEEDS)
+    problems += dict.fromkeys(p for name in wanted for p in need_problems(manifest, NEEDS[name]))
+    error = ManifestError(problems) if problems else None
+    pairs = near_duplicates(looks.thumbnail, looks.digest, bar("comparing images"))
+    found = findings(manifest, looks, pairs, image_size)
+    counts = counts_table(manifest)
+    models = [_verdict(name, lacking[name]) for name in ((model,) if model else NEEDS)]
+    if output:
+        pictures = _pictures(manifest, looks, pairs, crop, image_size, seed, bar("drawing"))
+        tables = {"near_duplicates.csv": _pairs_table(manifest, pairs)}
+        tables["pictures.csv"] = _looks_table(manifest, looks)
+        told = [str(problem) for problem in error.problems] if error else []
+        report = _markdown(counts, models, told, found, tuple(pictures))
+        for name, content in {**pictures, **tables, REPORT_FILE: report}.items():
+            storage.write_bytes(storage.join(output, name), content)
+    lines = [counts, "", *models]
+    lines += ["", *(f"- {sentence}" for sentence in found)] if found else []
+    lines += (
+        ["", f"{storage.join(output, REPORT_FILE)}: all of it, with pictures"] if output else []
+    )
+    return Examination("\n".join(lines), error)
+
+
+def _verdict(model: str, lacking: Sequence[str]) -> str:
+    if not lacking:
+        return f"{model}: the labels suffice"
+    more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+    return f"{model}: no, {lacking[0].split('; ')[0].rstrip('.')}{more}"
+
+
+def _pictures(
+    manifest: Manifest,
+    looks: Looks,
+    pairs: Sequence[Pair],
+    crop: images.Crop | None,
+    image_size: int,
+    seed: int,
+    on_progress: OnProgress,
+) -> dict[str, bytes]:
+    """Draws all pictures, by the names of their files."""
+
+    def show(row: Row) -> np.ndarray | None:
+        try:
+            return images.to_square(images.decode(row.file), _SHOWN_SIDE, crop)
+        except (storage.StorageError, images.ImageError):
+            return None
+
+    drawings = {
+        "contact_sheet.png": lambda: contact_sheet(manifest, looks.seen, show, seed),
+        "class_balance.png": lambda: as_png(balance_figure(manifest)),
+        "combinations.png": lambda: as_png(combinations_figure(manifest)),
+        "near_duplicates.png": lambda: pairs_sheet(manifest, pairs, show),
+        "brightness.png": lambda: as_png(brightness_figure(manifest, looks)),
+        "sizes.png": lambda: as_png(sizes_figure(manifest, looks, image_size)),
+    }
+    drawn = {}
+    for name, draw in drawings.items():
+        drawn[name] = draw()
+        on_progress(len(drawn), len(drawings))
+    return drawn
+
+
+def _pairs_table(manifest: Manifest, pairs: Sequence[Pair]) -> bytes:
+    """Lists the pairs, those across splits first."""
+    leaks = set(across(pairs, manifest))
+    lines = []
+    for pair in sorted(pairs, key=lambda pair: pair not in leaks):
+        one, other = (manifest.rows[place] for place in (pair.first, pair.second))
+        cells = [int(pair in leaks), pair.kind, f"{pair.difference:.3f}"]
+        lines.append([*cells, one.split, one.path, other.split, other.path])
+    names = "across_splits,kind,difference,split,path,other_split,other_path"
+    return _csv(names, lines)
+
+
+def _looks_table(manifest: Manifest, looks: Looks) -> bytes:
+    """Lists the pictures that can be decoded, with what was measured."""
+    lines = []
+    for place in np.flatnonzero(looks.seen):
+        row = manifest.rows[place]
+        measures = (looks.side, looks.brightness, looks.contrast)
+        cells = [row.path, row.split, looks.width[place], looks.height[place]]
+        lines.append([*cells, *(f"{values[place]:.1f}" for values in measures)])
+    return _csv("path,split,width,height,side,brightness,contrast", lines)
+
+
+def _csv(names: str, lines: Sequence[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([names.split(","), *lines])
+    return text.getvalue().encode()
+
+
+def _markdown(
+    counts: str,
+    models: Sequence[str],
+    problems: Sequence[str],
+    found: Sequence[str],
+    pictures: Sequence[str],
+) -> bytes:
+    def listed(lines: Sequence[str]) -> list[str]:
+        return [f"- {line}" for line in lines] or ["None."]
+
+    lines = ["# Check of a manifest", "", "```", counts, "```", "", *listed(models)]
+    lines += ["", "## Problems", "", *listed(problems)]
+    lines += ["", "## To look at", "", *listed(found)]
+    for name in pictures:
+        title = name.split(".")[0].replace("_", " ")
+        lines += ["", f"## {title.capitalize()}", "", f"![{title}]({name})"]
+    return "\n".join([*lines, ""]).encode()

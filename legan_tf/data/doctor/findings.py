@@ -1,0 +1,194 @@
+"""What is strange in a manifest without being wrong, in sentences."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from legan_tf.data.doctor.duplicates import FLAT, Pair
+from legan_tf.data.doctor.looks import Looks
+from legan_tf.data.manifest import NEEDS, Manifest, class_counts, need_problems
+
+DARK, BRIGHT = 30, 225
+"""Mean luma beyond which a picture shows little."""
+LOW_CONTRAST = 2 * FLAT
+"""Standard deviation of the luma below which it does."""
+IMBALANCE = 10
+"""How many times as many pictures as another a class may have in train."""
+_SAME_ASPECT = 1.05
+_SAME_SIZE = 2.0
+_SAME_RATING = 0.25
+_SHOWN = 3
+
+
+def across(pairs: Iterable[Pair], manifest: Manifest) -> list[Pair]:
+    """Returns the pairs whose pictures are in different splits."""
+    rows = manifest.rows
+    return [pair for pair in pairs if rows[pair.first].split != rows[pair.second].split]
+
+
+def verdicts(manifest: Manifest) -> dict[str, list[str]]:
+    """Returns what each model lacks to be trained with these labels; nothing where it can."""
+    return {
+        model: [problem.message for problem in need_problems(manifest, needs)]
+        for model, needs in NEEDS.items()
+    }
+
+
+def combinations(manifest: Manifest) -> np.ndarray:
+    """Counts the pictures of train by expression and lighting, int [expressions, lightings]."""
+    counts = np.zeros((len(manifest.expressions), len(manifest.lightings)), np.int64)
+    for row in manifest.split("train"):
+        if row.expression and row.lighting:
+            place = manifest.expressions.index(row.expression)
+            counts[place, manifest.lightings.index(row.lighting)] += 1
+    return counts
+
+
+def findings(manifest: Manifest, looks: Looks, pairs: Sequence[Pair], image_size: int) -> list[str]:
+    """Returns a sentence with numbers for each thing that a person should look at.
+
+    Args:
+        manifest: As read.
+        looks: At each of its pictures.
+        pairs: Pictures that are nearly the same.
+        image_size: Height and width in training, in pixels.
+    """
+    return [
+        *_about_pairs(manifest, pairs),
+        *_about_pixels(manifest, looks),
+        *_about_sizes(manifest, looks, image_size),
+        *_about_labels(manifest),
+    ]
+
+
+def _about_pairs(manifest: Manifest, pairs: Sequence[Pair]) -> Iterable[str]:
+    leaks = across(pairs, manifest)
+    if leaks:
+
+        def named(pair: Pair) -> str:
+            one, other = (manifest.rows[place] for place in pair[:2])
+            return f"{one.path} ({one.split}) and {other.path} ({other.split})"
+
+        yield (
+            f"{_pairs(len(leaks))} of nearly the same picture in different splits: what is held "
+            f"out is not unseen. {_first([named(pair) for pair in leaks])}."
+        )
+    within = len(pairs) - len(leaks)
+    if within:
+        kinds = collections.Counter(pair.kind for pair in pairs)
+        told = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
+        yield (
+            f"{_pairs(within)} of nearly the same picture within a split; of all pairs, {told}. "
+            "near_duplicates.csv lists them."
+        )
+
+
+def _about_pixels(manifest: Manifest, looks: Looks) -> Iterable[str]:
+    for found, what in (
+        (looks.brightness < DARK, f"very dark, with a mean luma below {DARK} of 255"),
+        (looks.brightness > BRIGHT, f"very bright, with a mean luma above {BRIGHT} of 255"),
+        (looks.contrast < LOW_CONTRAST, f"flat, with a contrast below {LOW_CONTRAST:g} of 255"),
+    ):
+        paths = _paths(manifest, looks.seen & found)
+        if paths:
+            yield f"{_pictures(len(paths))} {what}: {_first(paths)}."
+
+
+def _about_sizes(manifest: Manifest, looks: Looks, image_size: int) -> Iterable[str]:
+    if not looks.seen.any():
+        return
+    small = _paths(manifest, looks.seen & (looks.side < image_size))
+    if small:
+        yield (
+            f"{_pictures(len(small))} smaller than --image_size={image_size} after the crop and "
+            f"would be enlarged, the smallest from {looks.side[looks.seen].min():g} pixels: "
+            f"{_first(small)}."
+        )
+    side = looks.side[looks.seen]
+    if side.max() > _SAME_SIZE * side.min():
+        yield (
+            f"The squares that training cuts out are of {side.min():g} to {side.max():g} pixels, "
+            "so some pictures show finer detail than others."
+        )
+    aspect = looks.width[looks.seen] / looks.height[looks.seen]
+    if aspect.max() > _SAME_ASPECT * aspect.min():
+        yield (
+            f"Width to height goes from {aspect.min():.2f} to {aspect.max():.2f}: the longer side "
+            "is cut to the square in its centre, so faces may stand differently."
+        )
+
+
+def _about_labels(manifest: Manifest) -> Iterable[str]:
+    train = manifest.split("train")
+    for attribute, counts in class_counts(manifest).items():
+        in_train = {name: n["train"] for name, n in counts.items() if name and n["train"]}
+        unknown = sum(counts.get("", {}).values())
+        if in_train and unknown:
+            yield (f"{attribute} is unknown in {unknown} of {len(manifest.rows)} lines.")
+        if len(in_train) == 1:
+            yield f"{attribute} is {next(iter(in_train))!r} wherever train has one."
+        if not in_train or attribute == "identity":
+            continue
+        most, least = max(in_train, key=in_train.get), min(in_train, key=in_train.get)
+        if in_train[most] >= IMBALANCE * in_train[least]:
+            yield (
+                f"{attribute} is not balanced in train: {most!r} has {_pictures(in_train[most])}, "
+                f"{least!r} {in_train[least]}."
+            )
+    people = collections.Counter(row.identity for row in train if row.identity)
+    single = sorted(name for name, count in people.items() if count == 1)
+    if single and len(people) > 1:
+        yield f"{len(single)} of {len(people)} people of train have one picture: {_first(single)}."
+    yield from _about_combinations(manifest)
+    yield from _about_ratings(manifest)
+
+
+def _about_combinations(manifest: Manifest) -> Iterable[str]:
+    counts = combinations(manifest)
+    expressions, lightings = (np.flatnonzero(counts.sum(axis=axis)) for axis in (1, 0))
+    empty = [
+        f"{manifest.expressions[i]} under {manifest.lightings[j]}"
+        for i in expressions
+        for j in lightings
+        if not counts[i, j]
+    ]
+    if empty and len(expressions) > 1 and len(lightings) > 1:
+        yield (
+            f"{len(empty)} of {len(expressions) * len(lightings)} combinations of expression and "
+            "lighting have no picture in train, so that an editor of both cannot tell the two "
+            f"apart there: {_first(empty)}."
+        )
+
+
+def _about_ratings(manifest: Manifest) -> Iterable[str]:
+    means = np.array([row.rating_mean for row in manifest.split("train")])
+    means = means[~np.isnan(means)]
+    if len(means) > 1 and means.std() < _SAME_RATING:
+        yield (
+            f"The ratings of train hardly differ: rating_mean {means.min():g} to {means.max():g}, "
+            f"standard deviation {means.std():.2g}."
+        )
+    stds = np.array([row.rating_std for row in manifest.split("train")])
+    stds = stds[~np.isnan(stds)]
+    if len(stds) > 1 and np.all(stds == stds[0]):
+        yield f"rating_std is {stds[0]:g} wherever train has one."
+
+
+def _paths(manifest: Manifest, chosen: np.ndarray) -> list[str]:
+    return [manifest.rows[place].path for place in np.flatnonzero(chosen)]
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return "; ".join(names[:_SHOWN]) + more
+
+
+def _pairs(count: int) -> str:
+    return f"{count} pair{'s' * (count != 1)}"
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'s' * (count != 1)}"

@@ -1,0 +1,312 @@
+"""The doctor's pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Optional
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from legan_tf.data.doctor.duplicates import Pair
+from legan_tf.data.doctor.findings import BRIGHT, DARK, LOW_CONTRAST, across, combinations
+from legan_tf.data.doctor.looks import Looks
+from legan_tf.data.manifest import RATING_RANGE, SPLITS, Manifest, Row, class_counts
+from legan_tf.drawing import (
+    COLOURS,
+    PANEL,
+    SMALL,
+    dress,
+    new_figure,
+    panels,
+    shortened,
+    tell_empty,
+    write_shared_legend,
+)
+from legan_tf.sheet import captioned_sheet, sheet
+
+Show = Callable[[Row], Optional[np.ndarray]]
+"""Returns a row's picture as training sees it, uint8 [S,S,3], or nothing where it is damaged."""
+
+_SHEET_COLUMNS = 8
+_SHEET_ROWS = {"expression": 60, "lighting": 60, "identity": 12}
+_SHOWN_PAIRS = 24
+_BARS = 60
+_CELLS = 40
+_BAR, _CELL = 0.2, 0.42  # Inches.
+_LETTER = 0.075
+_NAME = 24
+_PATH = 60
+_BINS = 50
+_LIMIT = {"color": "#555555", "linestyle": ":", "linewidth": 1.2}
+
+
+def contact_sheet(manifest: Manifest, seen: np.ndarray, show: Show, seed: int) -> bytes:
+    """Draws eight pictures of every class, so that a wrong label or crop catches the eye.
+
+    Rows are the expressions, the lightings, then people; of more than 60 classes or 12 people, as
+    many by lot. Without any of these labels, rows are ratings or splits.
+
+    Args:
+        manifest: As read.
+        seen: bool [n], which rows have a picture.
+        show: Gives it.
+        seed: Draws the pictures.
+
+    Returns:
+        A PNG.
+    """
+    draw = np.random.default_rng(seed)
+    rows = []
+    for name, places in _groups(manifest, np.flatnonzero(seen), draw):
+        chosen = np.sort(draw.permutation(places)[:_SHEET_COLUMNS])
+        shown = [(show(manifest.rows[place]), manifest.rows[place]) for place in chosen]
+        cells = [(picture, f"{row.split} {row.path}") for picture, row in shown]
+        rows.append((name, [cell for cell in cells if cell[0] is not None]))
+    return captioned_sheet(rows or [("no picture can be read", [])])
+
+
+def pairs_sheet(manifest: Manifest, pairs: Sequence[Pair], show: Show) -> bytes:
+    """Draws up to 24 pairs side by side, with their splits and paths; those across splits first.
+
+    Args:
+        manifest: As read.
+        pairs: Pictures that are nearly the same.
+        show: Gives a picture.
+
+    Returns:
+        A PNG.
+    """
+    leaks = set(across(pairs, manifest))
+    first, second, names = [], [], []
+    # False comes before True.
+    for pair in sorted(pairs, key=lambda pair: pair not in leaks)[:_SHOWN_PAIRS]:
+        rows = [manifest.rows[place] for place in (pair.first, pair.second)]
+        one, other = (show(row) for row in rows)
+        if one is None or other is None:
+            continue
+        first.append(one)
+        second.append(other)
+        lines = [f"{row.split}: {shortened(row.path, _PATH)}" for row in rows]
+        names.append("\n".join([*lines, f"{pair.kind}, difference {pair.difference:.3f}"]))
+    if not names:
+        return captioned_sheet([("no two pictures are nearly the same", [])])
+    return sheet({"one": np.stack(first), "other": np.stack(second)}, names)
+
+
+def balance_figure(manifest: Manifest) -> Figure:
+    """Draws pictures per class and split, and the spread of people and ratings.
+
+    Of more than 60 classes of an attribute, the first 60 are shown.
+    """
+    counts = class_counts(manifest)
+    bars = {
+        attribute: dict(list(classes.items())[:_BARS])
+        for attribute, classes in counts.items()
+        if attribute != "identity" and any(classes)
+    }
+    if not any(bars.values()):
+        bars["split"] = {
+            name: {split: len(manifest.split(split)) * (split == name) for split in SPLITS}
+            for name in SPLITS
+        }
+    histograms = {}
+    people = [
+        np.array([count[split] for name, count in counts["identity"].items() if name])
+        for split in SPLITS
+    ]
+    if manifest.identities:
+        values = [count[count > 0] for count in people]
+        most = max(count.max() for count in people)
+        step = math.ceil(most / _BINS)
+        edges = np.arange(0.5, most + step + 0.5, step)
+        histograms["pictures of a person"] = (values, edges)
+    ratings = [np.array([row.rating_mean for row in manifest.split(split)]) for split in SPLITS]
+    if any(np.isfinite(values).any() for values in ratings):
+        histograms["mean rating"] = (ratings, np.linspace(*RATING_RANGE, 37))
+    heights = [_BAR * (len(classes) + 1) for classes in bars.values()]
+    heights += [PANEL[1] - 0.9] * len(histograms)
+    figure = new_figure(7.2, sum(heights) + 0.75 * len(heights) + 0.4)
+    grid = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (attribute, classes) in zip(grid, bars.items()):
+        _draw_bars(axes, classes)
+        total = len(counts.get(attribute, classes))
+        more = f", the first {_BARS} of {total}" if total > _BARS else ""
+        dress(axes, f"{attribute}{more}", "pictures")
+    for axes, (title, (values, edges)) in zip(grid[len(bars) :], histograms.items()):
+        _draw_histogram(axes, values, edges)
+        dress(axes, "", title, "people" if "person" in title else "pictures")
+    _write_splits(figure)
+    return figure
+
+
+def combinations_figure(manifest: Manifest) -> Figure:
+    """Draws the pictures of train by expression and lighting, empty cells in red.
+
+    Of more than 40 classes of either, the first 40 are shown.
+    """
+    counts = combinations(manifest)[:_CELLS, :_CELLS]
+    if not counts.size:
+        figure = new_figure(4.8, 1.6)
+        axes = figure.add_subplot()
+        dress(axes, "expression and lighting are not both known")
+        axes.set_xticks([])
+        tell_empty(axes)
+        return figure
+    names = [
+        [shortened(name, _NAME) for name in values[:_CELLS]]
+        for values in (manifest.expressions, manifest.lightings)
+    ]
+    longest = [_LETTER * max(map(len, values)) for values in names]  # Inches, about.
+    figure = new_figure(
+        max(_CELL * counts.shape[1] + longest[0] + 0.9, 4.8),
+        _CELL * counts.shape[0] + 0.8 * longest[1] + 0.9,
+    )
+    axes = figure.add_subplot()
+    axes.set_facecolor("#f4b8a8")
+    # The darkest blue is not reached, so that black numbers stay legible.
+    shades = np.ma.masked_equal(counts, 0)
+    axes.imshow(shades, cmap="Blues", vmin=0, vmax=2 * max(1, counts.max()))
+    axes.set_xticks(
+        range(len(names[1])),
+        names[1],
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
+        parse_math=False,
+    )
+    axes.set_yticks(range(len(names[0])), names[0], parse_math=False)
+    axes.tick_params(labelsize=SMALL, length=0)
+    axes.set_title("pictures in train", fontsize=SMALL + 1)
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(
+            column,
+            row,
+            f"{count:,}" if count < 10_000 else f"{count / 1000:.0f}k",
+            ha="center",
+            va="center",
+            fontsize=SMALL - 1,
+        )
+    return figure
+
+
+def brightness_figure(manifest: Manifest, looks: Looks) -> Figure:
+    """Draws the brightness and the contrast of the pictures, by split."""
+    figure, (left, right) = panels(2)
+    _draw_histogram(left, _by_split(manifest, looks, looks.brightness), np.linspace(0, 255, 52))
+    for limit in (DARK, BRIGHT):
+        left.axvline(limit, **_LIMIT)
+    dress(left, "", "mean luma, 0 to 255", "pictures")
+    values = _by_split(manifest, looks, looks.contrast)
+    _draw_histogram(right, values, np.linspace(0, 127.5, 52))
+    right.axvline(LOW_CONTRAST, **_LIMIT)
+    dress(right, "", "standard deviation of luma", "pictures")
+    _write_splits(figure)
+    return figure
+
+
+def sizes_figure(manifest: Manifest, looks: Looks, image_size: int) -> Figure:
+    """Draws the size of the squares that training cuts out, and the shape of the files."""
+    figure, (left, right) = panels(2)
+    values = _by_split(manifest, looks, looks.side)
+    ends = [image_size, *np.concatenate(values)]
+    # A little beyond both ends, so that equal sizes are a bar and not an edge.
+    edges = np.geomspace(max(min(ends), 1) / 1.1, max(ends) * 1.1, _BINS + 1)
+    _draw_histogram(left, values, edges)
+    left.set_xscale("log")
+    low, high = math.log2(edges[0]), math.log2(edges[-1])
+    ticks = [2**power for power in range(math.ceil(low), math.floor(high) + 1)]
+    left.set_xticks(ticks, [str(tick) for tick in ticks])
+    left.set_xticks([], minor=True)
+    left.axvline(image_size, **_LIMIT)
+    dress(left, "", f"side of the square, pixels (line: {image_size})", "pictures")
+    aspect = looks.width / np.maximum(looks.height, 1)
+    values = _by_split(manifest, looks, aspect)
+    reach = max([1.1, *(max(ratio, 1 / ratio) for ratio in np.concatenate(values))]) * 1.02
+    _draw_histogram(right, values, np.geomspace(1 / reach, reach, _BINS + 1))
+    right.set_xscale("log")
+    known = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 4 / 3, 2, 4, 8)
+    ticks = [tick for tick in known if 1 / reach <= tick <= reach]
+    right.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    right.set_xticks([], minor=True)
+    dress(right, "", "width to height of the file", "pictures")
+    _write_splits(figure)
+    return figure
+
+
+def _groups(
+    manifest: Manifest, places: np.ndarray, draw: np.random.Generator
+) -> Iterable[tuple[str, list[int]]]:
+    """Yields the names of the rows of the contact sheet, each with its places in the manifest."""
+
+    def grouped(value: Callable[[Row], str]) -> dict[str, list[int]]:
+        groups: dict[str, list[int]] = {}
+        for place in places:
+            groups.setdefault(value(manifest.rows[place]), []).append(place)
+        return groups
+
+    def rating(row: Row) -> str:
+        if math.isnan(row.rating_mean):
+            return "not rated"
+        low = min(int(row.rating_mean), int(RATING_RANGE[1]) - 1)
+        return f"rated {low} to {low + 1}"
+
+    known = {
+        "expression": manifest.expressions,
+        "lighting": manifest.lightings,
+        "identity": manifest.identities,
+    }
+    for attribute, names in known.items():
+        if not names:
+            continue
+        groups = grouped(lambda row, attribute=attribute: getattr(row, attribute))
+        present = [name for name in (*names, "") if name in groups]
+        chosen = np.sort(draw.permutation(len(present))[: _SHEET_ROWS[attribute]])
+        for name in (present[i] for i in chosen):
+            yield f"{attribute}\n{shortened(name or '(unknown)', _NAME)}", groups[name]
+    if not any(known.values()):
+        groups = grouped(rating)
+        if set(groups) == {"not rated"}:
+            groups = grouped(lambda row: row.split)
+        yield from sorted(groups.items())
+
+
+def _by_split(manifest: Manifest, looks: Looks, values: np.ndarray) -> list[np.ndarray]:
+    """Returns the values of the pictures that could be read, one array for each split."""
+    splits = np.array([row.split for row in manifest.rows])
+    return [values[looks.seen & (splits == split)] for split in SPLITS]
+
+
+def _draw_bars(axes: Axes, classes: Mapping[str, Mapping[str, int]]) -> None:
+    """Draws a bar of pictures for each class, the splits one after the other."""
+    counts = np.array([[count[split] for split in SPLITS] for count in classes.values()])
+    ends = counts.cumsum(axis=1)
+    places = np.arange(len(classes))
+    for index in range(len(SPLITS)):
+        starts = ends[:, index] - counts[:, index]
+        axes.barh(places, counts[:, index], left=starts, color=COLOURS[index], height=0.75)
+    for place, count in enumerate(counts):
+        told = " / ".join(f"{n:,}" for n in count)
+        axes.text(ends[place, -1], place, f" {told}", va="center", fontsize=SMALL - 1)
+    names = [shortened(name or "(unknown)", _NAME) for name in classes]
+    axes.set_yticks(places, names, parse_math=False)
+    axes.set_ylim(len(classes) - 0.4, -0.6)
+    axes.set_xlim(0, 1.25 * max(1, ends[:, -1].max()))
+
+
+def _draw_histogram(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray) -> None:
+    """Draws how often values are between edges, the splits on top of each other."""
+    values = [series[np.isfinite(series)] for series in values]
+    if any(map(len, values)):
+        axes.hist(values, edges, stacked=True, color=COLOURS[: len(SPLITS)])
+    else:
+        tell_empty(axes)
+    axes.set_xlim(edges[0], edges[-1])
+
+
+def _write_splits(figure: Figure) -> None:
+    patches = [Patch(color=colour) for colour in COLOURS[: len(SPLITS)]]
+    write_shared_legend(figure, patches, SPLITS)
