@@ -1,10 +1,11 @@
-"""Bringing faces into the position that the identity network was trained on.
+"""The position in which faces stand alike, and the way there.
 
 The only module that uses tensorflow-addons.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,22 +13,52 @@ import tensorflow as tf
 
 from legan_tf import optional
 
-REFERENCE_SIZE = 128
-EYE_LINE = 40.0
-EYE_TO_MOUTH = 48.0
-"""LightCNN's test alignment at 128x128: height of the eyes, and from there down to the mouth."""
+
+@dataclasses.dataclass(frozen=True)
+class Convention:
+    """Where a face stands in an aligned picture.
+
+    Attributes:
+        size: Height and width of the picture that the other values are for, in pixels.
+        eye_line: Height of the eyes; the middle of the top row of pixels is 0.
+        eye_to_mouth: From there down to the mouth.
+    """
+
+    size: int
+    eye_line: float
+    eye_to_mouth: float
+
+    def lines(self, size: int) -> tuple[float, float]:
+        """Returns the heights of eyes and mouth in a picture of so many pixels."""
+        ratio = size / self.size
+        eyes = (self.eye_line + 0.5) * ratio - 0.5
+        return eyes, eyes + self.eye_to_mouth * ratio
+
+
+LIGHTCNN = Convention(size=128, eye_line=40.0, eye_to_mouth=48.0)
+"""LightCNN's test alignment."""
+
+RAFD = Convention(size=256, eye_line=95.5, eye_to_mouth=64.0)
+"""A face of RaFD, cropped to 256x256 around its centre: the middle between eyes and mouth is the
+middle of the picture. That much is published; the scale, with the whole head in view, is ours."""
+
+CONVENTIONS = {"lightcnn": LIGHTCNN, "rafd": RAFD}
 
 _MAX_SAMPLES = 8  # Per output pixel and axis; finer detail of very large faces is averaged less.
 
 
 def similarity_from_points(
-    left_eye: np.ndarray, right_eye: np.ndarray, mouth: np.ndarray, size: int
+    left_eye: np.ndarray,
+    right_eye: np.ndarray,
+    mouth: np.ndarray,
+    size: int,
+    convention: Convention = LIGHTCNN,
 ) -> np.ndarray:
-    """Finds the rotation, scale and shift that bring a face into LightCNN's position.
+    """Finds the rotation, scale and shift that bring a face into a convention's position.
 
     The eyes become level (as in LightCNN's own alignment, the eyes alone decide the rotation),
-    their middle comes to the middle of the width and to height 40 of 128, and the mouth 48 of 128
-    below; at other sizes in proportion.
+    their middle comes to the middle of the width and to the convention's height, and the mouth as
+    far below as it says; at other sizes in proportion.
 
     Args:
         left_eye: float [..., 2], the eye on the left of the picture as (x, y) in pixels; the
@@ -35,6 +66,7 @@ def similarity_from_points(
         right_eye: float [..., 2], the eye on the right of the picture.
         mouth: float [..., 2], the centre of the mouth.
         size: Height and width of the aligned picture, in pixels.
+        convention: Where eyes and mouth come to.
 
     Returns:
         float32 [..., 6], rows (a, b, c, d, e, f): the pixel (x, y) of the aligned picture is taken
@@ -58,10 +90,9 @@ def similarity_from_points(
         raise ValueError(
             "The mouth of a face must be below its eyes, and left_eye left of right_eye."
         )
-    ratio = size / REFERENCE_SIZE
-    scale = (drop / (EYE_TO_MOUTH * ratio))[..., None]
+    middle, (eye_line, mouth_line) = (size - 1) / 2, convention.lines(size)
+    scale = (drop / (mouth_line - eye_line))[..., None]
     across, down = across * scale, down * scale
-    middle, eye_line = (size - 1) / 2, (EYE_LINE + 0.5) * ratio - 0.5
     origin = eyes - across * middle - down * eye_line
     rows = np.stack([across, down, origin], axis=-1)  # [..., (x, y), 3]
     return rows.reshape(*rows.shape[:-2], 6).astype(np.float32)

@@ -1,0 +1,1 @@
+"""From pictures with faces anywhere in them to faces that all stand alike."""

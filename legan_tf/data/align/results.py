@@ -1,0 +1,141 @@
+"""What an alignment leaves besides the pictures: lists, a sheet, the manifest and a report."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import io
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from legan_tf.data import images, storage
+from legan_tf.data.align import landmark_files, position
+from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.manifest import Row, counts_table, read_manifest, to_csv
+from legan_tf.data.readers.ledger import Ledger
+from legan_tf.errors import UserError
+from legan_tf.sheet import captioned_sheet
+
+IMAGES = "images"
+"""Folder of the aligned pictures, in that of the output."""
+
+_MEASURES = ("yaw", "faces", "pixels", "contrast", "sharpness")
+_SHEET_COLUMNS, _SHEET_PICTURES = 8, 64
+_EYE_INK, _MOUTH_INK = (0, 200, 255), (255, 160, 0)
+_PRIME = 7
+
+
+def conclude(
+    rows: Sequence[Row],
+    targets: Sequence[str],
+    outcomes: Sequence[dict[str, Any]],
+    output: str,
+    size: int,
+    options: AlignOptions,
+    ledger: Ledger,
+) -> str:
+    """Writes the lists and the sheet, and last the manifest.
+
+    Args:
+        rows: The originals.
+        targets: For each, the path of its aligned picture below ``IMAGES``.
+        outcomes: For each, what became of it, as ``work.align`` returns it.
+        output: The folder to write.
+        size: Height and width of the aligned pictures.
+        options: What was asked for.
+        ledger: What there was to say before.
+
+    Returns:
+        A report.
+
+    Raises:
+        UserError: No picture is left.
+    """
+    found, skipped, kept = [], [], []
+    several, unknown = [], 0
+    for row, target, outcome in zip(rows, targets, outcomes):
+        if outcome["points"]:
+            found.append([row.path, *outcome["points"], *(outcome[name] for name in _MEASURES)])
+        if outcome["reason"]:
+            ledger.drop(outcome["reason"], row.path)
+            skipped.append([row.path, outcome["reason"], outcome["detail"]])
+            continue
+        kept.append(dataclasses.replace(row, path=f"{IMAGES}/{target}"))
+        if outcome["faces"] > 1:
+            several.append(row.path)
+        unknown += np.isnan(outcome["yaw"])
+    if several:
+        ledger.note(
+            f"{len(several)} pictures show several faces, of which the largest was taken: "
+            f"{', '.join(several[:3])}{' ...' if len(several) > 3 else ''}"
+        )
+    if unknown and options.max_yaw < 90:
+        ledger.note(f"{unknown} faces were kept though it is not known how far they are turned.")
+    header = ["path", *landmark_files.POINT_COLUMNS, *_MEASURES]
+    _write_table(os.path.join(output, "faces.csv"), header, found)
+    _write_table(os.path.join(output, "skipped.csv"), ["path", "reason", "detail"], skipped)
+    summary = f"{output}: {len(kept)} of {len(rows)} pictures aligned"
+    if not kept:
+        raise UserError("\n".join([f"{summary}; {output}/skipped.csv tells why.", *ledger.lines()]))
+    content = _sheet(kept, output, position.CONVENTIONS[options.convention].lines(size))
+    storage.write_bytes(os.path.join(output, "sheet.png"), content)
+    file = os.path.join(output, "manifest.csv")
+    storage.write_bytes(file, to_csv(map(dataclasses.asdict, kept)))
+    labelled = any(row.identity or row.expression or row.lighting for row in kept)
+    table = [counts_table(read_manifest(file))] if labelled else []
+    return "\n".join([*table, *ledger.lines(), summary])
+
+
+def _write_table(file: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    # What is unknown is NaN, the one value that differs from itself.
+    writer.writerows([cell if cell == cell else "" for cell in row] for row in rows)
+    storage.write_bytes(file, text.getvalue().encode())
+
+
+def _sheet(rows: Sequence[Row], output: str, lines: tuple[float, float]) -> bytes:
+    """Draws faces of as many people as there is room for, with lines at eyes and mouth."""
+    chosen = _spread_over_people(rows, _SHEET_PICTURES)
+    cells = [
+        (_marked(images.decode(os.path.join(output, row.path)), lines), row.identity or row.path)
+        for row in chosen
+    ]
+    starts = range(0, len(chosen), _SHEET_COLUMNS)
+    return captioned_sheet([("", cells[start : start + _SHEET_COLUMNS]) for start in starts])
+
+
+def _spread_over_people(rows: Sequence[Row], count: int) -> list[Row]:
+    """Chooses rows so that people are shown equally often, each by pictures far apart."""
+    of_person = collections.defaultdict(list)
+    for row in rows:
+        of_person[row.identity].append(row)
+    people = _spread(sorted(of_person), count)
+    share = max(1, count // len(people))
+    chosen = []
+    for turn, person in enumerate(people):
+        pictures = of_person[person]
+        # Where all have the same pictures in the same order, not the same one of each is shown.
+        start = turn * _PRIME % len(pictures)
+        chosen += _spread(pictures[start:] + pictures[:start], share)
+    return chosen
+
+
+def _spread(items: Sequence[Any], count: int) -> list[Any]:
+    """Chooses up to so many items, evenly spaced."""
+    count = min(count, len(items))
+    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
+
+
+def _marked(face: np.ndarray, lines: tuple[float, float]) -> np.ndarray:
+    canvas = Image.fromarray(face)
+    draw = ImageDraw.Draw(canvas)
+    for height, ink in zip(lines, (_EYE_INK, _MOUTH_INK)):
+        draw.line([(0, round(height)), (face.shape[1], round(height))], ink, 1)
+    return np.asarray(canvas)

@@ -1,0 +1,244 @@
+"""The work on single pictures: read, find the face, judge it, bring it into place, write it."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from legan_tf.data import images, storage
+from legan_tf.data.align import landmark_files, position
+from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.align.faces import Face, hull_mask
+from legan_tf.data.align.finder import FaceFinder
+from legan_tf.data.align.measures import contrast_and_sharpness
+from legan_tf.errors import UserError
+
+_LARGE = 4.0  # Pixels of the original per pixel, from where the original is shrunk first.
+_DECIMALS = 2  # Of points and measures, so that those written down are those that were used.
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One picture to work on.
+
+    Attributes:
+        file: Its full path or URL.
+        target: Where its aligned face goes, full path.
+        face: Its landmarks, where they are known.
+        pts: The file that has its landmarks, where there is one.
+    """
+
+    file: str
+    target: str
+    face: Face | None = None
+    pts: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a picture.
+
+    Attributes:
+        reason: Why there is no aligned picture; empty where there is one.
+        detail: What else there is to say about that.
+        points: Eyes and mouth in the order of ``landmark_files.POINT_COLUMNS``; empty where no
+            face was found, as the following are 0 or NaN then.
+        yaw: Degrees; NaN where unknown.
+        faces: How many faces the picture shows.
+        pixels: From the eyes down to the mouth, in pixels of the original.
+        contrast: As ``measures`` has it.
+        sharpness: As ``measures`` has it.
+    """
+
+    reason: str = ""
+    detail: str = ""
+    points: tuple[float, ...] = ()
+    yaw: float = math.nan
+    faces: int = 0
+    pixels: float = 0.0
+    contrast: float = 0.0
+    sharpness: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cut:
+    """The part of a picture that its aligned face is taken from."""
+
+    index: int
+    face: Face
+    region: np.ndarray
+    transform: np.ndarray
+    whole_transform: np.ndarray
+    pixels: float
+
+
+def align(options: AlignOptions, size: int, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    """Aligns a few pictures, in one batch, and writes their files.
+
+    What comes of a picture does not depend on the others.
+
+    Args:
+        options: What to do.
+        size: Height and width of the aligned pictures.
+        pictures: What to work on.
+
+    Returns:
+        The outcomes as dictionaries, in order.
+
+    Raises:
+        UnavailableError: A package that is needed does not work here.
+        StorageError: A file cannot be written.
+    """
+    convention = position.CONVENTIONS[options.convention]
+    outcomes: list[Outcome] = []
+    cuts = []
+    for index, picture in enumerate(pictures):
+        outcome, cut = _look(options, convention, size, index, picture)
+        outcomes.append(outcome)
+        if cut:
+            cuts.append(cut)
+    for cut, aligned in _aligned(cuts, size):
+        contrast, sharpness = contrast_and_sharpness(aligned, convention)
+        found = Outcome(
+            points=tuple(map(float, (*cut.face.left_eye, *cut.face.right_eye, *cut.face.mouth))),
+            yaw=cut.face.yaw,
+            faces=cut.face.faces,
+            pixels=round(cut.pixels, _DECIMALS),
+            contrast=round(contrast, _DECIMALS),
+            sharpness=round(sharpness, _DECIMALS + 2),
+        )
+        reason, detail = _refused(options, found)
+        outcomes[cut.index] = dataclasses.replace(found, reason=reason, detail=detail)
+        if not reason:
+            if options.hull_mask:
+                aligned = (
+                    aligned * hull_mask(cut.face.outline, cut.whole_transform, size)[..., None]
+                )
+            images.save_png(pictures[cut.index].target, aligned)
+    return [dataclasses.asdict(outcome) for outcome in outcomes]
+
+
+def _look(
+    options: AlignOptions,
+    convention: position.Convention,
+    size: int,
+    index: int,
+    picture: Picture,
+) -> tuple[Outcome, _Cut | None]:
+    try:
+        image = images.decode(picture.file)
+    except (images.ImageError, storage.StorageError) as error:
+        return Outcome("the picture cannot be read", _without(picture.file, error)), None
+    face = picture.face
+    if options.landmarks:
+        if picture.pts:
+            try:
+                face = landmark_files.read_pts(picture.pts)
+            except UserError as error:
+                return Outcome("its landmarks cannot be read", _without(picture.pts, error)), None
+        if face is None:
+            return Outcome("no landmarks are given for it"), None
+    else:
+        face = _finder().find(image)
+        if face is None:
+            return Outcome("no face was found"), None
+    face = _rounded(face)
+    try:
+        transform = position.similarity_from_points(
+            face.left_eye, face.right_eye, face.mouth, size, convention
+        )
+    except ValueError as error:
+        return Outcome("its landmarks are not those of a face", str(error)), None
+    region, into_region = cut_out(image, transform, size)
+    eyes, mouth = convention.lines(size)
+    pixels = math.hypot(transform[0], transform[3]) * (mouth - eyes)
+    return Outcome(), _Cut(index, face, region, into_region, transform, pixels)
+
+
+def _without(file: str, error: Exception) -> str:
+    """Returns an error's words without the path before them: the list has its own."""
+    return str(error).removeprefix(f"{file}: ")
+
+
+@functools.lru_cache(maxsize=1)
+def _finder() -> FaceFinder:
+    """Returns the process's one finder; its networks take a second to load."""
+    return FaceFinder()
+
+
+def _rounded(face: Face) -> Face:
+    return dataclasses.replace(
+        face,
+        left_eye=np.round(face.left_eye, _DECIMALS),
+        right_eye=np.round(face.right_eye, _DECIMALS),
+        mouth=np.round(face.mouth, _DECIMALS),
+        yaw=round(face.yaw, _DECIMALS),
+    )
+
+
+def _refused(options: AlignOptions, outcome: Outcome) -> tuple[str, str]:
+    """Returns why a face is left out, and the figure; both empty if it is not."""
+    if abs(outcome.yaw) >= options.max_yaw:
+        return f"turned by --max_yaw={options.max_yaw:g} or more", f"{outcome.yaw:g} degrees"
+    for flag, value, what in (
+        ("min_face", outcome.pixels, "smaller"),
+        ("min_contrast", outcome.contrast, "less contrast"),
+        ("min_sharpness", outcome.sharpness, "less sharp"),
+    ):
+        least = getattr(options, flag)
+        if value < least:
+            return f"{what} than --{flag}={least:g}", f"{value:g}"
+    return "", ""
+
+
+def cut_out(image: np.ndarray, transform: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Takes out of a picture what an aligned face needs, a large one shrunk by a whole number.
+
+    Args:
+        image: uint8 [H, W, 3].
+        transform: float [6], from the aligned picture to this one.
+        size: Height and width of the aligned picture.
+
+    Returns:
+        The part, uint8 [h, w, 3] of at least one pixel, and the float64 [6] that leads into it.
+    """
+    affine = np.asarray(transform, np.float64).reshape(2, 3)
+    ends = np.array([-0.5, size - 0.5])
+    corners = np.array([(x, y, 1.0) for x in ends for y in ends]) @ affine.T
+    scale = math.sqrt(abs(np.linalg.det(affine[:, :2])))
+    shrink = int(scale // (_LARGE / 2)) if scale >= _LARGE else 1
+    limits = np.array(image.shape[1::-1])
+    low = np.clip(np.floor(corners.min(0)) - 1 - shrink, 0, limits - 1).astype(int)
+    high = np.clip(np.ceil(corners.max(0)) + 2 + shrink, low + 1, limits).astype(int)
+    high = np.minimum(low + -(-(high - low) // shrink) * shrink, limits)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    if shrink > 1:
+        part = np.asarray(Image.fromarray(part).reduce(shrink))
+    into = affine / shrink
+    into[:, 2] = (affine[:, 2] - low + 0.5) / shrink - 0.5
+    return part, into.reshape(6)
+
+
+def _aligned(cuts: Sequence[_Cut], size: int) -> list[tuple[_Cut, np.ndarray]]:
+    """Warps in batches of those that are sampled alike, so that none depends on another."""
+    batches: dict[int, list[_Cut]] = collections.defaultdict(list)
+    for cut in cuts:
+        affine = cut.transform.reshape(2, 3)
+        batches[math.ceil(math.sqrt(abs(np.linalg.det(affine[:, :2]))))].append(cut)
+    results = []
+    for batch in batches.values():
+        height = max(cut.region.shape[0] for cut in batch)
+        width = max(cut.region.shape[1] for cut in batch)
+        regions = np.zeros((len(batch), height, width, 3), np.uint8)
+        for region, cut in zip(regions, batch):
+            region[: cut.region.shape[0], : cut.region.shape[1]] = cut.region
+        warped = position.warp(regions, np.stack([cut.transform for cut in batch]), size)
+        results += zip(batch, warped)
+    return results
