@@ -154,9 +154,14 @@ def save_png(path: str, image: np.ndarray) -> None:
         StorageError: The file cannot be written.
         UnavailableError: The path is on a storage that needs tensorflow-io.
     """
+    storage.write_bytes(path, to_png(image))
+
+
+def to_png(image: np.ndarray) -> bytes:
+    """Returns a picture, uint8 [H, W, 3] or [H, W], as the content of a PNG file."""
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="PNG")
-    storage.write_bytes(path, content.getvalue())
+    return content.getvalue()
 
 
 def _too_large(name: str, size: str = "") -> ImageError:

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.model_selection import GroupShuffleSplit
 
-from legan_tf.data import attributes, images, storage
+from legan_tf.data import attributes, images, records, storage
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.errors import UserError
 
@@ -176,10 +176,10 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
         UnavailableError: It is on a storage that needs tensorflow-io.
     """
     folder = os.path.dirname(file) if data_dir is None else data_dir
-    header, records = _parse(file, storage.read_bytes(file))
+    header, lines = _parse(file, storage.read_bytes(file))
     problems: list[Problem] = []
     rows: list[Row] = []
-    for line, cells in records:
+    for line, cells in lines:
         if len(cells) != len(header):
             problems.append(
                 Problem(
@@ -394,13 +394,22 @@ def manifest_faces(
         ManifestError: The manifest's text has problems.
         ImageError: A picture cannot be decoded.
         StorageError: A picture cannot be read.
+        UserError: ``crop`` is given for pictures in records.
     """
     if manifest.problems:
         raise ManifestError(manifest.problems)
     rows = manifest.split(split)
     files = [row.file for row in rows]
+    records.refuse_crop(files, crop)
+    in_records = records.are_records(files)
     if len(files) * image_size * image_size * 3 <= max_pool_bytes:
-        load = from_pool(_pool(files, image_size, crop, on_progress))
+        if in_records:
+            pool = records.pool(files, image_size, on_progress)
+        else:
+            pool = _pool(files, image_size, crop, on_progress)
+        load = from_pool(pool)
+    elif in_records:
+        load = records.loader(files, image_size)
     else:
         load = _load_from_files(files, image_size, crop)
     return FaceSet(
@@ -496,23 +505,23 @@ def _parse(file: str, content: bytes) -> tuple[list[str], list[tuple[int, list[s
             [Problem(file, "is not UTF-8 text; save the table as CSV in UTF-8.", line)]
         ) from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records = []
+    lines = []
     line = 1
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                records.append((line, cells))
+                lines.append((line, cells))
             line = reader.line_num + 1
     except csv.Error as error:
         raise ManifestError([Problem(file, f"is not valid CSV ({error}).", line)]) from error
-    if not records:
+    if not lines:
         raise ManifestError([Problem(file, f"is empty; its first line is {','.join(COLUMNS)}.")])
-    (header_line, cells), *records = records
+    (header_line, cells), *lines = lines
     header = [cell.strip() for cell in cells]
     _check_header(file, header_line, header)
-    if not records:
+    if not lines:
         raise ManifestError([Problem(file, "has no lines below the column names.")])
-    return header, records
+    return header, lines
 
 
 def _check_header(file: str, line: int, header: list[str]) -> None:

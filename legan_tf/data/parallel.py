@@ -1,18 +1,82 @@
-"""The same work on many items, in as many processes as there are processors."""
+"""The same work on many items: in as many processes as there are processors, or on many machines.
+
+The only module that uses Apache Beam.
+"""
 
 from __future__ import annotations
 
 import collections
 import concurrent.futures
+import dataclasses
 import multiprocessing
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from legan_tf import optional
 from legan_tf.errors import UserError
 
 _QUEUED_PER_WORKER = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes:
+        processes: Processes on this machine; 0 for one per processor that this process may use.
+        runner: Apache Beam's runner that does it instead, ``DirectRunner`` or another; none if
+            empty.
+        beam_options: What Beam is told besides, as on a command line.
+    """
+
+    processes: int = 0
+    runner: str = ""
+    beam_options: str = ""
+
+    def check(self) -> None:
+        """Looks for what stops the work before it begins.
+
+        Raises:
+            UserError: The values do not fit each other.
+            UnavailableError: Apache Beam is asked for and not there.
+        """
+        if self.processes < 0:
+            raise UserError(f"--workers={self.processes}: must be 0 or more.")
+        if self.runner:
+            optional.require("apache_beam", f"--runner={self.runner}")
+        elif self.beam_options:
+            raise UserError("--beam_options belongs to --runner.")
+
+
+def do(
+    work: Callable[[Any], None],
+    items: Sequence[Any],
+    workers: Workers,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Does the same work on every item, for what it leaves in files.
+
+    Args:
+        work: As in ``each``.
+        items: What to work on.
+        workers: Who does it.
+        on_progress: Told (done, total); with Beam, whose runners report in their own ways, only
+            when all is done.
+
+    Raises:
+        UserError: A process died, or Beam's pipeline failed.
+        UnavailableError: Apache Beam is asked for and not there.
+    """
+    if not workers.runner:
+        for _ in each(work, items, workers.processes, on_progress):
+            pass
+    elif items:
+        _in_beam(work, items, workers)
+        if on_progress:
+            on_progress(len(items), len(items))
 
 
 def each(
@@ -62,3 +126,19 @@ def _in_processes(work: Callable[[Any], Any], items: Sequence[Any], workers: int
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_beam(work: Callable[[Any], None], items: Sequence[Any], workers: Workers) -> None:
+    beam = optional.require("apache_beam", f"--runner={workers.runner}")
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    try:
+        options = PipelineOptions(shlex.split(workers.beam_options), runner=workers.runner)
+        with beam.Pipeline(options=options) as pipeline:
+            # Without Reshuffle all items would stay with the one worker that makes them.
+            _ = pipeline | beam.Create(items) | beam.Reshuffle() | beam.Map(work)
+    except UserError:
+        raise
+    except (RuntimeError, ValueError) as error:  # Options, machines and networks of the runner.
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"--runner={workers.runner}: the pipeline failed ({reason}).") from error

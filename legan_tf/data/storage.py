@@ -1,15 +1,18 @@
-"""Files wherever they are: local paths, object storage, and float formats of depth.
+"""Files wherever they are: local paths, object storage, records, and float formats of depth.
 
 The only module that uses tensorflow-io.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import struct
 import uuid
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +21,11 @@ from legan_tf import optional
 from legan_tf.errors import UserError
 
 _CORE_SCHEMES = frozenset({"", "file", "gs", "ram"})
+
+_IN_SHARD = re.compile(r"(.+\.tfrecord)#(\d+)")
+
+PICTURE, HEIGHT, WIDTH = "image/encoded", "image/height", "image/width"
+"""Features of a record, called as in TensorFlow's own data sets: the picture's file, its size."""
 
 _EXR_MAGIC = b"\x76\x2f\x31\x01"
 _EXR_KINDS = 0x1A00  # Flags of tiled, deep and multi-part files.
@@ -36,35 +44,85 @@ def join(folder: str, path: str) -> str:
 
 
 def exists(path: str) -> bool:
-    """Returns whether there is a file or folder at ``path``.
+    """Returns whether there is a file or folder at ``path``; of a record, whether its file is.
 
     Raises:
         UnavailableError: The scheme needs tensorflow-io, which does not work here.
         StorageError: The storage cannot be asked.
     """
     _register(path)
+    place = in_shard(path)
     try:
-        return tf.io.gfile.exists(path)
+        return tf.io.gfile.exists(place[0] if place else path)
     except (tf.errors.OpError, RuntimeError) as error:
         raise _storage_error(path, error) from error
 
 
 def read_bytes(path: str) -> bytes:
-    """Returns the content of a file.
+    """Returns the content of a file, or the picture of a record.
 
     Args:
-        path: Local path or URL (``gs://``; with tensorflow-io also ``s3://`` and others).
+        path: Local path or URL (``gs://``; with tensorflow-io also ``s3://`` and others). With
+            ``FILE.tfrecord#OFFSET``, the record that begins there is read and its checksums are
+            compared.
 
     Raises:
         UnavailableError: The scheme needs tensorflow-io, which does not work here.
-        StorageError: The file is missing or cannot be read.
+        StorageError: The file is missing or cannot be read, or holds no such record.
     """
     _register(path)
+    place = in_shard(path)
     try:
+        if place:
+            return read_record(*place)[PICTURE].numpy()
         with tf.io.gfile.GFile(path, "rb") as file:
             return file.read()
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise (no_record(path) if place else _storage_error(path, error)) from error
     except (tf.errors.OpError, RuntimeError) as error:
-        raise _storage_error(path, error) from error
+        raise _storage_error(place[0] if place else path, error) from error
+
+
+def in_shard(path: str) -> tuple[str, int] | None:
+    """Returns file and offset of ``FILE.tfrecord#OFFSET``, or nothing for any other path."""
+    found = _IN_SHARD.fullmatch(path)
+    return (found[1], int(found[2])) if found else None
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)])
+def read_record(shard: tf.Tensor, offset: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Reads the record that begins at ``offset`` bytes, in a TensorFlow graph or out of it.
+
+    TensorFlow compares the checksums of its length and content, and raises errors of its own.
+
+    Returns:
+        As ``parse_record``.
+    """
+    record = {"output_types": [tf.string], "output_shapes": [[]]}
+    with tf.device("/CPU:0"):
+        # The public class reads a file from its beginning only. Without a buffer, no more is read
+        # than the record itself.
+        following = tf.raw_ops.TFRecordDatasetV2(
+            filenames=shard, compression_type="", buffer_size=0, byte_offsets=offset
+        )
+        one = tf.raw_ops.TakeDataset(input_dataset=following, count=1, **record)
+        return parse_record(tf.raw_ops.DatasetToSingleElement(dataset=one, **record)[0])
+
+
+def parse_record(record: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the features ``PICTURE``, ``HEIGHT`` and ``WIDTH`` of a serialized example."""
+    kinds = {PICTURE: tf.string, HEIGHT: tf.int64, WIDTH: tf.int64}
+    return tf.io.parse_single_example(
+        record, {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
+    )
+
+
+def no_record(path: str) -> StorageError:
+    """Returns the error for a place in a file at which no whole record begins."""
+    return StorageError(
+        f"{path}: no whole record begins at this place; the file is damaged, cut short or not of "
+        "this manifest. `sha256sum -c SHA256SUMS` in its folder tells which."
+    )
 
 
 def sha256(path: str) -> str:
@@ -88,21 +146,50 @@ def write_bytes(path: str, content: bytes) -> None:
         UnavailableError: The scheme needs tensorflow-io, which does not work here.
         StorageError: The file cannot be written.
     """
+    with written_aside(path) as aside, tf.io.gfile.GFile(aside, "wb") as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def written_aside(path: str) -> Iterator[str]:
+    """Gives a name beside ``path`` to write to; what is there in the end becomes ``path``.
+
+    If the block fails, what it wrote is removed. Makes missing folders.
+
+    Raises:
+        UnavailableError: The scheme needs tensorflow-io, which does not work here.
+        StorageError: The file cannot be written.
+    """
     _register(path)
     folder, name = os.path.split(path)
     aside = join(folder, f".{name}.{uuid.uuid4().hex}.part")
     try:
         if folder:
             tf.io.gfile.makedirs(folder)
-        with tf.io.gfile.GFile(aside, "wb") as file:
-            file.write(content)
+        yield aside
         tf.io.gfile.rename(aside, path, overwrite=True)
-    except (tf.errors.OpError, RuntimeError) as error:
+    except BaseException as error:
         try:
             tf.io.gfile.remove(aside)
         except (tf.errors.OpError, RuntimeError):
             pass  # Never begun, or as unreachable as the file itself.
-        raise _storage_error(path, error) from error
+        if isinstance(error, (tf.errors.OpError, RuntimeError)):
+            raise _storage_error(path, error) from error
+        raise
+
+
+def remove_folder(path: str) -> None:
+    """Removes a folder and what is in it, if it is there.
+
+    Raises:
+        UnavailableError: The scheme needs tensorflow-io, which does not work here.
+        StorageError: It cannot be removed.
+    """
+    if exists(path):
+        try:
+            tf.io.gfile.rmtree(path)
+        except (tf.errors.OpError, RuntimeError) as error:
+            raise _storage_error(path, error) from error
 
 
 def read_exr(path: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from legan_tf.cli import bar
-from legan_tf.data import attributes
+from legan_tf.data import attributes, records
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import (
     NEEDS,
@@ -119,6 +119,8 @@ def load_datasets(config: TrainConfig) -> Datasets:
 def _from_manifest(config: TrainConfig) -> Datasets:
     """Reads and checks a manifest; without val people, test people are looked at."""
     manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
+    files, crop = [row.file for row in manifest.rows], parse_crop(config.crop)
+    records.refuse_crop(files, crop)
     check_manifest(manifest, NEEDS[config.model], bar("checking images"))
     looked_at = next((split for split in ("val", "test") if manifest.split(split)), None)
     notes = {
@@ -131,13 +133,14 @@ def _from_manifest(config: TrainConfig) -> Datasets:
             manifest,
             split,
             config.image_size,
-            parse_crop(config.crop),
+            crop,
             on_progress=bar(f"reading {split} images"),
         )
         if split
         else None
         for split in ("train", looked_at)
     )
+    notes += records.enlarging_note(files, config.image_size)
     return Datasets(train, val, "\n".join([counts_table(manifest), *notes]))
 
 

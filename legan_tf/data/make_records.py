@@ -1,0 +1,272 @@
+"""From a manifest to sharded TFRecords: pictures as training sees them, labels beside them.
+
+A folder of records holds the shards, ``manifest.csv``, which names every picture as
+``FILE.tfrecord#OFFSET``, ``records.json`` with what decides their content, and ``SHA256SUMS``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from legan_tf.data import images, parallel, records, storage
+from legan_tf.data.manifest import (
+    SPLITS,
+    Manifest,
+    ManifestError,
+    OnProgress,
+    Row,
+    counts_table,
+    picture_problems,
+    read_manifest,
+    split_problems,
+    to_csv,
+)
+from legan_tf.errors import UserError
+
+SHARD_BYTES = 150_000_000
+"""About what a shard takes where their number is not given."""
+PNG_SHARE = 0.65
+"""About what PNG makes of a photograph of a face."""
+
+MANIFEST, PLAN, SUMS = "manifest.csv", "records.json", "SHA256SUMS"
+_PARTS = "parts"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """The unit of work: one file, and the lines whose pictures go into it."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+def make_records(
+    manifest_file: str,
+    data_dir: str,
+    output: str,
+    image_size: int,
+    crop: images.Crop | None,
+    shards: int,
+    seed: int,
+    workers: parallel.Workers,
+    bar: Callable[[str], OnProgress],
+) -> str:
+    """Writes the pictures of a manifest into records; goes on where an earlier call was stopped.
+
+    All pictures are checked first, and nothing is written if one cannot be read. The same pictures,
+    manifest and options give the same files, byte for byte, whoever does the work. A folder that is
+    complete is compared with its checksums instead.
+
+    Args:
+        manifest_file: The manifest.
+        data_dir: Folder that its paths start from; its own if empty.
+        output: Folder of the records. Local path or URL.
+        image_size: Height and width of the stored pictures, in pixels.
+        crop: What part of each picture to take, before it is cut to a square.
+        shards: Files of each split, at most one for each picture; 0 for as many as take about
+            ``SHARD_BYTES`` each.
+        seed: Decides the split where the manifest has none.
+        workers: Who does the work.
+        bar: Given what is counted, returns what shows how far it is.
+
+    Returns:
+        A report: pictures per split and class, files, what was left out.
+
+    Raises:
+        UserError: An option does not fit, the folder holds something else, the manifest or a
+            picture cannot be read, or checksums differ.
+    """
+    _check_options(manifest_file, output, image_size, shards)
+    workers.check()
+    manifest = read_manifest(manifest_file, data_dir or None, seed)
+    records.refuse_crop([row.file for row in manifest.rows], crop)
+    plan = {
+        "manifest": storage.sha256(manifest_file),
+        "seed": seed,
+        "image_size": image_size,
+        "crop": crop and list(crop),
+        "shards": shards,
+    }
+    if _is_begun(output, plan):
+        if storage.exists(storage.join(output, SUMS)):
+            count = verify(output, bar("comparing checksums"))
+            return f"{output}: complete already; all {count} files are as {SUMS} has them."
+    else:
+        problems = [*manifest.problems, *split_problems(manifest)]
+        problems += picture_problems(manifest, bar("checking images"))
+        if problems:
+            raise ManifestError(problems)
+        storage.write_bytes(storage.join(output, PLAN), _json(plan))
+    jobs = _shards(manifest, image_size, shards)
+    missing = [job for job in jobs if not storage.exists(_part(output, job.name))]
+    work = functools.partial(_write_shard, output, image_size, crop)
+    parallel.do(work, missing, workers, bar("writing shards"))
+    return _finish(manifest, jobs, output)
+
+
+def verify(folder: str, on_progress: OnProgress | None = None) -> int:
+    """Compares the files of a folder with its ``SHA256SUMS``.
+
+    Args:
+        folder: Local path or URL.
+        on_progress: Told how many files are done.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        UserError: Some are missing or differ; all are named.
+        StorageError: There is no such list.
+    """
+    sums = storage.join(folder, SUMS)
+    lines = storage.read_bytes(sums).decode().splitlines()
+    wrong = []
+    for done, line in enumerate(lines, start=1):
+        digest, _, name = line.partition("  ")
+        file = storage.join(folder, name)
+        if not storage.exists(file):
+            wrong.append(f"{name} is missing")
+        elif storage.sha256(file) != digest:
+            wrong.append(f"{name} differs")
+        if on_progress:
+            on_progress(done, len(lines))
+    if wrong:
+        raise UserError(
+            f"{sums}: {', '.join(wrong)}. Copy the folder again, or delete it and make the records "
+            "anew."
+        )
+    return len(lines)
+
+
+def _check_options(manifest_file: str, output: str, image_size: int, shards: int) -> None:
+    if not manifest_file:
+        raise UserError("--manifest is missing: name the manifest whose pictures to store.")
+    if not output or output.lower().endswith(".csv"):
+        raise UserError(f"--output={output}: name the folder to write the records into.")
+    if image_size < 1:
+        raise UserError(f"--image_size={image_size}: must be 1 or more.")
+    if not 0 <= shards < 100_000:
+        raise UserError(f"--shards={shards}: must be 0 to 99999.")
+
+
+def _is_begun(output: str, plan: dict) -> bool:
+    """Returns whether the folder has this plan; refuses one that holds anything else."""
+    file = storage.join(output, PLAN)
+    if not storage.exists(file):
+        if storage.exists(storage.join(output, MANIFEST)):
+            raise UserError(
+                f"--output={output}: holds another {MANIFEST}; name a folder for the records alone."
+            )
+        return False
+    begun = json.loads(storage.read_bytes(file))
+    other = [name for name in plan if begun.get(name) != plan[name]]
+    if other:
+        raise UserError(
+            f"--output={output}: holds records with another {' and '.join(other)}; name another "
+            f"folder, or delete this one."
+        )
+    return True
+
+
+def _shards(manifest: Manifest, image_size: int, shards: int) -> list[Shard]:
+    """Deals the lines of each split, in order, into files of equal number."""
+    jobs = []
+    for split in SPLITS:
+        rows = manifest.split(split)
+        size = len(rows) * image_size * image_size * 3 * PNG_SHARE
+        count = min(len(rows), shards or math.ceil(size / SHARD_BYTES))
+        for number in range(count):
+            part = rows[number * len(rows) // count : (number + 1) * len(rows) // count]
+            jobs.append(Shard(f"{split}-{number:05d}-of-{count:05d}.tfrecord", part))
+    return jobs
+
+
+def _write_shard(output: str, image_size: int, crop: images.Crop | None, shard: Shard) -> None:
+    """Writes one file, then beside it where its records begin and its checksum."""
+    path, offsets, end = storage.join(output, shard.name), [], 0
+    with storage.written_aside(path) as aside:
+        with tf.io.TFRecordWriter(aside) as writer:
+            for row in shard.rows:
+                record = _record(row, image_size, crop)
+                writer.write(record)
+                offsets.append(end)
+                end += records.FRAME_BYTES + len(record)
+        digest = storage.sha256(aside)
+    done = {"sha256": digest, "offsets": offsets, "bytes": end}
+    storage.write_bytes(_part(output, shard.name), _json(done))
+
+
+def _record(row: Row, image_size: int, crop: images.Crop | None) -> bytes:
+    """Returns a line and its picture as a serialized ``tf.train.Example``."""
+    picture = images.to_square(images.decode(row.file), image_size, crop)
+
+    def text(value: str | bytes) -> tf.train.Feature:
+        content = value.encode() if isinstance(value, str) else value
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
+
+    def number(value: float) -> tf.train.Feature:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+
+    size = tf.train.Feature(int64_list=tf.train.Int64List(value=[image_size]))
+    features = {
+        storage.PICTURE: text(images.to_png(picture)),
+        storage.HEIGHT: size,
+        storage.WIDTH: size,
+        "image/format": text("png"),
+        "image/filename": text(row.path),
+        "identity": text(row.identity),
+        "expression": text(row.expression),
+        "lighting": text(row.lighting),
+        "rating_mean": number(row.rating_mean),
+        "rating_std": number(row.rating_std),
+        "split": text(row.split),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)
+
+
+def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
+    """Writes manifest and checksums from what is known of every shard, and reports."""
+    lines, sums, size = [], {}, 0
+    for job in jobs:
+        done = json.loads(storage.read_bytes(_part(output, job.name)))
+        for row, offset in zip(job.rows, done["offsets"]):
+            cells = dataclasses.asdict(row)
+            cells.update(path=f"{job.name}#{offset}", depth="", normal="")
+            lines.append(cells)
+        sums[job.name] = done["sha256"]
+        size += done["bytes"]
+    table = to_csv(lines)
+    storage.write_bytes(storage.join(output, MANIFEST), table)
+    sums[MANIFEST] = hashlib.sha256(table).hexdigest()
+    sums[PLAN] = storage.sha256(storage.join(output, PLAN))
+    text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    storage.write_bytes(storage.join(output, SUMS), text.encode())
+    storage.remove_folder(storage.join(output, _PARTS))
+    report = [counts_table(manifest)]
+    maps = sum(bool(row.depth) + bool(row.normal) for row in manifest.rows)
+    if maps:
+        report.append(
+            f"{maps} depth and normal maps are left out: records hold pictures and labels only."
+        )
+    report.append(
+        f"{output}: {len(lines)} pictures in {len(jobs)} files, {size / 1e6:.1f} MB; train with "
+        f"--manifest={storage.join(output, MANIFEST)}"
+    )
+    return "\n".join(report)
+
+
+def _part(output: str, name: str) -> str:
+    return storage.join(output, os.path.join(_PARTS, f"{name}.json"))
+
+
+def _json(value: dict) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()

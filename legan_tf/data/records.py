@@ -1,0 +1,159 @@
+"""Pictures in TFRecords: reading them one by one or all at once.
+
+A manifest names them ``FILE.tfrecord#OFFSET``, so that whatever reads manifests reads records too.
+``make_records`` writes them.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from legan_tf.data import images, storage
+from legan_tf.errors import UserError
+
+FRAME_BYTES = 16
+"""What TFRecord adds to each record: its length and two checksums."""
+
+
+def are_records(files: Sequence[str]) -> bool:
+    """Returns whether pictures lie in records, all of them."""
+    return bool(files) and all(storage.in_shard(file) for file in files)
+
+
+def refuse_crop(files: Sequence[str], crop: images.Crop | None) -> None:
+    """Refuses to crop pictures in records: they were when the records were made.
+
+    Raises:
+        UserError: There are a crop and such a picture.
+    """
+    cropped = next(filter(storage.in_shard, files), None) if crop else None
+    if cropped:
+        raise UserError(
+            f"{cropped}: a picture in records is cropped already; leave out --crop, or make the "
+            "records anew with it."
+        )
+
+
+def enlarging_note(files: Sequence[str], image_size: int) -> list[str]:
+    """Returns a sentence if the first picture lies in records that are smaller than asked."""
+    if not storage.in_shard(files[0]):
+        return []
+    stored = images.decode(files[0]).shape[0]
+    if stored >= image_size:
+        return []
+    return [f"The records hold pictures of {stored} pixels; they are enlarged to {image_size}."]
+
+
+def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the ``load`` of a face set whose pictures are read from records as needed.
+
+    Pictures of the asked size are read and decoded without Python.
+
+    Args:
+        files: ``FILE.tfrecord#OFFSET`` of each picture.
+        image_size: Height and width of the pictures, in pixels.
+
+    Raises:
+        StorageError: A shard is not there.
+        UnavailableError: They are on a storage that needs tensorflow-io.
+    """
+    shards, shard_of, offsets = _places(files)
+    with tf.device("/CPU:0"):
+        names = tf.constant(shards)
+        which, offset = tf.constant(shard_of, tf.int32), tf.constant(offsets, tf.int64)
+
+    def load(index: tf.Tensor) -> tf.Tensor:
+        with tf.device("/CPU:0"):
+            record = storage.read_record(names[which[index]], offset[index])
+            return _decode(record, image_size)
+
+    return load
+
+
+def pool(
+    files: Sequence[str], image_size: int, on_progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """Reads all pictures, shard by shard from beginning to end.
+
+    Args:
+        files: ``FILE.tfrecord#OFFSET`` of each picture.
+        image_size: Height and width of the pictures, in pixels.
+        on_progress: Told how many pictures are done.
+
+    Returns:
+        uint8 [n, image_size, image_size, 3].
+
+    Raises:
+        StorageError: A shard is missing, damaged or cut short, or no record begins at an offset.
+        UnavailableError: They are on a storage that needs tensorflow-io.
+    """
+    shards, shard_of, offsets = _places(files)
+    indices: list[dict[int, list[int]]] = [collections.defaultdict(list) for _ in shards]
+    for index, (which, offset) in enumerate(zip(shard_of, offsets)):
+        indices[which][offset].append(index)
+    pictures = np.empty((len(files), image_size, image_size, 3), np.uint8)
+    done = 0
+    for shard, wanted in zip(shards, indices):
+        for offset, picture in _read_through(shard, image_size):
+            for index in wanted.pop(offset, ()):
+                pictures[index] = picture
+                done += 1
+                if on_progress:
+                    on_progress(done, len(files))
+            if not wanted:
+                break
+        for offset in wanted:
+            raise storage.no_record(f"{shard}#{offset}")
+    return pictures
+
+
+def _places(files: Sequence[str]) -> tuple[list[str], list[int], list[int]]:
+    """Returns the shards, and shard and offset of each file."""
+    numbers: dict[str, int] = {}
+    places = [storage.in_shard(file) for file in files]
+    shard_of = [numbers.setdefault(shard, len(numbers)) for shard, _ in places]
+    for shard in numbers:
+        if not storage.exists(shard):
+            raise storage.StorageError(f"{shard}: no such file.")
+    return list(numbers), shard_of, [offset for _, offset in places]
+
+
+def _read_through(shard: str, image_size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields offset and picture of each record of a file."""
+
+    def place(at: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, tuple]:
+        end = at + FRAME_BYTES + tf.cast(tf.strings.length(record), tf.int64)
+        return end, (at, end, record)
+
+    def decode(at: tf.Tensor, end: tf.Tensor, record: tf.Tensor) -> tuple:
+        return at, end, _decode(storage.parse_record(record), image_size)
+
+    dataset = tf.data.TFRecordDataset(shard).scan(tf.constant(0, tf.int64), place)
+    dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    reached = 0
+    try:
+        for at, reached, picture in dataset.as_numpy_iterator():
+            yield int(at), picture
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise storage.no_record(f"{shard}#{reached}") from error
+
+
+def _decode(record: dict[str, tf.Tensor], image_size: int) -> tf.Tensor:
+    """Returns the picture of a record as uint8 [image_size, image_size, 3]."""
+
+    def resize(content: bytes) -> np.ndarray:
+        return images.to_square(images.decode(content), image_size)
+
+    content = record[storage.PICTURE]
+    fits = (record[storage.HEIGHT] == image_size) & (record[storage.WIDTH] == image_size)
+    image = tf.cond(
+        fits,
+        lambda: tf.io.decode_png(content, channels=3),
+        lambda: tf.numpy_function(resize, [content], tf.uint8, stateful=False),
+    )
+    image.set_shape((image_size, image_size, 3))
+    return image

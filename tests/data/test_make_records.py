@@ -1,0 +1,277 @@
+"""Records: what is written, that training sees the same, and going on after a stop."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from legan_tf.data import images, make_records, pipeline
+from legan_tf.data.manifest import ManifestError, check_manifest, manifest_faces, read_manifest
+from legan_tf.data.parallel import Workers
+from legan_tf.errors import UserError
+
+with_beam = pytest.mark.skipif(
+    importlib.util.find_spec("apache_beam") is None, reason="apache-beam is not installed"
+)
+SIZE = 16
+PICTURES = 14
+
+
+def quiet(label):
+    return lambda done, total: None
+
+
+def make(folder, output, workers=1, shards=2, bar=quiet, crop=None, size=SIZE, **more):
+    return make_records.make_records(
+        str(folder / "faces.csv"),
+        "",
+        str(output),
+        size,
+        crop,
+        shards,
+        0,
+        Workers(workers, **more),
+        bar,
+    )
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures of several sizes and formats, with labels known and unknown."""
+    lines = ["path,identity,expression,lighting,rating_mean,rating_std,split"]
+    draw = np.random.default_rng(0)
+    for index in range(PICTURES):
+        name = f"{index}.{'jpg' if index % 3 == 0 else 'png'}"
+        pixels = draw.integers(0, 256, (20 + index, 40 - index, 3), np.uint8)
+        images.Image.fromarray(pixels).save(tmp_path / name)
+        split = ("train", "train", "train", "val", "test")[index % 5]
+        expression = ("neutral", "smile", "")[index % 3]
+        rating = "" if index % 2 else f"{1 + index / 3!r},{index / 7!r}"
+        lines.append(
+            f"{name},{split} {index % 2},{expression},{('left', 'right')[index % 2]},"
+            f"{rating or ','},{split}"
+        )
+    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("crop", [None, (0.1, 0.2, 0.9, 0.7)])
+def test_training_sees_the_same_pictures_labels_and_batches(folder, crop):
+    make(folder, folder / "records", crop=crop)
+    plain = read_manifest(str(folder / "faces.csv"))
+    stored = read_manifest(str(folder / "records" / "manifest.csv"))
+    check_manifest(stored)
+    for split, count in (("train", 9), ("val", 3), ("test", 2)):
+        wanted = manifest_faces(plain, split, SIZE, crop)
+        for pool in (1 << 30, 0):  # Read at once, and one by one as needed.
+            found = manifest_faces(stored, split, SIZE, max_pool_bytes=pool)
+            assert len(found) == count
+            np.testing.assert_array_equal(
+                found.images(np.arange(count)), wanted.images(np.arange(count))
+            )
+            for labels in ("expression", "lighting", "identity", "rating_mean", "rating_std"):
+                np.testing.assert_array_equal(getattr(found, labels), getattr(wanted, labels))
+            assert found.expressions == wanted.expressions
+            assert found.identities == wanted.identities
+            batches = [
+                list(pipeline.editing_batches(faces, 4, seed=3, steps=3, critic_steps=2))
+                for faces in (wanted, found)
+            ]
+            for one, other in zip(*batches):
+                for name in one:
+                    np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_every_tensorflow_reader_can_read_them(folder):
+    make(folder, folder / "records")
+    files = sorted(str(path) for path in (folder / "records").glob("train-*-of-00002.tfrecord"))
+    assert len(files) == 2
+    kinds = {
+        "image/encoded": tf.string,
+        "image/format": tf.string,
+        "image/filename": tf.string,
+        "image/height": tf.int64,
+        "image/width": tf.int64,
+        "identity": tf.string,
+        "expression": tf.string,
+        "lighting": tf.string,
+        "rating_mean": tf.float32,
+        "rating_std": tf.float32,
+        "split": tf.string,
+    }
+    spec = {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
+    rows = read_manifest(str(folder / "faces.csv")).split("train")
+    records = [tf.io.parse_single_example(r, spec) for r in tf.data.TFRecordDataset(files)]
+    assert len(records) == len(rows) == 9
+    for record, row in zip(records, rows):
+        assert record["image/filename"] == row.path.encode()
+        assert record["image/format"] == b"png" and record["split"] == b"train"
+        for label in ("identity", "expression", "lighting"):
+            assert record[label] == getattr(row, label).encode()
+        for rating in ("rating_mean", "rating_std"):
+            np.testing.assert_array_equal(record[rating], np.float32(getattr(row, rating)))
+        picture = tf.io.decode_png(record["image/encoded"])
+        assert picture.shape == (record["image/height"], record["image/width"], 3)
+        np.testing.assert_array_equal(picture, images.to_square(images.decode(row.file), SIZE))
+
+
+def test_the_files_are_the_same_whoever_makes_them_and_sha256sum_confirms_them(folder):
+    report = make(folder, folder / "alone", workers=1)
+    make(folder, folder / "together", workers=2)
+    files = contents(folder / "alone")
+    assert files == contents(folder / "together")
+    shards = {
+        f"{split}-0000{n}-of-00002.tfrecord" for split in ("train", "val", "test") for n in (0, 1)
+    }
+    assert set(files) == shards | {"manifest.csv", "records.json", "SHA256SUMS"}
+    assert f"{folder / 'alone'}: {PICTURES} pictures in 6 files" in report
+    told = subprocess.run(
+        ["sha256sum", "-c", "SHA256SUMS"], cwd=folder / "alone", capture_output=True, text=True
+    )
+    assert told.returncode == 0 and told.stdout.count(": OK") == 8
+
+
+@with_beam
+@pytest.mark.parametrize("options", ["", "--direct_num_workers=2"])
+def test_a_beam_pipeline_makes_the_same_files(folder, options):
+    make(folder, folder / "here")
+    make(folder, folder / "beam", runner="DirectRunner", beam_options=options)
+    assert contents(folder / "here") == contents(folder / "beam")
+
+
+@with_beam
+def test_what_stops_a_beam_pipeline_comes_in_one_sentence(folder):
+    with pytest.raises(UserError, match="--runner=DirectRunner: the pipeline failed .No closing"):
+        make(folder, folder / "beam", runner="DirectRunner", beam_options="'")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("apache_beam"), reason="apache-beam is installed")
+def test_without_beam_a_sentence_says_how_to_get_it(folder):
+    with pytest.raises(UserError, match=r'needs apache-beam.*pip install "\.\[beam\]"'):
+        make(folder, folder / "beam", runner="DirectRunner")
+    assert not (folder / "beam").exists()
+
+
+def test_shards_are_as_many_as_their_size_asks_for(folder, monkeypatch):
+    monkeypatch.setattr(make_records, "SHARD_BYTES", 4 * SIZE * SIZE * 3 * make_records.PNG_SHARE)
+    make(folder, folder / "records", shards=0)
+    lines = (folder / "records" / "manifest.csv").read_text().splitlines()[1:]
+    in_shards = [line.split("#")[0] for line in lines]
+    assert [in_shards.count(f"train-0000{n}-of-00003.tfrecord") for n in range(3)] == [3, 3, 3]
+    assert in_shards.count("val-00000-of-00001.tfrecord") == 3
+
+
+def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not(folder):
+    def stopping(label):
+        def tell(done, total):
+            if label == "writing shards" and done == 3:
+                raise KeyboardInterrupt
+
+        return tell
+
+    with pytest.raises(KeyboardInterrupt):
+        make(folder, folder / "records", bar=stopping)
+    made = {path: path.stat().st_mtime_ns for path in (folder / "records").glob("*.tfrecord")}
+    assert len(made) == 3
+    with pytest.raises(UserError, match="another image_size and shards; name another"):
+        make(folder, folder / "records", size=8, shards=1)
+
+    labels = []
+    make(folder, folder / "records", bar=lambda label: labels.append(label) or quiet(label))
+    assert labels == ["writing shards"]  # The pictures have been checked before.
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    make(folder, folder / "whole")
+    assert contents(folder / "records") == contents(folder / "whole")
+
+
+def test_a_complete_folder_is_compared_with_its_checksums(folder):
+    make(folder, folder / "records")
+    before = contents(folder / "records")
+    assert "complete already; all 8 files" in make(folder, folder / "records")
+    assert contents(folder / "records") == before
+    shard = folder / "records" / "train-00001-of-00002.tfrecord"
+    damaged = bytearray(shard.read_bytes())
+    damaged[100] ^= 1
+    shard.write_bytes(damaged)
+    os.remove(folder / "records" / "val-00000-of-00002.tfrecord")
+    with pytest.raises(UserError) as error:
+        make(folder, folder / "records")
+    assert f"{shard.name} differs, val-00000-of-00002.tfrecord is missing" in str(error.value)
+
+
+def test_nothing_is_written_if_a_picture_cannot_be_read(folder):
+    (folder / "4.png").write_bytes(b"no picture")
+    os.remove(folder / "7.png")
+    with pytest.raises(ManifestError) as error:
+        make(folder, folder / "records")
+    assert [problem.path for problem in error.value.problems] == ["4.png", "7.png"]
+    assert not (folder / "records").exists()
+
+
+def test_a_folder_with_another_manifest_is_left_alone(folder):
+    (folder / "manifest.csv").write_text("mine")
+    with pytest.raises(UserError, match="holds another manifest.csv"):
+        make(folder, folder)
+    assert (folder / "manifest.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"output": "a.csv"}, "--output=a.csv: name the folder"),
+        ({"size": 0}, "--image_size=0"),
+        ({"shards": -1}, "--shards=-1"),
+        ({"workers": -1}, "--workers=-1"),
+        ({"beam_options": "--x"}, "--beam_options belongs to --runner"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(folder, options, complaint):
+    with pytest.raises(UserError, match=complaint):
+        make(folder, **{"output": folder / "records", **options})
+
+
+def test_records_are_made_of_records_but_not_cropped_again(folder):
+    make(folder, folder / "records")
+    os.rename(folder / "records" / "manifest.csv", folder / "records" / "faces.csv")
+    with pytest.raises(UserError, match="cropped already; leave out --crop"):
+        make(folder / "records", folder / "again", crop=(0, 0, 0.5, 0.5))
+    make(folder / "records", folder / "again", shards=1)
+    one, other = (
+        manifest_faces(read_manifest(str(file)), "train", SIZE).images(np.arange(9))
+        for file in (folder / "faces.csv", folder / "again" / "manifest.csv")
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_maps_are_left_out_and_told(folder):
+    text = (folder / "faces.csv").read_text().splitlines()
+    lines = [f"{text[0]},depth", *(f"{line},{line.split(',')[0]}" for line in text[1:])]
+    (folder / "faces.csv").write_text("\n".join(lines) + "\n")
+    assert f"{PICTURES} depth and normal maps are left out" in make(folder, folder / "records")
+    stored = read_manifest(str(folder / "records" / "manifest.csv"))
+    assert {row.depth for row in stored.rows} == {""}
+
+
+def test_storage_that_is_no_local_folder(folder):
+    output = f"ram://{folder.name}/records"
+    assert f"--manifest={output}/manifest.csv" in make(folder, output)
+    assert "complete already" in make(folder, output)
+    stored = read_manifest(f"{output}/manifest.csv")
+    check_manifest(stored)
+    wanted = manifest_faces(read_manifest(str(folder / "faces.csv")), "train", SIZE)
+    for pool in (1 << 30, 0):
+        found = manifest_faces(stored, "train", SIZE, max_pool_bytes=pool)
+        np.testing.assert_array_equal(found.images(np.arange(9)), wanted.images(np.arange(9)))
+    names = set(tf.io.gfile.listdir(output))
+    assert len(names) == 9 and not any(name.startswith((".", "parts")) for name in names)
+    assert json.loads(tf.io.gfile.GFile(f"{output}/records.json").read())["image_size"] == SIZE
