@@ -8,10 +8,20 @@ from types import ModuleType
 
 from legan_tf.errors import UserError
 
-_DISTRIBUTIONS = {
-    "tensorflow_addons": "tensorflow-addons",
-    "tensorflow_gan": "tensorflow-gan",
-    "tensorflow_io": "tensorflow-io",
+_STACK_A = "it works with TensorFlow 2.15, which `pip install .` gives on Python before 3.12"
+_ALIGN = (
+    'on Python before 3.12, `pip install -c constraints/stack-a.txt ".[align]"` in the checkout '
+    "gives it"
+)
+_BEAM = "on Python 3.10 or later, `pip install \".[beam]\"` in the checkout gives it"
+
+# By import name: the distribution, and how to come by it.
+_PACKAGES = {
+    "apache_beam": ("apache-beam", _BEAM),
+    "mediapipe": ("mediapipe", _ALIGN),
+    "tensorflow_addons": ("tensorflow-addons", _STACK_A),
+    "tensorflow_gan": ("tensorflow-gan", _STACK_A),
+    "tensorflow_io": ("tensorflow-io", _STACK_A),
 }
 
 
@@ -20,17 +30,18 @@ class UnavailableError(UserError):
 
 
 def require(module: str, purpose: str) -> ModuleType:
-    """Imports a package that works with TensorFlow 2.15 only.
+    """Imports a package that not every environment has.
 
     Args:
-        module: Its import name: ``tensorflow_addons``, ``tensorflow_gan`` or ``tensorflow_io``.
+        module: Its import name: ``apache_beam``, ``mediapipe``, ``tensorflow_addons``,
+            ``tensorflow_gan`` or ``tensorflow_io``.
         purpose: What it is needed for, as the subject of a sentence ("reading s3:// paths").
 
     Returns:
         The imported module.
 
     Raises:
-        UnavailableError: The package is absent, or does not load with this TensorFlow.
+        UnavailableError: The package is absent, or does not load here.
     """
     try:
         with warnings.catch_warnings():
@@ -48,7 +59,7 @@ def unavailable(module: str, purpose: str) -> UnavailableError:
         module: Import name of the package.
         purpose: What it is needed for, as the subject of a sentence.
     """
+    distribution, remedy = _PACKAGES[module]
     return UnavailableError(
-        f"{purpose} needs {_DISTRIBUTIONS[module]}, which is not usable in this environment: it "
-        "works with TensorFlow 2.15, which `pip install .` gives on Python before 3.12."
+        f"{purpose} needs {distribution}, which is not usable in this environment: {remedy}."
     )
