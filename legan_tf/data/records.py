@@ -66,6 +66,7 @@ def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Te
         names = tf.constant(shards)
         which, offset = tf.constant(shard_of, tf.int32), tf.constant(offsets, tf.int64)
 
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
     def load(index: tf.Tensor) -> tf.Tensor:
         with tf.device("/CPU:0"):
             record = storage.read_record(names[which[index]], offset[index])
@@ -136,8 +137,9 @@ def _read_through(shard: str, image_size: int) -> Iterator[tuple[int, np.ndarray
     dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     reached = 0
     try:
-        for at, reached, picture in dataset.as_numpy_iterator():
+        for at, end, picture in dataset.as_numpy_iterator():
             yield int(at), picture
+            reached = end
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
         raise storage.no_record(f"{shard}#{reached}") from error
 

@@ -12,7 +12,13 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.data import images, make_records, pipeline
-from legan_tf.data.manifest import ManifestError, check_manifest, manifest_faces, read_manifest
+from legan_tf.data.manifest import (
+    SPLITS,
+    ManifestError,
+    check_manifest,
+    manifest_faces,
+    read_manifest,
+)
 from legan_tf.data.parallel import Workers
 from legan_tf.errors import UserError
 
@@ -130,10 +136,8 @@ def test_the_files_are_the_same_whoever_makes_them_and_sha256sum_confirms_them(f
     make(folder, folder / "together", workers=2)
     files = contents(folder / "alone")
     assert files == contents(folder / "together")
-    shards = {
-        f"{split}-0000{n}-of-00002.tfrecord" for split in ("train", "val", "test") for n in (0, 1)
-    }
-    assert set(files) == shards | {"manifest.csv", "records.json", "SHA256SUMS"}
+    shards = [f"{split}-0000{n}-of-00002.tfrecord" for split in SPLITS for n in (0, 1)]
+    assert set(files) == {*shards, "manifest.csv", "records.json", "SHA256SUMS"}
     assert f"{folder / 'alone'}: {PICTURES} pictures in 6 files" in report
     told = subprocess.run(
         ["sha256sum", "-c", "SHA256SUMS"], cwd=folder / "alone", capture_output=True, text=True
