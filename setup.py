@@ -37,6 +37,9 @@ STACK_B = [
     "tensorboard>=2.18",
 ]
 
+# Its networks come with it; with them, scripts/prepare.py align finds faces.
+ALIGN = ["mediapipe==0.10.21"]
+
 DEVELOPMENT = [
     "packaging>=22",
     "pytest>=8",
@@ -45,6 +48,10 @@ DEVELOPMENT = [
     # What SSIM and PSNR are compared with.
     "scikit-image>=0.22",
 ]
+
+# Preparation of data on many machines. It wants Pillow and python-dateutil older than the pins of
+# the stacks are; constraints/beam.txt goes on top of those.
+BEAM = ["apache-beam>=2.77,<3"]
 
 
 def on(marker: str, requirements: list[str]) -> list[str]:
@@ -69,7 +76,11 @@ if __name__ == "__main__":
             *on('python_version < "3.12"', STACK_A),
             *on('python_version >= "3.12"', STACK_B),
         ],
-        extras_require={"dev": DEVELOPMENT},
+        extras_require={
+            "align": on('python_version < "3.12"', ALIGN),
+            "beam": on('python_version >= "3.10"', BEAM),
+            "dev": DEVELOPMENT,
+        },
         classifiers=[
             "Programming Language :: Python :: 3",
             "Operating System :: POSIX :: Linux",

@@ -53,7 +53,10 @@ def pins(constraints, python):
 
 def requirements(python):
     setup = runpy.run_path(str(ROOT / "setup.py"))
-    stack = setup["STACK_A"] if python in ("3.9", "3.10", "3.11") else setup["STACK_B"]
+    if python in ("3.9", "3.10", "3.11"):
+        stack = setup["STACK_A"] + setup["ALIGN"]
+    else:
+        stack = setup["STACK_B"]
     return [Requirement(r) for r in setup["EVERYWHERE"] + stack + setup["DEVELOPMENT"]]
 
 
@@ -64,6 +67,16 @@ def test_every_requirement_is_pinned_to_a_version_it_allows(constraints, python)
         name = canonicalize_name(requirement.name)
         assert name in pinned, f"{constraints} does not pin {name}"
         assert requirement.specifier.contains(pinned[name]), f"{requirement} is not {pinned[name]}"
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_beam_is_pinned_to_a_version_it_allows_with_pins_that_fit_the_requirements(python):
+    pinned = pins("beam.txt", python)
+    beam = [Requirement(r) for r in runpy.run_path(str(ROOT / "setup.py"))["BEAM"]]
+    assert {canonicalize_name(r.name) for r in beam} <= set(pinned)
+    for requirement in beam + requirements(python):
+        version = pinned.get(canonicalize_name(requirement.name))
+        assert version is None or requirement.specifier.contains(version), requirement
 
 
 def test_installed_metadata_asks_for_stack_a_below_python_3_12_and_for_b_from_there():
@@ -162,7 +175,7 @@ def test_there_is_no_folder_outside_the_layers():
     assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} <= set(LAYERS)
 
 
-@pytest.mark.parametrize("module", STACK_A_ONLY)
+@pytest.mark.parametrize("module", [*STACK_A_ONLY, "mediapipe"])
 def test_what_only_stack_a_has_is_used_in_exactly_one_module(module):
     def uses(path):
         if any(name.split(".")[0] == module for _, name in imported(path)):
@@ -175,7 +188,7 @@ def test_what_only_stack_a_has_is_used_in_exactly_one_module(module):
         )
         return any(isinstance(c, str) and c.split(".")[0] == module for c in constants)
 
-    # optional.py is the door that all three come through; here it is about who comes.
+    # optional.py is the door that all come through; here it is about who comes.
     sources = [*PACKAGE.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
     users = [p.relative_to(ROOT) for p in sources if uses(p) and p != PACKAGE / "optional.py"]
     assert len(users) == 1, users

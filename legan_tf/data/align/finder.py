@@ -10,6 +10,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
@@ -39,6 +40,16 @@ _MIDDLE_GREY = 0.5
 _STRONGEST_GAMMA = 0.4
 
 
+def require() -> ModuleType:
+    """Returns mediapipe.
+
+    Raises:
+        UnavailableError: It is not installed or does not work here.
+    """
+    with _silence():
+        return optional.require("mediapipe", "Finding faces")
+
+
 class FaceFinder:
     """Finds the main face of pictures."""
 
@@ -48,8 +59,8 @@ class FaceFinder:
         Raises:
             UnavailableError: mediapipe is not installed or does not work here.
         """
+        mediapipe = require()
         with _silence():
-            mediapipe = optional.require("mediapipe", "Finding faces")
             self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
                 static_image_mode=True, max_num_faces=_MOST_FACES
             )

@@ -11,9 +11,8 @@ import posixpath
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from legan_tf import optional
 from legan_tf.data import parallel, storage
-from legan_tf.data.align import landmark_files, position
+from legan_tf.data.align import finder, landmark_files, position
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.journal import Journal
 from legan_tf.data.align.results import IMAGES, conclude
@@ -90,9 +89,9 @@ def align_pictures(
     journal = Journal(output, _settings(options, size, rows))
     missing = [number for number, part in enumerate(parts) if not _finished(journal, number, part)]
     if missing:
-        optional.require("tensorflow_addons", "Aligning faces")
+        position.require()
         if not options.landmarks:
-            optional.require("mediapipe", "Finding faces")
+            finder.require()
         _remove_parts(output)
     progress = bar("aligning")
     done = len(pictures) - sum(len(parts[number]) for number in missing)

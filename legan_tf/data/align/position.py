@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from types import ModuleType
 
 import numpy as np
 import tensorflow as tf
@@ -98,6 +99,15 @@ def similarity_from_points(
     return rows.reshape(*rows.shape[:-2], 6).astype(np.float32)
 
 
+def require() -> ModuleType:
+    """Returns tensorflow-addons.
+
+    Raises:
+        UnavailableError: It does not work here.
+    """
+    return optional.require("tensorflow_addons", "Aligning faces")
+
+
 def warp(images: np.ndarray, transforms: np.ndarray, size: int) -> np.ndarray:
     """Takes aligned pictures out of a batch; black where they reach beyond the original.
 
@@ -115,7 +125,7 @@ def warp(images: np.ndarray, transforms: np.ndarray, size: int) -> np.ndarray:
     Raises:
         UnavailableError: tensorflow-addons does not work here.
     """
-    addons = optional.require("tensorflow_addons", "Aligning faces")
+    addons = require()
     affine = np.asarray(transforms, np.float64).reshape(-1, 2, 3)
     scale = np.sqrt(np.abs(np.linalg.det(affine[:, :, :2])))
     samples = int(np.clip(math.ceil(scale.max(initial=1.0)), 1, _MAX_SAMPLES))
