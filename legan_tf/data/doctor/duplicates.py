@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 SIDE = 32
 """Height and width of a thumbnail."""
 
-LIMIT = 0.2
+LIMIT = 0.18
 """Largest difference of near duplicates; how it was chosen is told in docs/data.md."""
 
 FLAT = 4.0

@@ -38,6 +38,7 @@ from legan_tf.errors import UserError
 
 REPORT_FILE = "check.md"
 _SHOWN_SIDE = 128
+_REASONS = 2
 
 
 class Examination(NamedTuple):
@@ -122,8 +123,9 @@ def examine(
 def _verdict(model: str, lacking: Sequence[str]) -> str:
     if not lacking:
         return f"{model}: the labels suffice"
-    more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-    return f"{model}: no, {lacking[0].split('; ')[0].rstrip('.')}{more}"
+    reasons = list(dict.fromkeys(reason.split("; ")[0].rstrip(".") for reason in lacking))
+    more = f"; and {len(reasons) - _REASONS} more" if len(reasons) > _REASONS else ""
+    return f"{model}: no, {'; '.join(reasons[:_REASONS])}{more}"
 
 
 def _pictures(

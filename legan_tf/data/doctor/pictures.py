@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from legan_tf.data.doctor.duplicates import Pair
 from legan_tf.data.doctor.findings import BRIGHT, DARK, LOW_CONTRAST, across, combinations
@@ -148,7 +149,8 @@ def combinations_figure(manifest: Manifest) -> Figure:
 
     Of more than 40 classes of either, the first 40 are shown.
     """
-    counts = combinations(manifest)[:_CELLS, :_CELLS]
+    everything = combinations(manifest)
+    counts = everything[:_CELLS, :_CELLS]
     if not counts.size:
         figure = new_figure(4.8, 1.6)
         axes = figure.add_subplot()
@@ -180,7 +182,8 @@ def combinations_figure(manifest: Manifest) -> Figure:
     )
     axes.set_yticks(range(len(names[0])), names[0], parse_math=False)
     axes.tick_params(labelsize=SMALL, length=0)
-    axes.set_title("pictures in train", fontsize=SMALL + 1)
+    more = f", the first {_CELLS} classes" if counts.size < everything.size else ""
+    axes.set_title(f"pictures in train{more}", fontsize=SMALL + 1)
     for (row, column), count in np.ndenumerate(counts):
         axes.text(
             column,
@@ -226,7 +229,7 @@ def sizes_figure(manifest: Manifest, looks: Looks, image_size: int) -> Figure:
     aspect = looks.width / np.maximum(looks.height, 1)
     values = _by_split(manifest, looks, aspect)
     reach = max([1.1, *(max(ratio, 1 / ratio) for ratio in np.concatenate(values))]) * 1.02
-    _draw_histogram(right, values, np.geomspace(1 / reach, reach, _BINS + 1))
+    _draw_histogram(right, values, np.geomspace(1 / reach, reach, _BINS + 2))  # 1 in a middle.
     right.set_xscale("log")
     known = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 4 / 3, 2, 4, 8)
     ticks = [tick for tick in known if 1 / reach <= tick <= reach]
@@ -302,6 +305,7 @@ def _draw_histogram(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray)
     values = [series[np.isfinite(series)] for series in values]
     if any(map(len, values)):
         axes.hist(values, edges, stacked=True, color=COLOURS[: len(SPLITS)])
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         tell_empty(axes)
     axes.set_xlim(edges[0], edges[-1])
