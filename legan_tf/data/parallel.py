@@ -11,6 +11,7 @@ import dataclasses
 import multiprocessing
 import os
 import shlex
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -108,9 +109,22 @@ def each(
         yield result
 
 
+def _end_with_parent() -> None:
+    """Ends this process when its parent is killed; else it would wait for work forever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _in_processes(work: Callable[[Any], Any], items: Sequence[Any], workers: int) -> Iterator[Any]:
     pool = concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn")
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_end_with_parent,
     )
     waiting: collections.deque[concurrent.futures.Future] = collections.deque()
     try:

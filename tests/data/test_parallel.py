@@ -1,6 +1,7 @@
 """Work in several processes."""
 
 import functools
+import multiprocessing
 import os
 import time
 
@@ -49,6 +50,42 @@ def test_errors_of_the_work_reach_the_caller(workers):
 def test_a_dead_process_is_told():
     with pytest.raises(UserError, match="--workers"):
         list(parallel.each(_die, range(4), 2))
+
+
+def _wait_with(folder):
+    open(os.path.join(folder, str(os.getpid())), "w").close()
+    time.sleep(0.2)
+
+
+def test_no_process_outlives_one_that_is_killed(tmp_path):
+    started = multiprocessing.get_context("spawn").Process(
+        target=_wait_in_processes, args=(str(tmp_path),)
+    )
+    started.start()
+    _until(lambda: len(os.listdir(tmp_path)) == 2)
+    started.kill()
+    started.join()
+    _until(lambda: not any(_lives(int(name)) for name in os.listdir(tmp_path)))
+
+
+def _wait_in_processes(folder):
+    list(parallel.each(_wait_with, [folder] * 10_000, 2))
+
+
+def _until(holds):
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came to that")
+
+
+def _lives(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return ") Z " not in file.read()
+    except OSError:
+        return False
 
 
 def test_nothing_to_do():
