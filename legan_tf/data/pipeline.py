@@ -147,6 +147,22 @@ def editing_batches(
     return _batched(order, sample, batch_size, start_step, steps, critic_steps)
 
 
+def _random_part(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
+    """A square part of a picture, of random side (``size`` to all of it) and place, at ``size``."""
+    whole = image.shape[0]
+
+    def draw(most: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        return tf.minimum(tf.cast(number * tf.cast(most + 1, tf.float32), tf.int32), most)
+
+    side, top, left = tf.unstack(tf.random.stateless_uniform([3], key))
+    side = size + draw(whole - size, side)
+    top, left = draw(whole - side, top), draw(whole - side, left)
+    part = image[top : top + side, left : left + side]
+    # As ``images.to_square`` resizes whole pictures.
+    resized = tf.image.resize(part, [size, size], "bicubic", antialias=True)
+    return tf.clip_by_value(resized / 127.5 - 1.0, -1.0, 1.0)
+
+
 def labelled_batches(
     faces: FaceSet,
     batch_size: int,
@@ -154,6 +170,7 @@ def labelled_batches(
     start_step: int = 0,
     steps: int | None = None,
     flip: bool = False,
+    image_size: int | None = None,
 ) -> tf.data.Dataset:
     """Batches for supervised training.
 
@@ -165,6 +182,9 @@ def labelled_batches(
         steps: Updates to give batches for; endless if none.
         flip: Whether half of the images are mirrored. A mirrored face is lit from the other side,
             so lighting labels are then wrong.
+        image_size: Height and width of the images, in pixels; default is that of the faces. Where
+            the faces are larger, an image is a random part of one: from all of it, made smaller, to
+            this many of its pixels.
 
     Returns:
         A data set of dictionaries: ``image`` float32 [B,S,S,3] in [-1, 1]; ``expression``,
@@ -180,9 +200,13 @@ def labelled_batches(
     }
 
     def sample(position: tf.Tensor, index: tf.Tensor) -> Batch:
-        image = to_float(faces.load(index))
+        image, key = faces.load(index), tf.stack([tf.cast(seed, tf.int64), position])
+        if image_size in (None, faces.image_size):
+            image = to_float(image)
+        else:
+            image = _random_part(image, image_size, tf.stack([key[0] + 2**32, position]))
         if flip:
-            draw = tf.random.stateless_uniform([], tf.stack([tf.cast(seed, tf.int64), position]))
+            draw = tf.random.stateless_uniform([], key)
             image = tf.where(draw < 0.5, image, tf.reverse(image, [1]))
         labels = {name: column[index] for name, column in columns.items()}
         return {"image": image, **labels}

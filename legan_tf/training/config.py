@@ -143,6 +143,16 @@ class TrainConfig:
     identity_width: float = option(1.0, "Identity network: factor on LightCNN-29's channels.")
     classifier_width: int = option(24, "Classifier: channels of the first convolution.")
     flip: bool = option(False, "Q and identity: mirror half of the images.")
+    zoom: float = option(
+        1.0,
+        "Q and identity: train on random parts of the images, magnified up to so many times, 1 to "
+        "8; 1 for whole images.",
+    )
+
+    @property
+    def loaded_size(self) -> int:
+        """Height and width of the images to train on, in pixels: enough for what is magnified."""
+        return round(self.image_size * self.zoom)
 
     def to_flagfile(self) -> str:
         """Returns the text of a flag file that gives this configuration."""
@@ -229,6 +239,10 @@ class TrainConfig:
             problems.append(f"--image_size={self.image_size} must be a multiple of 16 for LightCNN")
         if self.flip and self.model not in ("quality", "identity"):
             problems.append(f"--flip would put the light on the wrong side for {self.model}")
+        if not 1 <= self.zoom <= 8:
+            problems.append(f"--zoom={self.zoom:g}: must be 1 to 8")
+        elif self.zoom > 1 and self.model not in ("quality", "identity"):
+            problems.append(f"--zoom belongs to quality and identity, not to {self.model}")
         options.refuse(problems)
 
 

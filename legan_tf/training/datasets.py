@@ -98,7 +98,7 @@ def load_datasets(config: TrainConfig) -> Datasets:
         return _from_manifest(config)
     if config.model == "quality":
         count = config.rated_faces
-        train = rated_faces("train", count, config.image_size, config.seed, bar("rating faces"))
+        train = rated_faces("train", count, config.loaded_size, config.seed, bar("rating faces"))
         held_out = max(count // 8, 2)
         val = rated_faces(
             "val", held_out, config.image_size, config.seed, bar("rating held-out faces")
@@ -109,7 +109,7 @@ def load_datasets(config: TrainConfig) -> Datasets:
         config.people,
         config.expressions,
         config.merge_flashless,
-        config.image_size,
+        config.loaded_size,
         config.seed,
     )
     val = held_out_faces(config, "val")
@@ -132,15 +132,15 @@ def _from_manifest(config: TrainConfig) -> Datasets:
         manifest_faces(
             manifest,
             split,
-            config.image_size,
+            size,
             crop,
             on_progress=bar(f"reading {split} images"),
         )
         if split
         else None
-        for split in ("train", looked_at)
+        for split, size in (("train", config.loaded_size), (looked_at, config.image_size))
     )
-    notes += records.enlarging_note(files, config.image_size)
+    notes += records.enlarging_note(files, config.loaded_size)
     return Datasets(train, val, "\n".join([counts_table(manifest), *notes]))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.stats import rankdata
 
 from legan_tf import compat, losses
 from legan_tf.data import attributes
@@ -97,7 +98,7 @@ class QualityTrainer(SupervisedTrainer):
         ]
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
-        """Mean absolute error, its baseline (always the mean), Pearson and share within a std."""
+        """Mean absolute error, its baseline (always the mean), correlations, share within a std."""
         rated = np.flatnonzero(np.isfinite(faces.rating_mean))
         chosen = np.random.default_rng(0).permutation(rated)[:count]
         if not len(chosen):
@@ -108,6 +109,7 @@ class QualityTrainer(SupervisedTrainer):
             "val_mae": float(np.abs(rating - mean).mean()),
             "val_mae_of_constant": float(np.abs(mean.mean() - mean).mean()),
             "val_pearson": float(np.corrcoef(rating, mean)[0, 1]),
+            "val_spearman": float(np.corrcoef(rankdata(rating), rankdata(mean))[0, 1]),
             "val_within_std": float(np.mean(np.abs(rating - mean) <= std)),
         }
 

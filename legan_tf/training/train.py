@@ -202,7 +202,13 @@ def _fit(
         )
     else:
         batches = pipeline.labelled_batches(
-            data.train, config.batch_size, config.seed, start, total - start, config.flip
+            data.train,
+            config.batch_size,
+            config.seed,
+            start,
+            total - start,
+            config.flip,
+            config.image_size,
         )
     began = time.monotonic()
     try:

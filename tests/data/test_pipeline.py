@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.data import pipeline
-from legan_tf.data.faceset import FaceSet
+from legan_tf.data.faceset import FaceSet, from_pool
 
 LABELS = ("expression", "lighting", "target_expression", "target_lighting")
 
@@ -181,6 +182,32 @@ def test_labelled_batches_give_all_that_is_known():
     np.testing.assert_array_equal(batch["expression"], np.array(order) % 3)
     np.testing.assert_array_equal(batch["rating_mean"], order)
     assert np.isnan(batch["rating_std"]).all()
+
+
+def test_parts_of_larger_faces_are_of_every_side_and_place_and_the_same_after_a_resume():
+    # Red grows from left to right and green from top to bottom, so that they tell the part.
+    ramp = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (32, 1))
+    pictures = np.repeat(np.stack([ramp, ramp.T, 0 * ramp], -1)[None], 4, axis=0)
+    faces = dataclasses.replace(
+        numbered_faces(expression=np.ones(4, int)), image_size=32, load=from_pool(pictures)
+    )
+    whole = collected(pipeline.labelled_batches(faces, 40, 1, 0, 10, image_size=16))["image"]
+    assert whole.shape == (400, 16, 16, 3)
+    assert whole.min() >= -1 and whole.max() <= 1
+    across = whole[:, 8, :, 0]
+    left, right = across[:, :3].mean(1), across[:, -3:].mean(1)
+    down = whole[:, :, 8, 1]
+    top, bottom = down[:, :3].mean(1), down[:, -3:].mean(1)
+    np.testing.assert_allclose(right - left, bottom - top, atol=0.06)  # Squares.
+    share = (right - left) / (2 * 13 / 16)
+    assert share.min() < 0.55 and share.max() > 0.95
+    for place in (left + right, top + bottom):
+        assert place.min() < -0.5 and place.max() > 0.5
+    assert abs(np.corrcoef(left + right, top + bottom)[0, 1]) < 0.2
+    resumed = collected(pipeline.labelled_batches(faces, 40, 1, 6, 4, image_size=16))["image"]
+    np.testing.assert_array_equal(whole[240:], resumed)
+    plain = collected(pipeline.labelled_batches(faces, 4, 1, 0, 1, image_size=32))["image"]
+    np.testing.assert_array_equal(plain, pictures / np.float32(127.5) - 1)
 
 
 def test_half_of_the_faces_are_mirrored_the_same_ones_after_a_resume():

@@ -64,6 +64,8 @@ RULES = [
     ({"model": "identity", "image_size": 100}, "--image_size=100 must be a multiple of 16"),
     ({"image_size": 36, "d_depth": 2}, "--image_size=36 must be a multiple of 16 for LightCNN"),
     ({"model": "classifier", "flip": True}, "--flip would put the light on the wrong side"),
+    ({"model": "quality", "zoom": 0.5}, "--zoom=0.5: must be 1 to 8"),
+    ({"model": "legan", "zoom": 2.0}, "--zoom belongs to quality and identity, not to legan"),
 ]
 
 
