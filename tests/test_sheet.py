@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from legan_tf.sheet import sheet
+from legan_tf.sheet import captioned_sheet, sheet
 
 
 def pixels(content):
@@ -51,3 +51,25 @@ def test_a_heading_that_is_too_long_stays_in_its_column():
     top, left = drawn.shape[0] - 128, drawn.shape[1] - 256
     assert np.any(drawn[:top, left : left + 128] < 128)
     assert np.all(drawn[:top, :left] == 255) and np.all(drawn[:top, left + 128 :] == 255)
+
+
+def test_captions_stand_below_their_pictures_and_are_cut_to_fit():
+    one, other, third = pictures(3, 64)
+    long = "a/folder/with/a/name/that/does/not/fit/below/the/picture.png"
+    drawn = pixels(
+        captioned_sheet([("smile\nleft", [(one, long), (other, "")]), ("", [(third, "c")])])
+    )
+    left = drawn.shape[1] - 2 * 64
+    assert drawn.shape[0] == 2 * (64 + 14)
+    np.testing.assert_array_equal(drawn[:64, left : left + 64], one)
+    np.testing.assert_array_equal(drawn[:64, left + 64 :], other)
+    np.testing.assert_array_equal(drawn[78:142, left : left + 64], third)
+    below = drawn[64:78]
+    assert np.any(below[:, left : left + 64] < 128)
+    assert np.all(below[:, :left] == 255) and np.all(below[:, left + 64 :] == 255)
+    assert np.any(drawn[:64, :left] < 128) and np.all(drawn[78:, left + 64 :] == 255)
+
+
+def test_rows_without_pictures_are_a_sheet_too():
+    drawn = pixels(captioned_sheet([("nothing", [])]))
+    assert np.any(drawn < 128) and np.all(drawn[:, 0] == 255)
