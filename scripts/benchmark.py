@@ -3,6 +3,8 @@
 Example: python scripts/benchmark.py fid --output=fid.md
 
 fid: the arithmetic of the Fréchet distance, beside scipy.linalg.sqrtm; takes minutes.
+input: batches from records, beside single files and beside what training takes of them; without a
+GPU takes ten minutes or more.
 """
 
 from __future__ import annotations
@@ -26,7 +28,13 @@ def _fid() -> tuple[str, list]:
     return "FID arithmetic", fid.benchmark(_PAIRS.value)
 
 
-_COMMANDS = {"fid": _fid}
+def _input() -> tuple[str, list]:
+    from legan_tf.benchmarks import input
+
+    return "Input pipeline", input.benchmark(_PAIRS.value)
+
+
+_COMMANDS = {"fid": _fid, "input": _input}
 
 
 def main(argv) -> None:

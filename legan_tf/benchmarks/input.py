@@ -1,0 +1,166 @@
+"""The input pipeline: records beside single files, and both beside what training takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from legan_tf import models
+from legan_tf.benchmarks.paired import PAIRS, Comparison, compare
+from legan_tf.cli import bar
+from legan_tf.data import attributes, pipeline
+from legan_tf.data.faceset import FaceSet
+from legan_tf.data.images import Image
+from legan_tf.data.make_records import MANIFEST, make_records
+from legan_tf.data.manifest import manifest_faces, read_manifest, to_csv
+from legan_tf.data.parallel import Workers
+from legan_tf.data.rendered import rendered_faces
+from legan_tf.training.config import TrainConfig
+from legan_tf.training.gan import AttributeGAN, Objective
+
+PEOPLE = 5
+"""Rendered people, under every expression and light: 570 pictures."""
+FILE_SIZE = 350
+"""Height and width of the single files, in pixels; every other one is a JPEG, the rest PNG."""
+UPDATES = 25
+"""Updates that one timed call reads the pictures of."""
+
+
+def benchmark(
+    pairs: int = PAIRS,
+    config: TrainConfig | None = None,
+    file_size: int = FILE_SIZE,
+    updates: int = UPDATES,
+) -> list[Comparison]:
+    """Times batches from files, from records and from memory, and LEGAN's training step.
+
+    Args:
+        pairs: How often to time both ways.
+        config: What is trained; default is LEGAN in the form of the paper, at 128x128.
+        file_size: Height and width of the single files, in pixels.
+        updates: Updates that one timed call reads the pictures of.
+    """
+    config = config or TrainConfig()
+    size, taken = config.image_size, config.batch_size * config.critic_steps
+    with tempfile.TemporaryDirectory() as folder:
+        files = _write_files(folder, file_size)
+        out = os.path.join(folder, "records")
+        make_records(files, "", out, size, None, 0, 0, Workers(1), bar)
+        records = os.path.join(out, MANIFEST)
+
+        def split(file: str, pool: int) -> FaceSet:
+            return manifest_faces(read_manifest(file), "train", size, max_pool_bytes=pool)
+
+        def reading(faces: FaceSet) -> Callable[[], None]:
+            batches = pipeline.editing_batches(
+                faces, config.batch_size, 0, steps=updates, critic_steps=config.critic_steps
+            )
+
+            def read() -> None:
+                for _ in batches:
+                    pass
+
+            return read
+
+        memory = split(records, 1 << 40)
+        from_memory = ("from memory", reading(memory))
+        from_records = ("records, as needed", reading(split(records, 0)))
+        from_files = (
+            f"PNG and JPEG of {file_size} pixels, as needed",
+            reading(split(files, 0)),
+        )
+        read = f"{updates * taken} pictures of {size} pixels in batches"
+        results = [
+            compare(read, from_records, from_files, pairs),
+            compare(read, from_memory, from_records, pairs),
+            compare(
+                f"{len(memory)} pictures of {size} pixels into memory",
+                ("records", lambda: split(records, 1 << 40)),
+                ("files", lambda: split(files, 1 << 40)),
+                pairs,
+            ),
+        ]
+        fed = compare(
+            f"the {taken} pictures of one update",
+            from_records,
+            ("LEGAN's training step", _training(config, memory)),
+            pairs,
+        )
+    fed = dataclasses.replace(fed, first_s=tuple(s / updates for s in fed.first_s))
+    counts = (updates * taken, updates * taken, len(memory), taken)
+    return [_with_rates(result, count) for result, count in zip([*results, fed], counts)]
+
+
+def _with_rates(result: Comparison, count: int) -> Comparison:
+    first, second = (count / seconds for seconds in result.medians)
+    return dataclasses.replace(result, note=f"{first:.3g} and {second:.3g} pictures/s")
+
+
+def _write_files(folder: str, size: int) -> str:
+    """Writes rendered faces, PNG and JPEG in turn, and returns their manifest."""
+    faces = rendered_faces(
+        "train",
+        PEOPLE,
+        attributes.MULTIPIE_EXPRESSIONS,
+        attributes.lightings(True),
+        size,
+        0,
+        bar("rendering faces"),
+    )
+    lines = []
+    for index, picture in enumerate(faces.images(np.arange(len(faces)))):
+        name = f"{index}.{('png', 'jpg')[index % 2]}"
+        Image.fromarray(picture).save(os.path.join(folder, name), quality=95)
+        lines.append(
+            {
+                "path": name,
+                "expression": faces.expressions[faces.expression[index]],
+                "lighting": faces.lightings[faces.lighting[index]],
+                "split": "train",
+            }
+        )
+    file = os.path.join(folder, "faces.csv")
+    with open(file, "wb") as text:
+        text.write(to_csv(lines))
+    return file
+
+
+def _training(config: TrainConfig, faces: FaceSet) -> Callable[[], None]:
+    """Returns what takes one training step, on a batch that lies ready."""
+    size = config.image_size
+    trainer = AttributeGAN(
+        models.LeganGenerator(
+            faces.expressions,
+            faces.lightings,
+            size,
+            config.width,
+            config.blocks,
+            mask_channels=config.mask_channels,
+        ),
+        models.Discriminator(
+            len(faces.expressions), len(faces.lightings), size, config.d_width, config.d_depth
+        ),
+        models.QualityEstimator(size, config.q_width, config.q_depth),
+        models.LightCNN29(size, config.identity_width),
+        Objective(
+            **{field.name: getattr(config, field.name) for field in dataclasses.fields(Objective)}
+        ),
+    )
+    adam = (keras.optimizers.Adam(config.learning_rate, beta_1=config.beta_1) for _ in range(2))
+    trainer.compile(*adam)
+    batches = pipeline.editing_batches(
+        faces, config.batch_size, 0, steps=1, critic_steps=config.critic_steps
+    )
+    batch = {name: value.numpy() for name, value in next(iter(batches)).items()}
+    ready = tf.data.Dataset.from_tensors(batch)
+
+    def train() -> None:
+        trainer.fit(ready, verbose=0)
+
+    return train
