@@ -19,7 +19,7 @@ from legan_tf.options import parse_crop
 from legan_tf.training.config import MODELS
 
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the data set, as its authors give it.")
-_OUTPUT = flags.DEFINE_string("output", "manifest.csv", "The manifest to write.")
+_OUTPUT = flags.DEFINE_string("output", "manifest.csv", "The manifest, or the folder, to write.")
 _SEED = flags.DEFINE_integer("seed", 0, "Decides every split that the data set does not decide.")
 _MANIFEST = flags.DEFINE_string("manifest", "", "The manifest to read; see docs/data.md.")
 _CROP = flags.DEFINE_string("crop", "", "As in training: left,top,right,bottom as fractions.")

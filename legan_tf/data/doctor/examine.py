@@ -94,11 +94,12 @@ def examine(
         raise UserError(f"--seed={seed}: must be 0 or more.")
     manifest = read_manifest(file, data_dir, seed)
     looks = Looks(len(manifest.rows), crop)
-    problems = [*manifest.problems, *split_problems(manifest)]
-    problems += picture_problems(manifest, bar("looking at images"), looks.add)
     lacking = verdicts(manifest)
     wanted = (model,) if model else () if [] in lacking.values() else tuple(NEEDS)
+    # In the order of check_manifest, so that the report is the one of training.
+    problems = [*manifest.problems, *split_problems(manifest)]
     problems += dict.fromkeys(p for name in wanted for p in need_problems(manifest, NEEDS[name]))
+    problems += picture_problems(manifest, bar("looking at images"), looks.add)
     error = ManifestError(problems) if problems else None
     pairs = near_duplicates(looks.thumbnail, looks.digest, bar("comparing images"))
     found = findings(manifest, looks, pairs, image_size)

@@ -31,6 +31,8 @@ def across(pairs: Iterable[Pair], manifest: Manifest) -> list[Pair]:
 
 def verdicts(manifest: Manifest) -> dict[str, list[str]]:
     """Returns what each model lacks to be trained with these labels; nothing where it can."""
+    if not any(row.split for row in manifest.rows):
+        return dict.fromkeys(NEEDS, ["no picture is in a split."])
     return {
         model: [problem.message for problem in need_problems(manifest, needs)]
         for model, needs in NEEDS.items()

@@ -334,6 +334,15 @@ def test_two_pictures_of_which_one_is_damaged_and_no_label(tmp_path, faces):
     assert set(folder.written()) == FILES
 
 
+def test_a_manifest_without_a_usable_line_suffices_for_nothing(tmp_path):
+    folder = Folder(tmp_path)
+    folder.lines.append("a.png,too,few")
+    found = folder.check()
+    assert "\nlegan: no, no picture is in a split\n" in found.text
+    assert "has 3 cells where the first line has 7" in str(found.error)
+    assert set(folder.written()) == FILES
+
+
 def test_the_command_prints_the_findings_and_ends_as_training_would(folder):
     script = pathlib.Path(__file__).parents[3] / "scripts" / "prepare.py"
     folder.add("dark.png", np.zeros((64, 64, 3), np.uint8), "p0,smile,left,,,train")
