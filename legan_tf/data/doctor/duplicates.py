@@ -76,8 +76,8 @@ def near_duplicates(
     for index, digest in enumerate(digests):
         if digest and first.setdefault(digest, index) != index:
             pairs.append(Pair(first[digest], index, "identical", 0.0))
-    places = np.array(list(first.values()), np.int64)
-    places = places[thumbnails[places].std(axis=(1, 2)) >= FLAT] if len(places) else places
+    # One by one: all at once would be eight bytes for every pixel.
+    places = np.array([p for p in first.values() if thumbnails[p].std() >= FLAT], np.int64)
     if len(places) < 2:
         return pairs
     low = _low_frequencies(thumbnails, places)
