@@ -7,8 +7,11 @@ import pytest
 from PIL import Image
 
 from legan_tf.data import attributes
+from legan_tf.data.make_records import make_records
+from legan_tf.data.parallel import Workers
 from legan_tf.errors import UserError
-from legan_tf.training.datasets import rendered_classes, split_of_manifest
+from legan_tf.training.config import TrainConfig
+from legan_tf.training.datasets import load_datasets, rendered_classes, split_of_manifest
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,26 @@ def test_one_split_of_a_manifest_is_read_and_an_empty_one_told(tmp_path):
         split_of_manifest(manifest, "", "val", 16, "", 0)
     told = f"--split=val: {manifest} has no picture in it. Name another split."
     assert str(error.value) == told
+
+
+def test_records_are_not_cropped_again_and_enlarging_them_is_told(tmp_path):
+    lines = ["path,expression,split"]
+    for index, split in enumerate(("train", "train", "val")):
+        picture = np.random.default_rng(index).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{index}.png")
+        lines.append(f"{index}.png,{('smile', 'neutral')[index % 2]},{split}")
+    (tmp_path / "faces.csv").write_text("\n".join(lines))
+    folder = str(tmp_path / "records")
+    source = str(tmp_path / "faces.csv")
+    make_records(source, "", folder, 16, None, 0, 0, Workers(1), lambda label: lambda *at: None)
+    options = {
+        "model": "classifier",
+        "dataset": "manifest",
+        "manifest": f"{folder}/manifest.csv",
+        "workdir": "-",
+    }
+    note = "The records hold pictures of 16 pixels; they are enlarged to 32."
+    assert note in load_datasets(TrainConfig(**options, image_size=32)).table
+    assert note not in load_datasets(TrainConfig(**options, image_size=16)).table
+    with pytest.raises(UserError, match="cropped already; leave out --crop"):
+        load_datasets(TrainConfig(**options, image_size=16, crop="0,0,0.5,0.5"))
