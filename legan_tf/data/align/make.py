@@ -83,7 +83,8 @@ def align_pictures(
     else:
         rows = _folder_rows(source.folder, output, ledger, bar("looking through folders"))
     size = size or position.CONVENTIONS[options.convention].size
-    targets = target_names([row.file for row in rows])
+    base = source.folder or source.data_dir or os.path.dirname(source.manifest) or "."
+    targets = target_names([row.file for row in rows], base)
     pictures = _pictures(rows, targets, output, options)
     parts = [pictures[i : i + _PER_PART] for i in range(0, len(pictures), _PER_PART)]
     journal = Journal(output, _settings(options, size, rows))
@@ -109,18 +110,21 @@ def align_pictures(
     return conclude(rows, targets, outcomes, output, size, options, ledger)
 
 
-def target_names(files: Sequence[str]) -> list[str]:
+def target_names(files: Sequence[str], base: str) -> list[str]:
     """Names the aligned pictures after the originals.
 
     Args:
         files: Full paths or URLs of the originals.
+        base: The folder where they are.
 
     Returns:
-        For each, its path from the folder that all share, with ``.png`` for the suffix of a
-        picture; wherever two would be called alike, ``.png`` is added to all names instead.
+        For each, its path from ``base``, or from the folder that all share where some are
+        elsewhere, with ``.png`` for the suffix of a picture; wherever two would be called alike,
+        ``.png`` is added to all names instead.
     """
-    full = [file if "://" in file else os.path.realpath(file) for file in files]
-    shared = posixpath.commonpath([posixpath.dirname(file) for file in full])
+    base, *full = [path if "://" in path else os.path.realpath(path) for path in (base, *files)]
+    shared = base if all(file.startswith(posixpath.join(base, "")) for file in full) else None
+    shared = shared or posixpath.commonpath([posixpath.dirname(file) for file in full])
     inside = [posixpath.relpath(file, shared) for file in full]
     pairs = [posixpath.splitext(name) for name in inside]
     short = [stem if suffix.lower() in PICTURES else stem + suffix for stem, suffix in pairs]

@@ -1,0 +1,293 @@
+"""The whole way: pictures and landmarks in, a folder of aligned faces out."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from legan_tf import optional
+from legan_tf.data.align import make
+from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.align.faces import from_ibug
+from legan_tf.data.align.landmark_files import POINT_COLUMNS
+from legan_tf.data.align.make import Source, align_pictures
+from legan_tf.data.manifest import read_manifest
+from legan_tf.errors import UserError
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "prepare.py"
+COPIES = 5  # 4 people x 2 lights x 5 places: three parts of work.
+
+
+def bar(label):
+    return lambda done, total: None
+
+
+def quiet_options(**changes):
+    return AlignOptions(**{"max_yaw": 90.0, **changes})
+
+
+def tree(folder):
+    """All files below a folder by path, with their content."""
+    files = sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def table(file):
+    with open(file, encoding="utf-8", newline="") as text:
+        return list(csv.DictReader(text))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory, faces, scene):
+    """A manifest of 40 pictures in two folders, a CSV and .pts files of their true landmarks."""
+    folder = tmp_path_factory.mktemp("source")
+    pictures, points = faces
+    lines, marks = ["path,identity,expression,lighting,split,rating_mean,rating_std"], []
+    marks.append(",".join(["path", *POINT_COLUMNS, "yaw"]))
+    for person in range(4):
+        for light in range(2):
+            for copy in range(COPIES):
+                degrees, scale = 8 * copy - 16, 1 - 0.1 * copy
+                picture, truth = scene(pictures[person, light], points[person], degrees, scale)
+                path = f"light{light}/p{person}.{copy}.jpg"
+                (folder / path).parent.mkdir(exist_ok=True)
+                Image.fromarray(picture).save(folder / path, quality=95)
+                split = "train" if person else "test"
+                lines.append(f"{path},p{person},e{person % 2},light{light},{split},7.25,1.5")
+                face = from_ibug(truth)
+                numbers = np.concatenate([face.left_eye, face.right_eye, face.mouth])
+                marks.append(",".join([path, *(f"{n:.2f}" for n in numbers), f"{4 * copy}"]))
+                target = folder / "marks" / path.replace(".jpg", ".pts")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                rows = "\n".join(f"{x:.3f} {y:.3f}" for x, y in truth + 1)
+                target.write_text(f"version: 1\nn_points: 68\n{{\n{rows}\n}}\n")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    (folder / "marks.csv").write_text("\n".join(marks) + "\n")
+    return folder
+
+
+def run(source, output, workers=1, size=64, **changes):
+    options = quiet_options(**{"landmarks": str(source / "marks.csv"), **changes})
+    manifest = str(source / "manifest.csv")
+    return align_pictures(Source(manifest), str(output), size, options, workers, bar)
+
+
+@pytest.fixture(scope="module")
+def whole(source, tmp_path_factory):
+    output = tmp_path_factory.mktemp("whole") / "out"
+    run(source, output)
+    return output
+
+
+@pytest.mark.stack_a
+def test_faces_stand_alike_and_keep_their_labels(source, whole, faces):
+    before, after = (read_manifest(str(f / "manifest.csv")) for f in (source, whole))
+    assert len(after.rows) == 40
+    for old, new in zip(before.rows, after.rows):
+        assert new.path == f"images/{old.path[:-4]}.png"
+        for name in ("identity", "expression", "lighting", "split", "rating_mean", "rating_std"):
+            assert getattr(new, name) == getattr(old, name)
+    # A person's five pictures, turned and scaled, show the same face in the same place.
+    stacks = np.stack([np.asarray(Image.open(row.file)) for row in after.rows]).astype(float)
+    stacks = stacks.reshape(4, 2, COPIES, 64, 64, 3)[:, :, :, 14:52, 14:50]
+    among_copies = np.abs(stacks - stacks[:, :, :1]).mean()
+    among_people = np.abs(stacks - stacks[[1, 2, 3, 0]]).mean()
+    assert among_copies < 4 < among_people / 2
+    assert np.asarray(Image.open(whole / "sheet.png")).std() > 20
+
+
+@pytest.mark.stack_a
+def test_processes_and_stops_do_not_show_in_the_result(source, whole, tmp_path):
+    output = tmp_path / "out"
+    run(source, output)
+    records = (output / "align.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(records) == 3
+    # As a program leaves it that was killed: one part done, the next line half written.
+    (output / "align.jsonl").write_bytes(records[0] + records[1][:50])
+    for name in ("manifest.csv", "sheet.png", "faces.csv", "skipped.csv"):
+        os.remove(output / name)
+    for row in read_manifest(str(whole / "manifest.csv")).rows[20:]:
+        os.remove(output / row.path)
+    (output / "images" / ".p0.png.0123.part").write_bytes(b"half")
+    kept = os.stat(output / "images/light0/p0.0.png").st_mtime_ns
+    run(source, output, workers=2)
+    assert tree(output) == tree(whole)
+    assert os.stat(output / "images/light0/p0.0.png").st_mtime_ns == kept
+    # And when nothing is missing but one picture.
+    os.remove(output / "images/light1/p3.4.png")
+    run(source, output)
+    assert tree(output) == tree(whole)
+
+
+@pytest.mark.stack_a
+def test_other_options_or_pictures_are_refused(source, whole):
+    before = tree(whole)
+    for changes, complaint in (
+        ({"size": 32}, "begun with image_size 64, now it is 32"),
+        ({"min_face": 20.0}, "begun with min_face 16.0, now it is 20.0"),
+    ):
+        with pytest.raises(UserError, match=complaint):
+            run(source, whole, **changes)
+    with pytest.raises(UserError, match="holds other files already"):
+        run(source, source)
+    assert tree(whole) == before
+
+
+@pytest.mark.stack_a
+def test_the_landmarks_that_were_used_can_be_given_again(source, whole, tmp_path):
+    run(source, tmp_path / "again", landmarks=str(whole / "faces.csv"))
+    assert tree(tmp_path / "again" / "images") == tree(whole / "images")
+
+
+@pytest.mark.stack_a
+def test_a_bad_picture_costs_itself_and_all_that_is_skipped_is_listed(source, tmp_path):
+    lines = (source / "manifest.csv").read_text().splitlines()[:17]
+    damaged = (source / "light0/p0.0.jpg").read_bytes()[:2000]
+    (source / "damaged.jpg").write_bytes(damaged)
+    lines += ["damaged.jpg,p0,e0,light0,test,,", "missing.jpg,p0,e0,light0,test,,"]
+    blurred = Image.open(source / "light0/p0.0.jpg").resize((12, 9)).resize((400, 300))
+    blurred.save(source / "blurred.png")
+    dark = Image.open(source / "light0/p0.0.jpg").point(lambda value: value // 20)
+    dark.save(source / "dark.png")
+    lines += [f"{name}.png,p0,e0,light0,test,," for name in ("blurred", "dark")]
+    (source / "some.csv").write_text("\n".join(lines) + "\n")
+    marks = (source / "marks.csv").read_text().splitlines()
+    first = marks[1].split(",", 1)[1]
+    marks += [f"{name},{first}" for name in ("blurred.png", "dark.png", "damaged.jpg")]
+    marks = [line for line in marks if not line.startswith("light0/p1.2")]
+    (source / "some_marks.csv").write_text("\n".join(marks) + "\n")
+    options = AlignOptions(landmarks=str(source / "some_marks.csv"), max_yaw=15, min_face=34)
+    report = align_pictures(
+        Source(str(source / "some.csv")), str(tmp_path / "out"), 64, options, 1, bar
+    )
+    skipped = {
+        row["path"]: (row["reason"], row["detail"]) for row in table(tmp_path / "out/skipped.csv")
+    }
+    assert skipped["damaged.jpg"][0] == "the picture cannot be read"
+    assert "no such file" in skipped["missing.jpg"][1]
+    assert skipped["light0/p1.2.jpg"] == ("no landmarks are given for it", "")
+    assert skipped["light0/p0.4.jpg"] == ("turned by --max_yaw=15 or more", "16 degrees")
+    assert skipped["light1/p0.4.jpg"][0] == "turned by --max_yaw=15 or more"
+    assert skipped["blurred.png"][0] == "less sharp than --min_sharpness=0.02"
+    assert skipped["dark.png"][0] == "less contrast than --min_contrast=5"
+    made = tree(tmp_path / "out/images")
+    assert len(made) + len(skipped) == 20 and len(
+        read_manifest(str(tmp_path / "out/manifest.csv")).rows
+    ) == len(made)
+    assert "dropped 3: turned by --max_yaw=15 or more; e.g. light0/p0.4.jpg" in report
+    assert f"{len(made)} of 20 pictures aligned" in report
+
+
+@pytest.mark.stack_a
+def test_the_mask_blacks_out_what_is_outside_and_nothing_else(source, whole, tmp_path):
+    output = tmp_path / "masked"
+    marks = str(source / "marks")
+    run(source, tmp_path / "plain", landmarks=marks)
+    run(source, output, landmarks=marks, hull_mask=True)
+    for name in tree(output / "images"):
+        masked, plain = (
+            np.asarray(Image.open(f / "images" / name)) for f in (output, tmp_path / "plain")
+        )
+        inside = masked.any(-1)
+        assert 0.35 < inside.mean() < 0.65
+        np.testing.assert_array_equal(masked[inside], plain[inside])
+        assert not inside[:8].any() and inside[32, 32]
+
+
+@pytest.mark.stack_a
+def test_a_picture_does_not_depend_on_its_batch(source, whole, tmp_path):
+    lines = (source / "manifest.csv").read_text().splitlines()
+    (source / "one.csv").write_text("\n".join([lines[0], lines[5], lines[22]]) + "\n")
+    options = quiet_options(landmarks=str(source / "marks.csv"))
+    align_pictures(Source(str(source / "one.csv")), str(tmp_path), 64, options, 1, bar)
+    made, all_made = tree(tmp_path / "images"), tree(whole / "images")
+    assert len(made) == 2 and all(all_made[name] == made[name] for name in made)
+
+
+@pytest.mark.stack_a
+@pytest.mark.usefixtures("finder")
+def test_the_command_finds_faces_in_a_folder_and_goes_on_where_it_was_killed(source, tmp_path):
+    def command():
+        flags = [f"--input={source / 'light0'}", f"--output={tmp_path / 'a'}", "--max_yaw=90"]
+        return [sys.executable, str(SCRIPT), "align", *flags, "--workers=1"]
+
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # The tests' own lets more through.
+    killed = subprocess.Popen(command(), stderr=subprocess.PIPE, text=True, env=environment)
+    while not killed.stderr.readline().startswith("aligning"):
+        pass  # The first part is finished then.
+    killed.kill()
+    killed.wait()
+    assert len(tree(tmp_path / "a" / "images")) >= 16
+    done = subprocess.run(command(), capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "20 of 20 pictures aligned" in done.stdout
+    told = done.stderr.splitlines()
+    assert all(line.startswith(("looking through folders ", "aligning ")) for line in told), told
+    folder = Source(folder=str(source / "light0"))
+    align_pictures(folder, str(tmp_path / "b"), 0, quiet_options(), 1, bar)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert {row["faces"] for row in table(tmp_path / "a" / "faces.csv")} == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"source": Source()}, "give either --manifest=FILE or --input=FOLDER"),
+        ({"output": ""}, "--output=: name the folder"),
+        ({"output": "a.csv"}, "--output=a.csv: name the folder"),
+        ({"size": 8}, "--image_size=8: must be 16 to 2048"),
+        ({"workers": -1}, "--workers=-1"),
+        ({"options": AlignOptions(landmarks="no.csv")}, "--landmarks=no.csv: there is no"),
+        ({"options": AlignOptions(landmarks="no.csv", hull_mask=True)}, "--hull_mask needs jaw"),
+        ({"options": AlignOptions(max_yaw=0)}, "--max_yaw=0: must be above 0"),
+        ({"options": AlignOptions(min_face=-1)}, "--min_face=-1"),
+        ({"options": AlignOptions(convention="dlib")}, "--convention=dlib: choose from lightcnn"),
+    ],
+)
+def test_wrong_flags_are_told_by_name(tmp_path, changes, complaint):
+    given = {
+        "source": Source("faces.csv"),
+        "output": str(tmp_path / "out"),
+        "size": 0,
+        "options": AlignOptions(),
+        "workers": 0,
+        **changes,
+    }
+    with pytest.raises(UserError, match=complaint):
+        align_pictures(bar=bar, **given)
+    assert not os.path.exists(tmp_path / "out")
+
+
+def test_names_follow_the_originals_and_never_meet():
+    assert make.target_names(["/d/a/s1.happy", "/d/a/s1.sad", "/d/b/s1.sad.JPG"], "/d") == [
+        "a/s1.happy.png",
+        "a/s1.sad.png",
+        "b/s1.sad.png",
+    ]
+    assert make.target_names(["/d/e/a.jpg", "/d/e/a.png", "/d/e/b.jpg"], "/elsewhere") == [
+        "a.jpg.png",
+        "a.png.png",
+        "b.jpg.png",
+    ]
+    assert make.target_names(["/d/e/a.jpg", "/d/e/a.jpg"], "/d") == ["e/a.png", "e/a.png"]
+    cloud = ["gs://bucket/x/1.png", "gs://bucket/y/1.png"]
+    assert make.target_names(cloud, "/d") == ["x/1.png", "y/1.png"]
+
+
+def test_where_addons_or_mediapipe_are_missing_a_sentence_says_so(source, tmp_path):
+    for module, changes in (
+        ("tensorflow_addons", {}),
+        ("mediapipe", {"landmarks": ""}),
+    ):
+        try:
+            optional.require(module, "A test")
+        except optional.UnavailableError:
+            with pytest.raises(optional.UnavailableError, match=r"needs .* pip install"):
+                run(source, tmp_path / module, **changes)
