@@ -98,8 +98,8 @@ def benchmark(
 
 
 def _with_rates(result: Comparison, count: int) -> Comparison:
-    first, second = (count / seconds for seconds in result.medians)
-    return dataclasses.replace(result, note=f"{first:.3g} and {second:.3g} pictures/s")
+    first, second = (f"{float(f'{count / seconds:.3g}'):,g}" for seconds in result.medians)
+    return dataclasses.replace(result, note=f"{first} and {second} pictures/s")
 
 
 def _write_files(folder: str, size: int) -> str:

@@ -31,7 +31,7 @@ def test_input_is_timed_from_records_files_and_memory_and_beside_training(monkey
     ]
     assert results[-1].second == "LEGAN's training step"
     for result, count in zip(results, (12, 12, 114, 4)):
-        first, _, second, _ = result.note.split()
+        first, _, second, _ = result.note.replace(",", "").split()
         rates = (count / result.medians[0], count / result.medians[1])
         assert (float(first), float(second)) == pytest.approx(rates, rel=0.01)
     # Of one update's share of a pass that had three.
