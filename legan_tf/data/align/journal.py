@@ -21,7 +21,7 @@ class Journal:
     """
 
     def __init__(self, folder: str, settings: dict[str, Any]) -> None:
-        """Goes on in a folder, or begins in a new or empty one.
+        """Reads what is done in a folder, and writes nothing yet.
 
         Args:
             folder: A folder on this machine.
@@ -32,24 +32,28 @@ class Journal:
         """
         self._records = os.path.join(folder, _RECORDS)
         self.done: dict[int, Any] = {}
-        file = os.path.join(folder, SETTINGS)
-        settings = json.loads(json.dumps(settings))
+        self._settings = json.loads(json.dumps(settings))
+        self._file = file = os.path.join(folder, SETTINGS)
         if os.path.exists(file):
-            _compare(folder, json.loads(storage.read_bytes(file)), settings)
+            _compare(folder, json.loads(storage.read_bytes(file)), self._settings)
         elif os.path.isdir(folder) and os.listdir(folder):
             raise UserError(f"--output={folder}: holds other files already; name a new folder.")
-        else:
-            content = json.dumps(settings, indent=1, ensure_ascii=False) + "\n"
-            storage.write_bytes(file, content.encode())
-        whole = 0
+        self._whole = 0
         if os.path.exists(self._records):
             for line in storage.read_bytes(self._records).splitlines(keepends=True):
                 if not line.endswith(b"\n"):
                     break  # The program was killed while it wrote this one.
                 part, outcomes = json.loads(line)
                 self.done[part] = outcomes
-                whole += len(line)
-            os.truncate(self._records, whole)
+                self._whole += len(line)
+
+    def begin(self) -> None:
+        """Makes the folder ready for more parts."""
+        if not os.path.exists(self._file):
+            content = json.dumps(self._settings, indent=1, ensure_ascii=False) + "\n"
+            storage.write_bytes(self._file, content.encode())
+        if os.path.exists(self._records):
+            os.truncate(self._records, self._whole)
 
     def add(self, part: int, outcomes: Any) -> None:
         """Remembers, beyond the end of the program, that a part is finished."""

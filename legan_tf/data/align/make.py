@@ -93,6 +93,7 @@ def align_pictures(
         position.require()
         if not options.landmarks:
             finder.require()
+        journal.begin()
         _remove_parts(output)
     progress = bar("aligning")
     done = len(pictures) - sum(len(parts[number]) for number in missing)

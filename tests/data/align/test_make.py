@@ -289,5 +289,6 @@ def test_where_addons_or_mediapipe_are_missing_a_sentence_says_so(source, tmp_pa
         try:
             optional.require(module, "A test")
         except optional.UnavailableError:
-            with pytest.raises(optional.UnavailableError, match=r"needs .* pip install"):
+            with pytest.raises(optional.UnavailableError, match=r"needs .*pip install"):
                 run(source, tmp_path / module, **changes)
+            assert not os.path.exists(tmp_path / module)
