@@ -28,7 +28,7 @@ def test_eyes_and_mouth_are_where_they_are(finder, faces, scene):
             picture, truth = scene(pictures[person, 0], points[person], degrees, scale)
             found = finder.find(picture)
             assert found.faces == 1
-            assert error(found, truth) < 0.07
+            assert error(found, truth) < 0.09
             extents = [np.ptp(outline, axis=0) for outline in (found.outline, truth[:27])]
             # A jaw that is dropped wide is followed only in part.
             np.testing.assert_allclose(*extents, rtol=0.25 if person == 2 else 0.15)
@@ -60,7 +60,7 @@ def test_of_two_faces_the_larger_is_taken_and_both_are_counted(finder, faces, sc
     both = np.concatenate([both[:, :300], other[:, 300:]], axis=1)
     found = finder.find(both)
     assert found.faces == 2
-    assert error(found, truth) < 0.07
+    assert error(found, truth) < 0.09
 
 
 def test_nothing_is_found_where_there_is_no_face(finder):

@@ -231,7 +231,7 @@ def test_the_command_finds_faces_in_a_folder_and_goes_on_where_it_was_killed(sou
     told = done.stderr.splitlines()
     assert all(line.startswith(("looking through folders ", "aligning ")) for line in told), told
     folder = Source(folder=str(source / "light0"))
-    align_pictures(folder, str(tmp_path / "b"), 0, quiet_options(), 1, bar)
+    align_pictures(folder, str(tmp_path / "b"), None, quiet_options(), 1, bar)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
     assert {row["faces"] for row in table(tmp_path / "a" / "faces.csv")} == {"1"}
 
