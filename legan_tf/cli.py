@@ -6,7 +6,7 @@ import collections
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from absl import app, flags, logging
@@ -22,7 +22,10 @@ _TERMINAL_PERIOD_S = 0.2
 _LOG_PERIOD_S = 10.0
 
 
-def run(main: Callable[[Sequence[str]], int | None], commands: Sequence[str] = ()) -> None:
+def run(
+    main: Callable[[Sequence[str]], int | None],
+    commands: Mapping[str, Collection[str]] | None = None,
+) -> None:
     """Parses the flags, calls ``main(argv)`` and exits with what it returns.
 
     A ``UserError``, a bad flag or an argument that is no flag becomes one message on stderr and
@@ -31,7 +34,8 @@ def run(main: Callable[[Sequence[str]], int | None], commands: Sequence[str] = (
 
     Args:
         main: Takes the command line without its flags and returns the exit status (None is 0).
-        commands: Words of which the command line must then hold one, as ``argv[1]``.
+        commands: Words of which the command line must then hold one, as ``argv[1]``, each with
+            the flags that are not for every command and are for this one.
     """
 
     def guarded(argv: Sequence[str]) -> int | None:
@@ -43,6 +47,7 @@ def run(main: Callable[[Sequence[str]], int | None], commands: Sequence[str] = (
                     raise UserError(f"say what to do, before the flags: {named}.")
                 if surplus[0] not in commands:
                     raise UserError(f"{surplus[0]!r} is none of the commands: {named}.")
+                _refuse_flags_of_others(surplus[0], commands)
                 surplus = surplus[1:]
             if surplus:
                 raise UserError(
@@ -57,6 +62,13 @@ def run(main: Callable[[Sequence[str]], int | None], commands: Sequence[str] = (
             return 130
 
     app.run(guarded, flags_parser=_parse_flags)
+
+
+def _refuse_flags_of_others(command: str, commands: Mapping[str, Collection[str]]) -> None:
+    for name in sorted({name for names in commands.values() for name in names}):
+        if flags.FLAGS[name].present and name not in commands[command]:
+            owners = " or ".join(word for word, names in commands.items() if name in names)
+            raise UserError(f"--{name} belongs to {owners}, not to {command}.")
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

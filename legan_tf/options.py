@@ -46,6 +46,11 @@ def define_flags(config: type, values: flags.FlagValues = flags.FLAGS) -> None:
             make(field.name, field.default, text, flag_values=values)
 
 
+def names(config: type) -> tuple[str, ...]:
+    """Returns the names of a configuration's flags."""
+    return tuple(field.name for field in dataclasses.fields(config))
+
+
 def from_flags(config: type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
     """Returns the configuration that the command line gave."""
     return config(**{field.name: values[field.name].value for field in dataclasses.fields(config)})

@@ -49,4 +49,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, commands=tuple(_COMMANDS))
+    cli.run(main, commands=dict.fromkeys(_COMMANDS, ()))

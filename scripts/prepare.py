@@ -12,28 +12,34 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli
-from legan_tf.data.align import config as align_config
-from legan_tf.data.readers import config
-from legan_tf.options import parse_crop
+from legan_tf import cli, options
+from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.readers.config import ReaderOptions
 from legan_tf.training.config import MODELS
 
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the data set, as its authors give it.")
-_OUTPUT = flags.DEFINE_string("output", "manifest.csv", "The manifest, or the folder, to write.")
-_SEED = flags.DEFINE_integer("seed", 0, "Decides every split that the data set does not decide.")
+_RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
+
 _MANIFEST = flags.DEFINE_string("manifest", "", "The manifest to read; see docs/data.md.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    "",
+    "Folder of the data set, as its authors give it; or that the manifest's paths start from.",
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", "", "Where to write: a folder; of manifest, the file, manifest.csv if empty."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Decides every split that the data set does not decide.")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size",
+    None,
+    "Height and width in pixels. Default is 128; of align, what is usual in its --convention.",
+)
 _CROP = flags.DEFINE_string("crop", "", "As in training: left,top,right,bottom as fractions.")
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 128, "Height and width in training, in pixels.")
 _MODEL = flags.DEFINE_enum(
     "model", "", ("", *MODELS), "check: what is to be trained; all that can be if empty."
 )
 _INPUT = flags.DEFINE_string("input", "", "align: a folder of pictures, instead of a manifest.")
 _WORKERS = flags.DEFINE_integer("workers", 0, "align, records: processes; 0 for one per processor.")
-config.define_flags()
-flags.adopt_module_key_flags(config)
-align_config.define_flags()
-flags.adopt_module_key_flags(align_config)
-_RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
 _SHARDS = flags.DEFINE_integer("shards", 0, "records: files per split; 0 for about 150 MB each.")
 _RUNNER = flags.DEFINE_enum(
     "runner", "", ("", *_RUNNERS), "records: Apache Beam's runner, in place of processes here."
@@ -43,13 +49,20 @@ _BEAM_OPTIONS = flags.DEFINE_string(
     "",
     "records: what Beam is told, as on a command line: '--region=… --project=…'.",
 )
+options.define_flags(ReaderOptions)
+options.define_flags(AlignOptions)
+
+
+def _training_size() -> int:
+    return 128 if _IMAGE_SIZE.value is None else _IMAGE_SIZE.value
 
 
 def _manifest() -> None:
     from legan_tf.data.readers.make import make_manifest
 
-    options = config.from_flags()
-    print(make_manifest(_DATA_DIR.value, _OUTPUT.value, options, _SEED.value, cli.bar))
+    output = _OUTPUT.value or "manifest.csv"
+    reader = options.from_flags(ReaderOptions)
+    print(make_manifest(_DATA_DIR.value, output, reader, _SEED.value, cli.bar))
 
 
 def _check() -> None:
@@ -58,10 +71,10 @@ def _check() -> None:
     found = examine(
         _MANIFEST.value,
         _DATA_DIR.value or None,
-        _OUTPUT.value if _OUTPUT.present else "",
+        _OUTPUT.value,
         _MODEL.value,
-        parse_crop(_CROP.value),
-        _IMAGE_SIZE.value,
+        options.parse_crop(_CROP.value),
+        _training_size(),
         _SEED.value,
         cli.bar,
     )
@@ -76,9 +89,9 @@ def _align() -> None:
     print(
         align_pictures(
             Source(_MANIFEST.value, _INPUT.value, _DATA_DIR.value, _SEED.value),
-            _OUTPUT.value if _OUTPUT.present else "",
-            _IMAGE_SIZE.value if _IMAGE_SIZE.present else 0,
-            align_config.from_flags(),
+            _OUTPUT.value,
+            _IMAGE_SIZE.value,
+            options.from_flags(AlignOptions),
             _WORKERS.value,
             cli.bar,
         )
@@ -93,18 +106,33 @@ def _records() -> None:
         make_records(
             _MANIFEST.value,
             _DATA_DIR.value,
-            _OUTPUT.value if _OUTPUT.present else "",
-            _IMAGE_SIZE.value,
-            parse_crop(_CROP.value),
+            _OUTPUT.value,
+            _training_size(),
+            options.parse_crop(_CROP.value),
             _SHARDS.value,
             _SEED.value,
-            Workers(flags.FLAGS.workers, _RUNNER.value, _BEAM_OPTIONS.value),
+            Workers(_WORKERS.value, _RUNNER.value, _BEAM_OPTIONS.value),
             cli.bar,
         )
     )
 
 
 _COMMANDS = {"manifest": _manifest, "check": _check, "align": _align, "records": _records}
+# --data_dir, --output and --seed are for all of them.
+_FLAGS = {
+    "manifest": options.names(ReaderOptions),
+    "check": ("manifest", "image_size", "crop", "model"),
+    "align": ("manifest", "input", "image_size", "workers", *options.names(AlignOptions)),
+    "records": (
+        "manifest",
+        "image_size",
+        "crop",
+        "workers",
+        "shards",
+        "runner",
+        "beam_options",
+    ),
+}
 
 
 def main(argv) -> None:
@@ -112,4 +140,4 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, commands=tuple(_COMMANDS))
+    cli.run(main, commands=_FLAGS)

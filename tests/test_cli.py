@@ -10,6 +10,7 @@ from absl import flags
 from legan_tf import cli
 
 flags.DEFINE_integer("pairs", 5, "Of what?")
+flags.DEFINE_string("shoes", "", "Whose?")
 
 
 def main(argv):
@@ -20,7 +21,10 @@ cli.run(main, commands={commands!r})
 """
 
 
-def run(*arguments, commands=()):
+FID_OR_TRAIN = {"train": ["shoes"], "fid": []}
+
+
+def run(*arguments, commands=None):
     return subprocess.run(
         [sys.executable, "-c", PROGRAM.format(commands=commands), *arguments],
         capture_output=True,
@@ -32,7 +36,7 @@ def run(*arguments, commands=()):
 
 @pytest.mark.parametrize("arguments", [("fid", "--pairs=7"), ("--pairs=7", "fid")])
 def test_a_command_reaches_the_program_wherever_it_stands(arguments):
-    result = run(*arguments, commands=("train", "fid"))
+    result = run(*arguments, commands=FID_OR_TRAIN)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "['fid'] 7\n"
 
@@ -40,11 +44,12 @@ def test_a_command_reaches_the_program_wherever_it_stands(arguments):
 @pytest.mark.parametrize(
     ("arguments", "commands", "message"),
     [
-        ((), ("train", "fid"), "Error: say what to do, before the flags: train, fid.\n"),
-        (("fdi",), ("train", "fid"), "Error: 'fdi' is none of the commands: train, fid.\n"),
-        (("fid", "train"), ("train", "fid"), "Error: 'train' is not a flag; "),
-        (("fid",), (), "Error: 'fid' is not a flag; "),
-        (("fid", "--pears=7"), ("fid",), "Error: Unknown command line flag 'pears'."),
+        ((), FID_OR_TRAIN, "Error: say what to do, before the flags: train, fid.\n"),
+        (("fdi",), FID_OR_TRAIN, "Error: 'fdi' is none of the commands: train, fid.\n"),
+        (("fid", "train"), FID_OR_TRAIN, "Error: 'train' is not a flag; "),
+        (("fid",), None, "Error: 'fid' is not a flag; "),
+        (("fid", "--pears=7"), FID_OR_TRAIN, "Error: Unknown command line flag 'pears'."),
+        (("fid", "--shoes="), FID_OR_TRAIN, "Error: --shoes belongs to train, not to fid.\n"),
     ],
 )
 def test_what_is_no_command_or_flag_ends_in_one_sentence(arguments, commands, message):

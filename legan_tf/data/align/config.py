@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from absl import flags
-
 from legan_tf import options
 from legan_tf.options import option
 
@@ -59,13 +57,3 @@ class AlignOptions:
             if not getattr(self, name) >= 0:
                 problems.append(f"--{name}={getattr(self, name):g}: must be 0 or more")
         options.refuse(problems)
-
-
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag for each field of ``AlignOptions``."""
-    options.define_flags(AlignOptions, values)
-
-
-def from_flags(values: flags.FlagValues = flags.FLAGS) -> AlignOptions:
-    """Returns the options that the command line gave."""
-    return options.from_flags(AlignOptions, values)

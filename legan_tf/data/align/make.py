@@ -46,7 +46,7 @@ class Source:
 def align_pictures(
     source: Source,
     output: str,
-    size: int,
+    size: int | None,
     options: AlignOptions,
     workers: int,
     bar: Callable[[str], OnProgress],
@@ -63,7 +63,7 @@ def align_pictures(
     Args:
         source: The pictures.
         output: A folder on this machine, new, or one that this was stopped in.
-        size: Height and width of the aligned pictures; 0 for the convention's.
+        size: Height and width of the aligned pictures, in pixels; the convention's if none.
         options: What to do.
         workers: Processes; 0 for one per processor.
         bar: Given what is counted, returns what shows how far it is.
@@ -82,7 +82,8 @@ def align_pictures(
         rows = _manifest_rows(source, ledger)
     else:
         rows = _folder_rows(source.folder, output, ledger, bar("looking through folders"))
-    size = size or position.CONVENTIONS[options.convention].size
+    if size is None:
+        size = position.CONVENTIONS[options.convention].size
     base = source.folder or source.data_dir or os.path.dirname(source.manifest) or "."
     targets = target_names([row.file for row in rows], base)
     pictures = _pictures(rows, targets, output, options)
@@ -134,7 +135,9 @@ def target_names(files: Sequence[str], base: str) -> list[str]:
     return [f"{name}.png" for name in names]
 
 
-def _check(source: Source, output: str, size: int, options: AlignOptions, workers: int) -> None:
+def _check(
+    source: Source, output: str, size: int | None, options: AlignOptions, workers: int
+) -> None:
     problem = ""
     if bool(source.manifest) == bool(source.folder):
         problem = "give either --manifest=FILE or --input=FOLDER"
@@ -144,7 +147,7 @@ def _check(source: Source, output: str, size: int, options: AlignOptions, worker
         problem = f"--output={output}: must be a folder on this machine"
     elif os.path.exists(output) and not os.path.isdir(output):
         problem = f"--output={output}: is a file; name a folder"
-    elif size and not _LEAST_SIZE <= size <= _MOST_SIZE:
+    elif size is not None and not _LEAST_SIZE <= size <= _MOST_SIZE:
         problem = f"--image_size={size}: must be {_LEAST_SIZE} to {_MOST_SIZE}"
     elif source.seed < 0:
         problem = f"--seed={source.seed}: must be 0 or more"

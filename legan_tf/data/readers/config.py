@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from absl import flags
-
 from legan_tf import options
 from legan_tf.options import option
 
@@ -101,13 +99,3 @@ class ReaderOptions:
 def listed(text: str) -> list[str]:
     """Returns the words of a flag that holds several, with commas between them."""
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag for each field of ``ReaderOptions``."""
-    options.define_flags(ReaderOptions, values)
-
-
-def from_flags(values: flags.FlagValues = flags.FLAGS) -> ReaderOptions:
-    """Returns the options that the command line gave."""
-    return options.from_flags(ReaderOptions, values)

@@ -255,7 +255,7 @@ def test_wrong_flags_are_told_by_name(tmp_path, changes, complaint):
     given = {
         "source": Source("faces.csv"),
         "output": str(tmp_path / "out"),
-        "size": 0,
+        "size": None,
         "options": AlignOptions(),
         "workers": 0,
         **changes,
