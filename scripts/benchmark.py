@@ -4,7 +4,7 @@ Example: python scripts/benchmark.py fid --output=fid.md
 
 fid: the arithmetic of the Fréchet distance, beside scipy.linalg.sqrtm; takes minutes.
 input: batches from records, beside single files and beside what training takes of them; without a
-GPU takes ten minutes or more.
+GPU takes half an hour.
 """
 
 from __future__ import annotations
