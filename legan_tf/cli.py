@@ -152,7 +152,8 @@ def bar(label: str) -> Callable[[int, int], None]:
 
     def update(done: int, total: int) -> None:
         if not bars:
-            bars.append(Progress(total, label))
+            # What is done by the first report took none of the time that is measured.
+            bars.append(Progress(total, label, start=done))
         bars[0].update(done)
 
     return update

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from legan_tf import cli
+
 PROGRAM = """
 from absl import flags
 from legan_tf import cli
@@ -58,3 +60,15 @@ def test_what_is_no_command_or_flag_ends_in_one_sentence(arguments, commands, me
     assert result.stderr.startswith(message)
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_what_was_done_before_the_first_report_does_not_shorten_the_time_left(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(cli.time, "monotonic", lambda: now[0])
+    update = cli.bar("looking")
+    update(90, 100)
+    now[0] = 20.0
+    update(92, 100)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "looking 90/100 (90%) ETA --:--"
+    assert second == "looking 92/100 (92%) ETA 1:20"
