@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from legan_tf.data import images, storage
 from legan_tf.data.doctor.duplicates import Pair, near_duplicates
@@ -34,9 +36,10 @@ from legan_tf.data.manifest import (
     split_problems,
 )
 from legan_tf.drawing import as_png
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 
 REPORT_FILE = "check.md"
+_BEGUN = b"# Check of a manifest\n\nIt was begun and has not come to its end.\n"
 _SHOWN_SIDE = 128
 _REASONS = 2
 
@@ -71,7 +74,8 @@ def examine(
     Args:
         file: The manifest.
         data_dir: What relative paths start from; default is the manifest's own folder.
-        output: Folder for the report and its pictures; nothing is written if empty.
+        output: Folder for the report and its pictures, new or of an earlier check; nothing is
+            written if empty.
         model: What is to be trained; if empty, whatever the labels suffice for.
         crop: As in training.
         image_size: Height and width in training, in pixels.
@@ -83,8 +87,9 @@ def examine(
 
     Raises:
         ManifestError: The file is no manifest at all, so that there is nothing to look at.
-        StorageError: It cannot be read, or the report cannot be written.
-        UserError: ``file`` is empty, or ``image_size`` or ``seed`` cannot be used.
+        StorageError: It cannot be read.
+        UserError: ``file`` is empty, ``image_size`` or ``seed`` cannot be used, or ``output``
+            cannot be written or holds other files.
     """
     if not file:
         raise UserError("--manifest is missing: name the CSV to check.")
@@ -92,7 +97,12 @@ def examine(
         raise UserError(f"--image_size={image_size}: must be 1 or more.")
     if seed < 0:
         raise UserError(f"--seed={seed}: must be 0 or more.")
+    if output:
+        _refuse_other_files(output)
     manifest = read_manifest(file, data_dir, seed)
+    if output:
+        _refuse_inputs(output, manifest)
+        _begin(output)
     looks = Looks(len(manifest.rows), crop)
     lacking = verdicts(manifest)
     wanted = (model,) if model else () if [] in lacking.values() else tuple(NEEDS)
@@ -119,6 +129,41 @@ def examine(
         ["", f"{storage.join(output, REPORT_FILE)}: all of it, with pictures"] if output else []
     )
     return Examination("\n".join(lines), error)
+
+
+def _refuse_other_files(output: str) -> None:
+    """Refuses what is no folder, and a folder of anything but an earlier check."""
+    if storage.exists(storage.join(output, REPORT_FILE)) or not storage.exists(output):
+        return
+    if not tf.io.gfile.isdir(output):
+        raise UserError(f"--output={output}: is a file; name a folder.")
+    if tf.io.gfile.listdir(output):
+        raise UserError(f"--output={output}: holds other files already; name a new folder.")
+
+
+def _refuse_inputs(output: str, manifest: Manifest) -> None:
+    """Refuses a folder that the manifest or a file that it names is in."""
+    files = [manifest.file]
+    for row in manifest.rows:
+        files += [path for path in (row.file, row.depth, row.normal) if path]
+    folder = os.path.realpath(output)
+    for inside, path in {os.path.dirname(path): path for path in reversed(files)}.items():
+        if os.path.realpath(inside) == folder:
+            raise UserError(
+                f"--output={output}: holds {path}, which is to be checked; name a new folder."
+            )
+
+
+def _begin(output: str) -> None:
+    """Makes the folder, so that one that cannot be written is told before the work."""
+    report = storage.join(output, REPORT_FILE)
+    try:
+        content = storage.read_bytes(report) if storage.exists(report) else _BEGUN
+        storage.write_bytes(report, content)
+    except storage.StorageError as error:
+        raise UserError(
+            f"--output={output}: cannot be written ({first_line(error)}); name another folder."
+        ) from error
 
 
 def _verdict(model: str, lacking: Sequence[str]) -> str:

@@ -196,6 +196,49 @@ def test_wrong_numbers_are_refused(folder, given, message):
         folder.check(**given)
 
 
+def test_a_folder_of_other_files_is_refused_and_nothing_is_overwritten(folder):
+    output = folder.path / "check"
+    output.mkdir()
+    theirs = output / "pictures.csv"
+    theirs.write_bytes(pathlib.Path(folder.file).read_bytes())
+    before = theirs.read_bytes()
+    with pytest.raises(UserError, match="--output=.*check: holds other files already; name a new"):
+        examine(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
+    # Nor does the report of an earlier check make a manifest or a picture the doctor's own.
+    (output / "check.md").write_text("earlier")
+    with pytest.raises(UserError, match=r"--output=.*: holds .*pictures.csv, which is to be"):
+        examine(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
+    (output / "sizes.png").write_bytes((folder.path / "0smileleft.png").read_bytes())
+    folder.lines.append("check/sizes.png,p0,smile,left,,,train")
+    with pytest.raises(UserError, match=r"--output=.*: holds .*sizes.png, which is to be checked"):
+        folder.check()
+    assert theirs.read_bytes() == before and len(list(output.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("faces.csv", "is a file; name a folder"), ("faces.csv/check", "cannot be written .*; name")],
+)
+def test_an_output_that_cannot_be_written_is_told_before_the_work(folder, place, told):
+    def bar(label):
+        raise AssertionError("work has begun")
+
+    with pytest.raises(UserError, match=f"--output=.*{place}: {told}"):
+        examine(folder.file, None, str(folder.path / place), "", None, SIZE, 0, bar)
+
+
+def test_a_check_that_was_stopped_can_be_repeated(folder):
+    def bar(label):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        examine(folder.file, None, str(folder.path / "check"), "", None, SIZE, 0, bar)
+    assert b"has not come to its end" in folder.written()["check.md"]
+    folder.check()
+    assert set(folder.written()) == FILES
+    assert b"has not come to its end" not in folder.written()["check.md"]
+
+
 def test_strange_pixels_and_sizes_are_told_with_the_first_paths(folder):
     ramp = np.tile(np.linspace(0, 40, 32, dtype=np.uint8)[:, None, None], (1, 64, 3))
     folder.add("dark.png", ramp, "p0,smile,left,,,train")
