@@ -161,9 +161,9 @@ def _is_begun(output: str, plan: dict) -> bool:
     """Returns whether the folder has this plan; refuses one that holds anything else."""
     file = storage.join(output, PLAN)
     if not storage.exists(file):
-        if storage.exists(storage.join(output, MANIFEST)):
+        if not storage.is_free(output):
             raise UserError(
-                f"--output={output}: holds another {MANIFEST}; name a folder for the records alone."
+                f"--output={output}: holds other files already; name a folder for the records alone."
             )
         return False
     begun = json.loads(storage.read_bytes(file))

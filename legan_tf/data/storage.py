@@ -22,7 +22,7 @@ from legan_tf.errors import UserError
 
 _CORE_SCHEMES = frozenset({"", "file", "gs", "ram"})
 
-_IN_SHARD = re.compile(r"(.+\.tfrecord)#(\d+)")
+_IN_SHARD = re.compile(r"(.+\.tfrecord)#([0-9]{1,18})")  # Offsets are 64-bit numbers.
 
 PICTURE, HEIGHT, WIDTH = "image/encoded", "image/height", "image/width"
 """Features of a record, called as in TensorFlow's own data sets: the picture's file, its size."""
@@ -161,8 +161,9 @@ def written_aside(path: str) -> Iterator[str]:
         StorageError: The file cannot be written.
     """
     _register(path)
-    folder, name = os.path.split(path)
-    aside = join(folder, f".{name}.{uuid.uuid4().hex}.part")
+    folder = os.path.dirname(path)
+    # Without the file's own name, which may be as long as names can be.
+    aside = join(folder, f".{uuid.uuid4().hex}.part")
     try:
         if folder:
             tf.io.gfile.makedirs(folder)
@@ -176,6 +177,21 @@ def written_aside(path: str) -> Iterator[str]:
         if isinstance(error, (tf.errors.OpError, RuntimeError)):
             raise _storage_error(path, error) from error
         raise
+
+
+def is_free(path: str) -> bool:
+    """Returns whether there is nothing at ``path``, or an empty folder.
+
+    Raises:
+        UnavailableError: The scheme needs tensorflow-io, which does not work here.
+        StorageError: The storage cannot be asked.
+    """
+    if not exists(path):
+        return True
+    try:
+        return tf.io.gfile.isdir(path) and not tf.io.gfile.listdir(path)
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise _storage_error(path, error) from error
 
 
 def remove_folder(path: str) -> None:

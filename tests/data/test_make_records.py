@@ -222,11 +222,24 @@ def test_nothing_is_written_if_a_picture_cannot_be_read(folder):
     assert not (folder / "records").exists()
 
 
-def test_a_folder_with_another_manifest_is_left_alone(folder):
-    (folder / "manifest.csv").write_text("mine")
-    with pytest.raises(UserError, match="holds another manifest.csv"):
-        make(folder, folder)
-    assert (folder / "manifest.csv").read_text() == "mine"
+@pytest.mark.parametrize(
+    "name", ["manifest.csv", "SHA256SUMS", "train-00000-of-00002.tfrecord", "parts/mine.txt"]
+)
+def test_a_folder_with_other_files_is_left_alone(folder, name):
+    mine = folder / "theirs" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UserError, match="--output=.*theirs: holds other files already; name a"):
+        make(folder, folder / "theirs")
+    assert mine.read_text() == "mine"
+    assert [path for path in (folder / "theirs").rglob("*") if path.is_file()] == [mine]
+
+
+def test_a_file_is_no_output_and_an_empty_folder_is(folder):
+    with pytest.raises(UserError, match="--output=.*0.jpg: holds other files already"):
+        make(folder, folder / "0.jpg")
+    (folder / "records").mkdir()
+    assert "pictures in 6 files" in make(folder, folder / "records")
 
 
 @pytest.mark.parametrize(

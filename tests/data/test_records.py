@@ -55,13 +55,33 @@ def test_a_record_is_read_wherever_a_picture_is(stored):
         assert storage.read_bytes(file) == images.to_png(picture)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tfrecord", "a.tfrecord#", "a.tfrecord#1/x", "a#1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.png",
+        "a.tfrecord",
+        "a.tfrecord#",
+        "a.tfrecord#1/x",
+        "a#1",
+        "a.tfrecord#-1",
+        "a.tfrecord#\N{ARABIC-INDIC DIGIT ONE}",
+        f"a.tfrecord#{2**63}",  # TensorFlow's 64-bit offsets end before.
+    ],
+)
 def test_other_names_are_no_records(name):
     assert storage.in_shard(name) is None
 
 
 def test_a_place_is_file_and_offset():
     assert storage.in_shard("s3://b/a#2.tfrecord#17") == ("s3://b/a#2.tfrecord", 17)
+    assert storage.in_shard(f"a.tfrecord#{10**18 - 1}") == ("a.tfrecord", 10**18 - 1)
+
+
+def test_a_place_beyond_every_file_is_told(stored):
+    shard = stored[1] / "train-00001-of-00002.tfrecord"
+    for offset in (10**18 - 1, 2**63):
+        with pytest.raises(storage.StorageError, match=f"^{shard}#{offset}: no "):
+            storage.read_bytes(f"{shard}#{offset}")
 
 
 @pytest.mark.parametrize("pool", [1 << 30, 0])
