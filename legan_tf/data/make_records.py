@@ -12,7 +12,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -38,6 +39,7 @@ PNG_SHARE = 0.65
 
 MANIFEST, PLAN, SUMS = "manifest.csv", "records.json", "SHA256SUMS"
 _PARTS = "parts"
+_SUM = re.compile(r"([0-9a-f]{64})  ([^/]+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +64,8 @@ def make_records(
     """Writes the pictures of a manifest into records; goes on where an earlier call was stopped.
 
     All pictures are checked first, and nothing is written if one cannot be read. The same pictures,
-    manifest and options give the same files, byte for byte, whoever does the work. A folder that is
-    complete is compared with its checksums instead.
+    manifest, options and Pillow give the same files, byte for byte, whoever does the work. A folder
+    that is complete is compared with its checksums instead.
 
     Args:
         manifest_file: The manifest.
@@ -95,55 +97,76 @@ def make_records(
         "crop": crop and list(crop),
         "shards": shards,
     }
-    if _is_begun(output, plan):
-        if storage.exists(storage.join(output, SUMS)):
-            count = verify(output, bar("comparing checksums"))
-            return f"{output}: complete already; all {count} files are as {SUMS} has them."
-    else:
-        problems = [*manifest.problems, *split_problems(manifest)]
-        problems += picture_problems(manifest, bar("checking images"))
-        if problems:
-            raise ManifestError(problems)
+    begun = _is_begun(output, plan)
+    problems = [*manifest.problems, *split_problems(manifest)]
+    digests: dict[int, bytes] = {}
+    problems += picture_problems(
+        manifest,
+        bar("checking images"),
+        lambda index, digest, picture: digests.update({index: digest}),
+    )
+    if problems:
+        raise ManifestError(problems)
+    # Neither is in the manifest where it leaves the split or the folder open.
+    lines = [f"{digests[index].hex()} {row.split}\n" for index, row in enumerate(manifest.rows)]
+    plan["pictures"] = hashlib.sha256("".join(lines).encode()).hexdigest()
+    jobs, parts = _shards(manifest, image_size, shards), storage.join(output, _PARTS)
+    if not begun:
         storage.write_bytes(storage.join(output, PLAN), _json(plan))
-    jobs = _shards(manifest, image_size, shards)
-    missing = [job for job in jobs if not storage.exists(_part(output, job.name))]
+    elif _is_begun(output, plan) and storage.exists(storage.join(output, SUMS)):
+        count = verify(output, [job.name for job in jobs], bar("comparing checksums"))
+        storage.remove_folder(parts)
+        return f"{output}: complete already; all {count} files are as {SUMS} has them."
+    missing = [
+        job
+        for job in jobs
+        if not storage.exists(_part(output, job.name))
+        or not storage.exists(storage.join(output, job.name))
+    ]
     work = functools.partial(_write_shard, output, image_size, crop)
     parallel.do(work, missing, workers, bar("writing shards"))
     return _finish(manifest, jobs, output)
 
 
-def verify(folder: str, on_progress: OnProgress | None = None) -> int:
+def verify(folder: str, shards: Sequence[str], on_progress: OnProgress | None = None) -> int:
     """Compares the files of a folder with its ``SHA256SUMS``.
 
     Args:
         folder: Local path or URL.
+        shards: Names of the files with pictures.
         on_progress: Told how many files are done.
 
     Returns:
         How many there are.
 
     Raises:
-        UserError: Some are missing or differ; all are named.
-        StorageError: There is no such list.
+        UserError: The list is damaged or not of these files, or some of them are missing or differ;
+            all are named.
+        StorageError: There is no such list, or a file cannot be read.
     """
     sums = storage.join(folder, SUMS)
-    lines = storage.read_bytes(sums).decode().splitlines()
+    found = [_SUM.fullmatch(line) for line in _text(sums).splitlines()]
+    names = {MANIFEST, PLAN, *shards}
+    if not all(found) or sorted(line[2] for line in found) != sorted(names):
+        raise UserError(
+            f"{sums}: is damaged, or not the list of the {len(names)} files that belong here. Copy "
+            "the folder again, or delete it and make the records anew."
+        )
     wrong = []
-    for done, line in enumerate(lines, start=1):
-        digest, _, name = line.partition("  ")
-        file = storage.join(folder, name)
+    for done, line in enumerate(found, start=1):
+        file = storage.join(folder, line[2])
         if not storage.exists(file):
-            wrong.append(f"{name} is missing")
-        elif storage.sha256(file) != digest:
-            wrong.append(f"{name} differs")
+            wrong.append(f"{line[2]} is missing")
+        elif storage.sha256(file) != line[1]:
+            wrong.append(f"{line[2]} differs")
         if on_progress:
-            on_progress(done, len(lines))
+            on_progress(done, len(found))
     if wrong:
         raise UserError(
             f"{sums}: {', '.join(wrong)}. Copy the folder again, or delete it and make the records "
             "anew."
         )
-    return len(lines)
+    return len(found)
 
 
 def _check_options(manifest_file: str, output: str, image_size: int, shards: int) -> None:
@@ -162,15 +185,13 @@ def _is_begun(output: str, plan: dict) -> bool:
     file = storage.join(output, PLAN)
     if not storage.exists(file):
         if not storage.is_free(output):
-            raise UserError(
-                f"--output={output}: holds other files already; name a folder for the records alone."
-            )
+            raise UserError(f"--output={output}: holds other files already; name a new folder.")
         return False
-    begun = json.loads(storage.read_bytes(file))
+    begun = _read_json(file)
     other = [name for name in plan if begun.get(name) != plan[name]]
     if other:
         raise UserError(
-            f"--output={output}: holds records with another {' and '.join(other)}; name another "
+            f"--output={output}: holds records that differ in {' and '.join(other)}; name another "
             f"folder, or delete this one."
         )
     return True
@@ -192,7 +213,7 @@ def _shards(manifest: Manifest, image_size: int, shards: int) -> list[Shard]:
 def _write_shard(output: str, image_size: int, crop: images.Crop | None, shard: Shard) -> None:
     """Writes one file, then beside it where its records begin and its checksum."""
     path, offsets, end = storage.join(output, shard.name), [], 0
-    with storage.written_aside(path) as aside:
+    with storage.written_aside(path, storage.join(output, _PARTS)) as aside:
         with tf.io.TFRecordWriter(aside) as writer:
             for row in shard.rows:
                 record = _record(row, image_size, crop)
@@ -236,8 +257,9 @@ def _record(row: Row, image_size: int, crop: images.Crop | None) -> bytes:
 def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
     """Writes manifest and checksums from what is known of every shard, and reports."""
     lines, sums, size = [], {}, 0
+    parts = storage.join(output, _PARTS)
     for job in jobs:
-        done = json.loads(storage.read_bytes(_part(output, job.name)))
+        done = _read_json(_part(output, job.name))
         for row, offset in zip(job.rows, done["offsets"]):
             cells = dataclasses.asdict(row)
             cells.update(path=f"{job.name}#{offset}", depth="", normal="")
@@ -245,12 +267,12 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
         sums[job.name] = done["sha256"]
         size += done["bytes"]
     table = to_csv(lines)
-    storage.write_bytes(storage.join(output, MANIFEST), table)
+    storage.write_bytes(storage.join(output, MANIFEST), table, parts)
     sums[MANIFEST] = hashlib.sha256(table).hexdigest()
     sums[PLAN] = storage.sha256(storage.join(output, PLAN))
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
-    storage.write_bytes(storage.join(output, SUMS), text.encode())
-    storage.remove_folder(storage.join(output, _PARTS))
+    storage.write_bytes(storage.join(output, SUMS), text.encode(), parts)
+    storage.remove_folder(parts)
     report = [counts_table(manifest)]
     maps = sum(bool(row.depth) + bool(row.normal) for row in manifest.rows)
     if maps:
@@ -266,6 +288,22 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
 
 def _part(output: str, name: str) -> str:
     return storage.join(output, os.path.join(_PARTS, f"{name}.json"))
+
+
+def _text(file: str) -> str:
+    return storage.read_bytes(file).decode(errors="replace")
+
+
+def _read_json(file: str) -> dict:
+    try:
+        value = json.loads(_text(file))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{file}: is damaged. Copy the folder again, or delete it and make the records anew."
+        )
+    return value
 
 
 def _json(value: dict) -> bytes:

@@ -24,6 +24,8 @@ _CORE_SCHEMES = frozenset({"", "file", "gs", "ram"})
 
 _IN_SHARD = re.compile(r"(.+\.tfrecord)#([0-9]{1,18})")  # Offsets are 64-bit numbers.
 
+_BLOCK_BYTES = 1 << 22  # What is hashed at a time: files may be larger than memory.
+
 PICTURE, HEIGHT, WIDTH = "image/encoded", "image/height", "image/width"
 """Features of a record, called as in TensorFlow's own data sets: the picture's file, its size."""
 
@@ -133,28 +135,50 @@ def sha256(path: str) -> str:
         StorageError: A file is missing or cannot be read.
     """
     if not os.path.isdir(path):
-        return hashlib.sha256(read_bytes(path)).hexdigest()
+        return _file_sha256(path)
     names = [os.path.join(folder, n) for folder, _, files in os.walk(path) for n in files]
     digests = {os.path.relpath(name, path): sha256(name) for name in names}
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
-def write_bytes(path: str, content: bytes) -> None:
+def _file_sha256(path: str) -> str:
+    _register(path)
+    digest = hashlib.sha256()
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise _storage_error(path, error) from error
+    return digest.hexdigest()
+
+
+def write_bytes(path: str, content: bytes, aside_in: str = "") -> None:
     """Writes a file whole or not at all: aside, then renamed. Makes missing folders.
+
+    Args:
+        path: Local path or URL.
+        content: All of it.
+        aside_in: As in ``written_aside``.
 
     Raises:
         UnavailableError: The scheme needs tensorflow-io, which does not work here.
         StorageError: The file cannot be written.
     """
-    with written_aside(path) as aside, tf.io.gfile.GFile(aside, "wb") as file:
+    with written_aside(path, aside_in) as aside, tf.io.gfile.GFile(aside, "wb") as file:
         file.write(content)
 
 
 @contextlib.contextmanager
-def written_aside(path: str) -> Iterator[str]:
+def written_aside(path: str, aside_in: str = "") -> Iterator[str]:
     """Gives a name beside ``path`` to write to; what is there in the end becomes ``path``.
 
-    If the block fails, what it wrote is removed. Makes missing folders.
+    If the block fails, what it wrote is removed; if the process is killed, it stays. Makes missing
+    folders.
+
+    Args:
+        path: Local path or URL.
+        aside_in: Folder of the other name, on the same storage; default is that of ``path``.
 
     Raises:
         UnavailableError: The scheme needs tensorflow-io, which does not work here.
@@ -163,10 +187,10 @@ def written_aside(path: str) -> Iterator[str]:
     _register(path)
     folder = os.path.dirname(path)
     # Without the file's own name, which may be as long as names can be.
-    aside = join(folder, f".{uuid.uuid4().hex}.part")
+    aside = join(aside_in or folder, f".{uuid.uuid4().hex}.part")
     try:
-        if folder:
-            tf.io.gfile.makedirs(folder)
+        for needed in filter(None, (folder, aside_in)):
+            tf.io.gfile.makedirs(needed)
         yield aside
         tf.io.gfile.rename(aside, path, overwrite=True)
     except BaseException as error:

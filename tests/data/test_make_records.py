@@ -33,10 +33,10 @@ def quiet(label):
     return lambda done, total: None
 
 
-def make(folder, output, workers=1, shards=2, bar=quiet, crop=None, size=SIZE, **more):
+def make(folder, output, workers=1, shards=2, bar=quiet, crop=None, size=SIZE, data_dir="", **more):
     return make_records.make_records(
         str(folder / "faces.csv"),
-        "",
+        str(data_dir),
         str(output),
         size,
         crop,
@@ -185,14 +185,16 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not(folder):
 
     with pytest.raises(KeyboardInterrupt):
         make(folder, folder / "records", bar=stopping)
-    made = {path: path.stat().st_mtime_ns for path in (folder / "records").glob("*.tfrecord")}
-    assert len(made) == 3
-    with pytest.raises(UserError, match="another image_size and shards; name another"):
+    lost, *made = sorted((folder / "records").glob("*.tfrecord"))
+    lost.unlink()
+    made = {path: path.stat().st_mtime_ns for path in made}
+    assert len(made) == 2
+    with pytest.raises(UserError, match="differ in image_size and shards; name another"):
         make(folder, folder / "records", size=8, shards=1)
 
     labels = []
     make(folder, folder / "records", bar=lambda label: labels.append(label) or quiet(label))
-    assert labels == ["writing shards"]  # The pictures have been checked before.
+    assert labels == ["checking images", "writing shards"]
     assert {path: path.stat().st_mtime_ns for path in made} == made
     make(folder, folder / "whole")
     assert contents(folder / "records") == contents(folder / "whole")
@@ -211,6 +213,62 @@ def test_a_complete_folder_is_compared_with_its_checksums(folder):
     with pytest.raises(UserError) as error:
         make(folder, folder / "records")
     assert f"{shard.name} differs, val-00000-of-00002.tfrecord is missing" in str(error.value)
+
+
+def test_nothing_is_left_of_a_process_that_was_killed(folder):
+    def dying(label):
+        def tell(done, total):
+            if label == "writing shards" and done == 2:
+                parts = folder / "records" / "parts"
+                (parts / ".train-00001-of-00002.tfrecord.0.part").write_text("half a file")
+                raise KeyboardInterrupt
+
+        return tell
+
+    with pytest.raises(KeyboardInterrupt):
+        make(folder, folder / "records", bar=dying)
+    make(folder, folder / "records")
+    (folder / "records" / "parts").mkdir()  # Killed after the last file, before the end.
+    assert "complete already" in make(folder, folder / "records")
+    make(folder, folder / "whole")
+    assert contents(folder / "records") == contents(folder / "whole")
+
+
+def test_other_pictures_under_the_same_names_are_refused(folder):
+    (folder / "other").mkdir()
+    for index in range(PICTURES):
+        name = f"{index}.{'jpg' if index % 3 == 0 else 'png'}"
+        images.Image.open(folder / name).rotate(180).save(folder / "other" / name)
+    make(folder, folder / "records")
+    with pytest.raises(UserError, match="holds records that differ in pictures; name another"):
+        make(folder, folder / "records", data_dir=folder / "other")
+    assert "complete already" in make(folder, folder / "records", data_dir=folder)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [],
+        lambda lines: lines[1:],
+        lambda lines: [*lines, lines[0]],
+        lambda lines: [line.replace(b"  ", b" ") for line in lines],
+        lambda lines: [b"\xff\xfe\x00"],
+    ],
+)
+def test_a_list_of_checksums_that_is_not_of_the_files_is_refused(folder, damage):
+    make(folder, folder / "records")
+    sums = folder / "records" / "SHA256SUMS"
+    sums.write_bytes(b"".join(line + b"\n" for line in damage(sums.read_bytes().splitlines())))
+    with pytest.raises(UserError, match="SHA256SUMS: is damaged, or not the list of the 8 files"):
+        make(folder, folder / "records")
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b'{"seed": '])
+def test_a_damaged_plan_is_told(folder, content):
+    make(folder, folder / "records")
+    (folder / "records" / "records.json").write_bytes(content)
+    with pytest.raises(UserError, match="records.json: is damaged. Copy the folder again, or"):
+        make(folder, folder / "records")
 
 
 def test_nothing_is_written_if_a_picture_cannot_be_read(folder):

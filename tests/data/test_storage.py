@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -76,6 +77,9 @@ def test_written_bytes_are_read_back_and_nothing_is_left(tmp_path):
     assert storage.exists(path) and not storage.exists(path + "2")
     assert storage.read_bytes(path) == b"new"
     assert os.listdir(tmp_path / "deep" / "er") == ["file"]
+    longest = "a" * 251 + ".png"
+    storage.write_bytes(str(tmp_path / longest), b"long")
+    assert storage.read_bytes(str(tmp_path / longest)) == b"long"
 
 
 def test_errors_begin_with_the_path(tmp_path):
@@ -109,6 +113,25 @@ def test_a_file_is_told_by_its_content_and_a_folder_by_its_names_too(tmp_path):
     assert len({first, *others}) == 4
     with pytest.raises(storage.StorageError, match=f"^{tmp_path}/none: no such file"):
         storage.sha256(str(tmp_path / "none"))
+
+
+def test_what_is_not_done_lies_in_the_folder_that_is_asked_for(tmp_path):
+    with storage.written_aside(str(tmp_path / "a" / "file"), str(tmp_path / "b")) as aside:
+        (tmp_path / "b" / aside.rpartition("/")[2]).write_text("content")
+        assert list((tmp_path / "a").iterdir()) == []
+    assert (tmp_path / "a" / "file").read_text() == "content"
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+def test_the_sha256_of_a_large_file_takes_little_memory(tmp_path):
+    content = bytes(range(256)) * (1 << 17)
+    (tmp_path / "large").write_bytes(content)
+    wanted = hashlib.sha256(content).hexdigest()
+    tracemalloc.start()
+    assert storage.sha256(str(tmp_path / "large")) == wanted
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(content) / 2
 
 
 @without_io
