@@ -51,7 +51,8 @@ def enlarging_note(files: Sequence[str], image_size: int) -> list[str]:
 def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the ``load`` of a face set whose pictures are read from records as needed.
 
-    Pictures of the asked size are read and decoded without Python.
+    Pictures of the asked size are read and decoded without Python. Called outside a TensorFlow
+    graph, it raises ``StorageError`` where a record cannot be read.
 
     Args:
         files: ``FILE.tfrecord#OFFSET`` of each picture.
@@ -67,10 +68,18 @@ def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Te
         which, offset = tf.constant(shard_of, tf.int32), tf.constant(offsets, tf.int64)
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
-    def load(index: tf.Tensor) -> tf.Tensor:
+    def read(index: tf.Tensor) -> tf.Tensor:
         with tf.device("/CPU:0"):
             record = storage.read_record(names[which[index]], offset[index])
             return _decode(record, image_size)
+
+    def load(index: tf.Tensor) -> tf.Tensor:
+        if tf.inside_function():
+            return read(index)
+        try:
+            return read(index)
+        except (tf.errors.OpError, RuntimeError) as error:
+            raise storage.record_error(files[int(index)], error) from error
 
     return load
 
@@ -140,8 +149,8 @@ def _read_through(shard: str, image_size: int) -> Iterator[tuple[int, np.ndarray
         for at, end, picture in dataset.as_numpy_iterator():
             yield int(at), picture
             reached = end
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-        raise storage.no_record(f"{shard}#{reached}") from error
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise storage.record_error(f"{shard}#{reached}", error) from error
 
 
 def _decode(record: dict[str, tf.Tensor], image_size: int) -> tf.Tensor:
@@ -157,5 +166,4 @@ def _decode(record: dict[str, tf.Tensor], image_size: int) -> tf.Tensor:
         lambda: tf.io.decode_png(content, channels=3),
         lambda: tf.numpy_function(resize, [content], tf.uint8, stateful=False),
     )
-    image.set_shape((image_size, image_size, 3))
-    return image
+    return tf.ensure_shape(image, (image_size, image_size, 3))

@@ -79,10 +79,8 @@ def read_bytes(path: str) -> bytes:
             return read_record(*place)[PICTURE].numpy()
         with tf.io.gfile.GFile(path, "rb") as file:
             return file.read()
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-        raise (no_record(path) if place else _storage_error(path, error)) from error
     except (tf.errors.OpError, RuntimeError) as error:
-        raise _storage_error(place[0] if place else path, error) from error
+        raise (record_error(path, error) if place else _storage_error(path, error)) from error
 
 
 def in_shard(path: str) -> tuple[str, int] | None:
@@ -119,11 +117,18 @@ def parse_record(record: tf.Tensor) -> dict[str, tf.Tensor]:
     )
 
 
+def record_error(path: str, error: Exception) -> StorageError:
+    """Returns the error for ``FILE.tfrecord#OFFSET``, given what TensorFlow raised there."""
+    if isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
+        return no_record(path)
+    return _storage_error(in_shard(path)[0], error)
+
+
 def no_record(path: str) -> StorageError:
     """Returns the error for a place in a file at which no whole record begins."""
     return StorageError(
-        f"{path}: no whole record begins at this place; the file is damaged, cut short or not of "
-        "this manifest. `sha256sum -c SHA256SUMS` in its folder tells which."
+        f"{path}: no whole record with a picture begins here; the file is damaged, cut short or "
+        "not of this manifest. `sha256sum -c SHA256SUMS` in its folder tells which."
     )
 
 
@@ -327,4 +332,7 @@ def _storage_error(path: str, error: Exception) -> StorageError:
 
 def _reason(error: Exception) -> str:
     text = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    return (text.strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    # Out of a graph, the message is the line before the nodes; names of functions precede it.
+    before, nodes, _ = re.sub(r"\{\{function_node .*?\}\}", "", text).partition("\n\t [[")
+    lines = before.partition(" [Op:")[0].strip().splitlines() or [type(error).__name__]
+    return lines[-1 if nodes else 0].strip().rstrip(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from legan_tf.data import images, make_records, records, storage
 from legan_tf.data.manifest import ManifestError, check_manifest, manifest_faces, read_manifest
@@ -136,16 +137,17 @@ def flip(content):
     return content[:60] + bytes([content[60] ^ 1]) + content[61:]
 
 
+@pytest.mark.parametrize("pool", [1 << 30, 0])
 @pytest.mark.parametrize("damage", [flip, lambda content: content[:-9], lambda content: b""])
-def test_a_damaged_file_is_told_with_its_place(stored, damage):
+def test_a_damaged_file_is_told_with_its_place(stored, damage, pool):
     _, folder = stored
     shard = folder / "train-00001-of-00002.tfrecord"
     content = shard.read_bytes()
     shard.write_bytes(damage(content))
     offset = 0 if damage is flip or not damage(content) else files(folder)[-1].split("#")[1]
-    told = f"{shard}#{offset}: no whole record begins at this place; the file is damaged, cut short"
+    told = f"{shard}#{offset}: no whole record with a picture begins here; the file is damaged, cut"
     with pytest.raises(storage.StorageError) as error:
-        read(folder)
+        read(folder, pool=pool)
     assert str(error.value).startswith(told)
     with pytest.raises(storage.StorageError) as error:
         images.decode(f"{shard}#{offset}")
@@ -154,6 +156,45 @@ def test_a_damaged_file_is_told_with_its_place(stored, damage):
         check_manifest(read_manifest(str(folder / "manifest.csv")), needs=())
     found = [problem.path for problem in error.value.problems]
     assert found == [f"{shard.name}#{offset}"] if damage(content) else len(found) == 3
+
+
+@pytest.mark.parametrize("pool", [1 << 30, 0])
+@pytest.mark.parametrize(
+    ("content", "side"),
+    [
+        (None, SIZE),
+        (b"no picture", SIZE),
+        (b"no picture", SIZE + 1),
+        (images.to_png(np.zeros((SIZE - 3, SIZE - 3, 3), np.uint8)), SIZE),
+    ],
+)
+def test_a_record_without_a_picture_of_its_size_is_told(stored, content, side, pool):
+    _, folder = stored
+    shard = folder / "train-00001-of-00002.tfrecord"
+    features = {
+        name: tf.train.Feature(int64_list=tf.train.Int64List(value=[side]))
+        for name in (storage.HEIGHT, storage.WIDTH)
+    }
+    if content:
+        value = tf.train.BytesList(value=[content])
+        features[storage.PICTURE] = tf.train.Feature(bytes_list=value)
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    with tf.io.TFRecordWriter(str(shard)) as writer:
+        writer.write(example.SerializeToString())
+    with pytest.raises(storage.StorageError, match=f"^{shard}#0: no whole record with a picture "):
+        read(folder, pool=pool)
+
+
+@pytest.mark.parametrize("pool", [1 << 30, 0])
+def test_what_is_no_file_is_told_in_one_sentence(stored, pool):
+    _, folder = stored
+    shard = folder / "train-00001-of-00002.tfrecord"
+    shard.unlink()
+    shard.mkdir()
+    told = rf"^{shard}: cannot be read or written \(.*[iI]s a directory\)\.$"
+    for look in (lambda: read(folder, pool=pool), lambda: storage.read_bytes(f"{shard}#0")):
+        with pytest.raises(storage.StorageError, match=told):
+            look()
 
 
 def test_a_file_that_is_missing_is_told(stored):
@@ -168,13 +209,14 @@ def test_a_file_that_is_missing_is_told(stored):
     assert not storage.exists(f"{shard}#0")
 
 
-def test_a_file_of_another_manifest_is_told(stored):
+@pytest.mark.parametrize("pool", [1 << 30, 0])
+def test_a_file_of_another_manifest_is_told(stored, pool):
     _, folder = stored
     text = (folder / "manifest.csv").read_text().splitlines()
     text[3] = text[3].replace("#", "#1", 1)  # An offset at which no record begins.
     (folder / "manifest.csv").write_text("\n".join(text))
     place = files(folder)[2]
-    for look in (lambda: read(folder), lambda: images.decode(place)):
+    for look in (lambda: read(folder, pool=pool), lambda: images.decode(place)):
         with pytest.raises(storage.StorageError) as error:
             look()
-        assert str(error.value).startswith(f"{place}: no whole record begins at this place")
+        assert str(error.value).startswith(f"{place}: no whole record with a picture begins here")
