@@ -19,29 +19,34 @@ class AlignOptions:
 
     convention: str = option(
         "lightcnn",
-        "Where the face stands: lightcnn, eyes at 40 and mouth at 88 of 128; rafd, the whole head "
-        "with the middle between eyes and mouth in the centre, 64 of 256 apart.",
+        "align: where the face stands: lightcnn, eyes at 40 and mouth at 88 of 128; rafd, the "
+        "whole head with the middle between eyes and mouth in the centre, 64 of 256 apart.",
         CONVENTIONS,
     )
     landmarks: str = option(
         "",
-        "Where the landmarks are: a CSV, or a folder of .pts files; empty to find them with "
+        "align: where the landmarks are: a CSV, or a folder of .pts files; empty to find them with "
         "mediapipe.",
     )
     hull_mask: bool = option(
-        False, "Black out all that is outside the convex hull of jaw and eyebrows."
+        False, "align: black out all that is outside the convex hull of jaw and eyebrows."
     )
     max_yaw: float = option(
-        15.0, "Leave out faces turned to the side by as many degrees or more; 90 to keep all."
+        15.0,
+        "align: leave out faces turned to the side by as many degrees or more; 90 to keep all.",
     )
     min_face: float = option(
-        16.0, "Leave out faces with fewer pixels from the eyes down to the mouth, in the original."
+        16.0,
+        "align: leave out faces with fewer pixels from the eyes down to the mouth, in the "
+        "original.",
     )
     min_contrast: float = option(
-        5.0, "Leave out dark and washed-out faces: standard deviation of their grey levels, of 255."
+        5.0,
+        "align: leave out dark and washed-out faces: standard deviation of their grey levels, of "
+        "255.",
     )
     min_sharpness: float = option(
-        0.02, "Leave out blurred faces: finest detail as a share of the contrast."
+        0.02, "align: leave out blurred faces: finest detail as a share of the contrast."
     )
 
     def check(self) -> None:
