@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 import numpy as np
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
 
 IBUG_POINTS = 68
 """Points of ibug's scheme, which dlib uses too."""
@@ -79,10 +79,16 @@ def hull_mask(outline: np.ndarray, transform: np.ndarray, size: int) -> np.ndarr
 
     Returns:
         bool [size, size]; a pixel is inside where its centre is.
+
+    Raises:
+        ValueError: The points are all on one line, so that nothing is inside.
     """
     affine = np.asarray(transform, np.float64).reshape(2, 3)
     points = np.linalg.solve(affine[:, :2], (outline - affine[:, 2]).T).T
-    hull = ConvexHull(points)
+    try:
+        hull = ConvexHull(points)
+    except QhullError as error:
+        raise ValueError("The outline of a face must enclose something.") from error
     y, x = np.mgrid[:size, :size]
     edges = hull.equations  # Rows (a, b, c): a x + b y + c is above 0 beyond that edge.
     beyond = edges[:, 0, None, None] * x + edges[:, 1, None, None] * y + edges[:, 2, None, None]

@@ -20,8 +20,16 @@ from legan_tf.data.align.finder import FaceFinder
 from legan_tf.data.align.measures import contrast_and_sharpness
 from legan_tf.errors import UserError
 
+UNREADABLE = "the picture cannot be read"
+"""The reason where there may be a picture yet, once the file is repaired."""
+
+UNREADABLE_LANDMARKS = "its landmarks cannot be read"
+"""Likewise where its file of landmarks is damaged."""
+
+_NO_FACE = "its landmarks are not those of a face"
 _LARGE = 4.0  # Pixels of the original per pixel, from where the original is shrunk first.
 _DECIMALS = 2  # Of points and measures, so that those written down are those that were used.
+_MOST_SAMPLES = 32_000_000  # Float pixels that are in memory at once: 0.4 GB.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,12 +123,14 @@ def align(options: AlignOptions, size: int, pictures: Sequence[Picture]) -> list
             sharpness=round(sharpness, _DECIMALS + 2),
         )
         reason, detail = _refused(options, found)
+        if options.hull_mask and not reason:
+            try:
+                mask = hull_mask(cut.face.outline, cut.whole_transform, size)
+                aligned = aligned * mask[..., None]
+            except ValueError as error:
+                reason, detail = _NO_FACE, str(error)
         outcomes[cut.index] = dataclasses.replace(found, reason=reason, detail=detail)
         if not reason:
-            if options.hull_mask:
-                aligned = (
-                    aligned * hull_mask(cut.face.outline, cut.whole_transform, size)[..., None]
-                )
             images.save_png(pictures[cut.index].target, aligned)
     return [dataclasses.asdict(outcome) for outcome in outcomes]
 
@@ -135,31 +145,39 @@ def _look(
     try:
         image = images.decode(picture.file)
     except (images.ImageError, storage.StorageError) as error:
-        return Outcome("the picture cannot be read", _without(picture.file, error)), None
+        return Outcome(UNREADABLE, _without(picture.file, error)), None
     face = picture.face
     if options.landmarks:
         if picture.pts:
             try:
                 face = landmark_files.read_pts(picture.pts)
             except UserError as error:
-                return Outcome("its landmarks cannot be read", _without(picture.pts, error)), None
+                return Outcome(UNREADABLE_LANDMARKS, _without(picture.pts, error)), None
         if face is None:
             return Outcome("no landmarks are given for it"), None
     else:
         face = _finder().find(image)
         if face is None:
             return Outcome("no face was found"), None
+    if not _near(face, image.shape[1::-1]):
+        return Outcome(_NO_FACE, "they are outside the picture"), None
     face = _rounded(face)
     try:
         transform = position.similarity_from_points(
             face.left_eye, face.right_eye, face.mouth, size, convention
         )
     except ValueError as error:
-        return Outcome("its landmarks are not those of a face", str(error)), None
+        return Outcome(_NO_FACE, str(error)), None
     region, into_region = cut_out(image, transform, size)
     eyes, mouth = convention.lines(size)
     pixels = math.hypot(transform[0], transform[3]) * (mouth - eyes)
     return Outcome(), _Cut(index, face, region, into_region, transform, pixels)
+
+
+def _near(face: Face, size: tuple[int, int]) -> bool:
+    """Returns whether no point is further outside the picture than its longer side."""
+    points = np.stack([face.left_eye, face.right_eye, face.mouth, *face.outline])
+    return bool(np.all((points >= -max(size)) & (points <= np.array(size) + max(size))))
 
 
 def _without(file: str, error: Exception) -> str:
@@ -185,7 +203,7 @@ def _rounded(face: Face) -> Face:
 
 def _refused(options: AlignOptions, outcome: Outcome) -> tuple[str, str]:
     """Returns why a face is left out, and the figure; both empty if it is not."""
-    if abs(outcome.yaw) >= options.max_yaw:
+    if options.max_yaw < 90 and abs(outcome.yaw) >= options.max_yaw:
         return f"turned by --max_yaw={options.max_yaw:g} or more", f"{outcome.yaw:g} degrees"
     for flag, value, what in (
         ("min_face", outcome.pixels, "smaller"),
@@ -227,13 +245,8 @@ def cut_out(image: np.ndarray, transform: np.ndarray, size: int) -> tuple[np.nda
 
 
 def _aligned(cuts: Sequence[_Cut], size: int) -> list[tuple[_Cut, np.ndarray]]:
-    """Warps in batches of those that are sampled alike, so that none depends on another."""
-    batches: dict[int, list[_Cut]] = collections.defaultdict(list)
-    for cut in cuts:
-        affine = cut.transform.reshape(2, 3)
-        batches[math.ceil(math.sqrt(abs(np.linalg.det(affine[:, :2]))))].append(cut)
     results = []
-    for batch in batches.values():
+    for batch in _batches(cuts, size):
         height = max(cut.region.shape[0] for cut in batch)
         width = max(cut.region.shape[1] for cut in batch)
         regions = np.zeros((len(batch), height, width, 3), np.uint8)
@@ -242,3 +255,16 @@ def _aligned(cuts: Sequence[_Cut], size: int) -> list[tuple[_Cut, np.ndarray]]:
         warped = position.warp(regions, np.stack([cut.transform for cut in batch]), size)
         results += zip(batch, warped)
     return results
+
+
+def _batches(cuts: Sequence[_Cut], size: int) -> list[list[_Cut]]:
+    """Sorts by how finely they are sampled, no more together than fit into memory."""
+    alike: dict[int, list[_Cut]] = collections.defaultdict(list)
+    for cut in cuts:
+        affine = cut.transform.reshape(2, 3)
+        alike[math.ceil(math.sqrt(abs(np.linalg.det(affine[:, :2]))))].append(cut)
+    batches = []
+    for samples, group in alike.items():
+        most = max(1, _MOST_SAMPLES // (size * max(samples, 1)) ** 2)
+        batches += [group[start : start + most] for start in range(0, len(group), most)]
+    return batches

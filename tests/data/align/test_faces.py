@@ -56,6 +56,12 @@ def test_the_mask_is_the_hull_of_all_68_points_and_lies_as_in_the_perceptual_set
     assert 0.4 < np.mean(shares) < 0.6
 
 
+@pytest.mark.parametrize("points", [[[5, 5]] * 27, [[i, 2 * i] for i in range(27)], [[1, 2]]])
+def test_an_outline_that_encloses_nothing_is_refused(points):
+    with pytest.raises(ValueError, match="must enclose something"):
+        faces_module.hull_mask(np.array(points, float), np.array([1.0, 0, 0, 0, 1, 0]), 64)
+
+
 def test_a_pixel_is_inside_the_mask_where_its_centre_is():
     square = np.array([[9.6, 19.6], [30.4, 19.6], [30.4, 40.4], [9.6, 40.4], [20, 30]])
     expected = np.zeros((64, 64), bool)
