@@ -13,7 +13,10 @@ _ALIGN = (
     'on Python before 3.12, `pip install -c constraints/stack-a.txt ".[align]"` in the checkout '
     "gives it"
 )
-_BEAM = 'on Python 3.10 or later, `pip install ".[beam]"` in the checkout gives it'
+_BEAM = (
+    'on Python 3.10 or later, `pip install -c constraints/beam.txt ".[beam]"` in the checkout '
+    "gives it"
+)
 
 # By import name: the distribution, and how to come by it.
 _PACKAGES = {

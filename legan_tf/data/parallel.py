@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
+import io
+import logging
 import multiprocessing
 import os
 import shlex
@@ -17,7 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from legan_tf import optional
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 
 _QUEUED_PER_WORKER = 4
 
@@ -47,6 +50,10 @@ class Workers:
         if self.processes < 0:
             raise UserError(f"--workers={self.processes}: must be 0 or more.")
         if self.runner:
+            if self.processes:
+                raise UserError(
+                    "--workers belongs to processes here; tell the runner with --beam_options."
+                )
             optional.require("apache_beam", f"--runner={self.runner}")
         elif self.beam_options:
             raise UserError("--beam_options belongs to --runner.")
@@ -144,15 +151,40 @@ def _in_processes(work: Callable[[Any], Any], items: Sequence[Any], workers: int
 
 def _in_beam(work: Callable[[Any], None], items: Sequence[Any], workers: Workers) -> None:
     beam = optional.require("apache_beam", f"--runner={workers.runner}")
-    from apache_beam.options.pipeline_options import PipelineOptions
-
+    options = _beam_options(workers)
+    logger = logging.getLogger("apache_beam")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # Tracebacks of what is told below.
     try:
-        options = PipelineOptions(shlex.split(workers.beam_options), runner=workers.runner)
         with beam.Pipeline(options=options) as pipeline:
             # Without Reshuffle all items would stay with the one worker that makes them.
             _ = pipeline | beam.Create(items) | beam.Reshuffle() | beam.Map(work)
-    except UserError:
-        raise
-    except (RuntimeError, ValueError) as error:  # Options, machines and networks of the runner.
-        reason = " ".join(str(error).split()).rstrip(".")
+    except Exception as error:  # Runners, their machines and networks fail in many ways.
+        reason, ours = str(error).partition(" [while running")[0], isinstance(error, UserError)
+        if "Traceback (most recent call last)" in reason:  # Of another process.
+            reason = reason.strip().splitlines()[-1]
+            if reason.startswith("legan_tf."):
+                reason, ours = reason.partition(": ")[2], True
+        if ours:
+            raise UserError(reason) from error
+        reason = (" ".join(reason.split()) or type(error).__name__).rstrip(".")
         raise UserError(f"--runner={workers.runner}: the pipeline failed ({reason}).") from error
+    finally:
+        logger.setLevel(level)
+
+
+def _beam_options(workers: Workers) -> Any:
+    """Returns Beam's options; it would end the process on wrong ones."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            options = PipelineOptions(shlex.split(workers.beam_options), runner=workers.runner)
+            options.get_all_options()
+    except (SystemExit, ValueError) as error:
+        reason = told.getvalue().rpartition("error: ")[2].strip() or first_line(error)
+        raise UserError(
+            f"--beam_options={workers.beam_options}: Beam does not take them ({reason})."
+        ) from error
+    return options

@@ -149,20 +149,49 @@ def test_the_files_are_the_same_whoever_makes_them_and_sha256sum_confirms_them(f
 @pytest.mark.parametrize("options", ["", "--direct_num_workers=2"])
 def test_a_beam_pipeline_makes_the_same_files(folder, options):
     make(folder, folder / "here")
-    make(folder, folder / "beam", runner="DirectRunner", beam_options=options)
+    make(folder, folder / "beam", 0, runner="DirectRunner", beam_options=options)
     assert contents(folder / "here") == contents(folder / "beam")
 
 
 @with_beam
-def test_what_stops_a_beam_pipeline_comes_in_one_sentence(folder):
-    with pytest.raises(UserError, match="--runner=DirectRunner: the pipeline failed .No closing"):
-        make(folder, folder / "beam", runner="DirectRunner", beam_options="'")
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("'", "No closing quotation"),
+        ("--direct_num_workers=x", "argument --direct_num_workers: invalid int value: 'x'"),
+    ],
+)
+def test_options_that_beam_does_not_take_are_told(folder, options, reason):
+    with pytest.raises(UserError) as error:
+        make(folder, folder / "beam", 0, runner="DirectRunner", beam_options=options)
+    told = f"--beam_options={options}: Beam does not take them ({reason})."
+    assert str(error.value) == told
+
+
+@with_beam
+@pytest.mark.parametrize(
+    "options", ["", "--direct_num_workers=2 --direct_running_mode=multi_processing"]
+)
+def test_a_picture_that_goes_missing_after_the_check_is_told_in_one_sentence(
+    folder, options, caplog
+):
+    def losing(label):
+        if label == "writing shards":
+            os.remove(folder / "4.png")
+        return quiet(label)
+
+    with pytest.raises(UserError) as error:
+        make(folder, folder / "beam", 0, 0, losing, runner="DirectRunner", beam_options=options)
+    assert str(error.value) == f"{folder / '4.png'}: no such file."
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("apache_beam"), reason="apache-beam is installed")
 def test_without_beam_a_sentence_says_how_to_get_it(folder):
-    with pytest.raises(UserError, match=r'needs apache-beam.*pip install "\.\[beam\]"'):
-        make(folder, folder / "beam", runner="DirectRunner")
+    with pytest.raises(
+        UserError, match=r'needs apache-beam.*pip install -c constraints/beam.txt "\.\[beam\]"'
+    ):
+        make(folder, folder / "beam", 0, runner="DirectRunner")
     assert not (folder / "beam").exists()
 
 
@@ -308,6 +337,7 @@ def test_a_file_is_no_output_and_an_empty_folder_is(folder):
         ({"shards": -1}, "--shards=-1"),
         ({"workers": -1}, "--workers=-1"),
         ({"beam_options": "--x"}, "--beam_options belongs to --runner"),
+        ({"runner": "DirectRunner"}, "--workers belongs to processes here; tell the runner with"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(folder, options, complaint):
