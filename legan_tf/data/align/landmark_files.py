@@ -61,9 +61,9 @@ def read_csv(file: str) -> dict[str, Face]:
     return faces
 
 
-def pts_file(folder: str, name: str) -> str:
-    """Returns where the points of a picture are: its own name, with ``.pts`` for the suffix."""
-    return os.path.join(folder, f"{os.path.splitext(name)[0]}.pts")
+def pts_file(folder: str, target: str) -> str:
+    """Returns where the points of a picture are: named as its aligned one, but for ``.pts``."""
+    return os.path.join(folder, f"{os.path.splitext(target)[0]}.pts")
 
 
 def read_pts(file: str) -> Face:

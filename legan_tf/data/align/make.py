@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from legan_tf.data import parallel, storage
@@ -16,14 +17,15 @@ from legan_tf.data.align import finder, landmark_files, position
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.journal import Journal
 from legan_tf.data.align.results import IMAGES, conclude
-from legan_tf.data.align.work import Picture, align
+from legan_tf.data.align.work import UNREADABLE, UNREADABLE_LANDMARKS, Picture, align
 from legan_tf.data.manifest import ManifestError, Row, read_manifest
 from legan_tf.data.readers.ledger import Ledger
-from legan_tf.data.readers.tree import PICTURES, OnProgress, scan
+from legan_tf.data.readers.tree import PICTURES, OnProgress, scan, suffix
 from legan_tf.errors import UserError
 
 _LEAST_SIZE, _MOST_SIZE = 16, 2048
 _PER_PART = 16  # Pictures that are worked on, and after a stop repeated, together.
+_NO_PICTURES = frozenset((".pts", ".csv", ".txt", ".json"))  # Others may be, whatever their names.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +55,13 @@ def align_pictures(
 ) -> str:
     """Aligns the faces of a manifest's or a folder's pictures and writes a manifest of them.
 
-    Where it was stopped, it goes on. The same pictures, options and seed give the same files, byte
-    for byte, stopped or not. Into ``output`` come ``images``, as PNG, named and sorted into folders
-    as the originals; ``manifest.csv`` with the labels of the originals; ``faces.csv`` with the
-    landmarks and measures of all faces found; ``skipped.csv`` with what has no aligned picture and
-    why; ``sheet.png``, a selection to look at; and ``align.json`` and ``align.jsonl``, what was
-    asked for and what is done.
+    Where it was stopped, it goes on; what changed since then, and what could not be read, is done
+    again. The same pictures, options and seed give the same files, byte for byte, stopped or not.
+    Into ``output`` come ``images``, as PNG, named and sorted into folders as the originals;
+    ``manifest.csv`` with the labels of the originals; ``faces.csv`` with the landmarks and measures
+    of all faces found; ``skipped.csv`` with what has no aligned picture and why; ``sheet.png``, a
+    selection to look at; and ``align.json`` and ``align.jsonl``, what was asked for and what is
+    done, with checksums that depend on where the pictures are and on their files' times.
 
     Args:
         source: The pictures.
@@ -88,27 +91,33 @@ def align_pictures(
     targets = target_names([row.file for row in rows], base)
     pictures = _pictures(rows, targets, output, options)
     parts = [pictures[i : i + _PER_PART] for i in range(0, len(pictures), _PER_PART)]
-    journal = Journal(output, _settings(options, size, rows))
-    missing = [number for number, part in enumerate(parts) if not _finished(journal, number, part)]
+    inputs = [_inputs(part) for part in parts]
+    journal = Journal(output, _settings(options, size, rows, base))
+    missing = [
+        number
+        for number, part in enumerate(parts)
+        if not _finished(journal.done.get(number), inputs[number], part)
+    ]
     if missing:
         position.require()
         if not options.landmarks:
             finder.require()
         journal.begin()
-        _remove_parts(output)
+        _remove_leftovers(output, [parts[number] for number in missing])
     progress = bar("aligning")
     done = len(pictures) - sum(len(parts[number]) for number in missing)
+    progress(done, len(pictures))  # Before the first picture, the networks are loaded.
     results = parallel.each(
         functools.partial(align, options, size),
         [parts[number] for number in missing],
         workers,
     )
     for number, outcomes in zip(missing, results):
-        journal.add(number, outcomes)
+        journal.add(number, inputs[number], outcomes)
         done += len(parts[number])
         progress(done, len(pictures))
     journal.close()
-    outcomes = [outcome for number in range(len(parts)) for outcome in journal.done[number]]
+    outcomes = [outcome for number in range(len(parts)) for outcome in journal.done[number][1]]
     return conclude(rows, targets, outcomes, output, size, options, ledger)
 
 
@@ -122,17 +131,34 @@ def target_names(files: Sequence[str], base: str) -> list[str]:
     Returns:
         For each, its path from ``base``, or from the folder that all share where some are
         elsewhere, with ``.png`` for the suffix of a picture; wherever two would be called alike,
-        ``.png`` is added to all names instead.
+        or a file like a folder, ``.png`` is added to all names instead.
     """
-    base, *full = [path if "://" in path else os.path.realpath(path) for path in (base, *files)]
+    base, *full = map(_place, (base, *files))
     shared = base if all(file.startswith(posixpath.join(base, "")) for file in full) else None
     shared = shared or posixpath.commonpath([posixpath.dirname(file) for file in full])
     inside = [posixpath.relpath(file, shared) for file in full]
-    pairs = [posixpath.splitext(name) for name in inside]
-    short = [stem if suffix.lower() in PICTURES else stem + suffix for stem, suffix in pairs]
-    # A file that is listed twice is one picture.
-    names = inside if len(set(short)) < len(set(inside)) else short
-    return [f"{name}.png" for name in names]
+    short = [posixpath.splitext(name)[0] if suffix(name) in PICTURES else name for name in inside]
+    # With one more underscore each time, until no folder is called like a file.
+    longer = ([name + "_" * count for name in inside] for count in itertools.count())
+    originals = [os.path.realpath(file) for file in full]
+    candidates = ([f"{name}.png" for name in names] for names in itertools.chain([short], longer))
+    return next(targets for targets in candidates if not _meet(targets, originals))
+
+
+def _place(path: str) -> str:
+    """Returns a path from the root; URLs, too, as if their schemes were folders."""
+    return posixpath.normpath(f"/{path}") if "://" in path else os.path.abspath(path)
+
+
+def _meet(targets: Sequence[str], originals: Sequence[str]) -> bool:
+    """Returns whether two pictures have one target, or one's is the folder of another's."""
+    folders = {posixpath.dirname(target) for target in targets}
+    for folder in list(folders):
+        while folder:
+            folders.add(folder)
+            folder = posixpath.dirname(folder)
+    # A picture that is listed twice, also through a link, is one.
+    return len(set(zip(targets, originals))) > len(set(targets)) or not folders.isdisjoint(targets)
 
 
 def _check(
@@ -141,6 +167,8 @@ def _check(
     problem = ""
     if bool(source.manifest) == bool(source.folder):
         problem = "give either --manifest=FILE or --input=FOLDER"
+    elif source.folder and source.data_dir:
+        problem = "--data_dir belongs to --manifest"
     elif not output or output.lower().endswith(".csv"):
         problem = f"--output={output}: name the folder to write"
     elif "://" in output:
@@ -189,6 +217,9 @@ def _folder_rows(folder: str, output: str, ledger: Ledger, progress: OnProgress)
     tree = scan(folder, "input", ledger, skip, on_progress=progress)
     rows = []
     for line, path in enumerate(tree.files, start=1):
+        if suffix(path) in _NO_PICTURES:
+            ledger.drop("not a picture", path)
+            continue
         try:
             path.encode()
         except UnicodeEncodeError:  # Of bytes that are no UTF-8, Python makes lone surrogates.
@@ -208,7 +239,7 @@ def _pictures(
         for row, target in zip(rows, targets)
     ]
     if os.path.isdir(options.landmarks):
-        files = [landmark_files.pts_file(options.landmarks, row.path) for row in rows]
+        files = [landmark_files.pts_file(options.landmarks, target) for target in targets]
         return [
             dataclasses.replace(picture, pts=file if os.path.exists(file) else "")
             for picture, file in zip(pictures, files)
@@ -222,29 +253,64 @@ def _pictures(
     return pictures
 
 
-def _settings(options: AlignOptions, size: int, rows: Sequence[Row]) -> dict[str, Any]:
-    """Returns what the files of the output depend on."""
+def _settings(options: AlignOptions, size: int, rows: Sequence[Row], base: str) -> dict[str, Any]:
+    """Returns what the files of the output depend on, besides what ``_inputs`` returns."""
     settings = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     settings["image_size"] = size
-    settings["pictures"] = len(rows)
-    labels = [dataclasses.astuple(dataclasses.replace(row, file="")) for row in rows]
-    settings["labels"] = hashlib.sha256(json.dumps(labels).encode()).hexdigest()
-    if options.landmarks:
+    settings["pictures"] = _digest(_real(base))
+    settings["labels"] = _digest(
+        [dataclasses.astuple(dataclasses.replace(row, file="")) for row in rows]
+    )
+    if os.path.isdir(options.landmarks):
+        settings["landmarks"] = _digest(_real(options.landmarks))
+    elif options.landmarks:
         settings["landmarks"] = storage.sha256(options.landmarks)
     return settings
 
 
-def _finished(journal: Journal, number: int, part: Sequence[Picture]) -> bool:
-    outcomes = journal.done.get(number)
-    return outcomes is not None and all(
-        outcome["reason"] or os.path.exists(picture.target)
-        for outcome, picture in zip(outcomes, part)
-    )
+def _inputs(part: Iterable[Picture]) -> str:
+    """Returns a checksum of what shows that a part's files have changed."""
+    return _digest([(_stamp(picture.file), _stamp(picture.pts)) for picture in part])
 
 
-def _remove_parts(output: str) -> None:
-    """Removes the half-written files of a program that was killed."""
+def _stamp(file: str) -> Any:
+    """Returns size and time of a file on this machine, which is much quicker than its content."""
+    shard, _ = storage.in_shard(file) or (file, 0)
+    try:
+        status = os.stat(shard)
+    except OSError:
+        return file if "://" in file else None
+    return status.st_size, status.st_mtime_ns
+
+
+def _real(path: str) -> str:
+    return path if "://" in path else os.path.realpath(path)
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _finished(
+    done: tuple[str, list[dict[str, Any]]] | None, inputs: str, part: Sequence[Picture]
+) -> bool:
+    if done is None or done[0] != inputs:
+        return False
+    for outcome, picture in zip(done[1], part):
+        if outcome["reason"] in (UNREADABLE, UNREADABLE_LANDMARKS):
+            return False
+        if not outcome["reason"] and not os.path.exists(picture.target):
+            return False
+    return True
+
+
+def _remove_leftovers(output: str, missing: Iterable[Sequence[Picture]]) -> None:
+    """Removes half-written files of a program that was killed, and what is to be done again."""
     for folder, _, names in os.walk(output):
         for name in names:
             if name.startswith(".") and name.endswith(".part"):
                 os.remove(os.path.join(folder, name))
+    for part in missing:
+        for picture in part:
+            if os.path.exists(picture.target):
+                os.remove(picture.target)

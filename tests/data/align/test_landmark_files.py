@@ -50,4 +50,4 @@ def test_a_file_of_68_points_counts_pixels_from_one(tmp_path, faces):
     file.write_text("version: 1\n{\n1 2\n3 4\n}\n")
     with pytest.raises(UserError, match="not a file of 68 points"):
         landmark_files.read_pts(str(file))
-    assert landmark_files.pts_file("marks", "s1/a.happy.jpg").endswith("marks/s1/a.happy.pts")
+    assert landmark_files.pts_file("marks", "s1/a.happy.png") == "marks/s1/a.happy.pts"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import csv
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from legan_tf import optional
-from legan_tf.data.align import make
+from legan_tf.data.align import finder, make, work
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.faces import from_ibug
+from legan_tf.data.align.journal import Journal
 from legan_tf.data.align.landmark_files import POINT_COLUMNS
 from legan_tf.data.align.make import Source, align_pictures
 from legan_tf.data.manifest import read_manifest
+from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "prepare.py"
@@ -137,7 +141,186 @@ def test_other_options_or_pictures_are_refused(source, whole):
             run(source, whole, **changes)
     with pytest.raises(UserError, match="holds other files already"):
         run(source, source)
+    manifest, marks = ((source / name).read_text() for name in ("manifest.csv", "marks.csv"))
+    (source / "fewer.csv").write_text(manifest[: manifest.rindex("\nlight1")])
+    (source / "moved.csv").write_text(marks.replace("light0/p0.0.jpg,", "light0/p0.0.jpg,1"))
+    other_list = Source(str(source / "fewer.csv"))
+    other_place = Source(str(source / "manifest.csv"), data_dir=str(source / "light0"))
+    for given, landmarks, complaint in (
+        (other_list, "marks.csv", "begun with another list of pictures or labels; repeat"),
+        (other_place, "marks.csv", "begun with other pictures; repeat"),
+        (Source(str(source / "manifest.csv")), "moved.csv", "begun with other landmarks; repeat"),
+        (Source(str(source / "manifest.csv")), "marks", "begun with other landmarks; repeat"),
+    ):
+        options = quiet_options(landmarks=str(source / landmarks))
+        with pytest.raises(UserError, match=complaint):
+            align_pictures(given, str(whole), 64, options, 1, bar)
     assert tree(whole) == before
+
+
+@pytest.fixture
+def few(source, tmp_path):
+    """Copies of four pictures and their .pts files: (folder, function that aligns them)."""
+    folder = tmp_path / "few"
+    names = ["light0/p0.0", "light0/p1.0", "light1/p2.0", "light1/p3.0"]
+    for name in names:
+        for file in (f"{name}.jpg", f"marks/{name}.pts"):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / file, folder / file)
+    (folder / "some.csv").write_text("path\n" + "".join(f"{name}.jpg\n" for name in names))
+
+    def align(output, **changes):
+        told = []
+        options = quiet_options(landmarks=str(folder / "marks"), **changes)
+        source = Source(str(folder / "some.csv"))
+        align_pictures(source, str(output), 32, options, 1, lambda _: lambda *n: told.append(n))
+        return told
+
+    return folder, align
+
+
+@pytest.mark.stack_a
+def test_what_changed_or_could_not_be_read_is_done_again(few, tmp_path):
+    folder, align = few
+    picture, marks = folder / "light0/p0.0.jpg", folder / "marks/light0/p1.0.pts"
+    good_picture, good_marks = picture.read_bytes(), marks.read_bytes()
+    assert align(tmp_path / "good") == [(0, 4), (4, 4)]
+    assert align(tmp_path / "good") == [(4, 4)]
+    picture.write_bytes(b"damaged")
+    marks.write_text("damaged")
+    output = tmp_path / "out"
+    align(output)
+    reasons = {row["path"]: row["reason"] for row in table(output / "skipped.csv")}
+    assert reasons == {
+        "light0/p0.0.jpg": "the picture cannot be read",
+        "light0/p1.0.jpg": "its landmarks cannot be read",
+    }
+    # What could not be read may have had other causes than the file.
+    assert align(output) == [(0, 4), (4, 4)]
+    picture.write_bytes(good_picture)
+    marks.write_bytes(good_marks)
+    align(output)
+    assert tree(output / "images") == tree(tmp_path / "good" / "images")
+    # Another picture under the same name; then none.
+    shutil.copy(folder / "light1/p2.0.jpg", picture)
+    shutil.copy(folder / "marks/light1/p2.0.pts", folder / "marks/light0/p0.0.pts")
+    align(output)
+    made = tree(output / "images")
+    assert made["light0/p0.0.png"] == made["light1/p2.0.png"]
+    os.remove(picture)
+    align(output)
+    assert sorted(tree(output / "images")) == sorted(set(made) - {"light0/p0.0.png"})
+
+
+@pytest.mark.stack_a
+def test_landmarks_that_are_no_face_cost_their_picture_only(few, tmp_path):
+    folder, align = few
+
+    def write(name, points):
+        rows = "\n".join(f"{x} {y}" for x, y in points + 1)
+        (folder / f"marks/{name}.pts").write_text(f"{{\n{rows}\n}}\n")
+
+    text = (folder / "marks/light0/p0.0.pts").read_text()
+    points = np.array(text.partition("{")[2].strip("}\n").split(), float).reshape(-1, 2) - 1
+    line = points.copy()
+    line[:27] = np.stack([np.arange(27), np.arange(27)], -1) + 100  # Jaw and eyebrows.
+    write("light0/p0.0", line)
+    write("light0/p1.0", points * 1e30)
+    write("light1/p2.0", points + 801)  # The picture is 400 wide.
+    align(tmp_path / "out", hull_mask=True, min_face=0.0)
+    outcomes = {row["path"]: row for row in table(tmp_path / "out" / "skipped.csv")}
+    assert {row["reason"] for row in outcomes.values()} == {"its landmarks are not those of a face"}
+    assert {path: row["detail"] for path, row in outcomes.items()} == {
+        "light0/p0.0.jpg": "The outline of a face must enclose something.",
+        "light0/p1.0.jpg": "they are outside the picture",
+        "light1/p2.0.jpg": "they are outside the picture",
+    }
+
+
+@pytest.mark.stack_a
+def test_a_damaged_journal_costs_time_or_is_told(few, tmp_path):
+    _, align = few
+    output = tmp_path / "out"
+    align(output)
+    before = tree(output)
+    for damage in (b"[0, \xff\xfe]\n", b"{}\n", b"[0, 1]\n", b"7\n", b"\x00\x00\n"):
+        with open(output / "align.jsonl", "r+b") as file:
+            file.write(damage)
+        assert align(output) == [(0, 4), (4, 4)]
+        assert tree(output) == before
+    (output / "align.jsonl").write_bytes(before["align.jsonl"][:-1])
+    assert align(output) == [(0, 4), (4, 4)]
+    assert tree(output) == before
+    for damage in ("{", "[]", "\udcff"):
+        (output / "align.json").write_bytes(damage.encode(errors="surrogateescape"))
+        with pytest.raises(UserError, match=r"align\.json: is damaged; remove it"):
+            align(output)
+
+
+def test_a_journal_that_cannot_be_written_is_told(tmp_path):
+    journal = Journal(str(tmp_path / "out"), {})
+    journal.begin()
+    (tmp_path / "out" / "align.jsonl").mkdir()
+    with pytest.raises(StorageError, match=r"align\.jsonl: cannot be written \(Is a directory"):
+        journal.add(0, "", [])
+
+
+@pytest.mark.stack_a
+def test_landmarks_lie_where_the_aligned_pictures_do(few, tmp_path):
+    folder, align = few
+    # Suffixes that are none, full paths and landmarks in the folder of the output.
+    os.rename(folder / "light0/p0.0.jpg", folder / "light0/subject01.happy")
+    os.rename(folder / "light0/p1.0.jpg", folder / "light0/subject01.sad")
+    marks = folder / "marks" / "light0"
+    os.rename(marks / "p0.0.pts", marks / "subject01.happy.pts")
+    os.rename(marks / "p1.0.pts", marks / "subject01.sad.pts")
+    names = [
+        "light0/subject01.happy",
+        f"{folder}/light0/subject01.sad",
+        "light0/../light1/p2.0.jpg",
+    ]
+    (folder / "some.csv").write_text("\n".join(["path", *names]) + "\n")
+    for _ in range(2):
+        align(folder / "marks" / "out")
+        assert sorted(tree(folder / "marks" / "out" / "images")) == [
+            "light0/subject01.happy.png",
+            "light0/subject01.sad.png",
+            "light1/p2.0.png",
+        ]
+
+
+@pytest.mark.stack_a
+def test_faces_turned_by_90_degrees_are_kept_if_all_are(source, tmp_path):
+    marks = (source / "marks.csv").read_text().splitlines()
+    for number, line in enumerate(marks[1:], start=1):
+        marks[number] = f"{line.rpartition(',')[0]},{90 - 180 * (number % 2)}"
+    (tmp_path / "flat.csv").write_text("\n".join(marks) + "\n")
+    run(source, tmp_path / "out", size=16, landmarks=str(tmp_path / "flat.csv"))
+    assert len(tree(tmp_path / "out" / "images")) == 40
+
+
+@pytest.mark.stack_a
+def test_lists_in_a_folder_are_no_pictures(few, tmp_path):
+    folder, _ = few
+    for name in ("notes.txt", "labels.JSON"):
+        (folder / name).write_text("")
+    os.rename(folder / "light0/p0.0.jpg", folder / "light0/subject01.happy")
+    options = quiet_options(landmarks=str(folder / "marks"))
+    report = align_pictures(Source(folder=str(folder)), str(tmp_path / "out"), 32, options, 1, bar)
+    assert "dropped 7: not a picture; e.g. labels.JSON" in report
+    assert {row["path"]: row["reason"] for row in table(tmp_path / "out" / "skipped.csv")} == {
+        "light0/subject01.happy": "no landmarks are given for it"
+    }
+
+
+def test_large_pictures_are_warped_one_by_one():
+    def cut(scale):
+        transform = np.array([scale, 0, 0, 0, scale, 0])
+        return work._Cut(0, None, np.zeros((2, 2, 3), np.uint8), transform, transform, 1.0)
+
+    cuts = [cut(0.5)] * 8 + [cut(3.5)] * 8
+    assert [len(batch) for batch in work._batches(cuts, 128)] == [8, 8]
+    assert [len(batch) for batch in work._batches(cuts, 1024)] == [8] + 8 * [1]
 
 
 @pytest.mark.stack_a
@@ -220,10 +403,12 @@ def test_the_command_finds_faces_in_a_folder_and_goes_on_where_it_was_killed(sou
 
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # The tests' own lets more through.
     killed = subprocess.Popen(command(), stderr=subprocess.PIPE, text=True, env=environment)
-    while not killed.stderr.readline().startswith("aligning"):
-        pass  # The first part is finished then.
+    journal = tmp_path / "a" / "align.jsonl"
+    while not journal.exists() or b"\n" not in journal.read_bytes():
+        assert killed.poll() is None, killed.stderr.read()
+        time.sleep(0.02)
     killed.kill()
-    killed.wait()
+    killed.communicate()
     assert len(tree(tmp_path / "a" / "images")) >= 16
     done = subprocess.run(command(), capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
@@ -240,6 +425,7 @@ def test_the_command_finds_faces_in_a_folder_and_goes_on_where_it_was_killed(sou
     ("changes", "complaint"),
     [
         ({"source": Source()}, "give either --manifest=FILE or --input=FOLDER"),
+        ({"source": Source(folder="a", data_dir="b")}, "--data_dir belongs to --manifest"),
         ({"output": ""}, "--output=: name the folder"),
         ({"output": "a.csv"}, "--output=a.csv: name the folder"),
         ({"size": 8}, "--image_size=8: must be 16 to 2048"),
@@ -279,16 +465,50 @@ def test_names_follow_the_originals_and_never_meet():
     assert make.target_names(["/d/e/a.jpg", "/d/e/a.jpg"], "/d") == ["e/a.png", "e/a.png"]
     cloud = ["gs://bucket/x/1.png", "gs://bucket/y/1.png"]
     assert make.target_names(cloud, "/d") == ["x/1.png", "y/1.png"]
+    mixed = ["gs://bucket/x/1.png", "/d/../e/1.png", "s3://bucket/../../1"]
+    assert make.target_names(mixed, "/d") == ["gs:/bucket/x/1.png", "e/1.png", "1.png"]
+    # A file and a folder of one name.
+    assert make.target_names(["/d/a.jpg", "/d/a.png/b.jpg"], "/d") == [
+        "a.jpg.png",
+        "a.png/b.jpg.png",
+    ]
+    assert make.target_names(["/d/a", "/d/a.png/x/b.jpg"], "/d") == [
+        "a_.png",
+        "a.png/x/b.jpg_.png",
+    ]
+    assert make.target_names(["shard.tfrecord#0", "shard.tfrecord#72"], "") == [
+        "shard.tfrecord#0.png",
+        "shard.tfrecord#72.png",
+    ]
 
 
-def test_where_addons_or_mediapipe_are_missing_a_sentence_says_so(source, tmp_path):
-    for module, changes in (
-        ("tensorflow_addons", {}),
-        ("mediapipe", {"landmarks": ""}),
-    ):
-        try:
-            optional.require(module, "A test")
-        except optional.UnavailableError:
-            with pytest.raises(optional.UnavailableError, match=r"needs .*pip install"):
-                run(source, tmp_path / module, **changes)
-            assert not os.path.exists(tmp_path / module)
+def test_pictures_that_are_links_keep_their_own_names(tmp_path):
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "faces").mkdir()
+    for name in ("anna.jpg", "ben.jpg", "ben.png"):
+        os.symlink(tmp_path / "pool" / name.replace("png", "jpg"), tmp_path / "faces" / name)
+    files = [str(tmp_path / "faces" / name) for name in ("anna.jpg", "ben.jpg", "ben.png")]
+    # Both of ben are one picture.
+    names = ["anna.png", "ben.png", "ben.png"]
+    assert make.target_names(files, str(tmp_path / "faces")) == names
+
+
+def missing(module):
+    try:
+        optional.require(module, "A test")
+    except optional.UnavailableError:
+        return True
+    return False
+
+
+@pytest.mark.skipif(not missing("tensorflow_addons"), reason="tensorflow-addons works here")
+def test_where_addons_are_missing_a_sentence_says_so(source, tmp_path):
+    with pytest.raises(optional.UnavailableError, match="Aligning faces needs tensorflow-addons,"):
+        run(source, tmp_path / "out")
+    assert not os.path.exists(tmp_path / "out")
+
+
+@pytest.mark.skipif(not missing("mediapipe"), reason="mediapipe works here")
+def test_where_mediapipe_is_missing_a_sentence_says_so():
+    with pytest.raises(optional.UnavailableError, match="Finding faces needs mediapipe, .*pip"):
+        finder.require()
