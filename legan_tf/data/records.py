@@ -39,10 +39,9 @@ def refuse_crop(files: Sequence[str], crop: images.Crop | None) -> None:
 
 
 def enlarging_note(files: Sequence[str], image_size: int) -> list[str]:
-    """Returns a sentence if the first picture lies in records that are smaller than asked."""
-    if not storage.in_shard(files[0]):
-        return []
-    stored = images.decode(files[0]).shape[0]
+    """Returns a sentence if the first picture in records, if any, is smaller than asked."""
+    first = next(filter(storage.in_shard, files), None)
+    stored = images.decode(first).shape[0] if first else image_size
     if stored >= image_size:
         return []
     return [f"The records hold pictures of {stored} pixels; they are enlarged to {image_size}."]

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.data import images, make_records, records, storage
+from legan_tf.data.doctor.examine import examine
 from legan_tf.data.manifest import ManifestError, check_manifest, manifest_faces, read_manifest
 from legan_tf.data.parallel import Workers
 from legan_tf.errors import UserError
@@ -123,6 +124,10 @@ def test_what_is_cropped_already_is_not_cropped_again(stored):
     _, folder = stored
     with pytest.raises(UserError, match="#0: a picture in records is cropped already; leave out"):
         read(folder, crop=(0, 0, 0.5, 0.5))
+    with pytest.raises(UserError, match="#0: a picture in records is cropped already; leave out"):
+        examine(
+            str(folder / "manifest.csv"), None, "", "", (0, 0, 0.5, 0.5), SIZE, 0, lambda _: None
+        )
 
 
 def test_enlarging_is_told(stored):
@@ -130,7 +135,9 @@ def test_enlarging_is_told(stored):
     note = "The records hold pictures of 12 pixels; they are enlarged to 16."
     assert records.enlarging_note(files(folder), 16) == [note]
     assert records.enlarging_note(files(folder), SIZE) == []
-    assert records.enlarging_note([str(folder.parent / "0.png")], 16) == []
+    plain = str(folder.parent / "0.png")
+    assert records.enlarging_note([plain], 16) == []
+    assert records.enlarging_note([plain, *files(folder)], 16) == [note]
 
 
 def flip(content):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data import images, storage
+from legan_tf.data import images, records, storage
 from legan_tf.data.doctor.duplicates import Pair, near_duplicates
 from legan_tf.data.doctor.findings import across, findings, verdicts
 from legan_tf.data.doctor.looks import Looks
@@ -88,8 +88,8 @@ def examine(
     Raises:
         ManifestError: The file is no manifest at all, so that there is nothing to look at.
         StorageError: It cannot be read.
-        UserError: ``file`` is empty, ``image_size`` or ``seed`` cannot be used, or ``output``
-            cannot be written or holds other files.
+        UserError: ``file`` is empty, ``image_size`` or ``seed`` cannot be used, ``crop`` is given
+            for pictures in records, or ``output`` cannot be written or holds other files.
     """
     if not file:
         raise UserError("--manifest is missing: name the CSV to check.")
@@ -100,6 +100,7 @@ def examine(
     if output:
         _refuse_other_files(output)
     manifest = read_manifest(file, data_dir, seed)
+    records.refuse_crop([row.file for row in manifest.rows], crop)
     if output:
         _refuse_inputs(output, manifest)
         _begin(output)
