@@ -6,7 +6,7 @@ import importlib
 import warnings
 from types import ModuleType
 
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 
 _STACK_A = "it works with TensorFlow 2.15, which `pip install .` gives on Python before 3.12"
 _ALIGN = (
@@ -52,17 +52,20 @@ def require(module: str, purpose: str) -> ModuleType:
             warnings.simplefilter("ignore")
             return importlib.import_module(module)
     except Exception as error:  # Built for an older TensorFlow, they fail in many ways.
-        raise unavailable(module, purpose) from error
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module
+        raise unavailable(module, purpose, "" if absent else first_line(error)) from error
 
 
-def unavailable(module: str, purpose: str) -> UnavailableError:
+def unavailable(module: str, purpose: str, cause: str = "") -> UnavailableError:
     """Returns the error for a package that imports, but whose native code does not load.
 
     Args:
         module: Import name of the package.
         purpose: What it is needed for, as the subject of a sentence.
+        cause: What it says itself, if anything.
     """
     distribution, remedy = _PACKAGES[module]
+    told = f" ({cause})" if cause else ""
     return UnavailableError(
-        f"{purpose} needs {distribution}, which is not usable in this environment: {remedy}."
+        f"{purpose} needs {distribution}, which is not usable in this environment{told}: {remedy}."
     )
