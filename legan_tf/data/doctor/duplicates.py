@@ -10,7 +10,7 @@ block tells them apart where a distance of whole pictures does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,9 @@ LIMIT = 0.18
 
 FLAT = 4.0
 """Pictures of a lower contrast (standard deviation of the luma) have nothing to be known by."""
+
+NEAREST = 16
+"""With so many pictures of each split, those closest in the sieve, one is compared."""
 
 _BLOCKS = 8
 _CLIPPED = 240
@@ -56,16 +59,20 @@ class Pair(NamedTuple):
 def near_duplicates(
     thumbnails: np.ndarray,
     digests: Sequence[bytes],
+    splits: Sequence[str],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Pair]:
     """Finds pictures that are nearly the same, as they are or mirrored.
 
     Of byte-identical pictures the others are paired with the first, which alone is compared with
-    what differs. Memory grows with the pictures and the pairs that are found, not with all pairs.
+    what differs. A picture is compared with the ``NEAREST`` of each split at most, so that time and
+    memory grow with the pictures even where thousands are equal, and many equal ones in its own
+    split do not hide one in another.
 
     Args:
         thumbnails: uint8 [n,32,32].
         digests: n digests of the files' bytes; a picture without is left out.
+        splits: n names of the pictures' splits.
         on_progress: Told how many pictures are compared with all others.
 
     Returns:
@@ -83,27 +90,49 @@ def near_duplicates(
     low = _low_frequencies(thumbnails, places)
     # A mirrored picture has the odd horizontal frequencies with the other sign.
     signs = np.tile((-1.0) ** np.arange(_FREQUENCIES), _FREQUENCIES)[1:].astype(np.float32)
-    tree = cKDTree(low)
+    names = np.array([splits[place] for place in places])
+    sieves = []
+    for name in np.unique(names):
+        inside = names == name
+        sieves.append((places[inside], cKDTree(low[inside])))
+    found: dict[tuple[int, int], Pair] = {}
     for start in range(0, len(places), _QUERIES):
-        found: dict[tuple[int, int], Pair] = {}
-        for kind, sign in (("near", 1), ("mirrored", signs)):
-            queries = low[start : start + _QUERIES] * sign
-            close = tree.query_ball_point(queries, _RADIUS, workers=-1)
-            a = np.repeat(np.arange(len(close)) + start, [len(others) for others in close])
-            b = np.array([other for others in close for other in others], np.int64)
-            a, b = places[a[b > a]], places[b[b > a]]
-            for at in range(0, len(a), _PAIRS):
-                part = slice(at, at + _PAIRS)
-                one, other = thumbnails[a[part]], thumbnails[b[part]]
-                value = difference(one[:, :, ::-1] if kind == "mirrored" else one, other)
-                for i in np.flatnonzero(value <= LIMIT):
-                    pair = Pair(int(a[part][i]), int(b[part][i]), kind, float(value[i]))
-                    # A symmetrical picture is as near to both; it is told once.
-                    found.setdefault(pair[:2], pair)
-        pairs += found.values()
+        part = slice(start, start + _QUERIES)
+        # A symmetrical picture is as near to both; it is told once, as near.
+        for kind, sign in (("mirrored", signs), ("near", 1)):
+            for others, sieve in sieves:
+                mirrored = kind == "mirrored"
+                near = _near(thumbnails, places[part], low[part] * sign, others, sieve, mirrored)
+                for one, other, value in near:
+                    ends = (one, other) if one < other else (other, one)
+                    found[ends] = Pair(*ends, kind, value)
         if on_progress:
             on_progress(min(start + _QUERIES, len(places)), len(places))
-    return sorted(pairs)
+    return sorted([*pairs, *found.values()])
+
+
+def _near(
+    thumbnails: np.ndarray,
+    places: np.ndarray,
+    low: np.ndarray,
+    others: np.ndarray,
+    sieve: cKDTree,
+    mirrored: bool,
+) -> Iterable[tuple[int, int, float]]:
+    """Yields what is near to each place, of the ones that are closest to it in the sieve."""
+    # A picture may be closest to itself.
+    distance, rank = sieve.query(
+        low, range(1, NEAREST + 2), distance_upper_bound=_RADIUS, workers=-1
+    )
+    close = np.isfinite(distance)
+    one, other = np.repeat(places, close.sum(axis=1)), others[rank[close]]
+    one, other = one[one != other], other[one != other]
+    for at in range(0, len(one), _PAIRS):
+        part = slice(at, at + _PAIRS)
+        shown = thumbnails[one[part]]
+        value = difference(shown[:, :, ::-1] if mirrored else shown, thumbnails[other[part]])
+        for i in np.flatnonzero(value <= LIMIT):
+            yield int(one[at + i]), int(other[at + i]), float(value[i])
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:

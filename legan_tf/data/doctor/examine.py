@@ -112,7 +112,8 @@ def examine(
     problems += dict.fromkeys(p for name in wanted for p in need_problems(manifest, NEEDS[name]))
     problems += picture_problems(manifest, bar("looking at images"), looks.add)
     error = ManifestError(problems) if problems else None
-    pairs = near_duplicates(looks.thumbnail, looks.digest, bar("comparing images"))
+    splits = [row.split for row in manifest.rows]
+    pairs = near_duplicates(looks.thumbnail, looks.digest, splits, bar("comparing images"))
     found = findings(manifest, looks, pairs, image_size)
     counts = counts_table(manifest)
     models = [_verdict(name, lacking[name]) for name in ((model,) if model else NEEDS)]
@@ -245,7 +246,7 @@ def _markdown(
     pictures: Sequence[str],
 ) -> bytes:
     def listed(lines: Sequence[str]) -> list[str]:
-        return [f"- {line}" for line in lines] or ["None."]
+        return [f"- {' '.join(line.split())}" for line in lines] or ["None."]
 
     lines = ["# Check of a manifest", "", "```", counts, "```", "", *listed(models)]
     lines += ["", "## Problems", "", *listed(problems)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from legan_tf.data.doctor.duplicates import FLAT, Pair
+from legan_tf.data.doctor.duplicates import FLAT, NEAREST, Pair
 from legan_tf.data.doctor.looks import Looks
 from legan_tf.data.manifest import NEEDS, Manifest, class_counts, need_problems
 
@@ -58,12 +58,14 @@ def findings(manifest: Manifest, looks: Looks, pairs: Sequence[Pair], image_size
         pairs: Pictures that are nearly the same.
         image_size: Height and width in training, in pixels.
     """
-    return [
+    found = [
         *_about_pairs(manifest, pairs),
         *_about_pixels(manifest, looks),
         *_about_sizes(manifest, looks, image_size),
         *_about_labels(manifest),
     ]
+    # Paths and names may have line breaks.
+    return [" ".join(sentence.split()) for sentence in found]
 
 
 def _about_pairs(manifest: Manifest, pairs: Sequence[Pair]) -> Iterable[str]:
@@ -85,6 +87,15 @@ def _about_pairs(manifest: Manifest, pairs: Sequence[Pair]) -> Iterable[str]:
         yield (
             f"{_pairs(within)} of nearly the same picture within a split; of all pairs, {told}. "
             "near_duplicates.csv lists them."
+        )
+    counts = collections.Counter(
+        place for pair in pairs if pair.kind != "identical" for place in pair[:2]
+    )
+    many = sum(count >= NEAREST for count in counts.values())
+    if many:
+        yield (
+            f"{_pictures(many)} with {NEAREST} or more that are nearly the same: of those, the "
+            f"nearest {NEAREST} or so in each split are counted and listed."
         )
 
 

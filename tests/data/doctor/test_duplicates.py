@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from legan_tf.data import images
-from legan_tf.data.doctor.duplicates import LIMIT, SIDE, Pair, difference, near_duplicates
+from legan_tf.data.doctor.duplicates import (
+    LIMIT,
+    NEAREST,
+    SIDE,
+    Pair,
+    difference,
+    near_duplicates,
+)
 from legan_tf.data.doctor.looks import Looks
 
 from .conftest import brighter, jpeg, resized
@@ -19,7 +26,7 @@ def looks(*pictures):
 
 def pairs(*pictures):
     seen = looks(*pictures)
-    return near_duplicates(seen.thumbnail, seen.digest)
+    return near_duplicates(seen.thumbnail, seen.digest, ["train"] * len(pictures))
 
 
 COPIES = {
@@ -79,7 +86,7 @@ def test_identical_files_are_paired_with_the_first_and_compared_once(faces):
     face = faces[0, 0, 0]
     seen = looks(face, faces[1, 0, 0], face, face, images.decode(jpeg(face)))
     digests = [b"a", b"b", b"a", b"a", b"c"]
-    found = near_duplicates(seen.thumbnail, digests)
+    found = near_duplicates(seen.thumbnail, digests, ["train"] * 5)
     assert found[:2] == [Pair(0, 2, "identical", 0.0), Pair(0, 3, "identical", 0.0)]
     assert [pair[:3] for pair in found[2:]] == [(0, 4, "near")]
 
@@ -87,8 +94,8 @@ def test_identical_files_are_paired_with_the_first_and_compared_once(faces):
 def test_flat_and_damaged_pictures_are_compared_with_nothing(faces):
     grey = np.full((SIDE, SIDE, 3), 90, np.uint8)
     seen = looks(grey, grey + 1, faces[0, 0, 0], faces[0, 0, 0])
-    assert near_duplicates(seen.thumbnail, [b"a", b"b", b"c", b""]) == []
-    assert near_duplicates(seen.thumbnail[:0], []) == []
+    assert near_duplicates(seen.thumbnail, [b"a", b"b", b"c", b""], ["train"] * 4) == []
+    assert near_duplicates(seen.thumbnail[:0], [], []) == []
 
 
 def test_the_search_finds_what_comparing_all_pairs_finds(faces):
@@ -97,10 +104,27 @@ def test_the_search_finds_what_comparing_all_pairs_finds(faces):
     copies = [brighter(picture, 0.9) for picture in originals[::2]]
     seen = looks(*originals, *(resized(copy, 48) for copy in copies))
     done = []
-    found = near_duplicates(seen.thumbnail, seen.digest, lambda *at: done.append(at))
+    splits = [("train", "val", "test")[i % 3] for i in range(300)]
+    found = near_duplicates(seen.thumbnail, seen.digest, splits, lambda *at: done.append(at))
     assert [pair[:3] for pair in found] == [(2 * i, 200 + i, "near") for i in range(100)]
     one, other = np.triu_indices(300, 1)
     every = difference(seen.thumbnail[one], seen.thumbnail[other])
     expected = list(zip(*(side[every <= LIMIT].tolist() for side in (one, other))))
     assert [pair[:2] for pair in found] == expected
     assert done == [(256, 300), (300, 300)]
+
+
+def test_thousands_of_equal_pictures_give_few_pairs_and_hide_none_across_splits(faces):
+    count = 3000
+    draw = np.random.default_rng(0)
+    thumbnail = looks(faces[0, 0, 0]).thumbnail.astype(np.int64)
+    equal = (thumbnail + draw.integers(-1, 2, (count, SIDE, SIDE))).clip(0, 255).astype(np.uint8)
+    splits = ["train"] * count
+    splits[1234], splits[2345] = "val", "test"
+    found = near_duplicates(equal, [str(i).encode() for i in range(count)], splits)
+    pairs = {pair[:2] for pair in found}
+    # Those nearest in its own split for each, and the two held out.
+    assert count < len(pairs) < (NEAREST + 3) * count
+    assert (1234, 2345) in pairs
+    for held_out in (1234, 2345):
+        assert {tuple(sorted((held_out, i))) for i in range(count) if i != held_out} <= pairs
