@@ -36,9 +36,7 @@ def sheet(columns: dict[str, np.ndarray], names: Sequence[str]) -> bytes:
         draw.text((2, _HEADER + (row + 0.5) * side), name, _INK, font, anchor="lm")
     for column, (heading, pictures) in enumerate(columns.items()):
         x = left + column * side
-        text = heading
-        while font.getlength(text) > side - 4:
-            text = text[:-2] + "…" if text.endswith("…") else text[:-1] + "…"
+        text = _fitted(heading, font, side - 4)
         draw.text((x + side / 2, _HEADER / 2), text, _INK, font, anchor="mm")
         for row, picture in enumerate(pictures):
             cell = Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST)
@@ -81,7 +79,8 @@ def captioned_sheet(rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]]
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
-    """Returns a text with as much of its middle left out as it takes to fit."""
+    """Returns a text in one line with as much of its middle left out as it takes to fit."""
+    text = " ".join(text.split())
     kept = len(text)
     shown = text
     while font.getlength(shown) > room and kept > 1:

@@ -73,3 +73,9 @@ def test_captions_stand_below_their_pictures_and_are_cut_to_fit():
 def test_rows_without_pictures_are_a_sheet_too():
     drawn = pixels(captioned_sheet([("nothing", [])]))
     assert np.any(drawn < 128) and np.all(drawn[:, 0] == 255)
+
+
+def test_a_caption_with_a_line_break_is_written_in_one_line():
+    (picture,) = pictures(1, 128)
+    drawn = pixels(captioned_sheet([("", [(picture, "a\nb.png")])]))
+    np.testing.assert_array_equal(drawn, pixels(captioned_sheet([("", [(picture, "a b.png")])])))

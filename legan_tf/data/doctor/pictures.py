@@ -42,6 +42,7 @@ _LETTER = 0.075
 _NAME = 24
 _PATH = 60
 _BINS = 50
+_LEAST_BINS = 5
 _LIMIT = {"color": "#555555", "linestyle": ":", "linewidth": 1.2}
 
 
@@ -91,7 +92,7 @@ def pairs_sheet(manifest: Manifest, pairs: Sequence[Pair], show: Show) -> bytes:
             continue
         first.append(one)
         second.append(other)
-        lines = [f"{row.split}: {shortened(row.path, _PATH)}" for row in rows]
+        lines = [f"{row.split}: {shortened(' '.join(row.path.split()), _PATH)}" for row in rows]
         names.append("\n".join([*lines, f"{pair.kind}, difference {pair.difference:.3f}"]))
     if not names:
         return captioned_sheet([("no two pictures are nearly the same", [])])
@@ -121,7 +122,7 @@ def balance_figure(manifest: Manifest) -> Figure:
     ]
     if manifest.identities:
         values = [count[count > 0] for count in people]
-        most = max(count.max() for count in people)
+        most = max(_LEAST_BINS, *(count.max() for count in people))
         step = math.ceil(most / _BINS)
         edges = np.arange(0.5, most + step + 0.5, step)
         histograms["pictures of a person"] = (values, edges)
@@ -140,6 +141,7 @@ def balance_figure(manifest: Manifest) -> Figure:
     for axes, (title, (values, edges)) in zip(grid[len(bars) :], histograms.items()):
         _draw_histogram(axes, values, edges)
         dress(axes, "", title, "people" if "person" in title else "pictures")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _write_splits(figure)
     return figure
 
@@ -298,6 +300,7 @@ def _draw_bars(axes: Axes, classes: Mapping[str, Mapping[str, int]]) -> None:
     axes.set_yticks(places, names, parse_math=False)
     axes.set_ylim(len(classes) - 0.4, -0.6)
     axes.set_xlim(0, 1.25 * max(1, ends[:, -1].max()))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _draw_histogram(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray) -> None:

@@ -8,8 +8,8 @@ _EXAMPLES = 3
 
 
 def printable(name: str) -> str:
-    """Returns a file's name with what is no UTF-8 in it written as escapes."""
-    return name.encode(errors="backslashreplace").decode()
+    """Returns a file's name in one line, with what is no UTF-8 in it written as escapes."""
+    return " ".join(name.encode(errors="backslashreplace").decode().split())
 
 
 @dataclasses.dataclass

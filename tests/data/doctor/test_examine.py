@@ -15,6 +15,7 @@ from legan_tf.data.doctor.examine import examine
 from legan_tf.data.doctor.findings import combinations, findings
 from legan_tf.data.doctor.looks import Looks
 from legan_tf.data.manifest import ManifestError, check_manifest, picture_problems, read_manifest
+from legan_tf.drawing import as_png
 from legan_tf.errors import UserError
 
 from .conftest import EXPRESSIONS, SIZE, brighter, jpeg
@@ -329,6 +330,27 @@ def test_the_balance_shows_classes_people_and_ratings_by_split(folder, faces):
     assert [text.get_text().strip() for text in lighting.texts][:2] == ["6 / 3 / 3"] * 2
     assert heights(people) == {5.5: 3, 6.5: 1}
     assert heights(ratings) == {9.75: 1}
+
+
+def test_one_picture_of_each_person_is_a_bar_and_not_a_block(tmp_path, faces, recwarn):
+    folder = Folder(tmp_path)
+    for i in range(3):
+        folder.add(f"{i}.png", faces[i, 0, 0], f"p{i},笑顔,,,,train")
+    figure = pictures.balance_figure(read_manifest(folder.file))
+    expression, people = figure.axes
+    assert heights(people) == {0.5: 3} and people.get_xlim() == (0.5, 5.5)
+    for axes in (expression, people):
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+    # No word about letters that the font lacks.
+    assert as_png(figure) and not recwarn.list
+
+
+def test_a_line_break_in_a_path_does_not_break_the_report(tmp_path, faces):
+    folder = Folder(tmp_path)
+    dark = png(np.zeros((64, 64, 3), np.uint8))
+    (tmp_path / "a\nb.png").write_bytes(dark)
+    folder.lines.append('"a\nb.png",p0,smile,,,,train')
+    assert any(told.endswith(": a b.png.") for told in folder.findings())
 
 
 def test_the_contact_sheet_shows_each_class_as_training_sees_it(folder):
