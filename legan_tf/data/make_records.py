@@ -39,6 +39,7 @@ PNG_SHARE = 0.65
 
 MANIFEST, PLAN, SUMS = "manifest.csv", "records.json", "SHA256SUMS"
 _PARTS = "parts"
+_NAMED = 3
 _SUM = re.compile(r"([0-9a-f]{64})  ([^/]+)")
 
 
@@ -211,23 +212,25 @@ def _shards(manifest: Manifest, image_size: int, shards: int) -> list[Shard]:
 
 
 def _write_shard(output: str, image_size: int, crop: images.Crop | None, shard: Shard) -> None:
-    """Writes one file, then beside it where its records begin and its checksum."""
-    path, offsets, end = storage.join(output, shard.name), [], 0
+    """Writes one file, then what is to be known of it: checksums, and where its records begin."""
+    path, offsets, pictures, end = storage.join(output, shard.name), [], [], 0
     with storage.written_aside(path, storage.join(output, _PARTS)) as aside:
         with tf.io.TFRecordWriter(aside) as writer:
             for row in shard.rows:
-                record = _record(row, image_size, crop)
+                picture = images.to_square(images.decode(row.file), image_size, crop)
+                png = images.to_png(picture)
+                record = _record(row, png, image_size)
                 writer.write(record)
+                pictures.append(hashlib.sha256(png).hexdigest())
                 offsets.append(end)
                 end += records.FRAME_BYTES + len(record)
         digest = storage.sha256(aside)
-    done = {"sha256": digest, "offsets": offsets, "bytes": end}
+    done = {"sha256": digest, "bytes": end, "offsets": offsets, "pictures": pictures}
     storage.write_bytes(_part(output, shard.name), _json(done))
 
 
-def _record(row: Row, image_size: int, crop: images.Crop | None) -> bytes:
+def _record(row: Row, png: bytes, image_size: int) -> bytes:
     """Returns a line and its picture as a serialized ``tf.train.Example``."""
-    picture = images.to_square(images.decode(row.file), image_size, crop)
 
     def text(value: str | bytes) -> tf.train.Feature:
         content = value.encode() if isinstance(value, str) else value
@@ -238,7 +241,7 @@ def _record(row: Row, image_size: int, crop: images.Crop | None) -> bytes:
 
     size = tf.train.Feature(int64_list=tf.train.Int64List(value=[image_size]))
     features = {
-        storage.PICTURE: text(images.to_png(picture)),
+        storage.PICTURE: text(png),
         storage.HEIGHT: size,
         storage.WIDTH: size,
         "image/format": text("png"),
@@ -257,6 +260,8 @@ def _record(row: Row, image_size: int, crop: images.Crop | None) -> bytes:
 def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
     """Writes manifest and checksums from what is known of every shard, and reports."""
     lines, sums, size = [], {}, 0
+    first: dict[str, Row] = {}
+    same = []
     parts = storage.join(output, _PARTS)
     for job in jobs:
         done = _read_json(_part(output, job.name))
@@ -264,6 +269,10 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
             cells = dataclasses.asdict(row)
             cells.update(path=f"{job.name}#{offset}", depth="", normal="")
             lines.append(cells)
+        for row, digest in zip(job.rows, done["pictures"]):
+            other = first.setdefault(digest, row)
+            if other.split != row.split:
+                same.append(f"{other.path} ({other.split}) and {row.path} ({row.split})")
         sums[job.name] = done["sha256"]
         size += done["bytes"]
     table = to_csv(lines)
@@ -278,6 +287,12 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
     if maps:
         report.append(
             f"{maps} depth and normal maps are left out: records hold pictures and labels only."
+        )
+    if same:
+        report.append(
+            f"{len(same)} pictures are the same as one of another split, now that they are cropped "
+            f"and resized; training refuses them: {', '.join(same[:_NAMED])}"
+            f"{', …' if len(same) > _NAMED else ''}. Take one of each out of the manifest."
         )
     report.append(
         f"{output}: {len(lines)} pictures in {len(jobs)} files, {size / 1e6:.1f} MB; train with "

@@ -358,6 +358,18 @@ def test_records_are_made_of_records_but_not_cropped_again(folder):
     np.testing.assert_array_equal(one, other)
 
 
+def test_pictures_that_become_the_same_in_two_splits_are_told(folder):
+    assert "same as one of another split" not in make(folder, folder / "records")
+    pixels = images.decode(str(folder / "1.png"))
+    images.Image.fromarray(pixels).save(folder / "4.png", compress_level=0)  # train and test
+    assert (
+        "1 pictures are the same as one of another split, now that they are cropped and resized; "
+        "training refuses them: 1.png (train) and 4.png (test). Take one of each out"
+    ) in make(folder, folder / "again")
+    with pytest.raises(ManifestError, match="is byte for byte the picture of line 3"):
+        check_manifest(read_manifest(str(folder / "again" / "manifest.csv")), needs=())
+
+
 def test_maps_are_left_out_and_told(folder):
     text = (folder / "faces.csv").read_text().splitlines()
     lines = [f"{text[0]},depth", *(f"{line},{line.split(',')[0]}" for line in text[1:])]
