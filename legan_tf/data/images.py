@@ -14,6 +14,9 @@ from legan_tf.errors import UserError
 Crop = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the width and height, 0 to 1."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luma, by ITU-R BT.601."""
+
 MAX_PIXELS = 100_000_000
 """A larger picture is refused: small files can unpack to many gigabytes."""
 

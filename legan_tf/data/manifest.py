@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.model_selection import GroupShuffleSplit
 
-from legan_tf.data import attributes, images, records, storage
+from legan_tf.data import attributes, csv_text, images, records, storage
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.errors import UserError
 
@@ -488,11 +488,8 @@ def to_csv(lines: Iterable[Mapping[str, str | float]]) -> bytes:
             return value
         return "" if math.isnan(value) else np.format_float_positional(value, trim="-")
 
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([cell(line.get(column, "")) for column in COLUMNS] for line in lines)
-    return text.getvalue().encode()
+    cells = ([cell(line.get(column, "")) for column in COLUMNS] for line in lines)
+    return csv_text.to_bytes(COLUMNS, cells)
 
 
 def _parse(file: str, content: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:

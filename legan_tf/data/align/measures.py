@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from legan_tf.data import images
 from legan_tf.data.align.position import Convention
 
-_GREY = (0.299, 0.587, 0.114)
 # The part that is measured reaches, from the middle and from the eye and mouth lines, so many
 # times the distance of eyes and mouth: brows, eyes, nose and mouth, and no background.
 _ASIDE, _ABOVE, _BELOW = 0.75, 0.25, 0.25
@@ -30,7 +30,7 @@ def contrast_and_sharpness(image: np.ndarray, convention: Convention) -> tuple[f
     unit, middle = mouth - eyes, (size - 1) / 2
     top, bottom = max(0, round(eyes - _ABOVE * unit)), round(mouth + _BELOW * unit) + 1
     left, right = max(0, round(middle - _ASIDE * unit)), round(middle + _ASIDE * unit) + 1
-    grey = image[top:bottom, left:right].astype(np.float64) @ _GREY
+    grey = image[top:bottom, left:right].astype(np.float64) @ images.LUMA
     contrast = float(grey.std())
     around = (grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]) / 4
     detail = float(np.abs(grey[1:-1, 1:-1] - around).mean())

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import collections
-import csv
 import dataclasses
-import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from legan_tf.data import images, storage
+from legan_tf.data import csv_text, images, storage
 from legan_tf.data.align import landmark_files, position
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.manifest import Row, counts_table, read_manifest, to_csv
@@ -77,8 +75,10 @@ def conclude(
     if unknown and options.max_yaw < 90:
         ledger.note(f"{unknown} faces were kept though it is not known how far they are turned.")
     header = ["path", *landmark_files.POINT_COLUMNS, *_MEASURES]
-    _write_table(os.path.join(output, "faces.csv"), header, found)
-    _write_table(os.path.join(output, "skipped.csv"), ["path", "reason", "detail"], skipped)
+    content = csv_text.to_bytes(header, found)
+    storage.write_bytes(os.path.join(output, "faces.csv"), content)
+    content = csv_text.to_bytes(["path", "reason", "detail"], skipped)
+    storage.write_bytes(os.path.join(output, "skipped.csv"), content)
     summary = f"{output}: {len(kept)} of {len(rows)} pictures aligned"
     if not kept:
         raise UserError("\n".join([f"{summary}; {output}/skipped.csv tells why.", *ledger.lines()]))
@@ -89,15 +89,6 @@ def conclude(
     labelled = any(row.identity or row.expression or row.lighting for row in kept)
     table = [counts_table(read_manifest(file))] if labelled else []
     return "\n".join([*table, *ledger.lines(), summary])
-
-
-def _write_table(file: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    # What is unknown is NaN, the one value that differs from itself.
-    writer.writerows([cell if cell == cell else "" for cell in row] for row in rows)
-    storage.write_bytes(file, text.getvalue().encode())
 
 
 def _sheet(rows: Sequence[Row], output: str, lines: tuple[float, float]) -> bytes:

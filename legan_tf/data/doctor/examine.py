@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from legan_tf.data import images, records, storage
+from legan_tf.data import csv_text, images, records, storage
 from legan_tf.data.doctor.duplicates import Pair, near_duplicates
 from legan_tf.data.doctor.findings import across, findings, verdicts
 from legan_tf.data.doctor.looks import Looks
@@ -135,12 +132,11 @@ def examine(
 
 def _refuse_other_files(output: str) -> None:
     """Refuses what is no folder, and a folder of anything but an earlier check."""
-    if storage.exists(storage.join(output, REPORT_FILE)) or not storage.exists(output):
-        return
-    if not tf.io.gfile.isdir(output):
-        raise UserError(f"--output={output}: is a file; name a folder.")
-    if tf.io.gfile.listdir(output):
-        raise UserError(f"--output={output}: holds other files already; name a new folder.")
+    earlier = storage.exists(storage.join(output, REPORT_FILE))
+    if not earlier and not storage.is_free(output):
+        raise UserError(
+            f"--output={output}: is a file or holds other files already; name a new folder."
+        )
 
 
 def _refuse_inputs(output: str, manifest: Manifest) -> None:
@@ -217,7 +213,7 @@ def _pairs_table(manifest: Manifest, pairs: Sequence[Pair]) -> bytes:
         cells = [int(pair in leaks), pair.kind, f"{pair.difference:.3f}"]
         lines.append([*cells, one.split, one.path, other.split, other.path])
     names = "across_splits,kind,difference,split,path,other_split,other_path"
-    return _csv(names, lines)
+    return csv_text.to_bytes(names.split(","), lines)
 
 
 def _looks_table(manifest: Manifest, looks: Looks) -> bytes:
@@ -228,14 +224,8 @@ def _looks_table(manifest: Manifest, looks: Looks) -> bytes:
         measures = (looks.side, looks.brightness, looks.contrast)
         cells = [row.path, row.split, looks.width[place], looks.height[place]]
         lines.append([*cells, *(f"{values[place]:.1f}" for values in measures)])
-    return _csv("path,split,width,height,side,brightness,contrast", lines)
-
-
-def _csv(names: str, lines: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([names.split(","), *lines])
-    return text.getvalue().encode()
+    names = "path,split,width,height,side,brightness,contrast"
+    return csv_text.to_bytes(names.split(","), lines)
 
 
 def _markdown(

@@ -7,8 +7,6 @@ import numpy as np
 from legan_tf.data import images
 from legan_tf.data.doctor.duplicates import SIDE
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-
 
 class Looks:
     """Measures of n pictures, as training sees them: cropped and cut to a square.
@@ -46,7 +44,7 @@ class Looks:
         """
         left, top, right, bottom = self._crop
         height, width = picture.shape[:2]
-        luma = images.to_square(picture, SIDE, self._crop) @ _LUMA
+        luma = images.to_square(picture, SIDE, self._crop) @ np.float32(images.LUMA)
         self.width[index], self.height[index] = width, height
         self.side[index] = min((right - left) * width, (bottom - top) * height)
         self.brightness[index], self.contrast[index] = luma.mean(), luma.std()

@@ -7,6 +7,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable
 
+from legan_tf.data.manifest import OnProgress
 from legan_tf.data.readers.ledger import Ledger
 from legan_tf.errors import UserError
 
@@ -20,9 +21,6 @@ MAPS = PICTURES | {".exr", ".npy"}
 
 _UNITS = 100  # Folders, at the first level that has as many, are what progress counts.
 _SYSTEM = frozenset(("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"))
-
-OnProgress = Callable[[int, int], None]
-"""Called with (done, total)."""
 
 
 def suffix(path: str) -> str:

@@ -203,7 +203,7 @@ def test_a_folder_of_other_files_is_refused_and_nothing_is_overwritten(folder):
     theirs = output / "pictures.csv"
     theirs.write_bytes(pathlib.Path(folder.file).read_bytes())
     before = theirs.read_bytes()
-    with pytest.raises(UserError, match="--output=.*check: holds other files already; name a new"):
+    with pytest.raises(UserError, match="--output=.*check: is a file or holds other files already"):
         examine(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
     # Nor does the report of an earlier check make a manifest or a picture the doctor's own.
     (output / "check.md").write_text("earlier")
@@ -218,7 +218,10 @@ def test_a_folder_of_other_files_is_refused_and_nothing_is_overwritten(folder):
 
 @pytest.mark.parametrize(
     ("place", "told"),
-    [("faces.csv", "is a file; name a folder"), ("faces.csv/check", "cannot be written .*; name")],
+    [
+        ("faces.csv", "is a file or .*; name a new folder"),
+        ("faces.csv/check", "cannot be written .*; name"),
+    ],
 )
 def test_an_output_that_cannot_be_written_is_told_before_the_work(folder, place, told):
     def bar(label):
