@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli
-from legan_tf.evaluation import config
+from legan_tf import cli, options
+from legan_tf.evaluation.config import EvaluationConfig
 
 _MODELS = flags.DEFINE_string(
     "models",
@@ -21,16 +21,15 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder of the tables.", required=
 _PREFERENCES = flags.DEFINE_string(
     "preferences", "", "CSV with the columns model,preference: what people preferred, 0 to 1."
 )
-config.define_flags()
-flags.adopt_module_key_flags(config)
+options.define_flags(EvaluationConfig)
 
 
 def main(_) -> None:
     from legan_tf.evaluation.comparison import compare_models
     from legan_tf.serving.loading import load
 
-    options = config.from_flags()
-    print(compare_models(load, _MODELS.value, _OUTPUT.value, _PREFERENCES.value, options))
+    config = options.from_flags(EvaluationConfig)
+    print(compare_models(load, _MODELS.value, _OUTPUT.value, _PREFERENCES.value, config))
 
 
 if __name__ == "__main__":

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf import cli, options
 from legan_tf.errors import UserError
-from legan_tf.evaluation import config
+from legan_tf.evaluation.config import EvaluationConfig
 
 _MODEL = flags.DEFINE_string("model", None, "Run folder, .keras file or export of an editor or Q.")
 _PICTURES = flags.DEFINE_string(
     "pictures", None, "In place of a model: a folder of pictures to compare with the real ones."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the report.", required=True)
-config.define_flags()
-flags.adopt_module_key_flags(config)
+options.define_flags(EvaluationConfig)
 
 
 def main(_) -> None:
-    options = config.from_flags()
-    options.check()
+    config = options.from_flags(EvaluationConfig)
+    config.check()
     if (_MODEL.value is None) == (_PICTURES.value is None):
         raise UserError("give either --model or --pictures.")
     from legan_tf.evaluation.evaluate import evaluate
@@ -32,11 +31,11 @@ def main(_) -> None:
     from legan_tf.serving.loading import load
 
     if _PICTURES.value is not None:
-        report = evaluate_pictures(_PICTURES.value, _OUTPUT.value, options)
+        report = evaluate_pictures(_PICTURES.value, _OUTPUT.value, config)
     else:
         model = load(_MODEL.value)
         judge = {"editor": evaluate, "scorer": evaluate_scorer}[model.kind]
-        report = judge(model, _OUTPUT.value, options)
+        report = judge(model, _OUTPUT.value, config)
     print(as_markdown(report))
 
 

@@ -5,20 +5,17 @@ Example: python scripts/train.py --flagfile=configs/legan.flags --workdir=runs/l
 
 from __future__ import annotations
 
-from absl import flags
+from legan_tf import cli, options
+from legan_tf.training.config import TrainConfig
 
-from legan_tf import cli
-from legan_tf.training import config
-
-config.define_flags()
-flags.adopt_module_key_flags(config)
+options.define_flags(TrainConfig)
 
 
 def main(_) -> int:
     # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
     from legan_tf.training.train import train
 
-    return train(config.from_flags())
+    return train(options.from_flags(TrainConfig))
 
 
 if __name__ == "__main__":

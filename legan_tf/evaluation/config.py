@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from absl import flags
-
 from legan_tf import options
 from legan_tf.errors import UserError
 from legan_tf.options import option, parse_crop
@@ -90,13 +88,3 @@ class EvaluationConfig:
             elif path and not os.path.exists(path):
                 problems.append(f"--{name}={path}: there is no such file")
         options.refuse(problems)
-
-
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag for each field of ``EvaluationConfig``."""
-    options.define_flags(EvaluationConfig, values)
-
-
-def from_flags(values: flags.FlagValues = flags.FLAGS) -> EvaluationConfig:
-    """Returns the configuration that the command line gave."""
-    return options.from_flags(EvaluationConfig, values)

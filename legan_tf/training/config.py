@@ -246,16 +246,6 @@ class TrainConfig:
         options.refuse(problems)
 
 
-def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag for each field of ``TrainConfig``."""
-    options.define_flags(TrainConfig, values)
-
-
-def from_flags(values: flags.FlagValues = flags.FLAGS) -> TrainConfig:
-    """Returns the configuration that the command line gave."""
-    return options.from_flags(TrainConfig, values)
-
-
 def from_flagfile(path: str) -> TrainConfig:
     """Reads a flag file, a run's ``flags.txt`` say.
 
@@ -265,9 +255,9 @@ def from_flagfile(path: str) -> TrainConfig:
     if not os.path.isfile(path):
         raise UserError(f"{path}: there is no such flag file")
     values = flags.FlagValues()
-    define_flags(values)
+    options.define_flags(TrainConfig, values)
     try:
         values(["", f"--flagfile={path}"])
     except flags.Error as error:
         raise UserError(f"{path}: {error}") from error
-    return from_flags(values)
+    return options.from_flags(TrainConfig, values)

@@ -8,6 +8,7 @@ import pathlib
 import pytest
 from absl import flags
 
+from legan_tf import options
 from legan_tf.errors import UserError
 from legan_tf.training import config
 from legan_tf.training.config import TrainConfig
@@ -97,10 +98,10 @@ def test_a_flag_for_each_field_with_a_help_text():
     for field in dataclasses.fields(TrainConfig):
         assert len(field.metadata["help"]) > 10, field.name
         assert field.metadata["help"].endswith("."), field.name
-    config.define_flags(values)
+    options.define_flags(TrainConfig, values)
     assert {field.name for field in dataclasses.fields(TrainConfig)} <= set(values)
     values(["train", "--model=quality", "--learning_rate=2e-4", "--flip", "--nostem"])
-    read = config.from_flags(values)
+    read = options.from_flags(TrainConfig, values)
     assert read == TrainConfig(model="quality", learning_rate=2e-4, flip=True, stem=False)
 
 
@@ -121,9 +122,9 @@ def test_flags_txt_gives_the_same_configuration(tmp_path):
         (tmp_path / "flags.txt").write_text(one.to_flagfile())
         assert config.from_flagfile(str(tmp_path / "flags.txt")) == one
         values = flags.FlagValues()
-        config.define_flags(values)
+        options.define_flags(TrainConfig, values)
         values(["train", f"--flagfile={tmp_path / 'flags.txt'}"])
-        assert config.from_flags(values) == one
+        assert options.from_flags(TrainConfig, values) == one
 
 
 def test_a_bad_flag_file_is_named(tmp_path):
