@@ -1,6 +1,7 @@
 """Networks only: no losses, no files."""
 
 from legan_tf.models.classifier import AttributeClassifier
+from legan_tf.models.depth import MAP_DOMAIN, RGB_DOMAIN, DepthNetwork
 from legan_tf.models.discriminator import Discriminator
 from legan_tf.models.face import FaceNetwork
 from legan_tf.models.generator import AttributeGenerator
@@ -14,8 +15,11 @@ from legan_tf.models.stargan import StarganGenerator
 from legan_tf.models.vgg_face import VggFace
 
 __all__ = [
+    "MAP_DOMAIN",
+    "RGB_DOMAIN",
     "AttributeClassifier",
     "AttributeGenerator",
+    "DepthNetwork",
     "Discriminator",
     "FaceNetwork",
     "FidInception",

@@ -1,0 +1,109 @@
+"""The depth network of Bodur et al.: from a face to the map of its surface and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from legan_tf.models import layers
+from legan_tf.models.network import Network
+
+GEOMETRIES = ("depth", "normal")
+MAP_DOMAIN, RGB_DOMAIN = 0, 1
+"""What the domain code asks for: the map of a picture, or the picture of a map."""
+DOMAINS = 2
+
+
+@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+class DepthNetwork(Network):
+    """One hourglass for both directions, told by a domain code which (G_depth and G'_depth).
+
+    Bodur et al. train it "similarly to StarGAN, the domain given as a condition" (section 3.2);
+    that the code is a one-hot vector of two and both directions share their weights is inferred.
+
+    Called on a dictionary of ``image`` (float32 [B,S,S,3] in [-1, 1], a picture or a map) and
+    ``domain`` (float32 [B,2], one-hot); returns a dictionary with ``image`` in the same form. A
+    depth map is one grey value in three equal channels, nearest brightest, -1 where there is
+    nothing; a normal map holds the components of the unit normal.
+
+    Attributes:
+        image_size: Height and width of the images, in pixels.
+        geometry: ``depth`` or ``normal``, what its maps show.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 128,
+        geometry: str = "depth",
+        width: int = 64,
+        blocks: int = 6,
+        upsampling: str = "transposed",
+        stem: bool = True,
+        name: str | None = "depth_network",
+    ) -> None:
+        """Makes the hourglass.
+
+        Args:
+            image_size: See the class; a multiple of 4.
+            geometry: See the class.
+            width: Channels at full size.
+            blocks: Residual blocks.
+            upsampling: How it doubles the size; see ``layers.upsample``.
+            stem: Whether both ends are 7 × 7 convolutions at full size, as in StarGAN.
+            name: Name of the Keras model.
+
+        Raises:
+            ValueError: The size is no multiple of 4, or the geometry is unknown.
+        """
+        super().__init__(name=name)
+        if image_size % 4 or image_size < 8:
+            raise ValueError(f"image_size is {image_size}: it must be a multiple of 4, at least 8")
+        if geometry not in GEOMETRIES:
+            raise ValueError(f"geometry is one of {', '.join(GEOMETRIES)}, not {geometry!r}")
+        self.image_size = image_size
+        self.geometry = geometry
+        self.width = width
+        self.blocks = blocks
+        self.upsampling = upsampling
+        self.stem = stem
+        self.hourglass = layers.hourglass(3, width, blocks, upsampling, stem)
+
+    def build_layers(self) -> None:
+        """Builds the hourglass."""
+        self.hourglass.build((None, self.image_size, self.image_size, 3 + DOMAINS))
+
+    def config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        return {
+            "image_size": self.image_size,
+            "geometry": self.geometry,
+            "width": self.width,
+            "blocks": self.blocks,
+            "upsampling": self.upsampling,
+            "stem": self.stem,
+        }
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
+        """Translates the images; see the class."""
+        planes = layers.with_planes(inputs["image"], inputs["domain"])
+        painted = tf.tanh(tf.cast(self.hourglass(planes), tf.float32))
+        if self.geometry == "depth":
+            # A map of depth is grey by its nature; the picture of a face is not.
+            grey = tf.reduce_mean(painted, axis=-1, keepdims=True)
+            wants_map = tf.cast(inputs["domain"], tf.float32)[:, MAP_DOMAIN, None, None, None]
+            painted += wants_map * (grey - painted)
+        return {"image": painted}
+
+    def to_map(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the maps of pictures, float32 [B,S,S,3] in [-1, 1] like these."""
+        return self._to(MAP_DOMAIN, image, training)
+
+    def to_rgb(self, surface: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the pictures of maps, float32 [B,S,S,3] in [-1, 1] like these."""
+        return self._to(RGB_DOMAIN, surface, training)
+
+    def _to(self, domain: int, image: tf.Tensor, training: bool) -> tf.Tensor:
+        code = tf.one_hot(tf.fill([tf.shape(image)[0]], domain), DOMAINS)
+        return self({"image": image, "domain": code}, training=training)["image"]
