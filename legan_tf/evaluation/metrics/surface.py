@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
@@ -107,14 +109,34 @@ def normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> n
     Raises:
         ValueError: The shapes differ, a mask is empty, or a normal inside it has no direction.
     """
+    return np.array([angles.mean() for angles in _angles(predicted, true, mask)])
+
+
+def median_normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Median angle between normals, lower is better; else as ``normal_error``.
+
+    Args:
+        predicted: float [N, H, W, 3], of any length above zero inside the mask.
+        true: float [N, H, W, 3], likewise.
+        mask: bool [N, H, W], what counts.
+
+    Returns:
+        float64 [N], degrees, 0 to 180.
+
+    Raises:
+        ValueError: The shapes differ, a mask is empty, or a normal inside it has no direction.
+    """
+    return np.array([np.median(angles) for angles in _angles(predicted, true, mask)])
+
+
+def _angles(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> Iterator[np.ndarray]:
+    """The angles in degrees between the normals inside each mask."""
     _check_mask(mask, predicted=predicted, true=true)
-    errors = np.empty(len(mask))
     for i, inside in enumerate(mask):
         first, second = _unit(predicted[i][inside], "predicted"), _unit(true[i][inside], "true")
         # The arc cosine of the product alone loses the small angles to rounding.
         across = np.linalg.norm(np.cross(first, second), axis=-1)
-        errors[i] = np.degrees(np.arctan2(across, np.sum(first * second, axis=-1))).mean()
-    return errors
+        yield np.degrees(np.arctan2(across, np.sum(first * second, axis=-1)))
 
 
 def aligned_depth_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -181,3 +181,15 @@ def test_surfaces_that_cannot_be_compared_are_refused():
         metrics.light_error(np.ones((1, 9)), np.zeros((1, 9)))
     with pytest.raises(ValueError, match="9"):
         metrics.light_error(np.ones((1, 4)), np.ones((1, 4)))
+
+
+def test_the_median_angle_is_that_of_numpy_and_forgives_what_is_rare():
+    normals, mask = ball()
+    sideways = np.zeros_like(normals)
+    sideways[..., 0] = 2.0
+    expected = np.median(np.degrees(np.arccos(normals[mask][:, 0])))
+    np.testing.assert_allclose(metrics.median_normal_error(sideways, normals, mask), [expected])
+    mostly = normals.copy()
+    mostly[:, :20] = [0.0, 0.0, -1.0]
+    np.testing.assert_array_equal(metrics.median_normal_error(mostly, normals, mask), [0.0])
+    assert metrics.normal_error(mostly, normals, mask)[0] > 20
