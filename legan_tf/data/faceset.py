@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from legan_tf.data.attributes import UNKNOWN
+
 
 def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the ``load`` of a face set whose pictures are all in memory.
@@ -64,6 +66,9 @@ class FaceSet:
             that expression and light. Only rendered faces have one.
         surface: Maps n indices and n expressions to the true surfaces of the same people under
             these expressions. Only rendered faces have one.
+        map_kind: ``depth`` or ``normal`` where ``maps`` are such; empty where there are none.
+        maps: Maps an index, like ``load``, to the uint8 map [size, size, 3] of that image's
+            surface, as ``legan_tf.data.maps`` has it; all black where it is not known.
     """
 
     name: str
@@ -79,6 +84,8 @@ class FaceSet:
     load: Callable[[tf.Tensor], tf.Tensor]
     truth: Callable[[int, int, int], np.ndarray] | None = None
     surface: Callable[[np.ndarray, np.ndarray], Surface] | None = None
+    map_kind: str = ""
+    maps: Callable[[tf.Tensor], tf.Tensor] | None = None
 
     def __len__(self) -> int:
         """Returns the number of samples."""
@@ -86,6 +93,36 @@ class FaceSet:
 
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Returns the images at ``indices`` as uint8 [n, size, size, 3]."""
+        return self._stack(self.load, indices)
+
+    def map_images(self, indices: np.ndarray) -> np.ndarray:
+        """Returns the maps at ``indices`` as uint8 [n, size, size, 3].
+
+        Raises:
+            ValueError: The face set was made without maps.
+        """
+        if self.maps is None:
+            raise ValueError(f"{self.name} was made without maps")
+        return self._stack(self.maps, indices)
+
+    def _stack(self, load: Callable[[tf.Tensor], tf.Tensor], indices: np.ndarray) -> np.ndarray:
         if len(indices) == 0:
             return np.zeros((0, self.image_size, self.image_size, 3), np.uint8)
-        return np.stack([self.load(tf.constant(int(i), tf.int64)).numpy() for i in indices])
+        return np.stack([load(tf.constant(int(i), tf.int64)).numpy() for i in indices])
+
+    def of_expressions(self) -> FaceSet:
+        """Returns the same faces without classes of light, as an editor of expressions sees them.
+
+        The true image of a face under another expression keeps that face's own light.
+        """
+        own, truth = self.lighting, self.truth
+
+        def of_expression(index: int, expression: int, lighting: int) -> np.ndarray:
+            return truth(index, expression, int(own[index]))
+
+        return dataclasses.replace(
+            self,
+            lightings=(),
+            lighting=np.full_like(own, UNKNOWN),
+            truth=of_expression if truth else None,
+        )

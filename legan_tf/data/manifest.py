@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.model_selection import GroupShuffleSplit
 
-from legan_tf.data import attributes, csv_text, images, records, storage
+from legan_tf.data import attributes, csv_text, images, maps, records, storage
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.errors import UserError
 
@@ -224,8 +224,9 @@ def check_manifest(
     Args:
         manifest: What to check.
         needs: What the training learns from: of ``expression``, ``lighting`` and ``identity`` it
-            needs two classes or more in train; of ``rating`` a mean and a standard deviation.
-            Where it learns ``expression``, each class of expression and lighting must be in train.
+            needs two classes or more in train; of ``rating`` a mean and a standard deviation; of
+            ``depth`` and ``normal`` a map of each picture of train. Where it learns
+            ``expression``, each class of expression and lighting must be in train.
         on_progress: Told how many pictures are done.
 
     Raises:
@@ -291,6 +292,19 @@ def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
         elif attribute != "identity" and "expression" in needs:
             # All classes of the manifest become classes of the network, needed or not.
             problems += _unseen_classes(manifest, attribute, found)
+    problems += [
+        Problem(
+            file,
+            f"no {kind} map is named, and this training needs one; fill the column {kind!r}, or "
+            "leave the line out.",
+            row.line,
+            row.path,
+        )
+        for kind in maps.KINDS
+        if kind in needs
+        for row in train
+        if not getattr(row, kind)
+    ]
     if "rating" in needs:
         if not any(_rated(row) for row in train):
             problems.append(
@@ -375,6 +389,7 @@ def manifest_faces(
     crop: images.Crop | None = None,
     max_pool_bytes: int = DEFAULT_POOL_BYTES,
     on_progress: OnProgress | None = None,
+    map_kind: str = "",
 ) -> FaceSet:
     """Makes one split of a manifest ready for training.
 
@@ -384,8 +399,9 @@ def manifest_faces(
         image_size: Height and width of the pictures, in pixels.
         crop: What part of each picture to take, before it is cut to a square.
         max_pool_bytes: Up to this size all pictures of the split are decoded now and kept in
-            memory; beyond, each is decoded whenever it is needed.
+            memory, and so the maps; beyond, each is decoded whenever it is needed.
         on_progress: Told how many pictures are decoded.
+        map_kind: ``depth`` or ``normal`` to have these maps too, cropped as the pictures are.
 
     Returns:
         The split; class ids mean the same in all splits of a manifest.
@@ -402,16 +418,23 @@ def manifest_faces(
     files = [row.file for row in rows]
     records.refuse_crop(files, crop)
     in_records = records.are_records(files)
-    if len(files) * image_size * image_size * 3 <= max_pool_bytes:
-        if in_records:
-            pool = records.pool(files, image_size, on_progress)
-        else:
-            pool = _pool(files, image_size, crop, on_progress)
-        load = from_pool(pool)
+    in_memory = len(files) * image_size * image_size * 3 <= max_pool_bytes
+
+    def picture(index: int) -> np.ndarray:
+        return images.to_square(images.decode(files[index]), image_size, crop)
+
+    def surface(index: int) -> np.ndarray:
+        path = getattr(rows[index], map_kind)
+        if not path:
+            return np.zeros((image_size, image_size, 3), np.uint8)
+        return maps.read_map(path, map_kind, image_size, crop)
+
+    if in_records and in_memory:
+        load = from_pool(records.pool(files, image_size, on_progress))
     elif in_records:
         load = records.loader(files, image_size)
     else:
-        load = _load_from_files(files, image_size, crop)
+        load = _loader(picture, len(files), image_size, in_memory, on_progress)
     return FaceSet(
         name=f"{os.path.basename(manifest.file)}/{split}",
         image_size=image_size,
@@ -424,6 +447,8 @@ def manifest_faces(
         rating_mean=np.array([row.rating_mean for row in rows], np.float32),
         rating_std=np.array([row.rating_std for row in rows], np.float32),
         load=load,
+        map_kind=map_kind,
+        maps=_loader(surface, len(files), image_size, in_memory) if map_kind else None,
     )
 
 
@@ -691,27 +716,26 @@ def _ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
     return np.array([ids.get(label, attributes.UNKNOWN) for label in labels], np.int32)
 
 
-def _pool(
-    files: list[str], image_size: int, crop: images.Crop | None, on_progress: OnProgress | None
-) -> np.ndarray:
-    pool = np.empty((len(files), image_size, image_size, 3), np.uint8)
-
-    def fill(index: int) -> None:
-        pool[index] = images.to_square(images.decode(files[index]), image_size, crop)
-
-    for _ in _in_threads(fill, range(len(files)), on_progress):
-        pass
-    return pool
-
-
-def _load_from_files(
-    files: list[str], image_size: int, crop: images.Crop | None
+def _loader(
+    read: Callable[[int], np.ndarray],
+    count: int,
+    image_size: int,
+    in_memory: bool,
+    on_progress: OnProgress | None = None,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    def read(index: np.ndarray) -> np.ndarray:
-        return images.to_square(images.decode(files[int(index)]), image_size, crop)
+    """The ``load`` of a face set whose pictures ``read`` gives by their numbers."""
+    if in_memory:
+        pool = np.empty((count, image_size, image_size, 3), np.uint8)
+
+        def fill(index: int) -> None:
+            pool[index] = read(index)
+
+        for _ in _in_threads(fill, range(count), on_progress):
+            pass
+        return from_pool(pool)
 
     def load(index: tf.Tensor) -> tf.Tensor:
-        image = tf.numpy_function(read, [index], tf.uint8, stateful=False)
+        image = tf.numpy_function(lambda i: read(int(i)), [index], tf.uint8, stateful=False)
         image.set_shape((image_size, image_size, 3))
         return image
 

@@ -103,6 +103,7 @@ def editing_batches(
     critic_steps: int = 1,
     keep_share: float = 0.0,
     balance: bool = True,
+    flip: bool = False,
 ) -> tf.data.Dataset:
     """Batches for training a generator.
 
@@ -116,12 +117,15 @@ def editing_batches(
         keep_share: Share of targets that ask to leave an attribute as it is; if it is positive,
             attributes whose source is unknown are always left.
         balance: Whether the expressions take turns.
+        flip: Whether half of the images are mirrored, each with its map. A mirrored face is lit
+            from the other side, so lighting labels are then wrong.
 
     Returns:
         A data set of dictionaries, one element per generator update, each value of shape
-        [batch_size, critic_steps, ...]: ``image`` float32 [.., S, S, 3] in [-1, 1]; ``expression``,
-        ``lighting`` (source) and ``target_expression``, ``target_lighting`` int32, -1 for unknown
-        or to be left; ``mix`` float32 in [0, 1), the gradient penalty's place between images.
+        [batch_size, critic_steps, ...]: ``image`` float32 [.., S, S, 3] in [-1, 1], and so ``map``
+        where the faces have maps; ``expression``, ``lighting`` (source) and ``target_expression``,
+        ``target_lighting`` int32, -1 for unknown or to be left; ``mix`` float32 in [0, 1), the
+        gradient penalty's place between images.
     """
     expression = tf.constant(faces.expression, tf.int32)
     lighting = tf.constant(faces.lighting, tf.int32)
@@ -129,8 +133,19 @@ def editing_batches(
     def sample(position: tf.Tensor, index: tf.Tensor) -> Batch:
         key = tf.stack([tf.constant(seed, tf.int64) * 4, position])
         source = {"expression": expression[index], "lighting": lighting[index]}
+        shown = {"image": faces.load(index)}
+        if faces.maps is not None:
+            shown["map"] = faces.maps(index)
+        if flip:
+            draw = tf.random.stateless_uniform([], tf.stack([key[0] + 3, position]))
+            shown = {
+                name: tf.where(
+                    draw < 0.5, image, _mirrored(image, faces.map_kind if name == "map" else "")
+                )
+                for name, image in shown.items()
+            }
         return {
-            "image": to_float(faces.load(index)),
+            **{name: to_float(image) for name, image in shown.items()},
             **source,
             "target_expression": _draw_target(
                 source["expression"], len(faces.expressions), keep_share, key, 1
@@ -145,6 +160,16 @@ def editing_batches(
         endless_order, len(faces), seed, groups=faces.expression if balance else None
     )
     return _batched(order, sample, batch_size, start_step, steps, critic_steps)
+
+
+def _mirrored(image: tf.Tensor, map_kind: str = "") -> tf.Tensor:
+    """Mirrors a uint8 picture or map; what pointed left in a map of normals points right then."""
+    image = tf.reverse(image, [1])
+    if map_kind != "normal":
+        return image
+    x, rest = image[..., :1], image[..., 1:]
+    empty = tf.reduce_all(image == 0, axis=-1, keepdims=True)
+    return tf.concat([tf.where(empty, x, 255 - x), rest], axis=-1)
 
 
 def _random_part(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
@@ -207,7 +232,7 @@ def labelled_batches(
             image = _random_part(image, image_size, tf.stack([key[0] + 2**32, position]))
         if flip:
             draw = tf.random.stateless_uniform([], key)
-            image = tf.where(draw < 0.5, image, tf.reverse(image, [1]))
+            image = tf.where(draw < 0.5, image, _mirrored(image))
         labels = {name: column[index] for name, column in columns.items()}
         return {"image": image, **labels}
 

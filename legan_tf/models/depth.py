@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from legan_tf.data import maps
 from legan_tf.models import layers
 from legan_tf.models.network import Network
 
-GEOMETRIES = ("depth", "normal")
 MAP_DOMAIN, RGB_DOMAIN = 0, 1
 """What the domain code asks for: the map of a picture, or the picture of a map."""
 DOMAINS = 2
@@ -60,8 +60,8 @@ class DepthNetwork(Network):
         super().__init__(name=name)
         if image_size % 4 or image_size < 8:
             raise ValueError(f"image_size is {image_size}: it must be a multiple of 4, at least 8")
-        if geometry not in GEOMETRIES:
-            raise ValueError(f"geometry is one of {', '.join(GEOMETRIES)}, not {geometry!r}")
+        if geometry not in maps.KINDS:
+            raise ValueError(f"geometry is one of {', '.join(maps.KINDS)}, not {geometry!r}")
         self.image_size = image_size
         self.geometry = geometry
         self.width = width
@@ -92,8 +92,8 @@ class DepthNetwork(Network):
         if self.geometry == "depth":
             # A map of depth is grey by its nature; the picture of a face is not.
             grey = tf.reduce_mean(painted, axis=-1, keepdims=True)
-            wants_map = tf.cast(inputs["domain"], tf.float32)[:, MAP_DOMAIN, None, None, None]
-            painted += wants_map * (grey - painted)
+            wants_map = inputs["domain"][:, MAP_DOMAIN, None, None, None] > 0.5
+            painted = tf.where(wants_map, grey, painted)
         return {"image": painted}
 
     def to_map(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:

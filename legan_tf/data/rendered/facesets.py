@@ -9,11 +9,11 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data import attributes, faceset
+from legan_tf.data import attributes, faceset, maps
 from legan_tf.data.rendered import damage, lights, ratings
 from legan_tf.data.rendered.expressions import ACTIONS, actions
 from legan_tf.data.rendered.shading import shade
-from legan_tf.data.rendered.surface import geometry
+from legan_tf.data.rendered.surface import Geometry, geometry
 
 SPLITS = ("train", "val", "test")
 """Splits of the rendered faces; no person is in two of them."""
@@ -83,6 +83,7 @@ def rendered_faces(
     image_size: int,
     seed: int,
     on_progress: Progress | None = None,
+    map_kind: str = "",
 ) -> faceset.FaceSet:
     """Renders every person under every expression and light.
 
@@ -94,6 +95,8 @@ def rendered_faces(
         image_size: Height and width, in pixels.
         seed: Different seeds give different people.
         on_progress: Called with the pictures done and their total.
+        map_kind: ``depth`` or ``normal`` to have the exact maps of the faces too, without hair,
+            ears and neck.
 
     Returns:
         A face set of people x expressions x lightings pictures, in this order, without ratings.
@@ -113,6 +116,8 @@ def rendered_faces(
     shape = (people, len(expressions), len(lightings))
     size = image_size
     pool = np.empty((people * len(expressions), len(lightings), size, size, 3), np.uint8)
+    # The surface is the same under every light.
+    surfaces = np.empty((len(pool) if map_kind else 0, size, size, 3), np.uint8)
     pairs = [(person, expression) for person in numbers for expression in expressions]
 
     def task(start: int) -> Callable[[], int]:
@@ -120,6 +125,8 @@ def rendered_faces(
             part = pairs[start : start + _GEOMETRIES_PER_TASK]
             faces = geometry([p for p, _ in part], [e for _, e in part], size)
             pool[start : start + len(part)] = shade(faces, lightings)
+            if map_kind:
+                surfaces[start : start + len(part)] = _maps(faces, map_kind)
             return len(part) * len(lightings)
 
         return run
@@ -162,7 +169,23 @@ def rendered_faces(
         load=load,
         truth=truth,
         surface=surface,
+        map_kind=map_kind,
+        maps=_per_geometry(surfaces, len(lightings)) if map_kind else None,
     )
+
+
+def _maps(faces: Geometry, kind: str) -> np.ndarray:
+    """The maps uint8 [N, S, S, 3] of the faces alone."""
+    if kind == "normal":
+        return maps.normals_to_map(np.where(faces.face_mask[..., None], faces.normals, maps.EMPTY))
+    shown = np.where(faces.face_mask, faces.depth, maps.EMPTY)
+    return np.stack([maps.depth_to_map(depth) for depth in shown])
+
+
+def _per_geometry(surfaces: np.ndarray, lights: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The ``maps`` of pictures of which ``lights`` one after the other show one surface."""
+    load = faceset.from_pool(surfaces)
+    return lambda index: load(index // lights)
 
 
 def rated_faces(
