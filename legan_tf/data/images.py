@@ -24,6 +24,7 @@ MAX_PIXELS = 100_000_000
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _STEPS_PER_LEVEL = 257.0  # 16-bit steps to one of 8 bits: 65535 / 255.
+_GREY_TOLERANCE = 8  # Between channels: lossy formats do not keep them equal.
 
 
 class ImageError(UserError):
@@ -52,17 +53,30 @@ def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
         content, name = source, name or "picture"
     else:
         content, name = storage.read_bytes(source), name or source
-    if not content:
-        raise ImageError(f"{name}: is empty (0 bytes); replace or remove it.")
-    try:
-        image = Image.open(io.BytesIO(content))
-    except Image.DecompressionBombError as error:
-        raise _too_large(name) from error
-    except Exception as error:  # On damaged headers Pillow's readers fail in many ways.
-        raise ImageError(
-            f"{name}: is damaged or of no known picture format; replace or remove it."
-        ) from error
-    return to_rgb(image, name)
+    return to_rgb(_open(content, name), name)
+
+
+def decode_grey(path: str) -> np.ndarray:
+    """Decodes a grey picture with the bits that it has, as a depth map is one.
+
+    Args:
+        path: Path or URL of a file of any format that Pillow knows.
+
+    Returns:
+        uint8 or, where the file has 16 bits, uint16 [H, W].
+
+    Raises:
+        ImageError: As ``decode``; also, the picture has colours.
+        StorageError: The file cannot be read.
+        UnavailableError: The path is on a storage that needs tensorflow-io.
+    """
+    image = _open(storage.read_bytes(path), path)
+    if image.mode.startswith("I;16"):
+        return np.asarray(_loaded(image, path)).astype(np.uint16)
+    rgb = to_rgb(image, path)
+    if np.ptp(rgb.astype(np.int16), axis=-1).max() > _GREY_TOLERANCE:
+        raise ImageError(f"{path}: has colours, where three equal channels are grey.")
+    return rgb[..., 0]
 
 
 def to_rgb(image: Image.Image, name: str = "picture") -> np.ndarray:
@@ -78,15 +92,7 @@ def to_rgb(image: Image.Image, name: str = "picture") -> np.ndarray:
     Raises:
         ImageError: The pixels are corrupt or cut short, too many, or of an unknown range.
     """
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(name, f", {image.width}x{image.height}")
-    try:
-        image.load()
-    except Exception as error:  # On damaged pixels Pillow's readers fail in many ways.
-        raise ImageError(
-            f"{name}: is damaged or cut short ({image.format}: {error}); replace or remove it."
-        ) from error
-    image = _upright(image)
+    image = _upright(_loaded(image, name))
     if image.mode.startswith("I"):
         grey = np.asarray(image).astype(np.float64)
         if grey.min() < 0 or grey.max() > 65535:
@@ -118,17 +124,33 @@ def to_square(
     Raises:
         UserError: ``crop`` is not an upright rectangle within the picture.
     """
+    picture = Image.fromarray(image)
+    return square_of(picture, size, crop, Image.Resampling.BICUBIC, centre_crop)
+
+
+def square_of(
+    image: Image.Image,
+    size: int,
+    crop: Crop | None,
+    filter: Image.Resampling,
+    centre_crop: bool = True,
+) -> np.ndarray:
+    """Does what ``to_square`` does to pixels of any kind, with any filter of Pillow.
+
+    Returns:
+        [size, size] or [size, size, channels] as Pillow's mode has it.
+
+    Raises:
+        UserError: ``crop`` is not an upright rectangle within the picture.
+    """
     left, top, right, bottom = check_crop(crop or (0.0, 0.0, 1.0, 1.0))
-    height, width = image.shape[:2]
+    width, height = image.size
     left, right, top, bottom = left * width, right * width, top * height, bottom * height
     if centre_crop:
         side = min(right - left, bottom - top)
         left, top = (left + right - side) / 2, (top + bottom - side) / 2
         right, bottom = left + side, top + side
-    resized = Image.fromarray(image).resize(
-        (size, size), Image.Resampling.BICUBIC, box=(left, top, right, bottom)
-    )
-    return np.asarray(resized)
+    return np.asarray(image.resize((size, size), filter, box=(left, top, right, bottom)))
 
 
 def check_crop(crop: Crop) -> Crop:
@@ -165,6 +187,32 @@ def to_png(image: np.ndarray) -> bytes:
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="PNG")
     return content.getvalue()
+
+
+def _open(content: bytes, name: str) -> Image.Image:
+    if not content:
+        raise ImageError(f"{name}: is empty (0 bytes); replace or remove it.")
+    try:
+        return Image.open(io.BytesIO(content))
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
+    except Exception as error:  # On damaged headers Pillow's readers fail in many ways.
+        raise ImageError(
+            f"{name}: is damaged or of no known picture format; replace or remove it."
+        ) from error
+
+
+def _loaded(image: Image.Image, name: str) -> Image.Image:
+    """Returns a picture with its pixels decoded."""
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(name, f", {image.width}x{image.height}")
+    try:
+        image.load()
+    except Exception as error:  # On damaged pixels Pillow's readers fail in many ways.
+        raise ImageError(
+            f"{name}: is damaged or cut short ({image.format}: {error}); replace or remove it."
+        ) from error
+    return image
 
 
 def _too_large(name: str, size: str = "") -> ImageError:

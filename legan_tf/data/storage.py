@@ -12,7 +12,7 @@ import os
 import re
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -276,6 +276,44 @@ def read_exr(path: str) -> np.ndarray:
         raise optional.unavailable("tensorflow_io", purpose) from error
     except tf.errors.OpError as error:
         raise StorageError(f"{path}: cannot be decoded ({_reason(error)}).") from error
+
+
+def to_exr(channels: Mapping[str, np.ndarray]) -> bytes:
+    """Returns the content of an uncompressed OpenEXR file; tensorflow-io writes none.
+
+    Args:
+        channels: By their names, float [H, W], all of one size; stored as float32.
+    """
+
+    def attribute(name: str, kind: str, value: bytes) -> bytes:
+        return f"{name}\0{kind}\0".encode() + struct.pack("<i", len(value)) + value
+
+    names = sorted(channels)  # The format wants them in alphabetical order.
+    height, width = channels[names[0]].shape
+    box = struct.pack("<4i", 0, 0, width - 1, height - 1)
+    listed = b"".join(n.encode() + b"\0" + struct.pack("<iBxxxii", 2, 0, 1, 1) for n in names)
+    header = (
+        _EXR_MAGIC
+        + b"\x02\0\0\0"
+        + attribute("channels", "chlist", listed + b"\0")
+        + attribute("compression", "compression", b"\0")
+        + attribute("dataWindow", "box2i", box)
+        + attribute("displayWindow", "box2i", box)
+        + attribute("lineOrder", "lineOrder", b"\0")
+        + attribute("pixelAspectRatio", "float", struct.pack("<f", 1))
+        + attribute("screenWindowCenter", "v2f", struct.pack("<2f", 0, 0))
+        + attribute("screenWindowWidth", "float", struct.pack("<f", 1))
+        + b"\0"
+    )
+    length = 4 * width * len(names)
+    start = len(header) + 8 * height
+    offsets = b"".join(struct.pack("<Q", start + y * (8 + length)) for y in range(height))
+    lines = b"".join(
+        struct.pack("<ii", y, length)
+        + b"".join(channels[name][y].astype("<f4").tobytes() for name in names)
+        for y in range(height)
+    )
+    return header + offsets + lines
 
 
 def _check_exr(path: str, content: bytes) -> None:

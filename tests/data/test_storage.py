@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
-import struct
 import subprocess
 import sys
 import threading
@@ -27,39 +26,6 @@ def usable(module: str) -> bool:
 WITH_IO = usable("tensorflow_io")
 needs_io = pytest.mark.skipif(not WITH_IO, reason="tensorflow-io does not work here")
 without_io = pytest.mark.skipif(WITH_IO, reason="tensorflow-io works here")
-
-
-def exr(channels: dict[str, np.ndarray]) -> bytes:
-    """An uncompressed OpenEXR file of float32 channels [H, W]."""
-
-    def attribute(name: str, kind: str, value: bytes) -> bytes:
-        return f"{name}\0{kind}\0".encode() + struct.pack("<i", len(value)) + value
-
-    names = sorted(channels)  # The format wants them in alphabetical order.
-    height, width = channels[names[0]].shape
-    box = struct.pack("<4i", 0, 0, width - 1, height - 1)
-    listed = b"".join(n.encode() + b"\0" + struct.pack("<iBxxxii", 2, 0, 1, 1) for n in names)
-    header = (
-        b"\x76\x2f\x31\x01\x02\0\0\0"
-        + attribute("channels", "chlist", listed + b"\0")
-        + attribute("compression", "compression", b"\0")
-        + attribute("dataWindow", "box2i", box)
-        + attribute("displayWindow", "box2i", box)
-        + attribute("lineOrder", "lineOrder", b"\0")
-        + attribute("pixelAspectRatio", "float", struct.pack("<f", 1))
-        + attribute("screenWindowCenter", "v2f", struct.pack("<2f", 0, 0))
-        + attribute("screenWindowWidth", "float", struct.pack("<f", 1))
-        + b"\0"
-    )
-    length = 4 * width * len(names)
-    start = len(header) + 8 * height
-    offsets = b"".join(struct.pack("<Q", start + y * (8 + length)) for y in range(height))
-    lines = b"".join(
-        struct.pack("<ii", y, length)
-        + b"".join(channels[name][y].astype("<f4").tobytes() for name in names)
-        for y in range(height)
-    )
-    return header + offsets + lines
 
 
 def test_join_keeps_full_paths():
@@ -144,7 +110,7 @@ def test_the_sha256_of_a_large_file_takes_little_memory(tmp_path):
     ],
 )
 def test_what_needs_tensorflow_io_says_so_in_a_sentence(use, tmp_path):
-    (tmp_path / "depth.exr").write_bytes(exr({"Y": np.ones((1, 1))}))
+    (tmp_path / "depth.exr").write_bytes(storage.to_exr({"Y": np.ones((1, 1))}))
     with pytest.raises(optional.UnavailableError, match="needs tensorflow-io, .*TensorFlow 2.15"):
         use(str(tmp_path / "depth.exr"))
 
@@ -159,7 +125,7 @@ def test_unknown_scheme_is_named():
 def test_exr_keeps_floats_and_orders_channels(tmp_path):
     rng = np.random.default_rng(0)
     channels = {name: rng.normal(0, 1e3, (3, 5)).astype(np.float32) for name in "RGBA"}
-    (tmp_path / "normal.exr").write_bytes(exr(channels))
+    (tmp_path / "normal.exr").write_bytes(storage.to_exr(channels))
     picture = storage.read_exr(str(tmp_path / "normal.exr"))
     assert picture.dtype == np.float32
     np.testing.assert_array_equal(picture, np.stack([channels[name] for name in "RGBA"], -1))
@@ -168,11 +134,11 @@ def test_exr_keeps_floats_and_orders_channels(tmp_path):
 @needs_io
 def test_exr_of_one_channel(tmp_path):
     depth = np.linspace(-2, 7, 12, dtype=np.float32).reshape(3, 4)
-    (tmp_path / "depth.exr").write_bytes(exr({"Z": depth}))
+    (tmp_path / "depth.exr").write_bytes(storage.to_exr({"Z": depth}))
     np.testing.assert_array_equal(storage.read_exr(str(tmp_path / "depth.exr")), depth[..., None])
 
 
-WHOLE_EXR = exr({"Z": np.ones((3, 4))})
+WHOLE_EXR = storage.to_exr({"Z": np.ones((3, 4))})
 
 
 @needs_io
