@@ -7,6 +7,7 @@ divided by the global batch size, which a mean over the local batch would get wr
 from legan_tf.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
 from legan_tf.losses.attributes import attribute_loss
 from legan_tf.losses.identity import identity_loss
+from legan_tf.losses.perceptual import perceptual_loss
 from legan_tf.losses.quality import margin_loss, naturalness_loss, preservation_loss
 from legan_tf.losses.reconstruction import reconstruction_loss
 
@@ -18,6 +19,7 @@ __all__ = [
     "identity_loss",
     "margin_loss",
     "naturalness_loss",
+    "perceptual_loss",
     "preservation_loss",
     "r1_penalty",
     "reconstruction_loss",

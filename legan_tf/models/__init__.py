@@ -12,6 +12,7 @@ from legan_tf.models.network import Network, copy_of
 from legan_tf.models.quality import QualityEstimator
 from legan_tf.models.resnet import Vggface2ResNet50
 from legan_tf.models.stargan import StarganGenerator
+from legan_tf.models.vgg19 import vgg19_taps
 from legan_tf.models.vgg_face import VggFace
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "VggFace",
     "Vggface2ResNet50",
     "copy_of",
+    "vgg19_taps",
 ]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from legan_tf.compat import tensorflow_variable
+from legan_tf.compat import float32_policy, tensorflow_variable
 from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
@@ -157,12 +157,8 @@ def prepare(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _float32_copy(network: Network) -> Network:
-    policy = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy("float32")
-    try:
+    with float32_policy():
         return copy_of(network, network.name)
-    finally:
-        keras.mixed_precision.set_global_policy(policy)
 
 
 def _editor_signatures(

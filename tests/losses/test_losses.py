@@ -176,3 +176,23 @@ def test_naturalness_pulls_to_the_target_from_both_sides():
 def test_preservation_is_the_change_of_the_rating():
     loss = losses.preservation_loss(tf.constant([6.0, 2.0]), tf.constant([4.5, 2.25]))
     np.testing.assert_allclose(loss, [1.5, 0.25])
+
+
+def test_perceptual_loss_weighs_the_layers_and_takes_means_over_each():
+    rows = tf.constant([1.0, 3.0])[:, None, None, None]
+    # Layer i differs by (i + 1) times the row's number in half of its values.
+    halves = [
+        tf.concat([tf.ones([2, s, s, 2]), tf.zeros([2, s, s, 2])], -1) for s in (8, 4, 2, 2, 1)
+    ]
+    predicted = [half * (i + 1) * rows for i, half in enumerate(halves)]
+    truth = [tf.zeros_like(half) for half in halves]
+    one = (1 / 32 + 2 / 16 + 3 / 8 + 4 / 4 + 5) / 2
+    np.testing.assert_allclose(losses.perceptual_loss(predicted, truth), [one, 3 * one], rtol=1e-6)
+    np.testing.assert_allclose(losses.perceptual_loss(truth, predicted), [one, 3 * one], rtol=1e-6)
+    np.testing.assert_array_equal(losses.perceptual_loss(predicted, predicted), [0, 0])
+
+
+def test_perceptual_loss_of_another_number_of_layers_is_refused():
+    taps = [tf.zeros([1, 1, 1, 1])] * 5
+    with pytest.raises(ValueError, match="compares 5 layers, not 5 with 4"):
+        losses.perceptual_loss(taps, taps[:4])

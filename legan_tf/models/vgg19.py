@@ -1,0 +1,91 @@
+"""VGG19, in whose features Bodur et al. compare maps (Simonyan and Zisserman, ICLR 2015)."""
+
+from __future__ import annotations
+
+import os
+
+import keras
+import numpy as np
+
+from legan_tf.compat import float32_policy
+from legan_tf.errors import UserError, first_line
+
+TAPS = tuple(f"block{number}_conv1" for number in range(1, 6))
+"""The convolutions, each with its ReLU, whose outputs are compared: relu1_1 to relu5_1."""
+LEAST_SIZE = 16
+"""Height and width below which nothing is left for the last tap."""
+NOTOP_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+"""How ``keras.applications`` calls its file of weights without the classifying layers."""
+_MEAN = (123.68, 116.779, 103.939)
+"""Of ImageNet's red, green and blue, 0 to 255, as the network was trained with."""
+
+
+def vgg19_taps(weights: str) -> keras.Model:
+    """Makes VGG19 up to ``relu5_1``, frozen, with outputs on the way.
+
+    The network and its file are those of ``keras.applications``: the original one, made with Caffe,
+    on pixels of 0 to 255. Its features are far larger than those of torchvision's VGG19, trained on
+    pixels of about -2 to 2, which pix2pixHD compares: no weight of a loss carries over. It always
+    computes in float32, whatever the policy: bfloat16 would round away the small differences that
+    the loss is made of.
+
+    Args:
+        weights: ``imagenet``: those of ``keras.applications``, downloaded once (80 MB) into Keras'
+            own cache. Or the path of that file, ``NOTOP_FILE``. Or ``random``: He's initialisation,
+            the same every time, for trials.
+
+    Returns:
+        A model from images [B,H,W,3] in [-1, 1], sides of at least ``LEAST_SIZE``, to the five
+        ``TAPS``, a list of float32 [B,h,w,c]: sides of 1, 1/2, 1/4, 1/8 and 1/16, channels 64, 128,
+        256, 512 and 512.
+
+    Raises:
+        UserError: The weights cannot be had, or the file is not that of the network.
+    """
+    with float32_policy():
+        trunk = _trunk(weights)
+        image = keras.layers.Input([None, None, 3], name="image")
+        # To 0..255 less the mean, then to blue, green, red.
+        shifted = keras.layers.Rescaling(127.5, [127.5 - mean for mean in _MEAN])(image)
+        taps = keras.Model(trunk.input, [trunk.get_layer(name).output for name in TAPS])
+        model = keras.Model(image, taps(shifted[..., ::-1]), name="vgg19_taps")
+    model.trainable = False
+    return model
+
+
+def _trunk(weights: str) -> keras.Model:
+    """Returns the convolutions with their weights."""
+    shape = {"include_top": False, "input_shape": (None, None, 3)}
+    if weights == "random":
+        trunk = keras.applications.VGG19(weights=None, **shape)
+        noise = np.random.default_rng(0)
+        drawn = []
+        for value in trunk.get_weights():
+            # Kernels keep the size of what goes through them (He et al., ICCV 2015); no biases.
+            scale = np.sqrt(2.0 / np.prod(value.shape[:-1])) if value.ndim == 4 else 0.0
+            drawn.append(noise.normal(0.0, scale, value.shape).astype(np.float32))
+        trunk.set_weights(drawn)
+        return trunk
+    if weights == "imagenet":
+        try:
+            return keras.applications.VGG19(weights="imagenet", **shape)
+        except Exception as error:  # A download fails in many ways, some of them bare Exceptions.
+            raise UserError(
+                f"--vgg_weights=imagenet: Keras could not download VGG19 ({first_line(error)}); "
+                f"give the path of its {NOTOP_FILE} there, or --vgg_weights=random for a trial."
+            ) from error
+    if not os.path.isfile(weights):
+        raise UserError(
+            f"--vgg_weights={weights}: no such file; give imagenet, the path of Keras' "
+            f"{NOTOP_FILE}, or random for a trial."
+        )
+    # By any other suffix, Keras takes files for its own new form or for a checkpoint.
+    if not weights.endswith(".h5") or weights.endswith(".weights.h5"):
+        raise UserError(f"--vgg_weights={weights}: the name must end in .h5, as {NOTOP_FILE} does.")
+    try:
+        return keras.applications.VGG19(weights=weights, **shape)
+    except Exception as error:  # HDF5 and Keras fail in many ways on what is another file.
+        raise UserError(
+            f"--vgg_weights={weights}: is not Keras' {NOTOP_FILE}, or is damaged "
+            f"({first_line(error)})."
+        ) from error
