@@ -77,6 +77,9 @@ COLUMNS = {
         Column("expression_kept", "expression kept", "higher", 3, network="classifier"),
         Column("normal_error", "normal error", "lower", 2, "°"),
         Column("depth_error", "depth error", "lower", 3),
+        Column("map_l1", "map error", "lower", 4, network="depth"),
+        Column("map_correlation", "map correlation", "higher", 3, network="depth"),
+        Column("map_angle", "map angle", "lower", 2, "°", network="depth"),
     )
 }
 """By key. All but two are figures of a report: ``preference`` comes from people, and ``accuracy``

@@ -25,7 +25,9 @@ class EvaluationConfig:
         "", "left,top,right,bottom as fractions of each image, cut out before it is made square."
     )
     split: str = option("test", "Whose faces of the manifest to edit.", SPLITS)
-    edits: int = option(2000, "Edits to judge; of Q, pictures to rate.")
+    edits: int = option(
+        2000, "Edits to judge; of Q, pictures to rate; of a depth network, pictures to read."
+    )
     seed: int = option(0, "Seed of rendered people, and of sources and targets.")
     judges: str = option(
         "",
@@ -42,6 +44,11 @@ class EvaluationConfig:
         "judge's place.",
     )
     quality_model: str = option("", "Run folder or .keras file of Q, in a judge's place.")
+    depth_model: str = option(
+        "",
+        "Run folder or .keras file of a depth network that reads the shape of edits; if empty, the "
+        "depth.keras in the run folder of the model, if it was trained with one.",
+    )
     features: str = option(
         "face",
         "Network of FID and KID: face for the face network, inception for InceptionV3 as Keras "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,14 +10,18 @@ from legan_tf.cli import counter
 from legan_tf.data.faceset import FaceSet
 from legan_tf.evaluation.features import BATCH
 from legan_tf.evaluation.metrics.surface import light_coefficients, light_error
-from legan_tf.evaluation.plan import Edit
+from legan_tf.evaluation.plan import ATTRIBUTES, Edit
 
 Reader = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Maps uint8 [n,S,S,3] to ``expression`` and ``lighting``, int [n] each, as read from them."""
 
 
 def one_attribute_edits(
-    editor: Edit, faces: FaceSet, count: int, seed: int
+    editor: Edit,
+    faces: FaceSet,
+    count: int,
+    seed: int,
+    changing: Sequence[str] = ATTRIBUTES,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Edits the expression alone, then the light alone, of the same random pictures.
 
@@ -29,9 +33,10 @@ def one_attribute_edits(
         faces: Rendered faces with two or more expressions and two or more lights.
         count: Edits of each kind.
         seed: Seed of sources and targets.
+        changing: Which attributes to change, each alone.
 
     Returns:
-        For ``expression`` and ``lighting``, the attribute that was to change: ``index``,
+        For each of ``changing``, the attribute that was to change: ``index``,
         ``expression`` and ``lighting`` (what was asked for), int [count], and uint8
         [count,S,S,3] ``edit``, ``copy`` (the input as it is) and ``truth``.
 
@@ -47,9 +52,10 @@ def one_attribute_edits(
     index = rng.integers(len(faces), size=count)
     sources = faces.images(index)
     own = {"expression": faces.expression[index], "lighting": faces.lighting[index]}
-    progress = counter(2 * count, "editing one attribute")
+    progress = counter(len(changing) * count, "editing one attribute")
     made = {}
-    for changed, known in classes.items():
+    for changed in changing:
+        known = classes[changed]
         # One to known - 1 classes further on: any other one, each as likely.
         further = rng.integers(1, known, size=count)
         asked = {**own, changed: (own[changed] + further) % known}
@@ -80,9 +86,9 @@ def judge_one_attribute_edits(
         read: What an independent classifier reads, as ids of the classes of ``faces``.
 
     Returns:
-        For ``edit``, ``copy`` and ``truth``, [count] each: of the edits of the expression,
+        For ``edit``, ``copy`` and ``truth``, [count] each: of edits of the expression,
         ``light_error`` (float64, the light on the target's true surface against that of the true
-        picture, lower is better) and ``light_kept`` (bool, read as the source's); of the edits of
+        picture, lower is better) and ``light_kept`` (bool, read as the source's); of edits of
         the light, ``expression_kept`` (bool, read as the source's). The shares kept are their
         means, 0 to 1, higher is better. A copy's light error is not zero, as its surface is not
         the target's.
@@ -101,15 +107,18 @@ def judge_one_attribute_edits(
             ("expression", "lighting", "light_kept"),
             ("lighting", "expression", "expression_kept"),
         ):
+            if changed not in made:
+                continue
             images, right = made[changed][name], []
             for start in range(0, len(images), BATCH):
                 part = slice(start, start + BATCH)
                 right.append(read(images[part])[kept] == made[changed][kept][part])
                 count(len(right[-1]))
             figures[name][label] = np.concatenate(right)
-    lights = _lights(made["expression"], faces)
-    for name in figures:
-        figures[name]["light_error"] = light_error(lights[name], lights["truth"])
+    if "expression" in made:
+        lights = _lights(made["expression"], faces)
+        for name in figures:
+            figures[name]["light_error"] = light_error(lights[name], lights["truth"])
     return figures
 
 

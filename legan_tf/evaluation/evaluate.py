@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from typing import Any
@@ -22,6 +23,7 @@ from legan_tf.evaluation.instruments import (
     load_instruments,
     sha256_of,
 )
+from legan_tf.evaluation.maps import load_map_reader
 from legan_tf.evaluation.plan import ATTRIBUTES, Plan, draw_plan, shared_classes
 from legan_tf.evaluation.report import write_report
 from legan_tf.evaluation.rows import look_at_rows
@@ -58,10 +60,12 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
     config.check()
     make_writable("output", output)
     cache = Cache(config.cache or os.path.join(output, "cache"))
-    faces = faces_to_edit(editor, config)
+    reader = load_map_reader(config.depth_model, editor.path, editor.image_size)
+    faces = faces_to_edit(editor, config, reader.geometry if reader else "")
     targets = shared_classes(editor, faces)
     plan = draw_plan(faces, targets, config.edits, config.seed)
     tools = load_instruments(config, config.judges or os.path.join(output, "judges"), faces)
+    tools = dataclasses.replace(tools, depth=reader)
     with_truth = int(np.sum(plan.truth >= 0))
     count = counter(2 * len(plan) + with_truth + len(plan.reference), "judging")
     looker = Looker(tools, cache, count)
@@ -81,6 +85,9 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
         "missing": [*tools.missing(), *_missing(faces, plan, tools)],
         **figures_of_rows(rows, faces, targets, plan, looker, config.seed),
     }
+    if reader:
+        read = rows["edit"].get("map_l1", np.zeros(0))
+        report["maps"] = {"geometry": reader.geometry, "edits": int(np.sum(~np.isnan(read)))}
     surfaces, report["surface"] = figures_of_surfaces(
         editor, faces, looker, config.edits, config.seed
     )
@@ -89,12 +96,13 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
     return write_report(output, report, rows, plan)
 
 
-def faces_to_edit(model: Any, config: EvaluationConfig) -> FaceSet:
+def faces_to_edit(model: Any, config: EvaluationConfig, map_kind: str = "") -> FaceSet:
     """Returns the faces that a configuration names, in the size and the classes of a model.
 
     Args:
         model: Has ``image_size``, ``expressions`` and ``lightings``.
         config: The configuration.
+        map_kind: ``depth`` or ``normal`` to have these maps of them too.
 
     Raises:
         UserError: The size is too small, the manifest or one of its pictures is wrong, or its
@@ -109,10 +117,11 @@ def faces_to_edit(model: Any, config: EvaluationConfig) -> FaceSet:
             model.image_size,
             config.crop,
             config.seed,
+            map_kind,
         )
     expressions, merged = rendered_classes(model.expressions, model.lightings)
     return rendered_split(
-        "test", HELD_OUT_PEOPLE, expressions, merged, model.image_size, config.seed
+        "test", HELD_OUT_PEOPLE, expressions, merged, model.image_size, config.seed, map_kind
     )
 
 

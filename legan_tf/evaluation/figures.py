@@ -14,6 +14,7 @@ from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation.disentanglement import judge_one_attribute_edits, one_attribute_edits
 from legan_tf.evaluation.instruments import SHARD, Looker
+from legan_tf.evaluation.maps import MAP_FIGURES
 from legan_tf.evaluation.metrics.attributes import accuracy, accuracy_over, confusion_matrix
 from legan_tf.evaluation.metrics.identity import first_rank_rate, identity_distance, match_score
 from legan_tf.evaluation.metrics.ratings import NATURAL
@@ -85,7 +86,7 @@ def figures_of_rows(
             six = [i for i, n in enumerate(faces.expressions) if n not in LEFT_OUT_OF_SIX]
             wanted = plan.expression[of_row[name]]
             figures["expression_six"] = accuracy_over(seen["expression"], wanted, six)
-        for key in ("ssim", "psnr", "l1", "lpips", "cycle_ssim", "cycle_psnr"):
+        for key in ("ssim", "psnr", "l1", "lpips", "cycle_ssim", "cycle_psnr", *MAP_FIGURES):
             known = seen.get(key, np.zeros(0))
             known = known[~np.isnan(known)]
             if len(known):
@@ -186,24 +187,29 @@ def figures_of_surfaces(
 
     Returns:
         Figures by row; and of how many they are: ``one_attribute_edits`` of the expression and as
-        many of the light, and ``relit_people``, 0 where the lights do not tell shapes. Both are
-        empty where the model does not know all classes of the faces.
+        many of the light, of an attribute that the model edits; and ``relit_people``, 0 where the
+        lights do not tell shapes or the model edits none. Both are empty where the model does not
+        know all classes of what it edits.
     """
     tools = looker.instruments
-    known = {*editor.expressions, *editor.lightings} >= {*faces.expressions, *faces.lightings}
+    changing = [name for name in ATTRIBUTES if getattr(editor, f"{name}s")]
+    known = all(
+        {*getattr(editor, f"{name}s")} >= {*getattr(faces, f"{name}s")} for name in changing
+    )
     if faces.surface is None or not known or not {*ATTRIBUTES} <= {*tools.columns}:
         return {}, {}
     edit = in_classes_of(editor, faces)
+    relights = "lighting" in changing and can_relight(faces)
     counts = {
         "one_attribute_edits": -(-edits // _ONE_ATTRIBUTE_SHARE),
-        "relit_people": min(_RELIT_PEOPLE, len(faces.identities)) if can_relight(faces) else 0,
+        "relit_people": min(_RELIT_PEOPLE, len(faces.identities)) if relights else 0,
     }
 
     def read(images: np.ndarray) -> dict[str, np.ndarray]:
         return {name: np.argmax(logits, -1) for name, logits in tools.read(images).items()}
 
     def judged() -> Arrays:
-        made = one_attribute_edits(edit, faces, counts["one_attribute_edits"], seed)
+        made = one_attribute_edits(edit, faces, counts["one_attribute_edits"], seed, changing)
         return _means(judge_one_attribute_edits(made, faces, read))
 
     def relit() -> Arrays:

@@ -22,6 +22,7 @@ from legan_tf.evaluation.features import (
 )
 from legan_tf.evaluation.judges import JUDGES, train_judges
 from legan_tf.evaluation.lpips import Lpips, load_lpips
+from legan_tf.evaluation.maps import MAP_FIGURES, MapReader, compare_maps
 from legan_tf.evaluation.metrics.images import mean_absolute_error, psnr, ssim
 from legan_tf.models import AttributeClassifier, QualityEstimator
 from legan_tf.training.run import load_network_of
@@ -47,6 +48,7 @@ class Instruments:
         quality: Gives ratings.
         features: Gives the features of FID and KID; none to take the angles of ``face``.
         lpips: The perceptual distance of two pictures.
+        depth: Gives maps of depth or normals.
     """
 
     classifier: PictureNetwork | None
@@ -55,6 +57,7 @@ class Instruments:
     quality: PictureNetwork | None
     features: PictureNetwork | None
     lpips: Lpips | None
+    depth: MapReader | None = None
 
     @property
     def descriptions(self) -> dict[str, dict[str, str]]:
@@ -65,6 +68,7 @@ class Instruments:
             "quality": self.quality,
             "features": self.features or (as_features(self.face) if self.face else None),
             "lpips": self.lpips,
+            "depth": self.depth,
         }
         return {name: n.description for name, n in every.items() if n is not None}
 
@@ -257,6 +261,22 @@ class Looker:
             kept = self.cache.arrays(key, lambda: {"lpips": lpips(images, truth)})
             likeness["lpips"] = kept["lpips"]
         return likeness
+
+    def compare_maps(self, images: np.ndarray, true: np.ndarray) -> dict[str, np.ndarray]:
+        """Compares the maps that are read in pictures with the true ones; needs a depth network.
+
+        Args:
+            images: uint8 [n,S,S,3], n at least 1.
+            true: The true maps, of the same shape; none is empty.
+
+        Returns:
+            Those of ``MAP_FIGURES`` that there are for its kind of map, float64 [n] each.
+        """
+        reader = self.instruments.depth
+        key = {"maps_by": reader.description, "images": sha256_of(images)}
+        kept = self.cache.arrays(key, lambda: {"maps": reader(images)})
+        found = compare_maps(kept["maps"], true, reader.geometry)
+        return {name: found[name] for name in MAP_FIGURES if name in found}
 
 
 def sha256_of(array: np.ndarray) -> str:

@@ -31,6 +31,7 @@ ROWS = {
 }
 _PICTURES_ROWS = {"edit": "the pictures", "truth": "the true pictures"}
 _OTHERS = "different people"
+_MAPS = {"depth": "depth", "normal": "normals"}
 _RATING_FIGURES = {
     "mae": "mean absolute error ↓",
     "rmse": "root mean square error ↓",
@@ -167,9 +168,18 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
         )
         surface = report.get("surface")
         if surface:
+            told = f"Light error and what is kept are of {surface['one_attribute_edits']:,} edits "
+            told += "of one attribute alone"
+            if surface["relit_people"]:
+                told += f", normal and depth error of {surface['relit_people']} people"
+            lines.append(f"{told}.")
+        maps = report.get("maps")
+        if maps:
             lines.append(
-                f"Light error and what is kept are of {surface['one_attribute_edits']:,} edits of "
-                f"either attribute alone, normals and depth of {surface['relit_people']} people."
+                f"Maps of {_MAPS[maps['geometry']]} are read by a depth network in "
+                f"{maps['edits']:,} of the edits, inputs and true pictures, and compared with the "
+                "true map of that person under what was asked for, inside its silhouette: the row "
+                "of true pictures is what the depth network itself leaves open."
             )
         if data["with_truth"] < report["edits"]:
             lines.append(f"A true picture is known for {data['with_truth']:,} of the edits.")

@@ -16,6 +16,7 @@ from legan_tf.evaluation.plan import ATTRIBUTES, Edit, Plan, in_classes_of
 ROWS = ("edit", "copy", "truth")
 SHOWN = 8
 """Edits that the report shows."""
+_MAP_SHARE = 4
 
 Arrays = dict[str, np.ndarray]
 
@@ -39,9 +40,11 @@ def look_at_rows(
     Returns:
         By the names of ``ROWS``, arrays with one row per picture. ``edit`` and ``copy`` have a row
         for each edit, with NaN where there is no true picture to be like or no way back; ``truth``
-        has one for each true picture. ``images`` holds the first few.
+        has one for each true picture. Maps are read in a quarter of them, and are NaN elsewhere.
+        ``images`` holds the first few.
     """
     edit = in_classes_of(editor, faces)
+    of_maps = -(-len(plan) // _MAP_SHARE) if looker.instruments.depth else 0
     parts: dict[str, list[Arrays]] = {name: [] for name in ROWS}
     for start in range(0, len(plan), SHARD):
         rows = slice(start, start + SHARD)
@@ -61,6 +64,12 @@ def look_at_rows(
                 parts["edit"][-1][key] = _spread(metric(made["cycle"], sources[back]), back)
         if len(truths):
             parts["truth"].append({**looker.look(truths), **_shown(truths, start)})
+        if start < of_maps and len(truths):
+            read = _maps_read(
+                faces, plan.truth[rows], of_maps - start, made["edit"], sources, looker
+            )
+            for name, seen in read.items():
+                parts[name][-1].update(seen)
     return {name: _joined(seen) for name, seen in parts.items() if seen}
 
 
@@ -100,6 +109,36 @@ def _edits_of(
         return {"edit": edited, "cycle": cycled}
 
     return {**cache.arrays(key, compute), "has_cycle": back}
+
+
+def _maps_read(
+    faces: FaceSet,
+    truth: np.ndarray,
+    limit: int,
+    edits: np.ndarray,
+    sources: np.ndarray,
+    looker: Looker,
+) -> dict[str, Arrays]:
+    """Figures of the maps read in the first ``limit`` pictures of each row, NaN for the others."""
+    there = np.flatnonzero(truth >= 0)
+    wanted = there[there < limit]
+    true = faces.map_images(truth[wanted])
+    known = true.any(axis=(1, 2, 3))  # Photographs may lack a map.
+    wanted, true = wanted[known], true[known]
+    if not len(wanted):
+        return {}
+    every = np.arange(len(truth))
+    return {
+        name: {
+            key: _spread(values, np.isin(places, wanted))
+            for key, values in looker.compare_maps(images, true).items()
+        }
+        for name, images, places in (
+            ("edit", edits[wanted], every),
+            ("copy", sources[wanted], every),
+            ("truth", faces.images(truth[wanted]), there),
+        )
+    }
 
 
 def _spread(values: np.ndarray, there: np.ndarray) -> np.ndarray:

@@ -62,7 +62,13 @@ class Datasets:
 
 @functools.lru_cache(maxsize=4)
 def rendered_split(
-    split: str, people: int, expressions: str, merge_flashless: bool, size: int, seed: int
+    split: str,
+    people: int,
+    expressions: str,
+    merge_flashless: bool,
+    size: int,
+    seed: int,
+    map_kind: str = "",
 ) -> FaceSet:
     """Rendered faces, kept for the next network that this process trains on them."""
     return rendered_faces(
@@ -73,6 +79,7 @@ def rendered_split(
         size,
         seed,
         bar(f"rendering {split} faces"),
+        map_kind,
     )
 
 
@@ -145,7 +152,13 @@ def _from_manifest(config: TrainConfig) -> Datasets:
 
 
 def split_of_manifest(
-    file: str, data_dir: str, split: str, image_size: int, crop: str, seed: int
+    file: str,
+    data_dir: str,
+    split: str,
+    image_size: int,
+    crop: str,
+    seed: int,
+    map_kind: str = "",
 ) -> FaceSet:
     """Reads one split of a manifest, to judge with.
 
@@ -156,6 +169,7 @@ def split_of_manifest(
         image_size: Height and width of the pictures, in pixels.
         crop: As the flag of training.
         seed: Seed of the split where the manifest has none.
+        map_kind: ``depth`` or ``normal`` to have these maps too.
 
     Raises:
         UserError: The manifest or a picture of the split is wrong, or the split is empty.
@@ -164,7 +178,12 @@ def split_of_manifest(
     if not manifest.problems and not manifest.split(split):
         raise UserError(f"--split={split}: {file} has no picture in it. Name another split.")
     return manifest_faces(
-        manifest, split, image_size, parse_crop(crop), on_progress=bar(f"reading {split} images")
+        manifest,
+        split,
+        image_size,
+        parse_crop(crop),
+        on_progress=bar(f"reading {split} images"),
+        map_kind=map_kind,
     )
 
 

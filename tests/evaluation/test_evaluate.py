@@ -244,7 +244,9 @@ def test_an_editor_of_expressions_alone_is_asked_for_no_light(
     report = evaluate(editor, str(tmp_path), EvaluationConfig(edits=EDITS, **judges))
     edit = report["figures"]["edit"]
     assert {"expression", "fid", "match", "ssim", "cycle_ssim"} < set(edit)
-    assert not {"lighting", *OF_TRUTH} & set(edit)
+    assert not {"lighting", "expression_kept", "normal_error", "depth_error"} & set(edit)
+    assert 0 < edit["light_error"] and 0 <= edit["light_kept"] <= 1
+    assert report["surface"] == {"one_attribute_edits": EDITS // 4, "relit_people": 0}
     assert set(report["confusion"]["edit"]) == {"expression"}
     # Nobody's light is to change: there is a true picture for each.
     assert report["data"]["with_truth"] == EDITS
