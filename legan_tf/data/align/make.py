@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import itertools
-import json
 import os
-import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from legan_tf.data import parallel, storage
+from legan_tf.data import storage
 from legan_tf.data.align import finder, landmark_files, position
 from legan_tf.data.align.config import AlignOptions
-from legan_tf.data.align.journal import Journal
 from legan_tf.data.align.results import IMAGES, conclude
 from legan_tf.data.align.work import UNREADABLE, UNREADABLE_LANDMARKS, Picture, align
+from legan_tf.data.journal import (
+    Journal,
+    Outcomes,
+    digest,
+    folder_problem,
+    real,
+    remove_leftovers,
+    stamp,
+    target_names,
+    work_through,
+)
 from legan_tf.data.manifest import ManifestError, Row, read_manifest
 from legan_tf.data.readers.ledger import Ledger
-from legan_tf.data.readers.tree import PICTURES, OnProgress, scan, suffix
+from legan_tf.data.readers.tree import OnProgress, scan, suffix
 from legan_tf.errors import UserError
 
 _LEAST_SIZE, _MOST_SIZE = 16, 2048
 _PER_PART = 16  # Pictures that are worked on, and after a stop repeated, together.
+# Settings that are told in words, since their values are checksums.
+_OTHER = {
+    "landmarks": "other landmarks",
+    "pictures": "other pictures",
+    "labels": "another list of pictures or labels",
+}
 _NO_PICTURES = frozenset((".pts", ".csv", ".txt", ".json"))  # Others may be, whatever their names.
 
 
@@ -92,73 +104,24 @@ def align_pictures(
     pictures = _pictures(rows, targets, output, options)
     parts = [pictures[i : i + _PER_PART] for i in range(0, len(pictures), _PER_PART)]
     inputs = [_inputs(part) for part in parts]
-    journal = Journal(output, _settings(options, size, rows, base))
-    missing = [
-        number
-        for number, part in enumerate(parts)
-        if not _finished(journal.done.get(number), inputs[number], part)
-    ]
-    if missing:
+
+    def prepare(missing: Sequence[Sequence[Picture]]) -> None:
         position.require()
         if not options.landmarks:
             finder.require()
-        journal.begin()
-        _remove_leftovers(output, [parts[number] for number in missing])
-    progress = bar("aligning")
-    done = len(pictures) - sum(len(parts[number]) for number in missing)
-    progress(done, len(pictures))  # Before the first picture, the networks are loaded.
-    results = parallel.each(
+        remove_leftovers(output, [picture.target for part in missing for picture in part])
+
+    outcomes = work_through(
+        Journal(output, "align", _settings(options, size, rows, base), _OTHER),
+        parts,
+        inputs,
+        _finished,
+        prepare,
         functools.partial(align, options, size),
-        [parts[number] for number in missing],
         workers,
+        bar("aligning"),
     )
-    for number, outcomes in zip(missing, results):
-        journal.add(number, inputs[number], outcomes)
-        done += len(parts[number])
-        progress(done, len(pictures))
-    journal.close()
-    outcomes = [outcome for number in range(len(parts)) for outcome in journal.done[number][1]]
     return conclude(rows, targets, outcomes, output, size, options, ledger)
-
-
-def target_names(files: Sequence[str], base: str) -> list[str]:
-    """Names the aligned pictures after the originals.
-
-    Args:
-        files: Full paths or URLs of the originals.
-        base: The folder where they are.
-
-    Returns:
-        For each, its path from ``base``, or from the folder that all share where some are
-        elsewhere, with ``.png`` for the suffix of a picture; wherever two would be called alike,
-        or a file like a folder, ``.png`` is added to all names instead.
-    """
-    base, *full = map(_place, (base, *files))
-    shared = base if all(file.startswith(posixpath.join(base, "")) for file in full) else None
-    shared = shared or posixpath.commonpath([posixpath.dirname(file) for file in full])
-    inside = [posixpath.relpath(file, shared) for file in full]
-    short = [posixpath.splitext(name)[0] if suffix(name) in PICTURES else name for name in inside]
-    # With one more underscore each time, until no folder is called like a file.
-    longer = ([name + "_" * count for name in inside] for count in itertools.count())
-    originals = [os.path.realpath(file) for file in full]
-    candidates = ([f"{name}.png" for name in names] for names in itertools.chain([short], longer))
-    return next(targets for targets in candidates if not _meet(targets, originals))
-
-
-def _place(path: str) -> str:
-    """Returns a path from the root; URLs, too, as if their schemes were folders."""
-    return posixpath.normpath(f"/{path}") if "://" in path else os.path.abspath(path)
-
-
-def _meet(targets: Sequence[str], originals: Sequence[str]) -> bool:
-    """Returns whether two pictures have one target, or one's is the folder of another's."""
-    folders = {posixpath.dirname(target) for target in targets}
-    for folder in list(folders):
-        while folder:
-            folders.add(folder)
-            folder = posixpath.dirname(folder)
-    # A picture that is listed twice, also through a link, is one.
-    return len(set(zip(targets, originals))) > len(set(targets)) or not folders.isdisjoint(targets)
 
 
 def _check(
@@ -169,12 +132,8 @@ def _check(
         problem = "give either --manifest=FILE or --input=FOLDER"
     elif source.folder and source.data_dir:
         problem = "--data_dir belongs to --manifest"
-    elif not output or output.lower().endswith(".csv"):
-        problem = f"--output={output}: name the folder to write"
-    elif "://" in output:
-        problem = f"--output={output}: must be a folder on this machine"
-    elif os.path.exists(output) and not os.path.isdir(output):
-        problem = f"--output={output}: is a file; name a folder"
+    elif folder_problem(output):
+        problem = folder_problem(output)
     elif size is not None and not _LEAST_SIZE <= size <= _MOST_SIZE:
         problem = f"--image_size={size}: must be {_LEAST_SIZE} to {_MOST_SIZE}"
     elif source.seed < 0:
@@ -257,12 +216,12 @@ def _settings(options: AlignOptions, size: int, rows: Sequence[Row], base: str) 
     """Returns what the files of the output depend on, besides what ``_inputs`` returns."""
     settings = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     settings["image_size"] = size
-    settings["pictures"] = _digest(_real(base))
-    settings["labels"] = _digest(
+    settings["pictures"] = digest(real(base))
+    settings["labels"] = digest(
         [dataclasses.astuple(dataclasses.replace(row, file="")) for row in rows]
     )
     if os.path.isdir(options.landmarks):
-        settings["landmarks"] = _digest(_real(options.landmarks))
+        settings["landmarks"] = digest(real(options.landmarks))
     elif options.landmarks:
         settings["landmarks"] = storage.sha256(options.landmarks)
     return settings
@@ -270,47 +229,13 @@ def _settings(options: AlignOptions, size: int, rows: Sequence[Row], base: str) 
 
 def _inputs(part: Iterable[Picture]) -> str:
     """Returns a checksum of what shows that a part's files have changed."""
-    return _digest([(_stamp(picture.file), _stamp(picture.pts)) for picture in part])
+    return digest([(stamp(picture.file), stamp(picture.pts)) for picture in part])
 
 
-def _stamp(file: str) -> Any:
-    """Returns size and time of a file on this machine, which is much quicker than its content."""
-    shard, _ = storage.in_shard(file) or (file, 0)
-    try:
-        status = os.stat(shard)
-    except OSError:
-        return file if "://" in file else None
-    return status.st_size, status.st_mtime_ns
-
-
-def _real(path: str) -> str:
-    return path if "://" in path else os.path.realpath(path)
-
-
-def _digest(values: Any) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-
-def _finished(
-    done: tuple[str, list[dict[str, Any]]] | None, inputs: str, part: Sequence[Picture]
-) -> bool:
-    if done is None or done[0] != inputs:
-        return False
-    for outcome, picture in zip(done[1], part):
+def _finished(done: Outcomes, part: Sequence[Picture]) -> bool:
+    for outcome, picture in zip(done, part):
         if outcome["reason"] in (UNREADABLE, UNREADABLE_LANDMARKS):
             return False
         if not outcome["reason"] and not os.path.exists(picture.target):
             return False
     return True
-
-
-def _remove_leftovers(output: str, missing: Iterable[Sequence[Picture]]) -> None:
-    """Removes half-written files of a program that was killed, and what is to be done again."""
-    for folder, _, names in os.walk(output):
-        for name in names:
-            if name.startswith(".") and name.endswith(".part"):
-                os.remove(os.path.join(folder, name))
-    for part in missing:
-        for picture in part:
-            if os.path.exists(picture.target):
-                os.remove(picture.target)

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 from legan_tf import optional
-from legan_tf.data.align import finder, make, work
+from legan_tf.data.align import finder, work
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.faces import from_ibug
-from legan_tf.data.align.journal import Journal
 from legan_tf.data.align.landmark_files import POINT_COLUMNS
 from legan_tf.data.align.make import Source, align_pictures
+from legan_tf.data.journal import Journal, target_names
 from legan_tf.data.manifest import read_manifest
 from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
@@ -258,7 +258,7 @@ def test_a_damaged_journal_costs_time_or_is_told(few, tmp_path):
 
 
 def test_a_journal_that_cannot_be_written_is_told(tmp_path):
-    journal = Journal(str(tmp_path / "out"), {})
+    journal = Journal(str(tmp_path / "out"), "align", {}, {})
     journal.begin()
     (tmp_path / "out" / "align.jsonl").mkdir()
     with pytest.raises(StorageError, match=r"align\.jsonl: cannot be written \(Is a directory"):
@@ -452,31 +452,31 @@ def test_wrong_flags_are_told_by_name(tmp_path, changes, complaint):
 
 
 def test_names_follow_the_originals_and_never_meet():
-    assert make.target_names(["/d/a/s1.happy", "/d/a/s1.sad", "/d/b/s1.sad.JPG"], "/d") == [
+    assert target_names(["/d/a/s1.happy", "/d/a/s1.sad", "/d/b/s1.sad.JPG"], "/d") == [
         "a/s1.happy.png",
         "a/s1.sad.png",
         "b/s1.sad.png",
     ]
-    assert make.target_names(["/d/e/a.jpg", "/d/e/a.png", "/d/e/b.jpg"], "/elsewhere") == [
+    assert target_names(["/d/e/a.jpg", "/d/e/a.png", "/d/e/b.jpg"], "/elsewhere") == [
         "a.jpg.png",
         "a.png.png",
         "b.jpg.png",
     ]
-    assert make.target_names(["/d/e/a.jpg", "/d/e/a.jpg"], "/d") == ["e/a.png", "e/a.png"]
+    assert target_names(["/d/e/a.jpg", "/d/e/a.jpg"], "/d") == ["e/a.png", "e/a.png"]
     cloud = ["gs://bucket/x/1.png", "gs://bucket/y/1.png"]
-    assert make.target_names(cloud, "/d") == ["x/1.png", "y/1.png"]
+    assert target_names(cloud, "/d") == ["x/1.png", "y/1.png"]
     mixed = ["gs://bucket/x/1.png", "/d/../e/1.png", "s3://bucket/../../1"]
-    assert make.target_names(mixed, "/d") == ["gs:/bucket/x/1.png", "e/1.png", "1.png"]
+    assert target_names(mixed, "/d") == ["gs:/bucket/x/1.png", "e/1.png", "1.png"]
     # A file and a folder of one name.
-    assert make.target_names(["/d/a.jpg", "/d/a.png/b.jpg"], "/d") == [
+    assert target_names(["/d/a.jpg", "/d/a.png/b.jpg"], "/d") == [
         "a.jpg.png",
         "a.png/b.jpg.png",
     ]
-    assert make.target_names(["/d/a", "/d/a.png/x/b.jpg"], "/d") == [
+    assert target_names(["/d/a", "/d/a.png/x/b.jpg"], "/d") == [
         "a_.png",
         "a.png/x/b.jpg_.png",
     ]
-    assert make.target_names(["shard.tfrecord#0", "shard.tfrecord#72"], "") == [
+    assert target_names(["shard.tfrecord#0", "shard.tfrecord#72"], "") == [
         "shard.tfrecord#0.png",
         "shard.tfrecord#72.png",
     ]
@@ -490,7 +490,7 @@ def test_pictures_that_are_links_keep_their_own_names(tmp_path):
     files = [str(tmp_path / "faces" / name) for name in ("anna.jpg", "ben.jpg", "ben.png")]
     # Both of ben are one picture.
     names = ["anna.png", "ben.png", "ben.png"]
-    assert make.target_names(files, str(tmp_path / "faces")) == names
+    assert target_names(files, str(tmp_path / "faces")) == names
 
 
 def missing(module):
