@@ -35,6 +35,9 @@ COLUMNS = (
     "rating_std",
     "split",
 )
+FITTED_COLUMNS = ("mesh", "landmarks")
+"""Further columns that may be there: what ``scripts/prepare.py depth`` makes maps of."""
+
 SPLITS = ("train", "val", "test")
 RATING_RANGE = (1.0, 10.0)
 HELD_OUT_SHARE = 0.2
@@ -50,8 +53,9 @@ NEEDS = {
     "classifier": ("expression",),
     "identity": ("identity",),
     "quality": ("rating",),
+    "depth": ("expression",),
 }
-"""What each model learns from, as ``check_manifest`` names it."""
+"""What each model learns from besides maps, as ``check_manifest`` names it."""
 
 OnProgress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -113,6 +117,8 @@ class Row:
         rating_mean: Mean rating, 1 to 10; NaN where unknown.
         rating_std: Population standard deviation of the ratings; NaN where unknown.
         split: ``train``, ``val`` or ``test``.
+        mesh: Full path or URL of the mesh that was fitted to the picture.
+        landmarks: Full path or URL of the file of the picture's 68 landmarks.
     """
 
     line: int
@@ -126,6 +132,8 @@ class Row:
     rating_mean: float = math.nan
     rating_std: float = math.nan
     split: str = ""
+    mesh: str = ""
+    landmarks: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -549,7 +557,7 @@ def _parse(file: str, content: bytes) -> tuple[list[str], list[tuple[int, list[s
 def _check_header(file: str, line: int, header: list[str]) -> None:
     problems = []
     for name in dict.fromkeys(header):
-        if name not in COLUMNS:
+        if name not in (*COLUMNS, *FITTED_COLUMNS):
             close = difflib.get_close_matches(name.lower(), COLUMNS, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"columns are {', '.join(COLUMNS)}."
             problems.append(Problem(file, f"column {name!r} is not known; {hint}", line))
@@ -588,6 +596,9 @@ def _row(
             return math.nan
         return value
 
+    def place(column: str) -> str:
+        return storage.join(folder, named[column]) if named.get(column) else ""
+
     if not path:
         report("the path is empty; name a picture or remove the line.")
         return None
@@ -613,11 +624,13 @@ def _row(
         identity=named.get("identity", ""),
         expression=named.get("expression", ""),
         lighting=named.get("lighting", ""),
-        depth=storage.join(folder, named["depth"]) if named.get("depth") else "",
-        normal=storage.join(folder, named["normal"]) if named.get("normal") else "",
+        depth=place("depth"),
+        normal=place("normal"),
         rating_mean=mean,
         rating_std=std,
         split=split,
+        mesh=place("mesh"),
+        landmarks=place("landmarks"),
     )
 
 
