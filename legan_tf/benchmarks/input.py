@@ -168,8 +168,12 @@ def _training(config: TrainConfig, faces: FaceSet, steps: int) -> Callable[[], N
             **{field.name: getattr(config, field.name) for field in dataclasses.fields(Objective)}
         ),
     )
-    adam = (keras.optimizers.Adam(config.learning_rate, beta_1=config.beta_1) for _ in range(2))
-    trainer.compile(*adam)
+    trainer.compile(
+        **{
+            name: keras.optimizers.Adam(config.learning_rate, beta_1=config.beta_1)
+            for name in trainer.trained
+        }
+    )
     batches = pipeline.editing_batches(
         faces, config.batch_size, 0, steps=1, critic_steps=config.critic_steps
     )

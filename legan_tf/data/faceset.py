@@ -69,6 +69,8 @@ class FaceSet:
         map_kind: ``depth`` or ``normal`` where ``maps`` are such; empty where there are none.
         maps: Maps an index, like ``load``, to the uint8 map [size, size, 3] of that image's
             surface, as ``legan_tf.data.maps`` has it; all black where it is not known.
+        true_map: Maps (index, expression) to the true map of the same person under that
+            expression, in that form. Only rendered faces that have maps have one.
     """
 
     name: str
@@ -86,6 +88,7 @@ class FaceSet:
     surface: Callable[[np.ndarray, np.ndarray], Surface] | None = None
     map_kind: str = ""
     maps: Callable[[tf.Tensor], tf.Tensor] | None = None
+    true_map: Callable[[int, int], np.ndarray] | None = None
 
     def __len__(self) -> int:
         """Returns the number of samples."""

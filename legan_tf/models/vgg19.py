@@ -18,16 +18,19 @@ NOTOP_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 """How ``keras.applications`` calls its file of weights without the classifying layers."""
 _MEAN = (123.68, 116.779, 103.939)
 """Of ImageNet's red, green and blue, 0 to 255, as the network was trained with."""
+_DEVIATION = 57.6
+"""Standard deviation of ImageNet's colours, 0.226 of their range, the mean of the three."""
 
 
 def vgg19_taps(weights: str) -> keras.Model:
     """Makes VGG19 up to ``relu5_1``, frozen, with outputs on the way.
 
     The network and its file are those of ``keras.applications``: the original one, made with Caffe,
-    on pixels of 0 to 255. Its features are far larger than those of torchvision's VGG19, trained on
-    pixels of about -2 to 2, which pix2pixHD compares: no weight of a loss carries over. It always
-    computes in float32, whatever the policy: bfloat16 would round away the small differences that
-    the loss is made of.
+    on pixels of 0 to 255. Its features are as much larger than those of torchvision's VGG19, which
+    sees pixels in deviations from the mean and which pix2pixHD compares; so they are divided by
+    that deviation, ``_DEVIATION``, for weights of the loss to be of one size. It always computes in
+    float32, whatever the policy: bfloat16 would round away the small differences that the loss is
+    made of.
 
     Args:
         weights: ``imagenet``: those of ``keras.applications``, downloaded once (80 MB) into Keras'
@@ -48,7 +51,8 @@ def vgg19_taps(weights: str) -> keras.Model:
         # To 0..255 less the mean, then to blue, green, red.
         shifted = keras.layers.Rescaling(127.5, [127.5 - mean for mean in _MEAN])(image)
         taps = keras.Model(trunk.input, [trunk.get_layer(name).output for name in TAPS])
-        model = keras.Model(image, taps(shifted[..., ::-1]), name="vgg19_taps")
+        scaled = [keras.layers.Rescaling(1 / _DEVIATION)(tap) for tap in taps(shifted[..., ::-1])]
+        model = keras.Model(image, scaled, name="vgg19_taps")
     model.trainable = False
     return model
 

@@ -6,7 +6,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -159,7 +159,7 @@ class Saver(keras.callbacks.Callback):
         run: Run,
         recorder: Recorder,
         checkpoints: Checkpoints,
-        network: keras.Model,
+        networks: Mapping[str, keras.Model],
         every: int,
         total: int,
     ) -> None:
@@ -169,7 +169,8 @@ class Saver(keras.callbacks.Callback):
             run: Where the network to use is written.
             recorder: Knows the step.
             checkpoints: Where to save.
-            network: The network to use, saved along with each checkpoint.
+            networks: The networks to use by the names of their files, saved along with each
+                checkpoint, in this order.
             every: Steps between checkpoints.
             total: Steps of the whole run.
         """
@@ -178,7 +179,7 @@ class Saver(keras.callbacks.Callback):
         self._run = run
         self._recorder = recorder
         self._checkpoints = checkpoints
-        self._network = network
+        self._networks = networks
         self._every = every
         self._total = total
         self._before: dict[signal.Signals, Any] = {}
@@ -223,5 +224,6 @@ class Saver(keras.callbacks.Callback):
             ) from error
         # In this order a kill between the two leaves a network that the resumed run writes again,
         # never a complete run with the network of an earlier checkpoint.
-        self._run.save_network(self._network)
+        for name, network in self._networks.items():
+            self._run.save_network(network, name)
         self._checkpoints.save(step)

@@ -11,8 +11,11 @@ from legan_tf import options
 from legan_tf.errors import UserError
 from legan_tf.options import option, parse_crop
 
-MODELS = ("legan", "stargan", "quality", "identity", "classifier")
+MODELS = ("legan", "stargan", "quality", "identity", "classifier", "depth")
 GANS = ("legan", "stargan")
+"""The editors."""
+ADVERSARIAL = (*GANS, "depth")
+"""What is trained against a discriminator."""
 DATASETS = ("rendered", "manifest")
 EXPRESSION_SETS = ("multipie", "affectnet")
 PRECISIONS = ("float32", "bfloat16")
@@ -42,9 +45,14 @@ class TrainConfig:
     merge_flashless: bool = option(
         True, "Make Multi-PIE's two flashless shots, which are alike, one class: 19 of 20 remain."
     )
+    edit_lighting: bool = option(
+        True, "Whether the editor learns light too; without, lighting labels are not looked at."
+    )
     batch_size: int = option(16, "Global batch size, over all replicas.")
     train_steps: int = option(
-        40_000, "Generator updates (LEGAN, StarGAN) or updates (the other models).", free=True
+        40_000,
+        "Generator updates (LEGAN, StarGAN, depth) or updates (the other models).",
+        free=True,
     )
     seed: int = option(0, "Seed of data, weights and draws.")
     precision: str = option(
@@ -114,6 +122,45 @@ class TrainConfig:
     )
     balance: bool = option(True, "Let the expressions take turns in training.")
 
+    depth_weight: float = option(
+        0.0,
+        "LEGAN, StarGAN: weight of what the depth discriminator says of an edit's depth (Bodur et "
+        "al.); 0 needs no depth network and no maps.",
+    )
+    geometry: str = option(
+        "depth",
+        "Depth network: whether its maps show depth or surface normals.",
+        ("depth", "normal"),
+    )
+    depth_model: str = option(
+        "",
+        "Run folder of --model=depth; if empty, a depth network is trained first, with the data "
+        "and sizes of the run.",
+    )
+    freeze_depth: bool = option(
+        False, "Keep the depth network as it is while it guides; its discriminator goes on."
+    )
+    confidence_penalty: float = option(
+        0.0, "Depth discriminator: strength of the penalty on being sure of an expression."
+    )
+    pixel_weight: float = option(10.0, "Depth network: weight of L_pix to true maps.")
+    perceptual_weight: float = option(
+        1.0, "Depth network: weight of L_per to true maps; 0 needs no VGG19."
+    )
+    vgg_weights: str = option(
+        "imagenet",
+        "Depth network: VGG19 of L_per: imagenet, as Keras downloads it; the path of that file; "
+        "or random, for trials.",
+    )
+    depth_supervision: float = option(
+        0.0,
+        "Guided by depth: factor on L_pix and L_per, which keep the depth network to true maps "
+        "(ours).",
+    )
+    depth_cycle_to_editor: bool = option(
+        False, "Guided by depth: the depth network's L_rec teaches the editor too."
+    )
+
     quality_model: str = option(
         "",
         "Run folder or .keras file of Q; if empty, a small Q is trained on rendered faces first.",
@@ -142,7 +189,9 @@ class TrainConfig:
     )
     identity_width: float = option(1.0, "Identity network: factor on LightCNN-29's channels.")
     classifier_width: int = option(24, "Classifier: channels of the first convolution.")
-    flip: bool = option(False, "Q and identity: mirror half of the images.")
+    flip: bool = option(
+        False, "Mirror half of the images; not for classifiers and editors of light."
+    )
     zoom: float = option(
         1.0,
         "Q and identity: train on random parts of the images, magnified up to so many times, 1 to "
@@ -153,6 +202,18 @@ class TrainConfig:
     def loaded_size(self) -> int:
         """Height and width of the images to train on, in pixels: enough for what is magnified."""
         return round(self.image_size * self.zoom)
+
+    @property
+    def map_kind(self) -> str:
+        """``depth`` or ``normal`` where training needs such maps, else empty."""
+        guided = self.model in GANS and self.depth_weight
+        return self.geometry if self.model == "depth" or guided else ""
+
+    @property
+    def needs_vgg(self) -> bool:
+        """Whether training compares maps in the features of VGG19."""
+        guided = self.map_kind and self.depth_supervision and not self.freeze_depth
+        return bool(self.perceptual_weight and (self.model == "depth" or guided))
 
     def to_flagfile(self) -> str:
         """Returns the text of a flag file that gives this configuration."""
@@ -182,7 +243,8 @@ class TrainConfig:
         ]
         not_negative = ("seed", "replicas", "blocks", "adversarial_weight", "attribute_weight",
                         "reconstruction_weight", "identity_weight", "quality_weight",
-                        "penalty_weight")  # fmt: skip
+                        "penalty_weight", "depth_weight", "confidence_penalty", "pixel_weight",
+                        "perceptual_weight", "depth_supervision")  # fmt: skip
         problems += [
             f"--{name}={getattr(self, name)}: must not be negative"
             for name in not_negative
@@ -221,14 +283,14 @@ class TrainConfig:
                     f"--{name}={getattr(self, name)} must be a multiple of "
                     f"--steps_per_execution={self.steps_per_execution}"
                 )
-        halvings = {"legan": self.d_depth, "stargan": self.d_depth, "quality": self.q_depth}
+        halvings = {**dict.fromkeys(ADVERSARIAL, self.d_depth), "quality": self.q_depth}
         depth = halvings.get(self.model)
         if depth is not None and depth > 0 and self.image_size % 2**depth:
             flag = "q_depth" if self.model == "quality" else "d_depth"
             problems.append(
                 f"--image_size={self.image_size} cannot be halved --{flag}={depth} times"
             )
-        if self.model in GANS and self.image_size % 4:
+        if self.model in ADVERSARIAL and self.image_size % 4:
             problems.append(f"--image_size={self.image_size} must be a multiple of 4")
         if self.model == "classifier" and self.image_size & (self.image_size - 1):
             problems.append(f"--image_size={self.image_size} must be a power of two here")
@@ -237,8 +299,15 @@ class TrainConfig:
         )
         if uses_identity and self.image_size % 16:
             problems.append(f"--image_size={self.image_size} must be a multiple of 16 for LightCNN")
-        if self.flip and self.model not in ("quality", "identity"):
+        lit = self.model == "classifier" or (self.model in GANS and self.edit_lighting)
+        if self.flip and lit:
             problems.append(f"--flip would put the light on the wrong side for {self.model}")
+        if self.model == "legan" and not self.edit_lighting:
+            problems.append("--noedit_lighting belongs to stargan: LEGAN is made for both")
+        if self.depth_weight and self.model not in GANS:
+            problems.append(f"--depth_weight guides editors, not {self.model}")
+        if self.needs_vgg and self.image_size < 16:
+            problems.append(f"--image_size={self.image_size}: VGG19 needs 16 or more")
         if not 1 <= self.zoom <= 8:
             problems.append(f"--zoom={self.zoom:g}: must be 1 to 8")
         elif self.zoom > 1 and self.model not in ("quality", "identity"):

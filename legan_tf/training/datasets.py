@@ -21,7 +21,7 @@ from legan_tf.data.manifest import (
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.options import parse_crop
-from legan_tf.training.config import TrainConfig
+from legan_tf.training.config import GANS, TrainConfig
 
 EXPRESSIONS = {
     "multipie": attributes.MULTIPIE_EXPRESSIONS,
@@ -92,6 +92,7 @@ def held_out_faces(config: TrainConfig, split: str = "test") -> FaceSet:
         config.merge_flashless,
         config.image_size,
         config.seed,
+        config.map_kind,
     )
 
 
@@ -101,8 +102,15 @@ def load_datasets(config: TrainConfig) -> Datasets:
     Raises:
         UserError: The manifest cannot be trained on; all its problems are in the message.
     """
-    if config.dataset == "manifest":
-        return _from_manifest(config)
+    data = _from_manifest(config) if config.dataset == "manifest" else _rendered(config)
+    if config.edit_lighting or config.model not in GANS:
+        return data
+    val = data.val and data.val.of_expressions()
+    return dataclasses.replace(data, train=data.train.of_expressions(), val=val)
+
+
+def _rendered(config: TrainConfig) -> Datasets:
+    """Renders faces, rated ones for Q."""
     if config.model == "quality":
         count = config.rated_faces
         train = rated_faces("train", count, config.loaded_size, config.seed, bar("rating faces"))
@@ -118,6 +126,7 @@ def load_datasets(config: TrainConfig) -> Datasets:
         config.merge_flashless,
         config.loaded_size,
         config.seed,
+        config.map_kind,
     )
     val = held_out_faces(config, "val")
     return Datasets(train, val, _grid_table(train, val))
@@ -128,7 +137,8 @@ def _from_manifest(config: TrainConfig) -> Datasets:
     manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
     files, crop = [row.file for row in manifest.rows], parse_crop(config.crop)
     records.refuse_crop(files, crop)
-    check_manifest(manifest, NEEDS[config.model], bar("checking images"))
+    maps = [config.map_kind] if config.map_kind else []
+    check_manifest(manifest, [*NEEDS[config.model], *maps], bar("checking images"))
     looked_at = next((split for split in ("val", "test") if manifest.split(split)), None)
     notes = {
         "val": [],
@@ -142,6 +152,7 @@ def _from_manifest(config: TrainConfig) -> Datasets:
             size,
             crop,
             on_progress=bar(f"reading {split} images"),
+            map_kind=config.map_kind,
         )
         if split
         else None

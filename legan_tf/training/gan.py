@@ -6,20 +6,22 @@ import dataclasses
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
-from legan_tf.compat import assign_in_replica
+from legan_tf.data.faceset import FaceSet
 from legan_tf.models import (
     AttributeGenerator,
     Discriminator,
     FaceNetwork,
+    Network,
     QualityEstimator,
     copy_of,
 )
 from legan_tf.models.layers import PACKAGE
-
-ATTRIBUTES = ("expression", "lighting")
+from legan_tf.training.adversarial import ATTRIBUTES, AdversarialModel, Batch
+from legan_tf.training.samples import sample_grid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +54,8 @@ class Objective:
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class AttributeGAN(keras.Model):
-    """LEGAN, StarGAN and StarGAN with L_qual: they differ in the generator and the weights.
-
-    One ``train_step`` takes a batch of ``editing_batches``: ``critic_steps`` updates of the
-    discriminator and one of the generator, in straight-line code, as MirroredStrategy needs it.
-    The generator's update reuses the images that the last discriminator update judged.
-    """
+class AttributeGAN(AdversarialModel):
+    """LEGAN, StarGAN and StarGAN with L_qual: they differ in the generator and the weights."""
 
     def __init__(
         self,
@@ -105,7 +102,6 @@ class AttributeGAN(keras.Model):
         if self.objective.ema_decay:
             self.averaged_generator = copy_of(generator, f"averaged_{generator.name}")
             self.averaged_generator.trainable = False
-        self._means = [keras.metrics.Mean(name=term) for term in self.terms]
         self.built = True
 
     @property
@@ -118,49 +114,38 @@ class AttributeGAN(keras.Model):
         return tuple(names)
 
     @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """The running means of the losses."""
-        return self._means
-
-    @property
     def network(self) -> AttributeGenerator:
         """The generator to sample, judge and export."""
         return self.averaged_generator or self.generator
 
-    def build(self, input_shape: Any = None) -> None:
-        """The networks are built when the model is made."""
+    @property
+    def trained(self) -> dict[str, Network]:
+        """The discriminator and the generator."""
+        return {"d_optimizer": self.discriminator, "g_optimizer": self.generator}
 
-    def compile(
-        self,
-        d_optimizer: keras.optimizers.Optimizer,
-        g_optimizer: keras.optimizers.Optimizer,
-        steps_per_execution: int = 1,
-    ) -> None:
-        """Takes the two optimizers and builds them, so that checkpoints restore into them.
+    @property
+    def averages(self) -> list[tuple[Network, Network, float]]:
+        """The averaged generator, if there is one."""
+        if self.averaged_generator is None:
+            return []
+        return [(self.averaged_generator, self.generator, self.objective.ema_decay)]
 
-        Args:
-            d_optimizer: Optimizer of the discriminator.
-            g_optimizer: Optimizer of the generator; also what Keras' own callbacks act on.
-            steps_per_execution: Steps between returns to Python.
-        """
-        super().compile(optimizer=g_optimizer, steps_per_execution=steps_per_execution)
-        self.d_optimizer = d_optimizer
-        self.g_optimizer = g_optimizer
-        d_optimizer.build(self.discriminator.trainable_variables)
-        g_optimizer.build(self.generator.trainable_variables)
+    @property
+    def state(self) -> dict[str, Network]:
+        """The generator, the discriminator and the averaged generator."""
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        if self.averaged_generator is not None:
+            networks["averaged_generator"] = self.averaged_generator
+        return networks
 
-    def get_compile_config(self) -> dict[str, Any]:
-        """Returns what ``compile_from_config`` needs."""
-        return {
-            "d_optimizer": keras.saving.serialize_keras_object(self.d_optimizer),
-            "g_optimizer": keras.saving.serialize_keras_object(self.g_optimizer),
-        }
+    @property
+    def frozen(self) -> list[Network]:
+        """Q and the identity network, where they guide."""
+        return [network for network in (self.quality, self.identity) if network is not None]
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles with the optimizers that ``get_compile_config`` described."""
-        self.compile(
-            **{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()}
-        )
+    def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
+        """Returns ``sample_grid`` of the generator that ``network`` names."""
+        return sample_grid(self.network, faces, indices)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the configuration that ``from_config`` takes."""
@@ -182,33 +167,20 @@ class AttributeGAN(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> AttributeGAN:
         """Makes the model that ``get_config`` described."""
+        return cls(**cls.arguments_from(config))
+
+    @classmethod
+    def arguments_from(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """Returns the arguments of ``__init__`` that ``get_config`` described."""
         networks = {
             key: None if config[key] is None else keras.saving.deserialize_keras_object(config[key])
             for key in ("generator", "discriminator", "quality", "identity")
         }
-        return cls(**networks, objective=Objective(**config["objective"]), name=config["name"])
+        return {**networks, "objective": Objective(**config["objective"]), "name": config["name"]}
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Edits images with the generator that ``network`` names."""
         return self.network(inputs)
-
-    def train_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Updates the discriminator once for each sub-batch, then the generator once.
-
-        Args:
-            data: A batch of ``editing_batches``.
-
-        Returns:
-            The running mean of every term in ``terms``, unweighted.
-        """
-        critic_steps = data["image"].shape[1]
-        batches = [
-            {name: values[:, step] for name, values in data.items()} for step in range(critic_steps)
-        ]
-        for batch in batches[:-1]:
-            self._update_critic(batch, self.generator(self._request(batch))["image"])
-        self._update_generator(batches[-1])
-        return {mean.name: mean.result() for mean in self._means}
 
     def _request(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The generator's input: the image and the target codes."""
@@ -223,121 +195,57 @@ class AttributeGAN(keras.Model):
         codes = {name: tf.one_hot(labels[name], classes[name]) for name in ATTRIBUTES}
         return {"image": image, **codes}
 
-    def _average(self, term: str, values: tf.Tensor) -> tf.Tensor:
-        """Notes a term and returns its share of the mean over the global batch.
+    def _generate(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """The edited images."""
+        return {"edited": self.generator(self._request(batch), training=True)["image"]}
 
-        Gradients are summed over replicas, so each divides by the size of all batches together.
-        """
-        self._means[self.terms.index(term)].update_state(values)
-        return tf.reduce_mean(values) / tf.distribute.get_strategy().num_replicas_in_sync
-
-    def _attribute_terms(
-        self, judged: dict[str, tf.Tensor], labels: dict[str, tf.Tensor]
-    ) -> tf.Tensor:
-        """Classification loss per sample, summed over the attributes that D reads."""
-        return tf.add_n(
-            [
-                losses.attribute_loss(judged[name], labels[name])
-                for name in ATTRIBUTES
-                if name in judged
-            ]
-        )
-
-    def _update_critic(self, batch: dict[str, tf.Tensor], fake: tf.Tensor) -> None:
+    def _update_critics(self, batch: Batch, made: dict[str, tf.Tensor]) -> None:
         """One update of the discriminator on real images and the generator's."""
+        self._update_critic("d_optimizer", self.objective, batch, batch["image"], made["edited"])
+
+    def _wanted(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """The labels that edited images should have."""
+        return {
+            name: tf.where(batch[f"target_{name}"] < 0, batch[name], batch[f"target_{name}"])
+            for name in ATTRIBUTES
+        }
+
+    def _goals(self, batch: Batch, made: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The generator's full loss."""
         goal = self.objective
-        real, fake = batch["image"], tf.stop_gradient(fake)
-        count = tf.shape(real)[0]
-
-        def scores(images: tf.Tensor) -> tf.Tensor:
-            return self.discriminator(images, training=True)["realness"]
-
-        def penalty() -> tf.Tensor:
-            if goal.adversarial == "hinge":
-                return losses.r1_penalty(scores, real)
-            return losses.gradient_penalty(scores, real, fake, batch["mix"])
-
-        with tf.GradientTape() as tape:
-            judged = self.discriminator(tf.concat([real, fake], 0), training=True)
-            on_real = {name: value[:count] for name, value in judged.items()}
-            on_fake = {name: value[count:] for name, value in judged.items()}
-            adversarial = losses.critic_loss(
-                on_real["realness"], on_fake["realness"], goal.adversarial
+        original, edited = batch["image"], made["edited"]
+        judged = self.discriminator(edited, training=True)
+        total = goal.adversarial_weight * self._average(
+            "generator", losses.generator_loss(judged["realness"])
+        )
+        attributes = self._attribute_terms(judged, self._wanted(batch))
+        total += goal.attribute_weight * self._average("attributes", attributes)
+        back = self.generator(self._coded(edited, batch), training=True)["image"]
+        # Without its source label an attribute that was changed cannot be changed back.
+        undoable = tf.reduce_all(
+            [(batch[name] >= 0) | (batch[f"target_{name}"] < 0) for name in ATTRIBUTES], 0
+        )
+        total += goal.reconstruction_weight * self._average(
+            "reconstruction",
+            tf.where(undoable, losses.reconstruction_loss(original, back), 0.0),
+        )
+        if self.identity is not None:
+            embedding = self.identity(_at_size(original, self.identity.image_size))
+            edited_embedding = self.identity(_at_size(edited, self.identity.image_size))
+            total += goal.identity_weight * self._average(
+                "identity", losses.identity_loss(embedding, edited_embedding)
             )
-            attributes = self._attribute_terms(on_real, batch)
-            if self.discriminator.fake_class:
-                generated = {
-                    name: tf.fill([count], on_fake[name].shape[-1] - 1)
-                    for name in ATTRIBUTES
-                    if name in on_fake
-                }
-                attributes += self._attribute_terms(on_fake, generated)
-            total = goal.adversarial_weight * self._average("critic", adversarial)
-            total += goal.attribute_weight * self._average("critic_attributes", attributes)
-            if goal.penalty_weight:
-                if goal.penalty_every == 1:
-                    values = penalty()
-                else:
-                    due = self.g_optimizer.iterations % goal.penalty_every == 0
-                    values = tf.cond(
-                        due, lambda: goal.penalty_every * penalty(), lambda: tf.zeros([count])
-                    )
-                total += goal.penalty_weight * self._average("penalty", values)
-        variables = self.discriminator.trainable_variables
-        self.d_optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
-
-    def _update_generator(self, batch: dict[str, tf.Tensor]) -> None:
-        """The last update of the discriminator, and one of the generator on the same images."""
-        goal = self.objective
-        original = batch["image"]
-        with tf.GradientTape() as tape:
-            edited = self.generator(self._request(batch), training=True)["image"]
-            with tape.stop_recording():
-                self._update_critic(batch, edited)
-            judged = self.discriminator(edited, training=True)
-            total = goal.adversarial_weight * self._average(
-                "generator", losses.generator_loss(judged["realness"])
+        if self.quality is not None:
+            rated = [
+                self.quality(_at_size(image, self.quality.image_size))
+                for image in (original, edited, back)
+            ]
+            natural = losses.naturalness_loss(rated[1], goal.quality_target)
+            preserved = tf.where(undoable, losses.preservation_loss(rated[0], rated[2]), 0.0)
+            total += goal.quality_weight * (
+                self._average("naturalness", natural) + self._average("preservation", preserved)
             )
-            wanted = {
-                name: tf.where(batch[f"target_{name}"] < 0, batch[name], batch[f"target_{name}"])
-                for name in ATTRIBUTES
-            }
-            attributes = self._attribute_terms(judged, wanted)
-            total += goal.attribute_weight * self._average("attributes", attributes)
-            back = self.generator(self._coded(edited, batch), training=True)["image"]
-            # Without its source label an attribute that was changed cannot be changed back.
-            undoable = tf.reduce_all(
-                [(batch[name] >= 0) | (batch[f"target_{name}"] < 0) for name in ATTRIBUTES], 0
-            )
-            total += goal.reconstruction_weight * self._average(
-                "reconstruction",
-                tf.where(undoable, losses.reconstruction_loss(original, back), 0.0),
-            )
-            if self.identity is not None:
-                embedding = self.identity(_at_size(original, self.identity.image_size))
-                edited_embedding = self.identity(_at_size(edited, self.identity.image_size))
-                total += goal.identity_weight * self._average(
-                    "identity", losses.identity_loss(embedding, edited_embedding)
-                )
-            if self.quality is not None:
-                rated = [
-                    self.quality(_at_size(image, self.quality.image_size))
-                    for image in (original, edited, back)
-                ]
-                natural = losses.naturalness_loss(rated[1], goal.quality_target)
-                preserved = tf.where(undoable, losses.preservation_loss(rated[0], rated[2]), 0.0)
-                total += goal.quality_weight * (
-                    self._average("naturalness", natural) + self._average("preservation", preserved)
-                )
-        variables = self.generator.trainable_variables
-        self.g_optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
-        if self.averaged_generator is not None:
-            decay = goal.ema_decay
-            assign_in_replica(
-                self.averaged_generator.weights,
-                self.generator.weights,
-                lambda average, current: average * decay + current * (1.0 - decay),
-            )
+        return {"g_optimizer": total}
 
 
 def _at_size(images: tf.Tensor, size: int) -> tf.Tensor:

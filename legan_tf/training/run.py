@@ -25,6 +25,8 @@ INPUTS_FILE = "inputs.json"
 """The sha256 of what is in the files that the flags name."""
 METRICS_FILE = "metrics.jsonl"
 NETWORK_FILE = "model.keras"
+CRITIC_FILE = "discriminator.keras"
+"""In the folder of a run that trained a depth network: its discriminator."""
 DEPTH_FILE = "depth.keras"
 """In the folder of a run that trained a depth network with its editor: that network."""
 CHECKPOINTS = "checkpoints"
@@ -130,11 +132,11 @@ class Run:
                 continue  # a line that a kill cut short
         write_aside(self.path(METRICS_FILE), "".join(kept).encode())
 
-    def save_network(self, network: keras.Model) -> None:
-        """Writes the network to use, replacing the last one in one step."""
-        temporary = self.path(UNFINISHED + NETWORK_FILE)
+    def save_network(self, network: keras.Model, name: str) -> None:
+        """Writes a network to use, replacing the last one in one step."""
+        temporary = self.path(UNFINISHED + name)
         network.save(temporary)
-        os.replace(temporary, self.path(NETWORK_FILE))
+        os.replace(temporary, self.path(name))
 
     def save_picture(self, name: str, picture: np.ndarray) -> None:
         """Writes a uint8 [H,W,3] picture as ``samples/NAME.png``."""
@@ -150,23 +152,26 @@ def auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
     wanted = {
         "quality": (config.quality_weight, config.quality_model),
         "identity": (config.identity_weight, config.identity_model),
+        "depth": (config.depth_weight, config.depth_model),
     }
     return {kind: path for kind, (weight, path) in wanted.items() if weight}
 
 
-def network_file(path: str) -> str:
+def network_file(path: str, name: str = NETWORK_FILE) -> str:
     """Returns the file of a network that is given as a run folder or as a ``.keras`` file.
+
+    Args:
+        path: The folder or file.
+        name: What the file is called in a run folder.
 
     Raises:
         UserError: There is no such file; the message starts with ``path``.
     """
     if not os.path.exists(path):
         raise UserError(f"{path}: no such file or folder.")
-    file = os.path.join(path, NETWORK_FILE) if os.path.isdir(path) else path
+    file = os.path.join(path, name) if os.path.isdir(path) else path
     if not os.path.isfile(file):
-        raise UserError(
-            f"{path}: holds no {NETWORK_FILE}, which a run writes at its first checkpoint."
-        )
+        raise UserError(f"{path}: holds no {name}, which a run writes at its first checkpoint.")
     return file
 
 
@@ -181,6 +186,8 @@ def _inputs(config: TrainConfig) -> dict[str, str]:
                 raise UserError(f"--{kind}_model={error}") from error
     if config.dataset == "manifest":
         files["manifest"] = config.manifest
+    if config.needs_vgg and os.path.isfile(config.vgg_weights):
+        files["vgg_weights"] = config.vgg_weights
     return {flag: storage.sha256(file) for flag, file in files.items()}
 
 
@@ -235,16 +242,17 @@ def saved_step(workdir: str) -> int | None:
     return int(there[-1].rpartition("-")[2]) if there else None
 
 
-def load_network(path: str | os.PathLike[str]) -> models.Network:
+def load_network(path: str | os.PathLike[str], name: str = NETWORK_FILE) -> models.Network:
     """Loads the network of a run, without its optimizers.
 
     Args:
         path: A run folder or a ``.keras`` file.
+        name: What the file is called in a run folder.
 
     Raises:
         UserError: There is no network of this package; the message starts with ``path``.
     """
-    file = network_file(os.fspath(path))
+    file = network_file(os.fspath(path), name)
     if not zipfile.is_zipfile(file):
         raise UserError(f"{file}: is not a .keras file, or is damaged.")
     try:
@@ -257,19 +265,22 @@ def load_network(path: str | os.PathLike[str]) -> models.Network:
     return network
 
 
-def load_network_of(kind: str, path: str, wanted: type[models.Network]) -> models.Network:
+def load_network_of(
+    kind: str, path: str, wanted: type[models.Network], name: str = NETWORK_FILE
+) -> models.Network:
     """Loads a network that a flag ``--KIND_model`` gives.
 
     Args:
-        kind: ``classifier``, ``identity`` or ``quality``.
+        kind: ``classifier``, ``identity``, ``quality`` or ``depth``.
         path: A run folder or a ``.keras`` file.
         wanted: What it has to be.
+        name: What the file is called in a run folder.
 
     Raises:
         UserError: There is none, or one of another kind; the message names the flag.
     """
     try:
-        network = load_network(path)
+        network = load_network(path, name)
     except UserError as error:
         raise UserError(f"--{kind}_model={error}") from error
     if not isinstance(network, wanted):

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.pipeline import to_float, to_uint8
-from legan_tf.models import AttributeGenerator
+from legan_tf.models import AttributeGenerator, DepthNetwork
 
 COLUMNS = 7
 HEADER = 14
@@ -37,20 +37,26 @@ def _mask_picture(mask: np.ndarray) -> np.ndarray:
     return np.repeat(grey.round().astype(np.uint8), 3, -1)
 
 
-def sample_grid(generator: AttributeGenerator, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
+def sample_grid(
+    generator: AttributeGenerator,
+    faces: FaceSet,
+    indices: np.ndarray,
+    depth: DepthNetwork | None = None,
+) -> np.ndarray:
     """Edits fixed pictures.
 
     Args:
         generator: What to look at.
         faces: Whom to edit; people that it was not trained on, where there are any.
         indices: The pictures to edit.
+        depth: What reads the maps of input and edits, if they are to be shown.
 
     Returns:
         uint8 [H,W,3]. For each picture a row with the input, every expression and some lights;
         below it, for rendered faces, the true pictures; then the masks if the generator has any:
-        those of expression for the expressions, those of lighting for the lights.
+        those of expression for the expressions, those of lighting for the lights; then the maps,
+        and the true ones where they are known.
     """
-    size = faces.image_size
     rows, names = [], []
     for index in indices:
         source = faces.images(np.array([index]))[0]
@@ -74,12 +80,47 @@ def sample_grid(generator: AttributeGenerator, faces: FaceSet, indices: np.ndarr
                 *_mask_picture(edited["lighting_mask"].numpy()[half:]),
             ]
             rows.append([blank, *masks])
+        if depth is not None:
+            shown = tf.concat([to_float(tf.constant(source))[None], edited["image"]], 0)
+            rows.append(list(to_uint8(depth.to_map(shown)).numpy()))
+        if depth is not None and faces.maps is not None:
+            of_targets = [blank] * len(targets)
+            if faces.true_map is not None:
+                of_targets = [faces.true_map(index, expression) for expression, _ in targets]
+            rows.append([faces.map_images(np.array([index]))[0], *of_targets])
         names = [faces.expressions[e] for e, _ in targets[: len(faces.expressions)]]
         names += [faces.lightings[light] for _, light in targets[len(faces.expressions) :]]
+    return _headed(rows, ["input", *names])
+
+
+def map_grid(network: DepthNetwork, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
+    """Reads the maps of fixed pictures, and paints pictures of maps.
+
+    Args:
+        network: What to look at.
+        faces: Whose pictures, with maps.
+        indices: The pictures.
+
+    Returns:
+        uint8 [H,W,3], a row for each picture: the picture, its true map, the map that is read, the
+        picture painted of that, and the one painted of the true map.
+    """
+    rows = []
+    for index in indices:
+        picture, true = (load(np.array([index])) for load in (faces.images, faces.map_images))
+        read = network.to_map(to_float(tf.constant(picture)))
+        painted = network.to_rgb(tf.concat([read, to_float(tf.constant(true))], 0))
+        rows.append([picture[0], true[0], *to_uint8(tf.concat([read, painted], 0)).numpy()])
+    return _headed(rows, ["input", "true map", "map", "back", "from true"])
+
+
+def _headed(rows: list[list[np.ndarray]], names: list[str]) -> np.ndarray:
+    """Pictures of one size in rows, under the names of the columns."""
+    size = rows[0][0].shape[0]
     picture = np.concatenate([np.concatenate(row, 1) for row in rows], 0)
     canvas = Image.new("RGB", (picture.shape[1], picture.shape[0] + HEADER), "white")
     canvas.paste(Image.fromarray(picture), (0, HEADER))
     draw = ImageDraw.Draw(canvas)
-    for column, name in enumerate(["input", *names]):
+    for column, name in enumerate(names):
         draw.text((column * size + 2, 1), name[: size // 6], fill="black")
     return np.asarray(canvas)

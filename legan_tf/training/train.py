@@ -21,7 +21,7 @@ from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.models import (
     AttributeClassifier,
-    AttributeGenerator,
+    DepthNetwork,
     Discriminator,
     FaceNetwork,
     LeganGenerator,
@@ -30,13 +30,17 @@ from legan_tf.models import (
     QualityEstimator,
     StarganGenerator,
 )
+from legan_tf.models.vgg19 import vgg19_taps
 from legan_tf.training import devices, schedules
+from legan_tf.training.adversarial import AdversarialModel
 from legan_tf.training.callbacks import Every, Recorder, RunningMeans, Saver
-from legan_tf.training.config import GANS, TrainConfig
+from legan_tf.training.config import ADVERSARIAL, TrainConfig
 from legan_tf.training.datasets import Datasets, load_datasets
+from legan_tf.training.depth import DepthGAN, DepthGuidedGAN, DepthObjective, Guidance
 from legan_tf.training.gan import AttributeGAN, Objective
 from legan_tf.training.run import (
     CHECKPOINTS,
+    CRITIC_FILE,
     NETWORK_FILE,
     Checkpoints,
     Run,
@@ -45,7 +49,6 @@ from legan_tf.training.run import (
     load_network_of,
     saved_step,
 )
-from legan_tf.training.samples import sample_grid
 from legan_tf.training.supervised import (
     ClassifierTrainer,
     IdentityTrainer,
@@ -104,13 +107,15 @@ def _dry_run(config: TrainConfig, data: Datasets) -> int:
     lines = [f"plan of {config.workdir} ({config.model})", data.table]
     for kind, given in auxiliary_kinds(config).items():
         lines.append(f"{kind} network: " + (given or f"a small one is trained first ({kind}/)"))
-        auxiliary[kind] = (
-            _load_network(given, kind) if given else _network(_auxiliary(config, kind), data)
+        auxiliary.update(
+            _load_auxiliary(config, given, kind)
+            if given
+            else _new_auxiliary(_auxiliary(config, kind), data)
         )
     trainer = _trainer(config, data, auxiliary)
     lines += [f"{name}: {count:,} parameters" for name, count in _sizes(trainer).items()]
     steps = f"{config.train_steps:,} steps of {config.batch_size} images"
-    if config.model in GANS:
+    if config.model in ADVERSARIAL:
         steps += f", {config.critic_steps} critic updates in each"
     lines += [steps, "", config.to_flagfile().rstrip()]
     print("\n".join(lines))
@@ -133,7 +138,9 @@ def _train(config: TrainConfig, data: Datasets) -> int:
         # Again, since training another network has moved the generators of random numbers.
         strategy = devices.set_up(config)
         with strategy.scope():
-            loaded = {kind: _load_network(path, kind) for kind, path in auxiliary.items()}
+            loaded: dict[str, Network] = {}
+            for kind, path in auxiliary.items():
+                loaded.update(_load_auxiliary(config, path, kind))
             trainer = _trainer(config, data, loaded)
             optimizers = _compile(trainer, config)
         return _fit(config, data, run, trainer, optimizers, auxiliary)
@@ -145,7 +152,7 @@ def _fit(
     config: TrainConfig,
     data: Datasets,
     run: Run,
-    trainer: AttributeGAN | SupervisedTrainer,
+    trainer: AdversarialModel | SupervisedTrainer,
     optimizers: dict[str, keras.optimizers.Optimizer],
     auxiliary: dict[str, str],
 ) -> int:
@@ -162,34 +169,38 @@ def _fit(
             "which is no multiple of it; use 1"
         )
     run.forget_metrics_after(start)
+    networks = dict(trainer.products) if isinstance(trainer, AdversarialModel) else {}
+    # Last, since it tells that a run is complete.
+    networks[NETWORK_FILE] = trainer.network
     if resumed and start >= config.train_steps:
         if not os.path.exists(run.path(NETWORK_FILE)):
-            run.save_network(trainer.network)
+            for name, network in networks.items():
+                run.save_network(network, name)
         say(f"{config.workdir}: complete at step {start}, nothing to do")
         return 0
     if resumed:
         say(f"{config.workdir}: resumed at step {start}")
     _write_record(config, run, data, trainer, auxiliary, start)
     total = config.train_steps
-    images = config.batch_size * (config.critic_steps if config.model in GANS else 1)
+    images = config.batch_size * (config.critic_steps if config.model in ADVERSARIAL else 1)
     rates = {
         name.replace("optimizer", "rate"): _rate_of(optimizer)
         for name, optimizer in optimizers.items()
     }
     recorder = Recorder(run, config.model, start, total, images, config.log_every, rates, means)
-    saver = Saver(run, recorder, checkpoints, trainer.network, config.checkpoint_every, total)
+    saver = Saver(run, recorder, checkpoints, networks, config.checkpoint_every, total)
 
     def look() -> None:
-        if isinstance(trainer, AttributeGAN):
+        if isinstance(trainer, AdversarialModel):
             name, faces = ("samples", data.val) if data.val else ("samples-train", data.train)
-            recorder.picture(name, sample_grid(trainer.network, faces, _sampled(faces)))
+            recorder.picture(name, trainer.samples(faces, _sampled(faces)))
         elif data.val:
             figures = trainer.validate(data.val, VALIDATED)
             if figures:
                 recorder.note(figures)
 
     callbacks = [recorder, Every(recorder, config.sample_every, total, look), saver]
-    if isinstance(trainer, AttributeGAN):
+    if isinstance(trainer, AdversarialModel):
         batches = pipeline.editing_batches(
             data.train,
             config.batch_size,
@@ -199,6 +210,7 @@ def _fit(
             config.critic_steps,
             config.keep_share,
             config.balance,
+            config.flip,
         )
     else:
         batches = pipeline.labelled_batches(
@@ -248,7 +260,21 @@ def _sampled(faces: FaceSet) -> np.ndarray:
 
 
 def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
-    """The configuration of a small network that a run trains for itself."""
+    """The configuration of a network that a run trains for itself.
+
+    A depth network learns from the data of the run, in its form; the others are small.
+    """
+    if kind == "depth":
+        return dataclasses.replace(
+            config,
+            model=kind,
+            workdir=os.path.join(config.workdir, kind),
+            train_steps=config.auxiliary_steps,
+            depth_weight=0.0,
+            depth_model="",
+            quality_model="",
+            identity_model="",
+        )
     size = config.image_size
     # A multiple of the run's own batch, so that whatever number of replicas divides that fits.
     batch_size = config.batch_size * -(-AUXILIARY_BATCH // config.batch_size)
@@ -284,19 +310,52 @@ def _train_auxiliary(config: TrainConfig, kind: str) -> int:
     if _is_complete(auxiliary):
         check_fits(auxiliary)
         return 0
+    told = (
+        f"a small {kind} network is trained on rendered faces first",
+        "For results on photographs give one trained on photographs.",
+    )
+    if kind == "depth":
+        told = (
+            "a depth network is trained on the same data first",
+            "To use one for several runs, train it by itself with --model=depth.",
+        )
     say(
-        f"NOTE: no --{kind}_model is given: a small {kind} network is trained on rendered "
-        f"faces first ({auxiliary.train_steps} steps, {auxiliary.workdir}). For results on "
-        "photographs give one trained on photographs."
+        f"NOTE: no --{kind}_model is given: {told[0]} ({auxiliary.train_steps} steps, "
+        f"{auxiliary.workdir}). {told[1]}"
     )
     auxiliary.check()
     return _train(auxiliary, load_datasets(auxiliary))
 
 
-def _load_network(path: str, kind: str) -> Network:
-    """Loads a frozen network from a run folder or a .keras file."""
-    wanted = {"quality": QualityEstimator, "identity": FaceNetwork}[kind]
-    return load_network_of(kind, path, wanted)
+def _load_auxiliary(config: TrainConfig, path: str, kind: str) -> dict[str, Network]:
+    """Loads what takes part in a training, by its name among the trainer's arguments."""
+    if kind != "depth":
+        wanted = {"quality": QualityEstimator, "identity": FaceNetwork}[kind]
+        return {kind: load_network_of(kind, path, wanted)}
+    if not os.path.isdir(path):
+        raise UserError(
+            f"--depth_model={path}: name the run folder of --model=depth, which holds the depth "
+            "network and its discriminator."
+        )
+    depth = load_network_of(kind, path, DepthNetwork)
+    critic = load_network_of(kind, path, Discriminator, CRITIC_FILE)
+    for flag, wanted, there in (
+        ("image_size", config.image_size, depth.image_size),
+        ("geometry", config.geometry, depth.geometry),
+    ):
+        if wanted != there:
+            raise UserError(
+                f"--depth_model={path}: it was trained with --{flag}={there}, not {wanted}."
+            )
+    return {"depth": depth, "depth_discriminator": critic}
+
+
+def _new_auxiliary(config: TrainConfig, data: Datasets) -> dict[str, Network]:
+    """What a run would train for itself, not trained."""
+    network = _network(config, data)
+    if config.model != "depth":
+        return {config.model: network}
+    return {"depth": network, "depth_discriminator": _discriminator(config, data)}
 
 
 def _network(config: TrainConfig, data: Datasets) -> Network:
@@ -310,6 +369,15 @@ def _network(config: TrainConfig, data: Datasets) -> Network:
         return LightCNN29(size, config.identity_width)
     if config.model == "classifier":
         return AttributeClassifier(**attributes, image_size=size, width=config.classifier_width)
+    if config.model == "depth":
+        return DepthNetwork(
+            size,
+            config.geometry,
+            config.width,
+            config.blocks,
+            config.upsampling or "transposed",
+            config.stem,
+        )
     body = {
         **attributes,
         "image_size": size,
@@ -331,7 +399,7 @@ def _network(config: TrainConfig, data: Datasets) -> Network:
 
 def _trainer(
     config: TrainConfig, data: Datasets, auxiliary: dict[str, Network]
-) -> AttributeGAN | SupervisedTrainer:
+) -> AdversarialModel | SupervisedTrainer:
     """The model to fit, not compiled."""
     network = _network(config, data)
     if config.model == "quality":
@@ -340,23 +408,51 @@ def _trainer(
         return IdentityTrainer(network, data.train.identity)
     if config.model == "classifier":
         return ClassifierTrainer(network)
-    assert isinstance(network, AttributeGenerator)
-    discriminator = Discriminator(
-        len(network.expressions),
-        len(network.lightings),
+    discriminator = _discriminator(config, data)
+    vgg = vgg19_taps(config.vgg_weights) if config.needs_vgg else None
+    if config.model == "depth":
+        return DepthGAN(network, discriminator, vgg, _fields(DepthObjective, config))
+    if not config.depth_weight:
+        return AttributeGAN(
+            network, discriminator, objective=_fields(Objective, config), **auxiliary
+        )
+    critic = auxiliary["depth_discriminator"]
+    if critic.num_expressions != len(network.expressions):
+        raise UserError(
+            f"--depth_model={config.depth_model}: its discriminator tells "
+            f"{critic.num_expressions} expressions, and this run has {len(network.expressions)}."
+        )
+    return DepthGuidedGAN(
+        network,
+        discriminator,
+        vgg=vgg,
+        objective=_fields(Objective, config),
+        depth_objective=_fields(DepthObjective, config),
+        guidance=_fields(Guidance, config),
+        **auxiliary,
+    )
+
+
+def _discriminator(config: TrainConfig, data: Datasets) -> Discriminator:
+    """D of an editor, or of the depth network, which tells expressions alone."""
+    lightings = 0 if config.model == "depth" else len(data.train.lightings)
+    return Discriminator(
+        len(data.train.expressions),
+        lightings,
         config.image_size,
         config.d_width,
         config.d_depth,
         config.fake_class,
     )
-    objective = Objective(
-        **{field.name: getattr(config, field.name) for field in dataclasses.fields(Objective)}
-    )
-    return AttributeGAN(network, discriminator, objective=objective, **auxiliary)
+
+
+def _fields(kind: type[Objective | DepthObjective | Guidance], config: TrainConfig) -> Any:
+    """The fields that a class shares with the configuration."""
+    return kind(**{field.name: getattr(config, field.name) for field in dataclasses.fields(kind)})
 
 
 def _compile(
-    trainer: AttributeGAN | SupervisedTrainer, config: TrainConfig
+    trainer: AdversarialModel | SupervisedTrainer, config: TrainConfig
 ) -> dict[str, keras.optimizers.Optimizer]:
     """Compiles the model to fit; returns its optimizers by name."""
 
@@ -365,40 +461,40 @@ def _compile(
         rate = schedules.make(config.schedule, config.learning_rate, updates, iterations_per_update)
         return keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2)
 
-    if isinstance(trainer, AttributeGAN):
+    if isinstance(trainer, AdversarialModel):
         steps = config.critic_steps
-        optimizers = {"d_optimizer": adam(steps, 1), "g_optimizer": adam(1, steps)}
+        optimizers = {
+            name: adam(steps, 1) if name.endswith("d_optimizer") else adam(1, steps)
+            for name in trainer.trained
+        }
     else:
         optimizers = {"optimizer": adam(1, 1)}
     trainer.compile(**optimizers, steps_per_execution=config.steps_per_execution)
     return optimizers
 
 
-def _state(trainer: AttributeGAN | SupervisedTrainer) -> dict[str, Any]:
+def _state(trainer: AdversarialModel | SupervisedTrainer) -> dict[str, Any]:
     """What besides the optimizers a checkpoint holds: all that training changes."""
     if isinstance(trainer, IdentityTrainer):
         return {"network": trainer.network, "head": trainer.head}
     if isinstance(trainer, SupervisedTrainer):
         return {"network": trainer.network}
-    networks = {"generator": trainer.generator, "discriminator": trainer.discriminator}
-    if trainer.averaged_generator is not None:
-        networks["averaged_generator"] = trainer.averaged_generator
-    return networks
+    return trainer.state
 
 
-def _sizes(trainer: AttributeGAN | SupervisedTrainer) -> dict[str, int]:
+def _sizes(trainer: AdversarialModel | SupervisedTrainer) -> dict[str, int]:
     """Parameters of every network of a trainer."""
     if isinstance(trainer, SupervisedTrainer):
         return {trainer.network.name: trainer.network.count_params()}
-    networks = (trainer.generator, trainer.discriminator, trainer.quality, trainer.identity)
-    return {network.name: network.count_params() for network in networks if network is not None}
+    networks = [*trainer.trained.values(), *trainer.frozen]
+    return {network.name: network.count_params() for network in networks}
 
 
 def _write_record(
     config: TrainConfig,
     run: Run,
     data: Datasets,
-    trainer: AttributeGAN | SupervisedTrainer,
+    trainer: AdversarialModel | SupervisedTrainer,
     auxiliary: dict[str, str],
     start: int,
 ) -> None:
@@ -416,9 +512,11 @@ def _write_record(
         "parameters": _sizes(trainer),
         "data": data.table.splitlines(),
         "frozen_networks": {
-            kind: path if given[kind] else f"{path} (small, trained on rendered faces by this run)"
+            kind: path if given[kind] else f"{path} (trained by this run)"
             for kind, path in auxiliary.items()
         },
     }
+    if config.needs_vgg:
+        record["vgg_weights"] = config.vgg_weights
     with open(run.path("record.jsonl"), "a") as file:
         file.write(json.dumps(record) + "\n")

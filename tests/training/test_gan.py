@@ -54,7 +54,10 @@ def stargan(
 
 
 def compiled(gan: AttributeGAN, d_rate: float = 1e-2, g_rate: float = 1e-2) -> AttributeGAN:
-    gan.compile(keras.optimizers.Adam(d_rate, 0.5), keras.optimizers.Adam(g_rate, 0.5))
+    gan.compile(
+        d_optimizer=keras.optimizers.Adam(d_rate, 0.5),
+        g_optimizer=keras.optimizers.Adam(g_rate, 0.5),
+    )
     return gan
 
 
@@ -223,7 +226,7 @@ def test_the_steps_follow_the_weighted_sum():
         ema_decay=0.0,
     )
     gan = legan(objective)
-    gan.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(1.0))
+    gan.compile(d_optimizer=keras.optimizers.SGD(0.0), g_optimizer=keras.optimizers.SGD(1.0))
     batch = batch_of(rows=2, expression=[0, 1], target_expression=[2, 1])
     flat = {name: values[:, 0] for name, values in batch.items()}
     codes = {
@@ -346,7 +349,7 @@ def test_fit_is_the_same_as_steps_by_hand():
         stargan(adversarial="hinge", penalty_every=2, ema_decay=0.9) for _ in range(2)
     )
     for gan in (by_hand, fitted):
-        gan.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3))
+        gan.compile(d_optimizer=keras.optimizers.SGD(1e-3), g_optimizer=keras.optimizers.SGD(1e-3))
     for batch in batches:
         step(by_hand, batch)
     joined = {name: tf.concat([batch[name] for batch in batches], 0) for name in batches[0]}

@@ -147,6 +147,10 @@ def rendered_faces(
         row = np.ravel_multi_index((identity[index], expression, lighting), shape)
         return load(tf.constant(row, tf.int64)).numpy()
 
+    def true_map(index: int, expression: int) -> np.ndarray:
+        _check_class(expression, expressions)
+        return surfaces[identity[index] * len(expressions) + expression]
+
     def surface(indices: np.ndarray, wanted: np.ndarray) -> faceset.Surface:
         for value in wanted:
             _check_class(value, expressions)
@@ -171,6 +175,7 @@ def rendered_faces(
         surface=surface,
         map_kind=map_kind,
         maps=_per_geometry(surfaces, len(lightings)) if map_kind else None,
+        true_map=true_map if map_kind else None,
     )
 
 
