@@ -40,6 +40,9 @@ STACK_B = [
 # Its networks come with it; with them, scripts/prepare.py align finds faces.
 ALIGN = ["mediapipe==0.10.21"]
 
+# They read meshes and cast rays at them, for scripts/prepare.py depth.
+DEPTH = ["embreex>=4.4.0.post1", "trimesh>=4.12"]
+
 DEVELOPMENT = [
     "packaging>=22",
     "pytest>=8",
@@ -79,6 +82,7 @@ if __name__ == "__main__":
         extras_require={
             "align": on('python_version < "3.12"', ALIGN),
             "beam": on('python_version >= "3.10"', BEAM),
+            "depth": DEPTH,
             "dev": DEVELOPMENT,
         },
         classifiers=[

@@ -18,13 +18,20 @@ _BEAM = (
     "gives it"
 )
 
+_DEPTH = (
+    '`pip install -c constraints/stack-a.txt ".[depth]"` in the checkout gives it, with stack-b.txt '
+    "on Python 3.12 and later"
+)
+
 # By import name: the distribution, and how to come by it.
 _PACKAGES = {
     "apache_beam": ("apache-beam", _BEAM),
+    "embreex": ("embreex", _DEPTH),
     "mediapipe": ("mediapipe", _ALIGN),
     "tensorflow_addons": ("tensorflow-addons", _STACK_A),
     "tensorflow_gan": ("tensorflow-gan", _STACK_A),
     "tensorflow_io": ("tensorflow-io", _STACK_A),
+    "trimesh": ("trimesh", _DEPTH),
 }
 
 
@@ -36,8 +43,8 @@ def require(module: str, purpose: str) -> ModuleType:
     """Imports a package that not every environment has.
 
     Args:
-        module: Its import name: ``apache_beam``, ``mediapipe``, ``tensorflow_addons``,
-            ``tensorflow_gan`` or ``tensorflow_io``.
+        module: Its import name: ``apache_beam``, ``embreex``, ``mediapipe``,
+            ``tensorflow_addons``, ``tensorflow_gan``, ``tensorflow_io`` or ``trimesh``.
         purpose: What it is needed for, as the subject of a sentence ("reading s3:// paths").
 
     Returns:

@@ -5,6 +5,7 @@ Example: python scripts/prepare.py manifest --source=rafd --data_dir=RaFD --outp
 manifest: reads the folder of a published data set and lists its pictures with labels and splits.
 check: looks for what would stop or spoil a training; with --output=FOLDER also in pictures.
 align: finds the faces in pictures and brings all of them into the same position.
+depth: makes depth and normal maps of pictures from meshes that were fitted to them.
 records: stores the pictures of a manifest as training sees them, in a few large files.
 """
 
@@ -14,6 +15,7 @@ from absl import flags
 
 from legan_tf import cli, options
 from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.readers.config import ReaderOptions
 from legan_tf.training.config import MODELS
 
@@ -32,14 +34,20 @@ _SEED = flags.DEFINE_integer("seed", 0, "Decides every split that the data set d
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     None,
-    "Height and width in pixels. Default is 128; of align, what is usual in its --convention.",
+    "Height and width in pixels. Default is 128; of align, what is usual in its --convention; of "
+    "depth, for meshes without a picture, 256.",
 )
 _CROP = flags.DEFINE_string("crop", "", "As in training: left,top,right,bottom as fractions.")
 _MODEL = flags.DEFINE_enum(
     "model", "", ("", *MODELS), "check: what is to be trained; all that can be if empty."
 )
 _INPUT = flags.DEFINE_string("input", "", "align: a folder of pictures, instead of a manifest.")
-_WORKERS = flags.DEFINE_integer("workers", 0, "align, records: processes; 0 for one per processor.")
+_MESHES = flags.DEFINE_string(
+    "meshes", "", "depth: a folder of meshes, or a manifest with a column 'mesh'."
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "align, depth, records: processes; 0 for one per processor."
+)
 _SHARDS = flags.DEFINE_integer("shards", 0, "records: files per split; 0 for about 150 MB each.")
 _RUNNER = flags.DEFINE_enum(
     "runner", "", ("", *_RUNNERS), "records: Apache Beam's runner, in place of processes here."
@@ -51,6 +59,7 @@ _BEAM_OPTIONS = flags.DEFINE_string(
 )
 options.define_flags(ReaderOptions)
 options.define_flags(AlignOptions)
+options.define_flags(DepthOptions)
 
 
 def _training_size() -> int:
@@ -98,6 +107,21 @@ def _align() -> None:
     )
 
 
+def _depth() -> None:
+    from legan_tf.data.depth.make import Source, make_depth
+
+    print(
+        make_depth(
+            Source(_MESHES.value, _DATA_DIR.value, _SEED.value),
+            _OUTPUT.value,
+            _IMAGE_SIZE.value,
+            options.from_flags(DepthOptions),
+            _WORKERS.value,
+            cli.bar,
+        )
+    )
+
+
 def _records() -> None:
     from legan_tf.data.make_records import make_records
     from legan_tf.data.parallel import Workers
@@ -117,12 +141,19 @@ def _records() -> None:
     )
 
 
-_COMMANDS = {"manifest": _manifest, "check": _check, "align": _align, "records": _records}
+_COMMANDS = {
+    "manifest": _manifest,
+    "check": _check,
+    "align": _align,
+    "depth": _depth,
+    "records": _records,
+}
 # --data_dir, --output and --seed are for all of them.
 _FLAGS = {
     "manifest": options.names(ReaderOptions),
     "check": ("manifest", "image_size", "crop", "model"),
     "align": ("manifest", "input", "image_size", "workers", *options.names(AlignOptions)),
+    "depth": ("meshes", "image_size", "workers", *options.names(DepthOptions)),
     "records": (
         "manifest",
         "image_size",

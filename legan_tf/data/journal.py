@@ -218,6 +218,12 @@ def remove_leftovers(output: str, targets: Iterable[str]) -> None:
             os.remove(target)
 
 
+def spread(items: Sequence[Any], count: int) -> list[Any]:
+    """Chooses up to so many items, evenly spaced."""
+    count = min(count, len(items))
+    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
+
+
 def stamp(file: str) -> Any:
     """Returns size and time of a file on this machine, which is much quicker than its content."""
     shard, _ = storage.in_shard(file) or (file, 0)

@@ -67,7 +67,15 @@ def pts_file(folder: str, target: str) -> str:
 
 
 def read_pts(file: str) -> Face:
+    """Makes a face of what ``read_points`` reads."""
+    return from_ibug(read_points(file))
+
+
+def read_points(file: str) -> np.ndarray:
     """Reads a file of ibug's 68 points, which count the pixels from (1, 1).
+
+    Returns:
+        float64 [68, 2], pixels (x, y); the centre of the first is (0, 0).
 
     Raises:
         UserError: It is no such file.
@@ -81,4 +89,4 @@ def read_pts(file: str) -> Face:
         points = np.zeros((0, 2))
     if len(points) != IBUG_POINTS or not np.all(np.isfinite(points)):
         raise UserError(f"{file}: is not a file of {IBUG_POINTS} points between {{ and }}.")
-    return from_ibug(points - _PTS_FIRST_PIXEL)
+    return points - _PTS_FIRST_PIXEL

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from legan_tf.data import csv_text, images, storage
 from legan_tf.data.align import landmark_files, position
 from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.journal import spread
 from legan_tf.data.manifest import Row, counts_table, read_manifest, to_csv
 from legan_tf.data.readers.ledger import Ledger
 from legan_tf.errors import UserError
@@ -107,21 +108,15 @@ def _spread_over_people(rows: Sequence[Row], count: int) -> list[Row]:
     of_person = collections.defaultdict(list)
     for row in rows:
         of_person[row.identity].append(row)
-    people = _spread(sorted(of_person), count)
+    people = spread(sorted(of_person), count)
     share = max(1, count // len(people))
     chosen = []
     for turn, person in enumerate(people):
         pictures = of_person[person]
         # Where all have the same pictures in the same order, not the same one of each is shown.
         start = turn * _PRIME % len(pictures)
-        chosen += _spread(pictures[start:] + pictures[:start], share)
+        chosen += spread(pictures[start:] + pictures[:start], share)
     return chosen
-
-
-def _spread(items: Sequence[Any], count: int) -> list[Any]:
-    """Chooses up to so many items, evenly spaced."""
-    count = min(count, len(items))
-    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
 
 
 def _marked(face: np.ndarray, lines: tuple[float, float]) -> np.ndarray:

@@ -1,0 +1,140 @@
+"""Where a mesh is in its picture: by its own coordinates, by its landmarks, or from the front.
+
+All cameras are parallel projections, orthographic or weak perspective, so that what they return is
+the mesh in the coordinates of the picture: x to the right and y down, in pixels, the centre of the
+top left one being (0, 0); z to the viewer, in pixels, too.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+from legan_tf.data import storage
+from legan_tf.data.align.faces import IBUG_POINTS
+from legan_tf.errors import UserError
+
+LEAST_LANDMARKS = 6
+"""Landmarks that a camera is fitted to at least."""
+
+# Where the faces of Bodur et al.'s depth maps are, as shares of the square.
+_FRAME_SIZE = 0.62
+_FRAME_CENTRE = 0.5, 0.54
+
+_PAIR = re.compile(r"\s*(\d+)\s*[=,\s]\s*(\d+)\s*(?:#.*)?")
+
+
+def read_landmark_vertices(file: str) -> np.ndarray:
+    """Reads which vertices of a mesh are landmarks.
+
+    Args:
+        file: Text. Lines that are two numbers, with ``=``, a comma or a space between them and
+            perhaps a remark after ``#``, name a landmark, from 1, and its vertex, from 0; other
+            lines say nothing. eos's ``ibug_to_sfm.txt`` is such a file.
+
+    Returns:
+        int64 [68], numbers of vertices; -1 for landmarks that are no vertex.
+
+    Raises:
+        UserError: It names too few.
+        StorageError: The file cannot be read.
+    """
+    vertices = np.full(IBUG_POINTS, -1)
+    for line in storage.read_bytes(file).decode(errors="replace").splitlines():
+        found = _PAIR.fullmatch(line)
+        if found and 1 <= int(found[1]) <= IBUG_POINTS:
+            vertices[int(found[1]) - 1] = int(found[2])
+    if np.count_nonzero(vertices >= 0) < LEAST_LANDMARKS:
+        raise UserError(
+            f"{file}: names fewer than {LEAST_LANDMARKS} landmarks; in each line give the "
+            "landmark, 1 to 68, and its vertex, from 0."
+        )
+    return vertices
+
+
+def by_pixels(
+    vertices: np.ndarray, height: int, y_up: bool, first_pixel: float, flip_z: bool
+) -> np.ndarray:
+    """Takes a mesh that is in pixels of its picture already: orthographic.
+
+    Args:
+        vertices: float64 [V, 3].
+        height: Of the picture, in pixels.
+        y_up: Whether y goes up, from the bottom line.
+        first_pixel: Its name for the centre of the first pixel, of the first or bottom line.
+        flip_z: Whether larger z is farther.
+
+    Returns:
+        float64 [V, 3] in the picture.
+    """
+    x, y, z = vertices.T
+    y = y - first_pixel
+    return np.stack([x - first_pixel, height - 1 - y if y_up else y, -z if flip_z else z], -1)
+
+
+def by_frame(vertices: np.ndarray, size: int) -> np.ndarray:
+    """Looks at a mesh from the front, where it fills a square as Bodur et al.'s faces do.
+
+    Its box is made 0.62 of the square wide or high, whichever is reached first, its middle half way
+    across and 0.54 down.
+
+    Args:
+        vertices: float64 [V, 3], y up, z to the viewer, any unit.
+        size: Height and width of the square, in pixels.
+
+    Returns:
+        float64 [V, 3] in the square.
+    """
+    low, high = vertices.min(0), vertices.max(0)
+    scale = _FRAME_SIZE * size / max(*(high - low)[:2], np.finfo(float).tiny)
+    x, y, z = (scale * (vertices - (low + high) / 2)).T
+    across, down = (share * size - 0.5 for share in _FRAME_CENTRE)
+    return np.stack([x + across, down - y, z], -1)
+
+
+def by_landmarks(vertices: np.ndarray, landmarks: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Looks at a mesh so that its landmarks come as near to the picture's as they can.
+
+    The camera is weak perspective: turn, scale and shift, by least squares; it begins with the
+    turn that is closest to the best affine camera.
+
+    Args:
+        vertices: float64 [V, 3], right-handed, any unit.
+        landmarks: int [n], 6 or more numbers of vertices.
+        points: float64 [n, 2], where they are in the picture.
+
+    Returns:
+        float64 [V, 3] in the picture.
+
+    Raises:
+        ValueError: The landmarks do not tell where the mesh is: they lie on a line or a plane.
+    """
+    middle = vertices[landmarks].mean(0)
+    body = vertices[landmarks] - middle
+    up = points * (1, -1)  # The picture, too, with y up.
+    seen = up - up.mean(0)
+    singular = np.linalg.svd(body, compute_uv=False)
+    if not singular[2] > 1e-6 * singular[0]:
+        raise ValueError("Landmarks on a plane fit two cameras.")
+    unit = singular[0] / np.sqrt(len(body))
+    body = body / unit
+    affine = np.linalg.lstsq(body, seen, rcond=None)[0].T
+    left, scales, right = np.linalg.svd(affine, full_matrices=False)
+    if not scales[0] > 0:
+        raise ValueError("All points of the picture are one.")
+    rows = left @ right
+    start = Rotation.from_matrix(np.stack([*rows, np.cross(*rows)])).as_rotvec()
+
+    def camera(values: np.ndarray) -> np.ndarray:
+        return values[3] * Rotation.from_rotvec(values[:3]).as_matrix()
+
+    def misses(values: np.ndarray) -> np.ndarray:
+        return (body @ camera(values)[:2].T + values[4:] - seen).ravel()
+
+    found = least_squares(misses, [*start, scales.mean(), 0.0, 0.0], method="lm").x
+    x, y, z = camera(found) @ ((vertices - middle) / unit).T
+    across, above = up.mean(0) + found[4:]
+    return np.stack([x + across, -(y + above), z], -1)

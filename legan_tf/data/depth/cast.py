@@ -1,0 +1,124 @@
+"""Rays at a mesh, one through each pixel: how near it is there, and which way it faces."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from legan_tf import optional
+from legan_tf.data.depth.meshes import Mesh
+
+PURPOSE = "Casting rays at meshes"
+
+_MOST_RAYS = 1 << 22  # That are in memory at once: 0.5 GB.
+_CANCELLED = 1e-3  # Length of a mean normal that says nothing any more.
+_NO_AREA = 1e-12  # Of a triangle, as a share of the square of the mesh's size.
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What is seen of a mesh.
+
+    Attributes:
+        depth: float64 [H, W], pixels, larger is nearer; NaN where nothing is.
+        normals: float64 [H, W, 3] of length 1, x right, y up, z to the viewer; NaN where nothing
+            is.
+    """
+
+    depth: np.ndarray
+    normals: np.ndarray
+
+    @property
+    def hit(self) -> np.ndarray:
+        """Where something is, bool [H, W]."""
+        return np.isfinite(self.depth)
+
+
+def cast(mesh: Mesh, height: int, width: int) -> View:
+    """Casts a ray through the centre of each pixel; the nearest triangle is what it sees.
+
+    embreex finds the triangle, in float32; depth and normal are worked out from its corners in
+    float64. Normals are interpolated between those of the vertices, and turned to the viewer where
+    the triangle shows its back.
+
+    Args:
+        mesh: Its vertices in the picture, as ``cameras`` returns them.
+        height: Of the picture.
+        width: Of the picture.
+
+    Raises:
+        UnavailableError: trimesh or embreex does not work here.
+    """
+    trimesh = optional.require("trimesh", PURPOSE)
+    optional.require("embreex", PURPOSE)
+    from trimesh.ray.ray_pyembree import RayMeshIntersector
+
+    corners = mesh.vertices[mesh.triangles]
+    facing = _facing(corners)
+    normals = _vertex_normals(mesh, facing)
+    view = View(np.full((height, width), np.nan), np.full((height, width, 3), np.nan))
+    low = np.clip(np.ceil(mesh.vertices.min(0)[:2]), 0, (width, height)).astype(int)
+    high = np.clip(np.floor(mesh.vertices.max(0)[:2]) + 1, 0, (width, height)).astype(int)
+    if np.any(low >= high):
+        return view
+    scene = RayMeshIntersector(
+        trimesh.Trimesh(mesh.vertices, mesh.triangles, process=False, validate=False)
+    )
+    front = mesh.vertices[:, 2].max() + 1
+    lines = max(1, _MOST_RAYS // (high[0] - low[0]))
+    for top in range(low[1], high[1], lines):
+        y, x = np.mgrid[top : min(top + lines, high[1]), low[0] : high[0]]
+        y, x = y.ravel(), x.ravel()
+        origins = np.stack([x, y, np.full(len(x), front)], -1).astype(np.float64)
+        first = scene.intersects_first(origins, np.broadcast_to((0.0, 0.0, -1.0), origins.shape))
+        hit = first >= 0
+        x, y, first = x[hit], y[hit], first[hit]
+        weights = _weights(corners[first, :, :2], x, y)
+        view.depth[y, x] = np.sum(weights * corners[first, :, 2], -1)
+        mixed = np.einsum("nc,ncd->nd", weights, normals[mesh.triangles[first]])
+        cancelled = np.linalg.norm(mixed, axis=-1) < _CANCELLED
+        mixed[cancelled] = facing[first[cancelled]]
+        mixed[facing[first, 2] < 0] *= -1
+        view.normals[y, x] = mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
+    return view
+
+
+def degenerate_share(mesh: Mesh) -> float:
+    """Returns the share of the triangles that have no area, 0 to 1."""
+    corners = mesh.vertices[mesh.triangles]
+    size = np.ptp(mesh.vertices, axis=0).max()
+    areas = np.linalg.norm(_facing(corners), axis=-1) / 2
+    return float(np.mean(areas <= _NO_AREA * size**2))
+
+
+def _facing(corners: np.ndarray) -> np.ndarray:
+    """Returns the normals of triangles [T, 3, 3] of the picture, with y up, twice the area long."""
+    upright = corners * (1, -1, 1)
+    return np.cross(upright[:, 1] - upright[:, 0], upright[:, 2] - upright[:, 0])
+
+
+def _vertex_normals(mesh: Mesh, facing: np.ndarray) -> np.ndarray:
+    """Returns normals of the vertices, the mean of the triangles' around by area.
+
+    Vertices at one place, as along the seams of a texture, are one.
+    """
+    _, place = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    at = place[mesh.triangles].ravel()
+    sums = np.stack([np.bincount(at, np.repeat(part, 3), place.max() + 1) for part in facing.T], -1)
+    length = np.linalg.norm(sums, axis=-1, keepdims=True)
+    return (sums / np.where(length > 0, length, 1))[place]
+
+
+def _weights(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns the shares [n, 3] that the corners [n, 3, 2] of a triangle have in a point."""
+    (ax, ay), (bx, by) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    px, py = x - corners[:, 0, 0], y - corners[:, 0, 1]
+    area = ax * by - bx * ay
+    flat = area == 0  # Seen edge on, which float32 may still hit.
+    area = np.where(flat, 1, area)
+    second, third = (px * by - bx * py) / area, (ax * py - px * ay) / area
+    weights = np.clip(np.stack([1 - second - third, second, third], -1), 0, None)
+    weights[flat] = 1
+    return weights / weights.sum(-1, keepdims=True)

@@ -1,0 +1,278 @@
+"""From fitted meshes to a folder of depth and normal maps, with its manifest."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from legan_tf import optional
+from legan_tf.data import storage
+from legan_tf.data.depth import cameras, meshes
+from legan_tf.data.depth.cast import PURPOSE
+from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.results import conclude
+from legan_tf.data.depth.work import UNREADABLE, Fit, make_maps
+from legan_tf.data.journal import (
+    Journal,
+    Outcomes,
+    digest,
+    folder_problem,
+    real,
+    remove_leftovers,
+    stamp,
+    target_names,
+    work_through,
+)
+from legan_tf.data.manifest import ManifestError, Problem, Row, read_manifest
+from legan_tf.data.readers.ledger import Ledger
+from legan_tf.data.readers.tree import PICTURES, OnProgress, scan, stem, suffix
+from legan_tf.errors import UserError
+
+DEFAULT_SIZE = 256
+"""Height and width of the maps of meshes without a picture, as in Bodur et al."""
+
+_LEAST_SIZE, _MOST_SIZE = 16, 4096
+_PER_PART = 16  # Meshes that are worked on, and after a stop repeated, together.
+_ENDINGS = {"png8": ".png", "png16": ".png", "exr": ".exr"}
+_OTHER = {
+    "landmark_vertices": "other --landmark_vertices",
+    "meshes": "other meshes",
+    "labels": "another list of meshes, pictures or labels",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The meshes.
+
+    Attributes:
+        meshes: A manifest with a column ``mesh``, a file ``.csv``; or a folder of meshes.
+        data_dir: What the manifest's paths start from; empty for its own folder.
+        seed: Decides the splits where the manifest has none, 0 or more.
+    """
+
+    meshes: str
+    data_dir: str = ""
+    seed: int = 0
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it is a manifest."""
+        return suffix(self.meshes) == ".csv"
+
+
+def make_depth(
+    source: Source,
+    output: str,
+    size: int | None,
+    options: DepthOptions,
+    workers: int,
+    bar: Callable[[str], OnProgress],
+) -> str:
+    """Makes depth and normal maps, as large as their pictures, and writes a manifest of them.
+
+    Where it was stopped, it goes on; what changed since then, and what could not be read, is done
+    again. The same meshes, pictures, options and seed give the same files, byte for byte, stopped
+    or not. Into ``output`` come ``depth`` and ``normal``, maps that are named and sorted into
+    folders as the pictures, or the meshes where there is no picture; ``manifest.csv`` with the
+    labels of the pictures, which stay where they are; ``meshes.csv`` with the measures of all
+    meshes; ``rejected.csv`` with what has no maps and why; ``counts.csv``, how many per expression;
+    ``sheet.png`` and ``rejected.png``, selections to look at; and ``depth.json`` and
+    ``depth.jsonl``, what was asked for and what is done.
+
+    Args:
+        source: The meshes, with or without pictures.
+        output: A folder on this machine, new, or one that this was stopped in.
+        size: Height and width of the maps of meshes without a picture; 256 if none.
+        options: What to do.
+        workers: Processes; 0 for one per processor.
+        bar: Given what is counted, returns what shows how far it is.
+
+    Returns:
+        A report: meshes found, rejected and kept per expression; what was rejected and why.
+
+    Raises:
+        UserError: Options, manifest or folder cannot be used, or no mesh is left.
+        UnavailableError: trimesh or embreex does not work here.
+    """
+    options.check()
+    _check(source, output, size, options, workers)
+    size = DEFAULT_SIZE if size is None else size
+    ledger = Ledger()
+    if source.is_manifest:
+        rows = _manifest_rows(source, ledger)
+        base = source.data_dir or os.path.dirname(source.meshes) or "."
+    else:
+        progress = bar("looking through folders")
+        rows = _folder_rows(source.meshes, output, options, ledger, progress)
+        base = source.meshes
+    targets = target_names([row.file or row.mesh for row in rows], base, PICTURES | meshes.SUFFIXES)
+    _refuse_second_meshes(rows, targets)
+    fits = [_fit(row, target, output, options) for row, target in zip(rows, targets)]
+    parts = [fits[i : i + _PER_PART] for i in range(0, len(fits), _PER_PART)]
+
+    def prepare(missing: Iterable[Sequence[Fit]]) -> None:
+        for package in ("trimesh", "embreex"):
+            optional.require(package, PURPOSE)
+        files = [(fit.depth, fit.normal) for part in missing for fit in part]
+        remove_leftovers(output, [file for pair in files for file in pair])
+
+    outcomes = work_through(
+        Journal(output, "depth", _settings(options, size, rows, base), _OTHER),
+        parts,
+        [_inputs(part) for part in parts],
+        _finished,
+        prepare,
+        functools.partial(make_maps, options, size),
+        workers,
+        bar("making maps"),
+    )
+    return conclude(rows, fits, outcomes, output, size, options, ledger)
+
+
+def _check(
+    source: Source, output: str, size: int | None, options: DepthOptions, workers: int
+) -> None:
+    problem = ""
+    if not source.meshes:
+        problem = "give --meshes=FOLDER, or a manifest with a column 'mesh'"
+    elif source.data_dir and not source.is_manifest:
+        problem = "--data_dir belongs to a manifest, not to a folder of meshes"
+    elif source.is_manifest and options.camera == "frame":
+        problem = (
+            "--camera=frame looks from the front and not as the pictures of a manifest; give "
+            "another camera, or a folder of meshes"
+        )
+    elif folder_problem(output):
+        problem = folder_problem(output)
+    elif size is not None and not _LEAST_SIZE <= size <= _MOST_SIZE:
+        problem = f"--image_size={size}: must be {_LEAST_SIZE} to {_MOST_SIZE}"
+    elif source.seed < 0:
+        problem = f"--seed={source.seed}: must be 0 or more"
+    elif workers < 0:
+        problem = f"--workers={workers}: must be 0 or more"
+    if problem:
+        raise UserError(f"{problem}.")
+    if options.landmark_vertices:
+        cameras.read_landmark_vertices(options.landmark_vertices)
+
+
+def _manifest_rows(source: Source, ledger: Ledger) -> list[Row]:
+    read = read_manifest(source.meshes, source.data_dir or None, source.seed)
+    # Too few people to split is no problem here.
+    problems = [problem for problem in read.problems if problem.line]
+    problems += [
+        Problem(source.meshes, "names no mesh; fill the column 'mesh' or remove the line.", r.line)
+        for r in read.rows
+        if not r.mesh
+    ]
+    if problems:
+        raise ManifestError(problems)
+    for note in read.notes:
+        ledger.note(note)
+    maps = sum(bool(row.depth or row.normal) for row in read.rows)
+    if maps:
+        ledger.note(f"{maps} lines name depth or normal maps already: the new ones replace them.")
+    return list(read.rows)
+
+
+def _folder_rows(
+    folder: str, output: str, options: DepthOptions, ledger: Ledger, progress: OnProgress
+) -> list[Row]:
+    """Lists the meshes of a folder with the picture and the landmarks of the same name."""
+
+    def skip(inside: str) -> str:
+        same = os.path.realpath(os.path.join(folder, inside)) == os.path.realpath(output)
+        return "the output" if same else ""
+
+    tree = scan(folder, "meshes", ledger, skip, on_progress=progress)
+    beside: dict[str, dict[str, list[str]]] = collections.defaultdict(
+        lambda: collections.defaultdict(list)
+    )
+    for path in tree.files:
+        kind = "picture" if suffix(path) in PICTURES else suffix(path)
+        beside[os.path.splitext(path)[0]][kind].append(path)
+    rows = []
+    for line, path in enumerate(tree.files, start=1):
+        if suffix(path) not in meshes.SUFFIXES or os.path.basename(path) == meshes.TRIANGLES_FILE:
+            continue
+        near = beside[os.path.splitext(path)[0]]
+        pictures = near["picture"] if options.camera != "frame" else []
+        if len(pictures) > 1:
+            ledger.drop(f"one of several pictures that are called {stem(path)}", path)
+            continue
+        picture = pictures[0] if pictures else ""
+        row = Row(line=line, path=picture, file=picture and tree.full(picture))
+        points = near[".pts"][0] if near[".pts"] else ""
+        rows.append(
+            dataclasses.replace(row, mesh=tree.full(path), landmarks=points and tree.full(points))
+        )
+    if not rows:
+        raise UserError(
+            f"--meshes={folder}: there is no mesh in it; known are "
+            f"{', '.join(sorted(meshes.SUFFIXES))}."
+        )
+    return rows
+
+
+def _refuse_second_meshes(rows: Sequence[Row], targets: Sequence[str]) -> None:
+    first: dict[str, Row] = {}
+    for row, target in zip(rows, targets):
+        other = first.setdefault(target, row)
+        if other is not row:
+            raise UserError(
+                f"{row.file or row.mesh}: has two meshes, {other.mesh} and {row.mesh}; keep one."
+            )
+
+
+def _fit(row: Row, target: str, output: str, options: DepthOptions) -> Fit:
+    name = os.path.splitext(target)[0]
+    depth, normal = (
+        os.path.join(output, kind, name + _ENDINGS[form])
+        for kind, form in (("depth", options.depth_format), ("normal", options.normal_format))
+    )
+    return Fit(row.mesh, row.file, row.landmarks, depth, normal)
+
+
+def _settings(options: DepthOptions, size: int, rows: Sequence[Row], base: str) -> dict[str, Any]:
+    """Returns what the files of the output depend on, besides what ``_inputs`` returns."""
+    settings = dataclasses.asdict(options)
+    settings["image_size"] = size
+    settings["meshes"] = digest(real(base))
+    named = [
+        dataclasses.replace(row, file="", mesh=_inside(row.mesh, base), landmarks="")
+        for row in rows
+    ]
+    settings["labels"] = digest([dataclasses.astuple(row) for row in named])
+    if options.landmark_vertices:
+        settings["landmark_vertices"] = storage.sha256(options.landmark_vertices)
+    return settings
+
+
+def _inside(file: str, base: str) -> str:
+    return file if "://" in file else os.path.relpath(file, base)
+
+
+def _inputs(part: Iterable[Fit]) -> str:
+    """Returns a checksum of what shows that a part's files have changed."""
+
+    def stamps(fit: Fit) -> list[Any]:
+        triangles = storage.join(os.path.dirname(fit.mesh), meshes.TRIANGLES_FILE)
+        extra = [stamp(triangles)] if suffix(fit.mesh) == ".mat" else []
+        return [stamp(fit.mesh), stamp(fit.picture), stamp(fit.landmarks), *extra]
+
+    return digest([stamps(fit) for fit in part])
+
+
+def _finished(done: Outcomes, part: Sequence[Fit]) -> bool:
+    for outcome, fit in zip(done, part):
+        if outcome["reason"] in UNREADABLE:
+            return False
+        written = os.path.exists(fit.depth) and os.path.exists(fit.normal)
+        if not outcome["reason"] and not written:
+            return False
+    return True

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import pathlib
+import runpy
+
+import numpy as np
+import pytest
+
+from legan_tf.data.depth.cast import View, cast, degenerate_share
+from legan_tf.data.depth.holes import fill
+from legan_tf.data.depth.meshes import Mesh
+from legan_tf.data.rendered import surface
+
+made = runpy.run_path(str(pathlib.Path(__file__).parent / "mesh_files.py"))
+in_pixels = made["in_pixels"]
+
+
+def angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.degrees(np.arccos(np.clip(np.sum(one * other, -1), -1, 1)))
+
+
+@pytest.mark.parametrize(("person", "expression"), [(0, "neutral"), (5, "smile"), (9, "surprise")])
+@pytest.mark.parametrize(("size", "resolution"), [(128, 128), (128, 256), (96, 70)])
+def test_maps_of_a_rendered_face_are_the_renderer_s_own(person, expression, size, resolution):
+    face = surface.geometry([person], [expression], size)
+    made = surface.mesh(person, expression, resolution)
+    mesh = Mesh(in_pixels(made.vertices, size), made.triangles.astype(np.int64))
+    view = cast(mesh, size, size)
+    inside = face.face_mask[0] & view.hit
+    # Beyond the last whole cell of the mesh's grid there is nothing.
+    assert inside.sum() > 0.98 * face.face_mask[0].sum()
+    assert not (view.hit & ~face.mask[0]).sum() > 0.01 * view.hit.sum()
+    depth = view.depth[inside] / (size / 2)
+    error = np.abs(depth - face.depth[0][inside]) / np.ptp(face.depth[0][face.face_mask[0]])
+    assert np.median(error) < 0.005
+    assert np.median(angles(view.normals, face.normals[0])[inside]) < 2
+    np.testing.assert_allclose(np.linalg.norm(view.normals[view.hit], axis=-1), 1)
+    # Rays through shared edges and corners, as all are at the renderer's resolution, miss nothing.
+    assert fill(view, 1.0).pixels == 0
+
+
+def plane(z: float, low: float, high: float, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A square across the line of sight, its corners counter-clockwise for the viewer."""
+    corners = [(low, high, z), (high, high, z), (high, low, z), (low, low, z)]
+    return np.array(corners, np.float64), np.array([(0, 1, 2), (0, 2, 3)]) + first
+
+
+def joined(*planes) -> Mesh:
+    return Mesh(np.concatenate([p for p, _ in planes]), np.concatenate([t for _, t in planes]))
+
+
+def test_the_nearest_of_several_surfaces_counts():
+    view = cast(joined(plane(3, 1.5, 8.5), plane(7, 3.5, 5.5, 4), plane(1, -4, 20, 8)), 10, 10)
+    assert view.depth[4, 4] == 7
+    assert view.depth[2, 2] == 3
+    assert view.depth[0, 0] == 1
+    assert view.depth[9, 9] == 1
+    assert np.bincount(np.round(view.depth).astype(int).ravel()).tolist() == [
+        0,
+        100 - 49,
+        0,
+        45,
+        0,
+        0,
+        0,
+        4,
+    ]
+    np.testing.assert_allclose(view.normals, np.broadcast_to((0.0, 0.0, 1.0), (10, 10, 3)))
+
+
+def test_a_back_is_seen_as_a_front_and_depth_is_exact_at_any_distance():
+    corners, triangles = plane(0, 1.5, 8.5)
+    corners[:, 2] = 1e5 + corners[:, 0]  # Nearer to the right.
+    for order in (triangles, triangles[:, ::-1]):
+        view = cast(Mesh(corners, order), 10, 10)
+        assert view.hit.sum() == 49
+        np.testing.assert_allclose(view.depth[5, 2:9], 1e5 + np.arange(2, 9), rtol=0, atol=1e-9)
+        expected = np.array((-1.0, 0.0, 1.0)) / np.sqrt(2)
+        np.testing.assert_allclose(view.normals[5, 5], expected, atol=1e-12)
+
+
+def test_normals_do_not_break_where_vertices_are_doubled():
+    # A roof whose two sides have corners of their own along the ridge.
+    y = np.array([0.0, 10.0, 10.0, 0.0])
+    sides = [np.stack([x, y, z], -1) for x, z in (((0, 0, 5, 5), (0, 0, 5, 5)),)]
+    sides += [np.stack([(5, 5, 10, 10), y, (5, 5, 0, 0)], -1).astype(np.float64)]
+    order = np.array([(0, 1, 2), (0, 2, 3)])
+    mesh = Mesh(np.concatenate(sides).astype(np.float64), np.concatenate([order, order + 4]))
+    view = cast(mesh, 11, 11)
+    np.testing.assert_allclose(view.normals[5, 5], (0, 0, 1), atol=1e-12)
+    assert view.normals[5, 3, 0] < -0.1 < 0.1 < view.normals[5, 7, 0]
+
+
+def test_what_is_not_in_the_picture_is_not_there():
+    assert not cast(joined(plane(1, 20, 30)), 10, 12).hit.any()
+    view = cast(joined(plane(1, 6.5, 30)), 10, 12)
+    assert view.hit.shape == (10, 12)
+    np.testing.assert_array_equal(view.hit, np.mgrid[:10, :12].min(0) > 6)
+
+
+def test_triangles_without_area_are_counted():
+    corners, triangles = plane(1, 0, 8)
+    assert degenerate_share(Mesh(corners, triangles)) == 0
+    more = np.concatenate([triangles, [(0, 0, 1), (1, 2, 1)]])
+    assert degenerate_share(Mesh(corners, more)) == 0.5
+
+
+def test_small_holes_are_filled_and_mouths_and_background_are_not():
+    y, x = np.mgrid[:80, :80].astype(float)
+    bowl = 40 - 0.01 * ((x - 40) ** 2 + (y - 40) ** 2)
+    normals = np.stack([0.02 * (x - 40), -0.02 * (y - 40), np.ones_like(x)], -1)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    disc = np.hypot(x - 40, y - 40) < 35
+    crack, mouth = np.zeros_like(disc), np.zeros_like(disc)
+    crack[30:32, 20:24] = crack[50, 50] = True
+    mouth[55:60, 30:50] = True
+    seen = disc & ~crack & ~mouth
+    seen[40, 74] = False  # A notch in the outline is no hole.
+    view = View(np.where(seen, bowl, np.nan), np.where(seen[..., None], normals, np.nan))
+    filled = fill(view, 0.005)
+    np.testing.assert_array_equal(filled.view.hit, seen | crack)
+    assert filled.pixels == crack.sum()
+    assert filled.hole_share == pytest.approx(100 / (seen | crack | mouth).sum())
+    assert np.abs(filled.view.depth - bowl)[crack].max() < 0.01
+    assert angles(filled.view.normals, normals)[crack].max() < 1
+    np.testing.assert_array_equal(filled.view.depth[seen], view.depth[seen])
+    assert fill(view, 0.0).pixels == 0
+    assert fill(view, 1.0).hole_share == 0
+    assert np.isnan(view.depth[crack]).all()
+
+
+def test_an_empty_view_has_no_holes():
+    nothing = View(np.full((4, 4), np.nan), np.full((4, 4, 3), np.nan))
+    assert (fill(nothing, 0.1).pixels, fill(nothing, 0.1).hole_share) == (0, 0)
