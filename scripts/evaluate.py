@@ -1,4 +1,4 @@
-"""Judges an editor, Q, or pictures that another program made.
+"""Judges an editor, Q, a depth network, or pictures that another program made.
 
 Example: python scripts/evaluate.py --model=runs/legan --output=runs/legan/evaluation
 """
@@ -11,7 +11,12 @@ from legan_tf import cli, options
 from legan_tf.errors import UserError
 from legan_tf.evaluation.config import EvaluationConfig
 
-_MODEL = flags.DEFINE_string("model", None, "Run folder, .keras file or export of an editor or Q.")
+_MODEL = flags.DEFINE_string(
+    "model",
+    None,
+    "Run folder, .keras file or export of an editor or Q; run folder or .keras file of a depth "
+    "network.",
+)
 _PICTURES = flags.DEFINE_string(
     "pictures", None, "In place of a model: a folder of pictures to compare with the real ones."
 )
@@ -24,6 +29,7 @@ def main(_) -> None:
     config.check()
     if (_MODEL.value is None) == (_PICTURES.value is None):
         raise UserError("give either --model or --pictures.")
+    from legan_tf.evaluation.depth import evaluate_depth
     from legan_tf.evaluation.evaluate import evaluate
     from legan_tf.evaluation.pictures import evaluate_pictures
     from legan_tf.evaluation.ratings import evaluate_scorer
@@ -34,7 +40,7 @@ def main(_) -> None:
         report = evaluate_pictures(_PICTURES.value, _OUTPUT.value, config)
     else:
         model = load(_MODEL.value)
-        judge = {"editor": evaluate, "scorer": evaluate_scorer}[model.kind]
+        judge = {"editor": evaluate, "scorer": evaluate_scorer, "depth": evaluate_depth}[model.kind]
         report = judge(model, _OUTPUT.value, config)
     print(as_markdown(report))
 

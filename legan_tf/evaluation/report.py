@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.evaluation.columns import COLUMNS, MISSING
+from legan_tf.evaluation.columns import COLUMNS, MISSING, Column
 from legan_tf.evaluation.plan import Plan
 from legan_tf.evaluation.plots import (
     confusion_picture,
@@ -32,6 +32,22 @@ ROWS = {
 _PICTURES_ROWS = {"edit": "the pictures", "truth": "the true pictures"}
 _OTHERS = "different people"
 _MAPS = {"depth": "depth", "normal": "normals"}
+_MAP_COLUMNS = (
+    Column("l1", "L1 over the picture", "lower", 4),
+    Column("map_l1", "L1 inside", "lower", 4),
+    Column("map_correlation", "correlation inside", "higher", 3),
+    Column("pooled_correlation", "correlation inside, of all pixels", "higher", 3),
+    Column("map_angle", "mean angle inside", "lower", 2, "°"),
+    Column("median_angle", "median angle inside", "lower", 2, "°"),
+    Column("overlap", "overlap of silhouettes", "higher", 3),
+)
+_MAP_ROWS = {"map": "the network's maps", "mean_map": "the mean map of training people"}
+_PICTURE_ROWS = {
+    "picture": "from the true map",
+    "cycle": "there and back",
+    "mean_picture": "the mean picture of training people",
+}
+_ERROR_SCALE = 4
 _RATING_FIGURES = {
     "mae": "mean absolute error ↓",
     "rmse": "root mean square error ↓",
@@ -103,9 +119,39 @@ def write_rating_report(
     return _write(output, report, ["ratings.png"])
 
 
+def write_depth_report(
+    output: str, report: dict[str, Any], images: dict[str, np.ndarray], names: Sequence[str]
+) -> dict[str, Any]:
+    """Writes the report on a depth network; ``report.json`` comes last.
+
+    Args:
+        output: Folder, there already.
+        report: What ``evaluate_depth`` found.
+        images: A few ``input``, ``true`` (maps), ``map``, ``picture`` and ``cycle``, uint8
+            [n,S,S,3] each.
+        names: What to call the n rows.
+
+    Returns:
+        What ``report.json`` holds.
+    """
+    error = np.abs(images["map"].astype(np.int32) - images["true"]).mean(axis=-1, keepdims=True)
+    error = np.clip(_ERROR_SCALE * np.broadcast_to(error, images["map"].shape), 0, 255)
+    columns = {
+        "input": images["input"],
+        "true map": images["true"],
+        "network's map": images["map"],
+        f"|error| x {_ERROR_SCALE}": error.astype(np.uint8),
+        "there and back": images["cycle"],
+        "from the true map": images["picture"],
+    }
+    write_aside(os.path.join(output, "maps.png"), sheet(columns, names))
+    return _write(output, report, ["maps.png"])
+
+
 def as_markdown(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     """Returns a report in words and tables, with the pictures of these names beneath."""
-    body = _rating_lines(report) if report["kind"] == "scorer" else _set_lines(report)
+    lines_of = {"scorer": _rating_lines, "depth": _depth_lines}
+    body = lines_of.get(report["kind"], _set_lines)(report)
     model = report["model"]
     lines = [f"# {model['name']}", "", *body, ""]
     lines += [f"Model: `{model['path']}`, sha256 {model['sha256'][:16]}…"]
@@ -205,6 +251,58 @@ def _rating_lines(report: dict[str, Any]) -> list[str]:
         f"{data['rated']:,} rated pictures of {data['name']}, {data['image_size']} x "
         f"{data['image_size']}, seed {data['seed']}.",
     ]
+
+
+def _depth_lines(report: dict[str, Any]) -> list[str]:
+    """The tables of both directions and of single expressions, and what was measured how."""
+    figures, data, geometry = report["figures"], report["data"], report["model"]["geometry"]
+    of_maps = [c for c in _MAP_COLUMNS if c.key in figures["map"]]
+    of_pictures = [COLUMNS[key] for key in ("l1", "ssim", "psnr")]
+    lines = [f"From pictures to maps of {_MAPS[geometry]}:", ""]
+    lines += _table(
+        of_maps, {name: figures[row] for row, name in _MAP_ROWS.items() if row in figures}
+    )
+    lines += ["", "From maps to pictures:", ""]
+    lines += _table(
+        of_pictures,
+        {name: figures[row] for row, name in _PICTURE_ROWS.items() if row in figures},
+    )
+    if report["per_expression"]:
+        lines += ["", "By expression, maps:", ""]
+        rows = {
+            f"{expression} ({values['pictures']:,}), {name}": values[row]
+            for expression, values in report["per_expression"].items()
+            for row, name in (("map", "network"), ("mean_map", "mean map"))
+            if row in values
+        }
+        lines += _table(of_maps, rows)
+    people = f" of {data['people']} people" if data["people"] else ""
+    value = "grey value" if geometry == "depth" else "z of the normal, as stored,"
+    lines += [
+        "",
+        f"{data['read']:,} pictures{people}, from {data['name']}, {data['image_size']} x "
+        f"{data['image_size']}, seed {report['seed']}. L1 is a share of the range of values; "
+        "inside is inside the true silhouette; correlation and angles are means over pictures, but "
+        f"where all pixels are said. The network shows something where its {value} is above "
+        f"{report['threshold']:g} of the range.",
+    ]
+    if "baseline" in data:
+        lines.append(f"The mean map and picture are of {data['baseline']}.")
+    return [*lines, *(f"\n- {sentence}" for sentence in report["missing"])]
+
+
+def _table(columns: Sequence[Column], rows: dict[str, dict[str, Any]]) -> list[str]:
+    """A Markdown table with a line for each of some rows of figures."""
+    lines = [f"| | {' | '.join(column.title for column in columns)} |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    for name, values in rows.items():
+        cells = [column.text(_number(values, column.key)) for column in columns]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _number(values: dict[str, Any], key: str) -> float | None:
+    return float(values[key]) if key in values else None
 
 
 def _edits(report: dict[str, Any], rows: dict[str, Arrays], plan: Plan) -> bytes:
