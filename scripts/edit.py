@@ -1,15 +1,18 @@
-"""Edits the expression and the lighting of pictures of faces with a trained model.
+"""Edits the expression and the lighting of pictures of faces, or maps their depth, by a model.
 
 One picture, one target:
   python scripts/edit.py --model=runs/legan --input=me.jpg --expression=smile --output=smiling.png
 A folder, or every target on one sheet:
   python scripts/edit.py --model=serving/models/legan --input=faces --lighting=shot07 --output=lit
   python scripts/edit.py --model=runs/legan --input=me.jpg --grid --output=grid.png
+Depth or normals of pictures, or of the edits of a model that was trained with depth:
+  python scripts/edit.py --model=runs/depth --input=faces --output=maps
+  python scripts/edit.py --model=runs/depth_stargan --input=faces --expression=smile \
+      --output=smiling --depth=smiling_depth
 """
 
 from __future__ import annotations
 
-import functools
 import sys
 
 from absl import flags
@@ -33,28 +36,36 @@ _OUTPUT = flags.DEFINE_string(
 _GRID = flags.DEFINE_bool(
     "grid", False, "Draw every target on one sheet: rows expressions, columns lightings."
 )
+_DEPTH = flags.DEFINE_string(
+    "depth", None, "Picture or folder for the depth (or normal) maps of the edits."
+)
 
 
 def main(_) -> int:
     targets = {"expression": _EXPRESSION.value, "lighting": _LIGHTING.value}
-    if _GRID.value == any(targets.values()):
+    if _GRID.value and any(targets.values()):
         raise UserError("Give either --grid or --expression and/or --lighting.")
+    if _DEPTH.value and not any(targets.values()):
+        raise UserError(
+            "--depth is for the maps of edits: give --expression and/or --lighting, too; for maps "
+            "of the pictures as they are, --model=RUN/depth.keras without --depth."
+        )
     # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
     from legan_tf.serving import editing, loading
 
-    editor = loading.load(_MODEL.value)
-    if not isinstance(editor, loading.Editor):
-        raise UserError(f"--model={_MODEL.value} rates pictures and cannot edit them.")
-    if _GRID.value:
-        edit = functools.partial(editing.draw_grid, editor)
-    else:
-        edit = functools.partial(editor, **targets)
-    report = editing.edit_files(edit, _INPUT.value, _OUTPUT.value)
+    model = loading.load(_MODEL.value)
+    report = editing.use_model(
+        model, _INPUT.value, _OUTPUT.value, targets, _GRID.value, _DEPTH.value or ""
+    )
     for sentence in report.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)
-    if report.written:
-        many = len(report.written) > 1
-        print(f"{len(report.written)} pictures in {_OUTPUT.value}" if many else report.written[0])
+    edits_in, maps_in = _OUTPUT.value, _DEPTH.value or _OUTPUT.value
+    for what, paths, folder in (
+        ("pictures", report.written, edits_in),
+        ("maps", report.maps, maps_in),
+    ):
+        if paths:
+            print(f"{len(paths)} {what} in {folder}" if len(paths) > 1 else paths[0])
     return 1 if report.skipped else 0
 
 

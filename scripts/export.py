@@ -1,5 +1,7 @@
 """Exports the network of a run as the next version of a served model.
 
+The depth network of a run that trained one with its editor (depth.keras) becomes part of it.
+
 python scripts/export.py --workdir=runs/legan --serving_root=serving/models --name=legan
 """
 
@@ -9,16 +11,19 @@ from absl import flags
 
 from legan_tf import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder with its model.keras.", required=True)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Run folder with its model.keras, or a .keras file.", required=True
+)
 _SERVING_ROOT = flags.DEFINE_string("serving_root", "serving/models", "Folder of served models.")
 _NAME = flags.DEFINE_string("name", "legan", "Name to serve the model under.")
 
 
 def main(_) -> None:
-    from legan_tf.serving import export
+    from legan_tf.serving import export, loading
     from legan_tf.training.run import load_network
 
-    print(export.export(load_network(_WORKDIR.value), _SERVING_ROOT.value, _NAME.value))
+    network, depth = load_network(_WORKDIR.value), loading.depth_beside(_WORKDIR.value)
+    print(export.export(network, _SERVING_ROOT.value, _NAME.value, depth))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Editing picture files, one or a folder of them, and drawing the grid of all targets."""
+"""Editing picture files or making their maps, one or a folder, and drawing the grid of targets."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,7 +15,7 @@ from legan_tf.cli import Progress
 from legan_tf.data import images as pictures
 from legan_tf.data import storage
 from legan_tf.errors import UserError
-from legan_tf.serving.loading import Editor
+from legan_tf.serving.loading import DepthEstimator, Editor, Scorer
 
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff") + (
     ".pgm",
@@ -22,10 +23,16 @@ _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", "
     ".pnm",
 )
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
+_EXACT = (".png", ".bmp")
+"""Suffixes of what keeps every value; others would fill the empty parts of a map with noise."""
 _LEAST_CELL = 96
 _MARGIN = 8
 _INK = (32, 32, 32)
 _PAPER = (255, 255, 255)
+
+
+Make = Callable[[np.ndarray], np.ndarray]
+"""From a picture uint8 [H, W, 3] to the one to write; a map of depth is grey, [H, W]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,49 +40,134 @@ class Report:
     """What became of a job.
 
     Attributes:
-        written: Paths of the pictures written.
-        skipped: One sentence for each picture that could not be edited.
+        written: Paths of the edits written.
+        skipped: One sentence for each picture that could not be used.
+        maps: Paths of the maps written.
     """
 
     written: tuple[str, ...]
     skipped: tuple[str, ...]
+    maps: tuple[str, ...] = ()
+
+
+def use_model(
+    model: Editor | Scorer | DepthEstimator,
+    source: str,
+    output: str,
+    targets: dict[str, str | None],
+    grid: bool = False,
+    map_output: str = "",
+) -> Report:
+    """Does with picture files what ``scripts/edit.py`` is asked for.
+
+    Args:
+        model: An editor, or a depth network, which makes maps and takes nothing of what follows
+            ``output``.
+        source: See ``edit_files``.
+        output: See ``edit_files``.
+        targets: The ``expression`` and the ``lighting`` asked for, by name or nothing.
+        grid: Whether to draw every target on one sheet instead.
+        map_output: Where to write the maps of the edits, if they are wanted.
+
+    Raises:
+        UserError: The model cannot do what is asked for; or see ``edit_files``.
+    """
+    named = any(targets.values())
+    if isinstance(model, DepthEstimator):
+        if named or grid or map_output:
+            raise UserError(
+                f"--model={model.path} maps pictures and cannot edit them: give only --input and "
+                "--output."
+            )
+        return map_files(model, source, output)
+    if not isinstance(model, Editor):
+        raise UserError(f"--model={model.path} rates pictures and cannot edit them.")
+    if grid == named:
+        raise UserError("Give either --grid or --expression and/or --lighting.")
+    if grid:
+        return edit_files(functools.partial(draw_grid, model), source, output)
+    edit = functools.partial(model, **targets)
+    if not map_output:
+        return edit_files(edit, source, output)
+    if not model.geometry:
+        raise UserError(
+            f"--model={model.path} has no depth network, which --depth needs; the folder of a run "
+            "with --depth_weight above 0 holds one, and so does its export."
+        )
+    return edit_files(edit, source, output, model.depth, map_output)
 
 
 def edit_files(
-    edit: Callable[[np.ndarray], np.ndarray],
-    source: str,
-    output: str,
+    edit: Make, source: str, output: str, estimate: Make | None = None, map_output: str = ""
 ) -> Report:
-    """Edits one picture file, or every picture in a folder.
+    """Edits one picture file, or every picture in a folder; makes maps of the edits, if wanted.
 
     Each result is written aside and renamed. A picture that cannot be read is skipped and
     reported; other files in a folder are passed over. A folder shows its progress on stderr.
 
     Args:
-        edit: Maps a picture uint8 [H, W, 3] to the picture to write.
+        edit: Edits a picture.
         source: A picture file, or a folder of them (its subfolders are not searched).
         output: For one picture a file (its suffix is the format) or a folder; for a folder a
             folder, where ``NAME.png`` is made of each picture. Missing folders are made; results
             of an earlier job are replaced.
+        estimate: Makes the map of an edit.
+        map_output: Where the maps go, likewise; a file is PNG or BMP, which keep every value.
 
     Raises:
-        UserError: There is no picture at ``source``, or ``output`` is not usable or would replace
-            the input.
+        UserError: There is no picture at ``source``, or an output is not usable, would replace the
+            input, or holds both the edits and the maps.
     """
     jobs = _jobs(source, output)
-    written, skipped = [], []
-    progress = Progress(len(jobs), "edited") if len(jobs) > 1 else None
-    for done, (path, target) in enumerate(jobs, start=1):
+    map_jobs = _jobs(source, map_output, _EXACT) if estimate else []
+    places = {os.path.abspath(target) for _, target in jobs}
+    for _, target in map_jobs:
+        if os.path.abspath(target) in places:
+            raise UserError(f"{map_output}: is where the edits go; put their maps elsewhere.")
+    written, skipped, maps = [], [], []
+    for row, image in _read(jobs, "edited", skipped):
+        edited = edit(image)
+        save(jobs[row][1], edited)
+        written.append(jobs[row][1])
+        if estimate:
+            save(map_jobs[row][1], estimate(edited))
+            maps.append(map_jobs[row][1])
+    return Report(tuple(written), tuple(skipped), tuple(maps))
+
+
+def map_files(estimate: Make, source: str, output: str) -> Report:
+    """Makes the map of one picture file, or of every picture in a folder.
+
+    Args:
+        estimate: Makes the map of a picture.
+        source: See ``edit_files``.
+        output: See ``edit_files``; a file is PNG or BMP.
+
+    Raises:
+        UserError: See ``edit_files``.
+    """
+    jobs = _jobs(source, output, _EXACT)
+    skipped, maps = [], []
+    for row, image in _read(jobs, "mapped", skipped):
+        save(jobs[row][1], estimate(image))
+        maps.append(jobs[row][1])
+    return Report((), tuple(skipped), tuple(maps))
+
+
+def _read(
+    jobs: list[tuple[str, str]], done_word: str, skipped: list[str]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields each picture with its place; adds to ``skipped`` what cannot be read."""
+    progress = Progress(len(jobs), done_word) if len(jobs) > 1 else None
+    for row, (path, _) in enumerate(jobs):
         try:
             image = pictures.decode(path)
         except UserError as error:
             skipped.append(str(error))
         else:
-            save(target, edit(image))
-            written.append(target)
+            yield row, image
         if progress:
-            progress.update(done)
-    return Report(tuple(written), tuple(skipped))
+            progress.update(row + 1)
 
 
 def save(path: str, image: np.ndarray) -> None:
@@ -83,7 +175,7 @@ def save(path: str, image: np.ndarray) -> None:
 
     Args:
         path: File ending in .png, .jpg, .jpeg, .webp or .bmp.
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, 3], or [H, W] if grey.
 
     Raises:
         UserError: The suffix is another one, or the file cannot be written.
@@ -135,14 +227,18 @@ def _font(names: Sequence[str], width: int) -> ImageFont.ImageFont | ImageFont.F
     return font
 
 
-def _format(path: str) -> str:
+def _format(path: str, suffixes: Sequence[str] = tuple(_FORMATS)) -> str:
     suffix = os.path.splitext(path)[1].lower()
-    if suffix not in _FORMATS:
-        raise UserError(f"{path}: the picture to write must end in one of {', '.join(_FORMATS)}.")
+    if suffix not in suffixes:
+        what = "map" if suffixes == _EXACT else "picture"
+        raise UserError(f"{path}: the {what} to write must end in one of {', '.join(suffixes)}.")
     return _FORMATS[suffix]
 
 
-def _jobs(source: str, output: str) -> list[tuple[str, str]]:
+def _jobs(
+    source: str, output: str, suffixes: Sequence[str] = tuple(_FORMATS)
+) -> list[tuple[str, str]]:
+    """Returns each picture to read with the file to write, whose suffix is one of ``suffixes``."""
     if os.path.isdir(source):
         jobs = _folder_jobs(source, output)
     elif os.path.exists(source):
@@ -152,7 +248,7 @@ def _jobs(source: str, output: str) -> list[tuple[str, str]]:
     else:
         raise UserError(f"{source}: no such file or folder.")
     for path, target in jobs:
-        _format(target)
+        _format(target, suffixes)
         if os.path.exists(target) and os.path.samefile(path, target):
             raise UserError(f"{target}: is the input itself; choose another output.")
     return jobs

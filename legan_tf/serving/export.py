@@ -24,31 +24,36 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RATING_TOLERANCE = 1e-3
 
 
-def export(network: keras.Model, serving_root: str, name: str) -> str:
-    """Exports a generator or the quality estimator as the next version of a served model.
+def export(
+    network: keras.Model, serving_root: str, name: str, depth: keras.Model | None = None
+) -> str:
+    """Exports a trained network as the next version of a served model.
 
     The version is written to a sibling whose name is no number, which servers ignore, loaded back,
     compared with the network, and only then renamed. No version is ever overwritten.
 
     Args:
-        network: The network; see ``signatures.build`` for what it then offers.
+        network: A generator, the quality estimator or a depth network; see ``signatures.build``
+            for what it then offers.
         serving_root: Folder of all served models.
         name: Name to serve it under, a folder in ``serving_root``.
+        depth: The depth network to serve beside a generator, as one model.
 
     Returns:
         The new version's folder, ``serving_root/name/<integer>``.
 
     Raises:
-        UserError: The name cannot be used, the network is of no kind that can be served, or its
-            weights are not finite.
+        UserError: The name cannot be used, the network is of no kind that can be served, ``depth``
+            does not go with it, or weights are not finite.
         RuntimeError: The written model does not answer as the network does.
     """
     if not _NAME.fullmatch(name):
         raise UserError(
             f"{name!r} cannot name a served model: use letters, digits, '_', '-' and '.'."
         )
-    servable = signatures.build(network)
-    if not all(np.all(np.isfinite(weight)) for weight in network.get_weights()):
+    servable = signatures.build(network, depth)
+    weights = network.get_weights() + ([] if depth is None else depth.get_weights())
+    if not all(np.all(np.isfinite(weight)) for weight in weights):
         raise UserError(
             "The network holds weights that are not finite numbers: its training diverged. "
             "Export an earlier checkpoint."
@@ -107,16 +112,16 @@ def _verify(servable: signatures.Servable, written: str) -> None:
     images = [np.asarray(Image.fromarray(c).resize((50, 70))) for c in coarse]
     by_id = {"image": tf.constant(np.stack(images))}
     by_name = {"image_bytes": tf.constant([_png(image) for image in images])}
-    if labels.kind == signatures.EDITOR:
-        for attribute, names in (
-            ("expression", labels.expressions),
-            ("lighting", labels.lightings),
-        ):
-            by_id[attribute] = tf.constant([0, len(names) - 1], tf.int32)
-            by_name[attribute] = tf.constant([names[0], names[-1]] if names else ["", ""])
+    for attribute, names in (
+        ("expression", labels.expressions),
+        ("lighting", labels.lightings),
+    ):
+        by_id[attribute] = tf.constant([0, len(names) - 1], tf.int32)
+        by_name[attribute] = tf.constant([names[0], names[-1]] if names else ["", ""])
     reloaded = tf.saved_model.load(written)
     for signature, original in servable.signatures.items():
-        inputs = by_name if signature == "serving_bytes" else by_id
+        given = by_name if signature.endswith("_bytes") else by_id
+        inputs = {spec.name: given[spec.name] for spec in original.input_signature}
         answer = reloaded.signatures[signature](**inputs)
         for output, expected in original(**inputs).items():
             if not _agree(answer[output], expected):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
@@ -16,9 +16,10 @@ from legan_tf.data import images as pictures
 from legan_tf.data import storage
 from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError, first_line
+from legan_tf.models import Network
 from legan_tf.serving import export, signatures
 from legan_tf.serving.signatures import KEEP, Labels
-from legan_tf.training.run import load_network, network_file
+from legan_tf.training.run import DEPTH_FILE, load_network, network_file
 
 _BATCH = 16
 _RANGE_SLACK = 1e-3
@@ -28,19 +29,21 @@ Attribute = Union[str, int, None]
 
 
 class _Model:
-    """A network by its signature on tensors, whatever it was loaded from."""
+    """A network by its signatures on tensors, whatever it was loaded from."""
 
-    def __init__(self, path: str, file: str, labels: Labels, signature: Any, owner: Any) -> None:
-        """Takes what was asked for and found, the signature ``serving_default`` and its owner."""
+    def __init__(
+        self, path: str, file: str, labels: Labels, signatures: Mapping[str, Any], owner: Any
+    ) -> None:
+        """Takes what was asked for and found, the signatures by name and their owner."""
         self.path = path
         self.sha256 = storage.sha256(file)
         self._labels = labels
-        self._signature = signature
+        self._signatures = signatures
         self._owner = owner
 
     @property
     def kind(self) -> str:
-        """``editor`` or ``scorer``."""
+        """``editor``, ``scorer`` or ``depth``."""
         return self._labels.kind
 
     @property
@@ -48,14 +51,27 @@ class _Model:
         """Height and width of the images that the network works on, in pixels."""
         return self._labels.image_size
 
-    def _run(self, image: np.ndarray, **ids: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(
+        self, image: np.ndarray, signature: str = "serving_default", **ids: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Runs uint8 [B, H, W, 3] in small batches, so that memory stays bounded."""
+        run = self._signatures[signature]
         parts = []
         for start in range(0, len(image), _BATCH):
             rows = slice(start, start + _BATCH)
             inputs = {name: tf.constant(value[rows]) for name, value in ids.items()}
-            parts.append(self._signature(image=tf.constant(image[rows]), **inputs))
+            parts.append(run(image=tf.constant(image[rows]), **inputs))
         return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
+
+    def _maps(self, images: Any, signature: str) -> np.ndarray:
+        """Makes the maps of pictures; see ``DepthEstimator.__call__``."""
+        batch, one = _as_list(images)
+        geometry = self._labels.geometry
+        shape = (len(batch), self.image_size, self.image_size)
+        made = np.empty(shape if geometry == "depth" else (*shape, 3), np.uint8)
+        for rows, stack in _same_size(batch):
+            made[rows] = self._run(stack, signature)[geometry].reshape(-1, *made.shape[1:])
+        return made[0] if one else made
 
 
 class Editor(_Model):
@@ -110,6 +126,31 @@ class Editor(_Model):
             chosen = {name: value[rows] for name, value in ids.items()}
             edited[rows] = self._run(stack, **chosen)["image"]
         return edited[0] if one else edited
+
+    @property
+    def geometry(self) -> str:
+        """What the maps of ``depth`` show, ``depth`` or ``normal``; nothing if it makes none."""
+        return self._labels.geometry
+
+    def depth(self, images: Any) -> np.ndarray:
+        """Makes depth or normal maps, by the network that was trained with this editor.
+
+        Args:
+            images: One picture or several, edits for instance; see ``__call__``.
+
+        Returns:
+            See ``DepthEstimator.__call__``.
+
+        Raises:
+            UserError: There is no such network, or a picture cannot be read or has a wrong shape or
+                range.
+        """
+        if not self.geometry:
+            raise UserError(
+                f"{self.path}: has no depth network; the folder of a run with --depth_weight above "
+                f"0 holds one ({DEPTH_FILE}), and so does its export."
+            )
+        return self._maps(images, "depth")
 
     def grid(self, image: Any) -> np.ndarray:
         """Edits one picture to every target.
@@ -202,15 +243,43 @@ class Scorer(_Model):
         return ratings[0] if one else ratings
 
 
-def load(path: str | os.PathLike[str]) -> Editor | Scorer:
+class DepthEstimator(_Model):
+    """Makes depth or normal maps of pictures of faces."""
+
+    @property
+    def geometry(self) -> str:
+        """What the maps show, ``depth`` or ``normal``."""
+        return self._labels.geometry
+
+    def __call__(self, images: Any) -> np.ndarray:
+        """Makes the maps of one picture or several.
+
+        Args:
+            images: One picture or several; see ``Editor.__call__``.
+
+        Returns:
+            Depth, larger is nearer and 0 is nothing there: uint8 [image_size, image_size] for one
+            picture, with a leading axis for several. Or normals n as (n + 1) * 127.5, x to the
+            right, y up and z to the viewer, black is nothing there: uint8 with a last axis of 3;
+            ``data.maps.map_to_normals`` brings them to length 1.
+
+        Raises:
+            UserError: A picture cannot be read, or has a wrong shape or range.
+        """
+        return self._maps(images, "serving_default")
+
+
+def load(path: str | os.PathLike[str]) -> Editor | Scorer | DepthEstimator:
     """Loads a trained network for use.
 
     Args:
-        path: A run folder (its ``model.keras`` is used), a ``.keras`` file, a served model's
-            folder (its newest version is used) or one version of it.
+        path: A run folder (its ``model.keras`` is used, and ``depth.keras`` beside it), a
+            ``.keras`` file, a served model's folder (its newest version is used) or one version of
+            it.
 
     Returns:
-        An ``Editor`` for generators, a ``Scorer`` for the quality estimator.
+        An ``Editor`` for generators, a ``Scorer`` for the quality estimator, a ``DepthEstimator``
+        for depth networks.
 
     Raises:
         UserError: There is nothing at ``path``, or no model of these kinds; the message starts
@@ -220,13 +289,12 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
     version = _exported_version(path)
     if version is None:
         file = network_file(path)
-        network = load_network(file)
+        network, depth = load_network(file), depth_beside(path)
         try:
-            servable = signatures.build(network)
+            servable = signatures.build(network, depth)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-        labels, owner = servable.labels, servable
-        signature = servable.signatures["serving_default"]
+        labels, owner, offered = servable.labels, servable, servable.signatures
     else:
         file = version
         labels = _read_labels(version)
@@ -234,9 +302,28 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer:
             owner = tf.saved_model.load(version)
         except Exception as error:  # A damaged file fails in whatever reads it first.
             raise UserError(f"{version}: is a damaged export ({first_line(error)}).") from error
-        signature = owner.signatures["serving_default"]
-    kinds = {signatures.EDITOR: Editor, signatures.SCORER: Scorer}
-    return kinds[labels.kind](path, file, labels, signature, owner)
+        offered = owner.signatures
+    return _KINDS[labels.kind](path, file, labels, offered, owner)
+
+
+_KINDS = {
+    signatures.EDITOR: Editor,
+    signatures.SCORER: Scorer,
+    signatures.DEPTH: DepthEstimator,
+}
+
+
+def depth_beside(path: str) -> Network | None:
+    """Returns the depth network in a run folder beside the network itself, if there is one.
+
+    Args:
+        path: A run folder, or a file, which has none.
+
+    Raises:
+        UserError: It is damaged; the message starts with the path.
+    """
+    file = os.path.join(path, DEPTH_FILE)
+    return load_network(file) if os.path.isfile(file) else None
 
 
 def _exported_version(path: str) -> str | None:
@@ -260,7 +347,7 @@ def _read_labels(version: str) -> Labels:
         raise UserError(f"{version}: is not an export of this package: no {file}.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file}: is damaged ({first_line(error)}).") from error
-    if labels.kind not in (signatures.EDITOR, signatures.SCORER):
+    if labels.kind not in _KINDS:
         raise UserError(f"{file}: names the unknown kind {labels.kind!r}.")
     return labels
 

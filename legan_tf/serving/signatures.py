@@ -22,6 +22,7 @@ from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.models import (
     AttributeGenerator,
+    DepthNetwork,
     LeganGenerator,
     Network,
     QualityEstimator,
@@ -30,6 +31,7 @@ from legan_tf.models import (
 
 EDITOR = "editor"
 SCORER = "scorer"
+DEPTH = "depth"
 KEEP = -1
 """Attribute id that means: leave this attribute as it is."""
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
@@ -42,12 +44,15 @@ class Labels:
     """What a user of a network has to know about it.
 
     Attributes:
-        kind: ``EDITOR`` (image and attributes to image) or ``SCORER`` (image to rating).
+        kind: ``EDITOR`` (image and attributes to image), ``SCORER`` (image to rating) or ``DEPTH``
+            (image to map).
         architecture: Name of the model class.
         image_size: Height and width the network works at, in pixels.
         expressions: Names of the expression classes, in the order of their ids.
         lightings: Names of the lighting classes, in the order of their ids.
         keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
+        geometry: What the maps show that it makes of pictures, ``depth`` or ``normal``; nothing
+            where it makes none.
     """
 
     kind: str
@@ -56,6 +61,7 @@ class Labels:
     expressions: tuple[str, ...] = ()
     lightings: tuple[str, ...] = ()
     keeps_unnamed: bool = False
+    geometry: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,15 +79,23 @@ class Servable:
     labels: Labels
 
 
-def describe(network: keras.Model) -> Labels:
+def describe(network: keras.Model, depth: keras.Model | None = None) -> Labels:
     """Describes a network by its class and attributes.
 
+    Args:
+        network: A generator, the quality estimator or a depth network.
+        depth: The depth network beside a generator, if there is one.
+
     Raises:
-        UserError: It is neither a generator nor the quality estimator.
+        UserError: The network is of none of these kinds, or ``depth`` does not go with it.
     """
     architecture = type(network).__name__
+    if depth is not None:
+        _check_beside(network, depth)
     if isinstance(network, QualityEstimator):
         return Labels(SCORER, architecture, network.image_size)
+    if isinstance(network, DepthNetwork):
+        return Labels(DEPTH, architecture, network.image_size, geometry=network.geometry)
     if isinstance(network, AttributeGenerator):
         return Labels(
             EDITOR,
@@ -90,37 +104,61 @@ def describe(network: keras.Model) -> Labels:
             tuple(network.expressions),
             tuple(network.lightings),
             network.keeps_unnamed,
+            "" if depth is None else depth.geometry,
         )
     raise UserError(
-        f"A {architecture} neither edits nor rates pictures; give a generator or the quality "
-        "estimator."
+        f"A {architecture} neither edits nor rates pictures, nor makes maps of them; give a "
+        "generator, the quality estimator or a depth network."
     )
 
 
-def build(network: keras.Model) -> Servable:
+def _check_beside(network: keras.Model, depth: keras.Model) -> None:
+    if not isinstance(depth, DepthNetwork):
+        raise UserError(f"A {type(depth).__name__} is no depth network.")
+    if not isinstance(network, AttributeGenerator):
+        raise UserError(
+            f"A depth network stands beside a generator, not beside a {type(network).__name__}."
+        )
+    if depth.image_size != network.image_size:
+        raise UserError(
+            f"The depth network works at {depth.image_size} pixels and the generator at "
+            f"{network.image_size}; beside each other they must have one size."
+        )
+
+
+def build(network: keras.Model, depth: keras.Model | None = None) -> Servable:
     """Wraps a network with the signatures that its kind offers.
 
     Generators offer ``serving_default`` (uint8 images [B, H, W, 3] of any size and attribute ids
     [B] to uint8 images [B, S, S, 3]), ``serving_bytes`` (encoded images and attribute names to
     PNG) and, where the network returns masks, ``masks``. The quality estimator offers
-    ``serving_default`` and ``serving_bytes`` to ``rating`` and ``natural``.
+    ``serving_default`` and ``serving_bytes`` to ``rating`` and ``natural``. A depth network offers
+    both to its maps; beside a generator, it does so under the names ``depth`` and ``depth_bytes``.
 
-    The network is copied to float32: training in a mixed precision does not lower the precision
+    The networks are copied to float32: training in a mixed precision does not lower the precision
     of what is served, and later training does not change it.
 
+    Args:
+        network: See ``describe``.
+        depth: See ``describe``.
+
     Raises:
-        UserError: The network is neither a generator nor the quality estimator.
+        UserError: See ``describe``.
     """
-    labels = describe(network)
-    frozen = _float32_copy(network)
+    labels = describe(network, depth)
+    frozen = [_float32_copy(one) for one in (network, depth) if one is not None]
     if labels.kind == SCORER:
-        signatures = _scorer_signatures(frozen, labels)
+        signatures = _scorer_signatures(frozen[0], labels)
+    elif labels.kind == DEPTH:
+        signatures = dict(zip(("serving_default", "serving_bytes"), _map_functions(frozen[0])))
     else:
-        signatures = _editor_signatures(frozen, labels)
+        signatures = _editor_signatures(frozen[0], labels)
+        if depth is not None:
+            signatures |= zip(("depth", "depth_bytes"), _map_functions(frozen[1]))
     # Only the variables hang on the module. Were the Keras model its child, saving would trace
     # every layer once more and store metadata that the other Keras cannot read.
     module = tf.Module()
-    module.weights = [tensorflow_variable(weight) for weight in frozen.variables]
+    module.weights = [tensorflow_variable(weight) for one in frozen for weight in one.variables]
     return Servable(module, signatures, labels)
 
 
@@ -196,10 +234,7 @@ def _editor_signatures(
             _ids(expression, "expression", labels.expressions),
             _ids(lighting, "lighting", labels.lightings),
         )["image"]
-        png = tf.map_fn(
-            tf.io.encode_png, to_uint8(edited), fn_output_signature=tf.TensorSpec([], tf.string)
-        )
-        return {"image_bytes": png}
+        return {"image_bytes": _encode(to_uint8(edited))}
 
     @tf.function(input_signature=by_id)
     def masks_of(image, expression, lighting):
@@ -230,6 +265,35 @@ def _scorer_signatures(
         return run(_decode(image_bytes, labels.image_size))
 
     return {"serving_default": serving_default, "serving_bytes": serving_bytes}
+
+
+def _map_functions(network: DepthNetwork) -> tuple[Callable[..., dict[str, tf.Tensor]], ...]:
+    """Returns what makes maps of tensors, and of encoded pictures.
+
+    A map is the network's answer rounded to eight bits and nothing else: 0 where it is sure that
+    nothing is there. Where to cut off what is nearly so depends on the use, and is left to it.
+    """
+    size, geometry = network.image_size, network.geometry
+
+    def run(image: tf.Tensor) -> tf.Tensor:
+        surface = to_uint8(network.to_map(image))
+        # The three channels of depth are equal.
+        return surface[..., :1] if geometry == "depth" else surface
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image")])
+    def by_tensor(image):
+        return {geometry: run(prepare(image, size))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+    def by_bytes(image_bytes):
+        return {f"{geometry}_bytes": _encode(run(_decode(image_bytes, size)))}
+
+    return by_tensor, by_bytes
+
+
+def _encode(images: tf.Tensor) -> tf.Tensor:
+    """Encodes uint8 [B, H, W, 1 or 3] to PNG strings [B]."""
+    return tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.TensorSpec([], tf.string))
 
 
 def _decode(image_bytes: tf.Tensor, size: int) -> tf.Tensor:

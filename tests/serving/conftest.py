@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from legan_tf.models import LeganGenerator, QualityEstimator
+from legan_tf.models import DepthNetwork, LeganGenerator, QualityEstimator
 from legan_tf.serving import export
 
 EXPRESSIONS = ("neutral", "smile", "scream")
@@ -38,9 +38,25 @@ def quality():
 
 
 @pytest.fixture(scope="session")
-def serving_root(tmp_path_factory, generator, quality):
-    """A served generator (version 1) and quality estimator."""
+def mappers():
+    """A depth network by what its maps show."""
+    made = {}
+    for seed, geometry in enumerate(("depth", "normal"), start=3):
+        keras.utils.set_random_seed(seed)
+        made[geometry] = DepthNetwork(16, geometry, width=4, blocks=0)
+        made[geometry].build()
+    return made
+
+
+@pytest.fixture(scope="session")
+def serving_root(tmp_path_factory, generator, quality, mappers):
+    """What is served, version 1 each: ``legan``, ``quality``, ``depth``, and ``legan_normal``.
+
+    The last is the generator with a depth network of normals beside it.
+    """
     root = tmp_path_factory.mktemp("models")
+    export.export(mappers["depth"], str(root), "depth")
+    export.export(generator, str(root), "legan_normal", mappers["normal"])
     assert export.export(generator, str(root), "legan") == str(root / "legan" / "1")
     assert export.export(quality, str(root), "quality") == str(root / "quality" / "1")
     return root
@@ -50,6 +66,15 @@ def serving_root(tmp_path_factory, generator, quality):
 def run_folder(tmp_path_factory, generator):
     folder = tmp_path_factory.mktemp("run")
     generator.save(folder / "model.keras")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def depth_run(tmp_path_factory, generator, mappers):
+    """The folder of a run that trained a depth network with its editor."""
+    folder = tmp_path_factory.mktemp("depth_run")
+    generator.save(folder / "model.keras")
+    mappers["depth"].save(folder / "depth.keras")
     return folder
 
 

@@ -1,8 +1,8 @@
-/* Runs a SavedModel signature (image, expression, lighting) -> image through TensorFlow's C API.
+/* Runs a SavedModel signature from images, and perhaps attributes, to images by TensorFlow's C API.
  *
- * Usage: saved_model_c_api MODEL IN OUT BATCH HEIGHT WIDTH IMAGE EXPRESSION LIGHTING RESULT
+ * Usage: saved_model_c_api MODEL IN OUT BATCH HEIGHT WIDTH RESULT IMAGE [EXPRESSION LIGHTING]
  * IN: uint8 pixels, then int32 expressions, then int32 lightings. OUT: the uint8 pixels answered.
- * IMAGE to RESULT: graph operations of the signature; of RESULT the first output is taken.
+ * RESULT to LIGHTING: graph operations of the signature; of RESULT the first output is taken.
  * Exit status: TensorFlow's error code, with its message on stderr; 64 for wrong use.
  */
 #include <stdio.h>
@@ -37,7 +37,8 @@ static TF_Output first_output(TF_Graph* graph, const char* name) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 11) die("see the head of saved_model_c_api.c");
+  if (argc != 9 && argc != 11) die("see the head of saved_model_c_api.c");
+  const int count = argc - 8;
   const int64_t dims[4] = {atoll(argv[4]), atoll(argv[5]), atoll(argv[6]), 3};
 
   TF_Status* status = TF_NewStatus();
@@ -52,15 +53,14 @@ int main(int argc, char** argv) {
   if (in == NULL) die("IN cannot be read");
   TF_Tensor* values[3];
   values[0] = read_tensor(in, TF_UINT8, dims, 4);
-  values[1] = read_tensor(in, TF_INT32, dims, 1);
-  values[2] = read_tensor(in, TF_INT32, dims, 1);
+  for (int i = 1; i < count; ++i) values[i] = read_tensor(in, TF_INT32, dims, 1);
   fclose(in);
 
   TF_Output inputs[3];
-  for (int i = 0; i < 3; ++i) inputs[i] = first_output(graph, argv[7 + i]);
-  TF_Output result = first_output(graph, argv[10]);
+  for (int i = 0; i < count; ++i) inputs[i] = first_output(graph, argv[8 + i]);
+  TF_Output result = first_output(graph, argv[7]);
   TF_Tensor* answer = NULL;
-  TF_SessionRun(session, NULL, inputs, values, 3, &result, &answer, 1, NULL, 0, NULL, status);
+  TF_SessionRun(session, NULL, inputs, values, count, &result, &answer, 1, NULL, 0, NULL, status);
   check(status);
 
   FILE* out = fopen(argv[3], "wb");
@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
   fclose(out);
 
   TF_DeleteTensor(answer);
-  for (int i = 0; i < 3; ++i) TF_DeleteTensor(values[i]);
+  for (int i = 0; i < count; ++i) TF_DeleteTensor(values[i]);
   TF_CloseSession(session, status);
   TF_DeleteSession(session, status);
   TF_DeleteSessionOptions(options);

@@ -86,6 +86,65 @@ def test_the_suffix_is_the_format(tmp_path, blobs):
     assert np.abs(read(tmp_path / "a.JPG").astype(int) - image).mean() < 4
 
 
+def level(image: np.ndarray) -> np.ndarray:
+    """A grey map, in which a difference of one channel shows."""
+    return image[..., 1]
+
+
+def test_maps_of_a_folder_and_of_one_picture(tmp_path, blobs, capsys):
+    folder, output = tmp_path / "in", tmp_path / "maps"
+    folder.mkdir()
+    image = blobs(12, 9)[0]
+    for name in ("a.png", "b.bmp"):
+        Image.fromarray(image).save(folder / name)
+    (folder / "c.png").write_bytes(b"damaged")
+    report = editing.map_files(level, str(folder), str(output))
+    assert report.maps == (str(output / "a.png"), str(output / "b.png"))
+    assert report.written == () and len(report.skipped) == 1
+    assert "mapped 3/3" in capsys.readouterr().err
+    for name in ("a.png", "b.png"):
+        assert Image.open(output / name).mode == "L"
+        np.testing.assert_array_equal(read(output / name), image[..., 1])
+    editing.map_files(flip, str(folder / "a.png"), str(tmp_path / "one.BMP"))
+    np.testing.assert_array_equal(read(tmp_path / "one.BMP"), image[::-1])
+
+
+def test_edits_and_their_maps(tmp_path, blobs):
+    folder, edits, maps = tmp_path / "in", tmp_path / "edits", tmp_path / "maps"
+    folder.mkdir()
+    images = blobs(12, 9, count=2)
+    for name, image in zip("ab", images):
+        Image.fromarray(image).save(folder / f"{name}.png")
+    (folder / "bad.png").write_bytes(b"damaged")
+    report = editing.edit_files(flip, str(folder), str(edits), level, str(maps))
+    assert report.written == (str(edits / "a.png"), str(edits / "b.png"))
+    assert report.maps == (str(maps / "a.png"), str(maps / "b.png"))
+    assert len(report.skipped) == 1
+    for name, image in zip("ab", images):
+        np.testing.assert_array_equal(read(edits / f"{name}.png"), image[::-1])
+        np.testing.assert_array_equal(read(maps / f"{name}.png"), image[::-1, :, 1])
+
+
+def test_outputs_that_would_spoil_maps_are_told_before_anything_is_written(tmp_path, blobs):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    picture = folder / "a.png"
+    Image.fromarray(blobs(8, 8)[0]).save(picture)
+    lossy = "the map to write must end in one of .png, .bmp"
+    with pytest.raises(UserError, match=lossy):
+        editing.map_files(level, str(picture), str(tmp_path / "a.jpg"))
+    for output, map_output, sentence in (
+        (tmp_path / "b.jpg", tmp_path / "c.webp", lossy),
+        (tmp_path / "b.png", f"{tmp_path}/x/../b.png", "is where the edits go"),
+        (tmp_path / "b.png", picture, "is the input itself"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            editing.edit_files(flip, str(picture), str(output), level, str(map_output))
+    with pytest.raises(UserError, match="is where the edits go"):
+        editing.edit_files(flip, str(folder), str(tmp_path / "o"), level, str(tmp_path / "o"))
+    assert sorted(os.listdir(tmp_path)) == ["in"]
+
+
 def test_the_drawn_grid_shows_every_edit_and_its_names(serving_root, blobs):
     editor = legan_tf.load(serving_root / "legan")
     image = blobs(40, 40)[0]
@@ -110,29 +169,69 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_scripts_end_to_end(tmp_path, run_folder, blobs):
-    models, folder = tmp_path / "models", tmp_path / "in"
-    done = script("export.py", f"--workdir={run_folder}", f"--serving_root={models}", "--name=m")
+def test_scripts_end_to_end(tmp_path, depth_run, blobs):
+    models, folder, maps = tmp_path / "models", tmp_path / "in", tmp_path / "maps"
+    done = script("export.py", f"--workdir={depth_run}", f"--serving_root={models}", "--name=m")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(models / "m" / "1")
 
     folder.mkdir()
-    Image.fromarray(blobs(30, 40)[0]).save(folder / "a.png")
+    for name, seed in (("a.png", 0), ("c.png", 1)):
+        Image.fromarray(blobs(30, 40, seed=seed)[0]).save(folder / name)
     (folder / "b.png").write_bytes(b"damaged")
     edit = (f"--model={models / 'm'}", f"--output={tmp_path / 'out'}", f"--input={folder}")
-    done = script("edit.py", *edit, "--expression=smile", "--lighting=right")
+    done = script("edit.py", *edit, "--expression=smile", "--lighting=right", f"--depth={maps}")
     assert done.returncode == 1, done.stderr
     assert f"Skipped {folder / 'b.png'}" in done.stderr and "Traceback" not in done.stderr
-    expected = legan_tf.load(run_folder)(folder / "a.png", "smile", "right")
-    np.testing.assert_allclose(read(tmp_path / "out" / "a.png"), expected, rtol=0, atol=1)
+    told = [f"2 pictures in {tmp_path / 'out'}", f"2 maps in {maps}"]
+    assert done.stdout.splitlines() == told
+    editor = legan_tf.load(depth_run)
+    for name in ("a.png", "c.png"):
+        edited = editor(folder / name, "smile", "right")
+        np.testing.assert_allclose(read(tmp_path / "out" / name), edited, rtol=0, atol=1)
+        np.testing.assert_allclose(read(maps / name), editor.depth(edited), rtol=0, atol=1)
+
+
+def test_the_script_maps_with_a_depth_network(tmp_path, depth_run, blobs):
+    picture, output, model = tmp_path / "a.png", tmp_path / "map.png", depth_run / "depth.keras"
+    Image.fromarray(blobs(30, 40)[0]).save(picture)
+    done = script("edit.py", f"--model={model}", f"--input={picture}", f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(output)
+    np.testing.assert_array_equal(read(output), legan_tf.load(model)(picture))
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "sentence"),
+    [
+        ("legan", {}, "Give either --grid or --expression"),
+        ("legan", {"grid": True, "expression": "smile"}, "Give either --grid or --expression"),
+        ("legan", {"lighting": "left", "map_output": "m.png"}, "no depth network, which --depth"),
+        ("depth", {"expression": "smile"}, "depth maps pictures and cannot edit them: give only"),
+        ("depth", {"grid": True}, "maps pictures and cannot edit them"),
+        ("depth", {"map_output": "m.png"}, "maps pictures and cannot edit them"),
+        ("quality", {"expression": "smile"}, "rates pictures and cannot edit them"),
+    ],
+)
+def test_what_a_model_cannot_do_is_told(tmp_path, serving_root, blobs, name, asked, sentence):
+    Image.fromarray(blobs(8, 8)[0]).save(tmp_path / "a.png")
+    model = legan_tf.load(serving_root / name)
+    asked = {"expression": None, "lighting": None, **asked}
+    targets = {attribute: asked.pop(attribute) for attribute in ("expression", "lighting")}
+    with pytest.raises(UserError, match=sentence):
+        editing.use_model(model, str(tmp_path / "a.png"), str(tmp_path / "b.png"), targets, **asked)
+    assert os.listdir(tmp_path) == ["a.png"]
 
 
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
         (("--input=a", "--output=b"), "--model"),
-        (("--model=a", "--input=a", "--output=b"), "Give either --grid or --expression"),
         (("--model=a", "--input=a", "--output=b", "--grid", "--lighting=x"), "Give either"),
+        (
+            ("--model=a", "--input=a", "--output=b", "--grid", "--depth=c"),
+            "--depth is for the maps",
+        ),
         (("--model=a", "--inptu=a"), "Did you mean: input"),
     ],
 )

@@ -20,6 +20,7 @@ import tensorflow as tf
 import legan_tf
 from legan_tf.data.pipeline import to_float
 from legan_tf.models import (
+    DepthNetwork,
     FidInception,
     LeganGenerator,
     LightCNN29,
@@ -50,6 +51,8 @@ def networks() -> dict[str, keras.Model]:
         "legan": LeganGenerator(("a", "b"), ("c", "d", "e"), mask_channels=3, **sizes),
         "stargan": StarganGenerator(("a", "b"), ("c", "d", "e"), output="affine", **sizes),
         "quality": QualityEstimator(image_size=32, width=4, depth=4),
+        "depth": DepthNetwork(geometry="depth", **sizes),
+        "normal": DepthNetwork(geometry="normal", stem=False, **sizes),
     }
     for network in made.values():
         network.build()
@@ -73,10 +76,13 @@ def judging_networks() -> dict[str, keras.Model]:
 def answers(folder: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
     """What every artefact in a folder says to the same pictures."""
     said = {}
-    for name in (*EDITORS, "quality"):
+    for name in (*EDITORS, "quality", "depth", "normal"):
         for form in (f"{name}.keras", f"models/{name}"):
             model = legan_tf.load(folder / form)
             said[form] = model(images, ["a", "b"], "d") if name in EDITORS else model(images)
+    for form in ("run", "models/with_depth"):
+        model = legan_tf.load(folder / form)
+        said[form] = model.depth(model(images, ["a", "b"], "d"))
     for file in sorted(folder.glob("judge-*.keras")):
         network = load_network(file)
         size = (network.image_size, network.image_size)
@@ -87,9 +93,14 @@ def answers(folder: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
 def test_write_for_the_other_stack(exchange, blobs):
     aside = exchange / f".{STACK}-{uuid.uuid4().hex}"
     aside.mkdir(parents=True)
-    for name, network in networks().items():
+    made = networks()
+    for name, network in made.items():
         network.save(aside / f"{name}.keras")
         export.export(network, str(aside / "models"), name)
+    export.export(made["stargan"], str(aside / "models"), "with_depth", made["depth"])
+    (aside / "run").mkdir()
+    made["stargan"].save(aside / "run" / "model.keras")
+    made["depth"].save(aside / "run" / "depth.keras")
     for name, network in judging_networks().items():
         network.save(aside / f"judge-{name}.keras")
     images = blobs(45, 37, count=2)

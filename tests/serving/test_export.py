@@ -81,6 +81,45 @@ def test_written_bytes_answer_as_tensors_do(served, blobs):
         np.testing.assert_allclose(edited, expected, rtol=0, atol=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "geometry", "by_tensor", "by_png"),
+    [
+        ("depth", "depth", "serving_default", "serving_bytes"),
+        ("legan_normal", "normal", "depth", "depth_bytes"),
+    ],
+)
+def test_written_maps_are_the_network_s(
+    serving_root, mappers, blobs, name, geometry, by_tensor, by_png
+):
+    images = blobs(23, 40, count=3)
+    before = signatures.build(mappers[geometry]).signatures
+    expected = before["serving_default"](image=tf.constant(images))[geometry]
+    assert np.unique(expected).size > 50
+    served = tf.saved_model.load(str(serving_root / name / "1")).signatures
+    answer = served[by_tensor](image=tf.constant(images))
+    assert set(answer) == {geometry}
+    np.testing.assert_array_equal(answer[geometry], expected)
+    by_bytes = [tf.io.encode_png(image).numpy() for image in images]
+    pngs = served[by_png](image_bytes=tf.constant(by_bytes))[f"{geometry}_bytes"]
+    decoded = [tf.io.decode_png(png) for png in pngs]
+    # Another batch size may sum in another order and round a half to the other side.
+    np.testing.assert_allclose(decoded, expected, rtol=0, atol=1)
+
+
+def test_an_editor_edits_the_same_with_a_depth_network_beside_it(serving_root, served, blobs):
+    inputs = {
+        "image": tf.constant(blobs(30, 21, count=2)),
+        "expression": tf.constant([1, -1]),
+        "lighting": tf.constant([0, 1]),
+    }
+    both = tf.saved_model.load(str(serving_root / "legan_normal" / "1")).signatures
+    assert set(both) == {*served.signatures, "depth", "depth_bytes"}
+    np.testing.assert_array_equal(
+        both["serving_default"](**inputs)["image"],
+        served.signatures["serving_default"](**inputs)["image"],
+    )
+
+
 def test_labels_travel_with_the_version(serving_root):
     labels = json.loads((serving_root / "legan" / "1" / "assets.extra/labels.json").read_text())
     assert labels == {
@@ -90,6 +129,20 @@ def test_labels_travel_with_the_version(serving_root):
         "expressions": ["neutral", "smile", "scream"],
         "lightings": ["left", "right"],
         "keeps_unnamed": True,
+        "geometry": "",
+    }
+    labels = json.loads((serving_root / "legan_normal/1/assets.extra/labels.json").read_text())
+    assert (labels["kind"], labels["architecture"]) == ("editor", "LeganGenerator")
+    assert labels["geometry"] == "normal"
+    labels = json.loads((serving_root / "depth" / "1" / "assets.extra/labels.json").read_text())
+    assert labels == {
+        "kind": "depth",
+        "architecture": "DepthNetwork",
+        "image_size": 16,
+        "expressions": [],
+        "lightings": [],
+        "keeps_unnamed": False,
+        "geometry": "depth",
     }
 
 
@@ -114,13 +167,21 @@ def test_names_that_are_no_folder_are_refused(tmp_path, tiny, name):
     assert os.listdir(tmp_path) == []
 
 
-def test_diverged_networks_are_refused(tmp_path, tiny):
-    broken = copy_of(tiny, "broken")
-    weights = broken.get_weights()
-    weights[0][0] = np.nan
-    broken.set_weights(weights)
-    with pytest.raises(UserError, match="diverged"):
-        export.export(broken, str(tmp_path), "m")
+def test_diverged_networks_are_refused(tmp_path, tiny, generator, mappers):
+    def broken(network):
+        copy = copy_of(network, "broken")
+        weights = copy.get_weights()
+        weights[0][0] = np.nan
+        copy.set_weights(weights)
+        return copy
+
+    for arguments in (
+        {"network": broken(tiny)},
+        {"network": broken(mappers["depth"])},
+        {"network": generator, "depth": broken(mappers["depth"])},
+    ):
+        with pytest.raises(UserError, match="diverged"):
+            export.export(serving_root=str(tmp_path), name="m", **arguments)
     assert os.listdir(tmp_path) == []
 
 
@@ -130,11 +191,12 @@ def test_a_root_that_cannot_be_written_is_told(tmp_path, tiny):
         export.export(tiny, str(tmp_path / "file"), "m")
 
 
-def operations(version: pathlib.Path) -> dict[str, str]:
-    """Names of the graph operations behind the inputs and the output of serving_default."""
+def operations(version: pathlib.Path, name: str) -> dict[str, str]:
+    """Names of the graph operations behind the inputs and the one output of a signature."""
     model = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
-    signature = model.meta_graphs[0].signature_def["serving_default"]
-    tensors = {**signature.inputs, "result": signature.outputs["image"]}
+    signature = model.meta_graphs[0].signature_def[name]
+    (result,) = signature.outputs.values()
+    tensors = {**signature.inputs, "result": result}
     names = {key: info.name.split(":") for key, info in tensors.items()}
     assert {index for _, index in names.values()} == {"0"}
     return {key: name for key, (name, _) in names.items()}
@@ -162,26 +224,50 @@ def program(tmp_path_factory):
     return binary
 
 
-def test_the_c_api_answers_bit_for_bit(tmp_path, program, serving_root, served, blobs):
-    version = serving_root / "legan" / "1"
-    images = blobs(30, 21, count=2)
-    ops = operations(version)
+@pytest.fixture
+def run_c(tmp_path, program):
+    """Runs a signature on pictures and attributes in the C program."""
 
-    def run(expressions: list[int], lightings: list[int]) -> subprocess.CompletedProcess:
-        attributes = np.array(expressions + lightings, np.int32).tobytes()
-        (tmp_path / "in").write_bytes(images.tobytes() + attributes)
+    def run(version: pathlib.Path, signature: str, images: np.ndarray, **attributes: list[int]):
+        ops = operations(version, signature)
+        assert set(ops) == {"image", "result", *attributes}
+        numbers = np.array(list(attributes.values()), np.int32)
+        (tmp_path / "in").write_bytes(images.tobytes() + numbers.tobytes())
         arguments = [version, tmp_path / "in", tmp_path / "out", *images.shape[:3]]
-        arguments += [ops[name] for name in ("image", "expression", "lighting", "result")]
+        arguments += [ops[name] for name in ("result", "image", *attributes)]
         command = [str(argument) for argument in (program, *arguments)]
         return subprocess.run(command, capture_output=True, text=True)
 
-    done = run([1, -1], [0, 1])
+    return run
+
+
+def test_the_c_api_answers_bit_for_bit(tmp_path, run_c, serving_root, served, blobs):
+    version = serving_root / "legan" / "1"
+    images = blobs(30, 21, count=2)
+    done = run_c(version, "serving_default", images, expression=[1, -1], lighting=[0, 1])
     assert done.returncode == 0, done.stderr
     expected = served.signatures["serving_default"](
         image=tf.constant(images), expression=tf.constant([1, -1]), lighting=tf.constant([0, 1])
     )["image"].numpy()
     assert (tmp_path / "out").read_bytes() == expected.tobytes()
 
-    refused = run([1, 9], [0, 1])
+    refused = run_c(version, "serving_default", images, expression=[1, 9], lighting=[0, 1])
     assert refused.returncode == INVALID_ARGUMENT
     assert "Row 1: unknown expression id 9; known are 0 to 2" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "signature", "geometry"),
+    [("depth", "serving_default", "depth"), ("legan_normal", "depth", "normal")],
+)
+def test_the_c_api_maps_bit_for_bit(
+    tmp_path, run_c, serving_root, blobs, name, signature, geometry
+):
+    version = serving_root / name / "1"
+    images = blobs(30, 21, count=2)
+    done = run_c(version, signature, images)
+    assert done.returncode == 0, done.stderr
+    served = tf.saved_model.load(str(version)).signatures[signature]
+    expected = served(image=tf.constant(images))[geometry].numpy()
+    assert expected.shape == (2, 16, 16, {"depth": 1, "normal": 3}[geometry])
+    assert (tmp_path / "out").read_bytes() == expected.tobytes()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from PIL import Image
 import legan_tf
 from legan_tf.data import storage
 from legan_tf.errors import UserError
-from legan_tf.models import AttributeClassifier, LeganGenerator, copy_of
+from legan_tf.models import AttributeClassifier, DepthNetwork, LeganGenerator, copy_of
 from legan_tf.serving import export, loading, signatures
 from legan_tf.training.run import load_network
 
@@ -181,7 +182,8 @@ def test_a_grid_resizes_its_picture_once(editor, generator, blobs):
         return servable.signatures["serving_default"](image=image, **ids)
 
     image = blobs(90, 60)[0]
-    grid = loading.Editor("path", __file__, servable.labels, signature, servable).grid(image)
+    offered = {"serving_default": signature}
+    grid = loading.Editor("path", __file__, servable.labels, offered, servable).grid(image)
     assert fed == [(6, 16, 16, 3)]
     expected = editor(image, "smile", "right")
     np.testing.assert_allclose(grid[1, 1], expected, rtol=0, atol=LEVELS)
@@ -198,6 +200,84 @@ def test_scorer(tmp_path, quality, serving_root, blobs):
         assert ratings.shape == (2,) and ratings.dtype == np.float32
         np.testing.assert_allclose(ratings, expected, atol=1e-4)
         assert scorer(images[1]) == pytest.approx(expected[1], abs=1e-4)
+
+
+@pytest.mark.parametrize("geometry", ["depth", "normal"])
+def test_depth_estimator(tmp_path, mappers, serving_root, blobs, geometry):
+    mappers[geometry].save(tmp_path / "model.keras")
+    images = blobs(16, 16, count=2)
+    direct = mappers[geometry].to_map(tf.constant(images / 127.5 - 1, tf.float32)).numpy()
+    expected = np.round((direct + 1) * 127.5)
+    expected = expected[..., 0] if geometry == "depth" else expected
+    served = [serving_root / "depth"] if geometry == "depth" else []
+    for path in (*served, tmp_path, tmp_path / "model.keras"):
+        estimator = legan_tf.load(path)
+        assert isinstance(estimator, loading.DepthEstimator)
+        assert (estimator.kind, estimator.geometry) == ("depth", geometry)
+        assert (estimator.path, estimator.image_size) == (str(path), 16)
+        made = estimator(images)
+        assert made.dtype == np.uint8 and made.shape == expected.shape
+        np.testing.assert_allclose(made, expected, rtol=0, atol=LEVELS)
+        one = estimator(Image.fromarray(images[1]))
+        assert one.shape == expected.shape[1:]
+        np.testing.assert_allclose(one, expected[1], rtol=0, atol=LEVELS)
+    mixed = estimator([blobs(40, 30)[0], images[0], blobs(40, 30, seed=1)[0]])
+    np.testing.assert_allclose(mixed[1], expected[0], rtol=0, atol=LEVELS)
+    for row, seed in ((0, 0), (2, 1)):
+        alone = estimator(blobs(40, 30, seed=seed)[0])
+        np.testing.assert_allclose(mixed[row], alone, rtol=0, atol=LEVELS)
+
+
+def test_an_editor_maps_with_the_depth_network_beside_it(
+    tmp_path, depth_run, serving_root, mappers, editor, blobs
+):
+    images = blobs(25, 31, count=2)
+    for path, geometry in ((depth_run, "depth"), (serving_root / "legan_normal", "normal")):
+        both = legan_tf.load(path)
+        assert (both.kind, both.geometry) == ("editor", geometry)
+        mappers[geometry].save(tmp_path / f"{geometry}.keras")
+        alone = legan_tf.load(tmp_path / f"{geometry}.keras")
+        np.testing.assert_array_equal(both.depth(images), alone(images))
+        np.testing.assert_array_equal(
+            both(images, "smile", "left"), editor(images, "smile", "left")
+        )
+        edited = both(images[0], "smile", "left")
+        assert both.depth(edited).shape == (16, 16, 3)[: 2 if geometry == "depth" else 3]
+        np.testing.assert_array_equal(both.depth(edited), alone(edited))
+
+
+def test_an_editor_without_a_depth_network_says_so(run_folder, depth_run, editor, blobs):
+    for without in (editor, legan_tf.load(run_folder), legan_tf.load(depth_run / "model.keras")):
+        assert without.geometry == ""
+        with pytest.raises(UserError, match=f"{without.path}: has no depth network; .*depth.ker"):
+            without.depth(blobs(8, 8)[0])
+
+
+def test_a_depth_network_that_does_not_go_with_the_editor_is_told(tmp_path, generator, quality):
+    generator.save(tmp_path / "model.keras")
+    (tmp_path / "depth.keras").write_text("damaged")
+    with pytest.raises(UserError, match=f"{tmp_path / 'depth.keras'}: is not a .keras file"):
+        legan_tf.load(tmp_path)
+    quality.save(tmp_path / "depth.keras")
+    with pytest.raises(UserError, match=f"{tmp_path}: A QualityEstimator is no depth network"):
+        legan_tf.load(tmp_path)
+    larger = DepthNetwork(32, width=4, blocks=0)
+    larger.build()
+    larger.save(tmp_path / "depth.keras")
+    with pytest.raises(UserError, match=f"{tmp_path}: The depth network works at 32 pixels"):
+        legan_tf.load(tmp_path)
+
+
+def test_an_export_from_before_there_were_maps_is_loaded(tmp_path, serving_root, editor, blobs):
+    shutil.copytree(serving_root / "legan" / "1", tmp_path / "1")
+    file = tmp_path / "1" / export.LABELS_FILE
+    labels = json.loads(file.read_text())
+    del labels["geometry"]
+    file.write_text(json.dumps(labels))
+    older = legan_tf.load(tmp_path)
+    image = blobs(16, 16)[0]
+    assert older.geometry == ""
+    np.testing.assert_array_equal(older(image, "smile"), editor(image, "smile"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,13 @@ from PIL import Image
 from legan_tf.data import images as pictures
 from legan_tf.data import pipeline
 from legan_tf.errors import UserError
-from legan_tf.models import AttributeClassifier, LeganGenerator, StarganGenerator, copy_of
+from legan_tf.models import (
+    AttributeClassifier,
+    DepthNetwork,
+    LeganGenerator,
+    StarganGenerator,
+    copy_of,
+)
 from legan_tf.serving import signatures
 
 
@@ -231,6 +237,117 @@ def test_an_attribute_without_classes_is_left_out(blobs):
         }
     )["image"]
     np.testing.assert_allclose(answer, pipeline.to_uint8(direct), rtol=0, atol=1)
+
+
+CHANNELS = {"depth": 1, "normal": 3}
+
+
+@pytest.mark.parametrize("geometry", CHANNELS)
+def test_maps_are_the_network_s_answer_rounded(mappers, blobs, geometry):
+    network = mappers[geometry]
+    servable = signatures.build(network)
+    assert (servable.labels.kind, servable.labels.geometry) == ("depth", geometry)
+    images = blobs(16, 16, count=2)
+    answer = servable.signatures["serving_default"](image=tf.constant(images))
+    direct = network(
+        {
+            "image": tf.constant(images / 127.5 - 1, tf.float32),
+            "domain": tf.constant([[1.0, 0.0]] * 2),
+        }
+    )["image"].numpy()
+    assert set(answer) == {geometry} and answer[geometry].dtype == tf.uint8
+    assert answer[geometry].shape == (2, 16, 16, CHANNELS[geometry])
+    expected = np.round((direct + 1) * 127.5)
+    assert np.unique(expected).size > 50
+    # The three channels of depth are one; as elsewhere, a half may round to the other side.
+    np.testing.assert_allclose(answer[geometry] + tf.zeros([3], tf.uint8), expected, atol=1)
+
+
+@pytest.mark.parametrize("geometry", CHANNELS)
+def test_maps_of_bytes_are_png_of_the_same_values(mappers, blobs, geometry):
+    served = signatures.build(mappers[geometry]).signatures
+    images = blobs(31, 22, count=2)
+    answer = served["serving_bytes"](image_bytes=tf.constant([encoded(i) for i in images]))
+    wanted = served["serving_default"](image=tf.constant(images))[geometry]
+    assert set(answer) == {f"{geometry}_bytes"}
+    for content, surface in zip(answer[f"{geometry}_bytes"].numpy(), wanted.numpy()):
+        picture = Image.open(io.BytesIO(content))
+        assert (picture.format, picture.mode) == ("PNG", {1: "L", 3: "RGB"}[CHANNELS[geometry]])
+        np.testing.assert_allclose(
+            np.asarray(picture).reshape(surface.shape), surface, rtol=0, atol=1
+        )
+
+
+def test_what_a_network_is_sure_to_be_empty_is_served_as_zero(blobs):
+    network = DepthNetwork(16, width=4, blocks=0)
+    network.build()
+    # The last convolution sees what is never negative: its answer becomes far below 0.
+    last = network.hourglass.steps[-1]
+    last.set_weights([np.full_like(weight, -9.0) for weight in last.get_weights()])
+    served = signatures.build(network).signatures["serving_default"]
+    assert not served(image=tf.constant(blobs(16, 16)))["depth"].numpy().any()
+
+
+@pytest.mark.parametrize("geometry", CHANNELS)
+def test_a_depth_network_beside_an_editor_leaves_its_edits_alone(
+    generator, editor, mappers, blobs, geometry
+):
+    servable = signatures.build(generator, mappers[geometry])
+    assert (servable.labels.kind, servable.labels.geometry) == ("editor", geometry)
+    both = servable.signatures
+    assert set(both) == {*editor, "depth", "depth_bytes"}
+    images = tf.constant(blobs(20, 24, count=2))
+    alone = signatures.build(mappers[geometry]).signatures
+    np.testing.assert_array_equal(
+        both["depth"](image=images)[geometry], alone["serving_default"](image=images)[geometry]
+    )
+    by_bytes = tf.constant([encoded(image) for image in images.numpy()])
+    assert np.array_equal(
+        both["depth_bytes"](image_bytes=by_bytes)[f"{geometry}_bytes"],
+        alone["serving_bytes"](image_bytes=by_bytes)[f"{geometry}_bytes"],
+    )
+    request = {"image": images, "expression": ids(0, 2), "lighting": ids(1, -1)}
+    np.testing.assert_array_equal(
+        both["serving_default"](**request)["image"], editor["serving_default"](**request)["image"]
+    )
+
+
+def test_maps_are_made_in_float32_whatever_the_network_was_trained_in(mappers, blobs):
+    image = tf.constant(blobs(16, 16))
+    expected = signatures.build(mappers["normal"]).signatures["serving_default"](image=image)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        mixed = copy_of(mappers["normal"], "mixed")
+        served = signatures.build(mixed).signatures["serving_default"](image=image)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    np.testing.assert_array_equal(served["normal"], expected["normal"])
+
+
+def test_what_does_not_stand_beside_each_other_is_refused(generator, quality, mappers):
+    larger = DepthNetwork(32, width=4, blocks=0)
+    larger.build()
+    for network, depth, sentence in (
+        (quality, mappers["depth"], "stands beside a generator, not beside a QualityEstimator"),
+        (mappers["depth"], mappers["depth"], "not beside a DepthNetwork"),
+        (generator, quality, "A QualityEstimator is no depth network"),
+        (generator, larger, "works at 32 pixels and the generator at 16"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            signatures.build(network, depth)
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs", "sentence"),
+    [
+        ("serving_default", {"image": np.zeros((1, 4, 0, 3), np.uint8)}, "must each be at least 1"),
+        ("serving_bytes", {"image_bytes": [b"GARBAGE"]}, "Row 0: .* is not a PNG"),
+    ],
+)
+def test_wrong_pictures_of_a_depth_network_are_told(mappers, signature, inputs, sentence):
+    served = signatures.build(mappers["depth"]).signatures[signature]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        served(**{name: tf.constant(value) for name, value in inputs.items()})
 
 
 def test_other_networks_are_refused():
