@@ -1,6 +1,9 @@
 """The papers' tables for any set of models, with the published figures beside them.
 
 Example: python scripts/compare.py --models=LEGAN=runs/a+runs/b,StarGAN=runs/c --output=runs/tables
+
+A model that was trained with several seeds is one line: NAME=PATH+PATH. What has been judged is
+kept in OUTPUT, or in --judges and --cache, so that the next comparison judges new models only.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ from legan_tf.evaluation.config import EvaluationConfig
 _MODELS = flags.DEFINE_string(
     "models",
     None,
-    "Models with commas between them, each PATH, NAME=PATH or NAME=PATH+PATH for several seeds; a "
-    "run folder, .keras file, export, or the folder of a report.",
+    "Models with commas between them, each PATH or NAME=PATH; a run folder, .keras file, export, "
+    "or the folder of a report. NAME=PATH+PATH is several runs of one setting that differ in their "
+    "seed: one line, mean ± standard deviation. For example 'StarGAN=runs/s0+runs/s1,depth "
+    "0.1=runs/d0+runs/d1'.",
     required=True,
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the tables.", required=True)

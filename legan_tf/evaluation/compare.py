@@ -18,6 +18,7 @@ from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.evaluation import published
 from legan_tf.evaluation.columns import COLUMNS, Column
+from legan_tf.evaluation.maps import MAP_FIGURES
 from legan_tf.evaluation.metrics.correlation import FEWEST_MODELS, correlations
 from legan_tf.evaluation.tables import Figure, Row, Table, as_csv, as_latex, as_markdown
 from legan_tf.training.run import write_aside
@@ -50,6 +51,12 @@ _TRUTH = (
     "expression_kept",
     "normal_error",
     "depth_error",
+    *MAP_FIGURES,
+)
+_OF_MAPS = (
+    "Maps are read in the edits by a depth network, and compared, inside the silhouette, with the "
+    "true map of that person under what was asked for; the true pictures show what the network "
+    "itself leaves open."
 )
 _CORRELATION = (
     Column("pearson", "Pearson", "", 2),
@@ -217,6 +224,8 @@ def compare(
     for name, report in reports.items():
         check_form(name, report)
     _check_same_edits(reports)
+    comparable = _without_own_maps(groups)
+    reports = dict(_named(comparable))
     _check_same_networks(reports)
     unknown = [name for name in preferences if name not in groups]
     if unknown:
@@ -224,8 +233,13 @@ def compare(
             f"--preferences: {unknown[0]} is none of the models compared ({', '.join(groups)}); "
             "name them as --models does."
         )
-    tables = _tables(groups, list(reports.values()), preferences)
+    tables = _tables(comparable, list(reports.values()), preferences)
     notes = _notes(list(reports.values()), tables)
+    if comparable is not groups:
+        notes.append(
+            "The maps of edits are left out, as not one depth network has read those of all: "
+            "evaluate with --depth_model to have them."
+        )
     markdown = as_markdown("Comparison", tables, notes)
     for name, text in (
         (MARKDOWN_FILE, markdown),
@@ -351,6 +365,31 @@ def _check_same_networks(reports: Mapping[str, Report]) -> None:
                 )
 
 
+def _without_own_maps(
+    groups: Mapping[str, Sequence[Report]],
+) -> Mapping[str, Sequence[Report]]:
+    """The reports without the figures of maps, unless one network has read those of all.
+
+    Left to itself, every run is read by the depth network that it was trained with.
+    """
+    reports = itertools.chain.from_iterable(groups.values())
+    readers = [r["networks"]["depth"] for r in reports if "depth" in r["networks"]]
+    if all(_identity(reader) == _identity(readers[0]) for reader in readers):
+        return groups
+    return {name: [_without_maps(report) for report in runs] for name, runs in groups.items()}
+
+
+def _without_maps(report: Report) -> Report:
+    return {
+        **report,
+        "networks": {kind: n for kind, n in report["networks"].items() if kind != "depth"},
+        "figures": {
+            row: {key: value for key, value in figures.items() if key not in MAP_FIGURES}
+            for row, figures in report["figures"].items()
+        },
+    }
+
+
 def _headings(keys: Collection[str], kind: str) -> str:
     """Names those figures that a kind of network measures."""
     return ", ".join(c.heading for c in COLUMNS.values() if c.network == kind and c.key in keys)
@@ -390,7 +429,7 @@ def _tables(
     poster = _published_rows(published.POSTER, report)
     bodur = [
         dataclasses.replace(row, name=f"{row.name} ({table.protocol.data})")
-        for table in (published.AFFECTNET, published.RAFD)
+        for table in (published.AFFECTNET, published.DEPTH_WEIGHTS, published.RAFD)
         for row in _published_rows(table, report, accuracy)
     ]
     told = {"expression": "all expressions", "expression_six": "six of AffectNet's eight"}
@@ -410,17 +449,25 @@ def _tables(
             [*rows, *bodur],
             [
                 *([f"Accuracy is over {told[accuracy]}."] if accuracy else []),
-                f"Published: {published.AFFECTNET.source} (AffectNet) and "
-                f"{published.RAFD.source.rpartition(', ')[2]} (RaFD).",
+                f"Published: {published.AFFECTNET.source} (AffectNet), "
+                f"{_number(published.DEPTH_WEIGHTS)} (AffectNet, by depth weight) and "
+                f"{_number(published.RAFD)} (RaFD). PSNR and SSIM are of the input and the edit "
+                "edited back.",
             ],
         ),
     ]
     if truth:
         columns = [COLUMNS[key] for key in truth]
-        tables.append(Table("truth", "Against the truth", columns, rows))
+        told = [_OF_MAPS] if {*MAP_FIGURES} & {*truth} else []
+        tables.append(Table("truth", "Against the truth", columns, rows, told))
     if sum("rating" in row.figures for row in measured) >= FEWEST_MODELS:
         tables.append(_correlation_table(measured, report))
     return tables
+
+
+def _number(table: published.PublishedTable) -> str:
+    """The number of a table in its paper."""
+    return table.source.rpartition(", ")[2]
 
 
 def _accuracy(reports: Sequence[Report]) -> str:

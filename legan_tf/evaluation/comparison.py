@@ -18,6 +18,7 @@ from legan_tf.evaluation.columns import COLUMNS
 from legan_tf.evaluation.compare import check_form, compare, parse_models, read_preferences
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.evaluate import evaluate, faces_to_edit
+from legan_tf.evaluation.maps import MAP_FIGURES
 from legan_tf.evaluation.plan import draw_plan, in_classes_of, shared_classes
 from legan_tf.evaluation.plots import correlation_picture, identity_distance_picture
 from legan_tf.evaluation.report import REPORT_FILE
@@ -181,7 +182,8 @@ def _correlation(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
     points = {
         column.title: (quality, np.array([float(figures[key]) for _, figures in runs]))
         for key, column in COLUMNS.items()
-        if key not in ("rating", "natural") and all(key in figures for _, figures in runs)
+        if key not in ("rating", "natural", *MAP_FIGURES)
+        and all(key in figures for _, figures in runs)
     }
     return correlation_picture(points, names) if points else None
 

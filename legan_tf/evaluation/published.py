@@ -173,6 +173,23 @@ AFFECTNET = PublishedTable(
 )
 """Accuracy over six of the eight classes, PSNR and SSIM of the way there and back."""
 
+DEPTH_WEIGHTS = PublishedTable(
+    source="Bodur et al., WACV 2021, Table 3",
+    protocol=AFFECTNET.protocol,
+    models={
+        f"Bodur, depth weight {weight}, no penalty": {"accuracy": accuracy}
+        for weight, accuracy in (
+            ("0.0", "82.1"),
+            ("0.1", "85.9"),
+            ("0.2", "86.1"),
+            ("0.3", "86.3"),
+            ("0.4", "86.3"),
+        )
+    },
+)
+"""Accuracy by the weight of the depth terms; 0.0 is ``AFFECTNET``'s StarGAN, 0.1 its depth without
+penalty."""
+
 RAFD = PublishedTable(
     source="Bodur et al., WACV 2021, Table 2",
     protocol=Protocol("RaFD", 256, _BODUR_INSTRUMENTS, "expression"),

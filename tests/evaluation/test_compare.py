@@ -559,3 +559,44 @@ def test_preferences_that_cannot_be_read_are_told(tmp_path):
     (tmp_path / "latin.csv").write_bytes(b"model,preference\n\xe9,0.5\n")
     with pytest.raises(UserError, match="latin.csv: is not UTF-8"):
         read_preferences(str(tmp_path / "latin.csv"))
+
+
+def with_maps(sha256, l1):
+    made = report(map_l1=l1, map_correlation=0.9)
+    made["figures"]["truth"]["map_l1"] = 0.03
+    made["networks"]["depth"] = {"name": "depth", "sha256": sha256, "input": INPUT}
+    return made
+
+
+def test_maps_that_one_network_read_stand_in_the_table(tmp_path):
+    groups = {
+        "StarGAN": [report()],
+        "depth 0.1": [with_maps("6" * 64, 0.05), with_maps("6" * 64, 0.07)],
+    }
+    markdown = compare(groups, {}, str(tmp_path))
+    table = section(markdown, "Against the truth")
+    header = next(iter(table.values()))
+    assert "| map error ↓ | map correlation ↑ |" in header
+    assert table["depth 0.1 (n = 2)"].endswith("| 0.0600 ± 0.0141 | 0.900 ± 0.000 |")
+    assert table["StarGAN"].endswith("| – | – |")
+    assert table["the true pictures"].endswith("| 0.0300 | – |")
+    assert "Maps are read in the edits by a depth network" in markdown
+    assert "are left out" not in markdown
+
+
+def test_maps_that_each_run_read_itself_are_left_out(tmp_path):
+    groups = {"A": [with_maps("6" * 64, 0.05)], "B": [with_maps("7" * 64, 0.06)]}
+    markdown = compare(groups, {}, str(tmp_path))
+    assert "map error" not in markdown
+    assert "evaluate with --depth_model to have them." in markdown
+    assert "map_l1" in groups["A"][0]["figures"]["edit"]
+
+
+def test_the_papers_weights_of_depth_stand_beside_ours(tmp_path):
+    six = report(expression_six=0.861)
+    markdown = compare({"depth 0.2": [six]}, {}, str(tmp_path))
+    table = section(markdown, "Bodur's table")
+    assert table["depth 0.2"].startswith("| depth 0.2 | 86.1 ")
+    row = "Bodur, depth weight 0.3, no penalty (AffectNet), published †"
+    assert table[row] == f"| {row} | 86.3 | – | – | – |"
+    assert "Table 1 (AffectNet), Table 3 (AffectNet, by depth weight) and Table 2" in markdown

@@ -2,7 +2,14 @@ import pytest
 
 from legan_tf.evaluation.columns import COLUMNS
 from legan_tf.evaluation.metrics.correlation import correlations
-from legan_tf.evaluation.published import AFFECTNET, POSTER, RAFD, differences, value
+from legan_tf.evaluation.published import (
+    AFFECTNET,
+    DEPTH_WEIGHTS,
+    POSTER,
+    RAFD,
+    differences,
+    value,
+)
 from legan_tf.models import FidInception, Vggface2ResNet50
 
 
@@ -20,7 +27,7 @@ def test_percentages_are_kept_as_shares_and_all_else_as_printed():
 
 
 def test_every_published_figure_belongs_to_a_column():
-    for table in (POSTER, AFFECTNET, RAFD):
+    for table in (POSTER, AFFECTNET, DEPTH_WEIGHTS, RAFD):
         for figures in {**table.models, **table.real}.values():
             assert set(figures) <= set(COLUMNS)
             assert all(value(key, text) > 0 for key, text in figures.items())
@@ -50,6 +57,14 @@ def test_the_gains_that_bodur_names_are_those_of_the_tables():
     star, ours = RAFD.models["StarGAN"], RAFD.models["Bodur, depth, penalty"]
     assert float(ours["accuracy"]) - float(star["accuracy"]) == pytest.approx(8.9)
     assert float(ours["fid"]) - float(star["fid"]) == pytest.approx(-4.31)
+
+
+def test_the_weights_of_depth_begin_with_the_rows_of_table_1():
+    weighed = [row["accuracy"] for row in DEPTH_WEIGHTS.models.values()]
+    assert weighed[0] == AFFECTNET.models["StarGAN"]["accuracy"]
+    assert weighed[1] == AFFECTNET.models["Bodur, depth, no penalty"]["accuracy"]
+    assert weighed == sorted(weighed)
+    assert DEPTH_WEIGHTS.protocol is AFFECTNET.protocol
 
 
 def test_the_same_data_size_and_networks_can_be_compared():
