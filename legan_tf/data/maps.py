@@ -70,8 +70,9 @@ def normals_to_map(normals: np.ndarray) -> np.ndarray:
         uint8 [..., 3].
     """
     inside = _are_normals(normals)
-    levels = np.round((np.where(inside[..., None], normals, 0) + 1) * _NORMAL_STEPS)
-    return (levels * inside[..., None]).astype(np.uint8)
+    image = np.zeros(normals.shape, np.uint8)
+    image[inside] = np.round((normals[inside] + 1) * _NORMAL_STEPS)
+    return image
 
 
 def map_to_normals(image: np.ndarray) -> np.ndarray:
@@ -169,8 +170,8 @@ def _to_square(
 
 
 def _are_normals(values: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(np.where(np.isfinite(values), values, 0), axis=-1)
-    return (length >= _LEAST_LENGTH) & (length <= _MOST_LENGTH)
+    square = np.einsum("...i,...i", values, values)  # NaN is neither above nor below anything.
+    return (square >= _LEAST_LENGTH**2) & (square <= _MOST_LENGTH**2)
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -74,9 +74,11 @@ def cast(mesh: Mesh, height: int, width: int) -> View:
         first = scene.intersects_first(origins, np.broadcast_to((0.0, 0.0, -1.0), origins.shape))
         hit = first >= 0
         x, y, first = x[hit], y[hit], first[hit]
-        weights = _weights(corners[first, :, :2], x, y)
-        view.depth[y, x] = np.sum(weights * corners[first, :, 2], -1)
-        mixed = np.einsum("nc,ncd->nd", weights, normals[mesh.triangles[first]])
+        shown = corners[first]
+        weights = _weights(shown[..., :2], x, y)
+        view.depth[y, x] = np.sum(weights * shown[..., 2], -1)
+        around = mesh.triangles[first]
+        mixed = sum(weights[:, i, None] * normals[around[:, i]] for i in range(3))
         cancelled = np.linalg.norm(mixed, axis=-1) < _CANCELLED
         mixed[cancelled] = facing[first[cancelled]]
         mixed[facing[first, 2] < 0] *= -1

@@ -22,8 +22,6 @@ SUFFIXES = frozenset((".obj", ".ply", ".mat"))
 TRIANGLES_FILE = "tri.mat"
 """Name of the file beside Matlab meshes that has the triangles for all of them."""
 
-_PURPOSE = "Reading meshes"
-
 
 class MeshError(UserError):
     """A file is not a mesh that can be read; the message starts with its path."""
@@ -84,29 +82,49 @@ def read_mesh(file: str) -> Mesh:
 
 
 def _read_obj(file: str, content: bytes) -> Mesh:
-    # Where texture coordinates or normals differ at a vertex, trimesh makes several of it, in
-    # another order, and of several materials or groups several meshes: they are left out first.
+    # Not through trimesh: of a vertex with several texture coordinates or normals it makes several,
+    # in another order, and of several materials several meshes; and it takes twice as long.
     text = content.decode("utf-8", "replace").replace("\r\n", "\n").replace("\\\n", " ")
-    lines = [line for line in text.split("\n") if line.lstrip().startswith(("v ", "f "))]
-    text = re.sub(r"/\S*", "", "\n".join(lines))
-    return _through_trimesh(file, text.encode(), "obj", maintain_order=True)
+    places: list[str] = []
+    polygons: list[str] = []
+    kinds = {"v ": places, "f ": polygons}
+    for line in text.split("\n"):
+        if line[:2] in kinds:
+            kinds[line[:2]].append(line[2:])
+    if not places or not polygons:
+        raise MeshError(f"{file}: has no triangles.")
+    values = np.fromstring(" ".join(places), np.float64, sep=" ")
+    columns = len(places[0].split())  # Colours may follow the coordinates, of some or all.
+    if len(values) == len(places) * columns:
+        vertices = values.reshape(len(places), columns)[:, :3]
+    else:
+        vertices = np.array([line.split()[:3] for line in places], np.float64)
+    corners = re.sub(r"/\S*", "", "\n".join(polygons))
+    counts = np.array([len(line.split()) for line in corners.split("\n")])
+    numbers = np.fromstring(corners, np.int64, sep=" ")
+    if len(numbers) != counts.sum() or not numbers.all():
+        raise MeshError(f"{file}: has faces whose corners are no vertices.")
+    numbers = np.where(numbers < 0, numbers + len(vertices), numbers - 1)
+    first = np.cumsum(counts) - counts
+    # Each polygon as a fan around its first corner.
+    fans = [
+        np.stack([first, first + turn, first + turn + 1], -1)[counts > turn + 1]
+        for turn in range(1, counts.max() - 1)
+    ]
+    return Mesh(vertices, numbers[np.concatenate([np.zeros((0, 3), np.int64), *fans])])
 
 
 def _read_ply(file: str, content: bytes) -> Mesh:
-    mesh = _through_trimesh(file, content, "ply")
+    trimesh = optional.require("trimesh", "Reading PLY")
+    # With process, it would merge and remove vertices, whose numbers landmarks are known by.
+    loaded = trimesh.load(io.BytesIO(content), file_type="ply", process=False)
+    if not isinstance(loaded, trimesh.Trimesh):
+        raise MeshError(f"{file}: has no triangles.")
+    mesh = Mesh(np.array(loaded.vertices, np.float64), np.array(loaded.faces, np.int64))
     told = re.search(rb"^element face (\d+)\s", content, re.MULTILINE)
     if told and len(mesh.triangles) < int(told[1]):
         raise MeshError(f"{file}: has fewer faces than its header tells; it is cut short.")
     return mesh
-
-
-def _through_trimesh(file: str, content: bytes, kind: str, **arguments) -> Mesh:
-    trimesh = optional.require("trimesh", _PURPOSE)
-    # With process, it would merge and remove vertices, whose numbers landmarks are known by.
-    loaded = trimesh.load(io.BytesIO(content), file_type=kind, process=False, **arguments)
-    if not isinstance(loaded, trimesh.Trimesh):
-        raise MeshError(f"{file}: has no triangles.")
-    return Mesh(np.array(loaded.vertices, np.float64), np.array(loaded.faces, np.int64))
 
 
 def _read_mat(file: str, content: bytes) -> Mesh:

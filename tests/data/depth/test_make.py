@@ -23,7 +23,8 @@ from legan_tf.errors import UserError
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "prepare.py"
 made = runpy.run_path(str(pathlib.Path(__file__).parent / "mesh_files.py"))
-SIZE, in_pixels, obj_text = made["SIZE"], made["in_pixels"], made["obj_text"]
+SIZE, RESOLUTION = made["SIZE"], made["RESOLUTION"]
+in_pixels, obj_text = made["in_pixels"], made["obj_text"]
 EXPRESSIONS = ("neutral", "smile", "surprise", "disgust")
 
 
@@ -90,7 +91,7 @@ def test_measures_tell_what_the_map_says(whole):
         assert grey[grey > 0].min() == 1
         assert grey.max() == 255
         number = int(pathlib.Path(row["mesh"]).stem)
-        mesh = surface.mesh(number, EXPRESSIONS[number % 4], SIZE // 2)
+        mesh = surface.mesh(number, EXPRESSIONS[number % 4], RESOLUTION)
         z = in_pixels(mesh.vertices, SIZE)[:, 2]
         assert z.min() - 1e-3 <= float(row["far"]) < float(row["near"]) <= z.max() + 1e-3
         assert float(row["near"]) > z.max() - 1
@@ -171,7 +172,7 @@ def shifted(file, vertices):
 
 def test_every_gate_rejects_what_it_is_for(few, tmp_path):
     def vertices(number):
-        made = surface.mesh(number, EXPRESSIONS[number % 4], SIZE // 2)
+        made = surface.mesh(number, EXPRESSIONS[number % 4], RESOLUTION)
         return in_pixels(made.vertices, SIZE)
 
     shifted(few / "meshes/0.obj", vertices(0) * 0.2)
@@ -220,7 +221,7 @@ def landmark_vertices(tmp_path_factory):
 
 def with_landmarks(number, expression, away=0.0):
     """A face's mesh in pixels, y up, whose first 68 vertices are its landmarks."""
-    mesh = surface.mesh(number, expression, SIZE // 2)
+    mesh = surface.mesh(number, expression, RESOLUTION)
     face = surface.geometry([number], [expression], SIZE)
     points = face.landmarks[0] - 0.5
     x, y = np.clip(np.round(points).astype(int), 0, SIZE - 1).T
