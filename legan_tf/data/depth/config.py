@@ -50,7 +50,7 @@ class DepthOptions:
         0.9, "depth: reject meshes that cover more than this share of the picture."
     )
     max_landmark_error: float = option(
-        0.1,
+        0.08,
         "depth: reject meshes whose landmarks are, on average, farther than this from the "
         "picture's, as a share of the distance of the eyes; where both are known.",
     )

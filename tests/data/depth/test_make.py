@@ -263,7 +263,7 @@ def test_landmarks_that_are_elsewhere_reject_a_mesh(few, landmark_vertices, tmp_
         (few / f"meshes/{number}.obj").write_text(obj_text(vertices, triangles))
     run(few / "manifest.csv", tmp_path / "out", landmark_vertices=str(landmark_vertices))
     (row,) = table(tmp_path / "out/rejected.csv")
-    assert row["reason"] == "landmarks farther away than --max_landmark_error=0.1"
+    assert row["reason"] == "landmarks farther away than --max_landmark_error=0.08"
     assert pathlib.Path(row["mesh"]).stem == "2"
     assert 0.2 < float(row["detail"]) < 2
 
