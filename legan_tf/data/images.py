@@ -49,18 +49,16 @@ def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
         StorageError: The file cannot be read.
         UnavailableError: The path is on a storage that needs tensorflow-io.
     """
-    if isinstance(source, bytes):
-        content, name = source, name or "picture"
-    else:
-        content, name = storage.read_bytes(source), name or source
+    content, name = _content(source, name)
     return to_rgb(_open(content, name), name)
 
 
-def decode_grey(path: str) -> np.ndarray:
+def decode_grey(source: str | bytes, name: str | None = None) -> np.ndarray:
     """Decodes a grey picture with the bits that it has, as a depth map is one.
 
     Args:
-        path: Path or URL of a file of any format that Pillow knows.
+        source: As for ``decode``.
+        name: As for ``decode``.
 
     Returns:
         uint8 or, where the file has 16 bits, uint16 [H, W].
@@ -70,12 +68,13 @@ def decode_grey(path: str) -> np.ndarray:
         StorageError: The file cannot be read.
         UnavailableError: The path is on a storage that needs tensorflow-io.
     """
-    image = _open(storage.read_bytes(path), path)
+    content, name = _content(source, name)
+    image = _open(content, name)
     if image.mode.startswith("I;16"):
-        return np.asarray(_loaded(image, path)).astype(np.uint16)
-    rgb = to_rgb(image, path)
+        return np.asarray(_loaded(image, name)).astype(np.uint16)
+    rgb = to_rgb(image, name)
     if np.ptp(rgb.astype(np.int16), axis=-1).max() > _GREY_TOLERANCE:
-        raise ImageError(f"{path}: has colours, where three equal channels are grey.")
+        raise ImageError(f"{name}: has colours, where three equal channels are grey.")
     return rgb[..., 0]
 
 
@@ -187,6 +186,13 @@ def to_png(image: np.ndarray) -> bytes:
     content = io.BytesIO()
     Image.fromarray(image).save(content, format="PNG")
     return content.getvalue()
+
+
+def _content(source: str | bytes, name: str | None) -> tuple[bytes, str]:
+    """Returns the content of a picture and what to call it."""
+    if isinstance(source, bytes):
+        return source, name or "picture"
+    return storage.read_bytes(source), name or source
 
 
 def _open(content: bytes, name: str) -> Image.Image:

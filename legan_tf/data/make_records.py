@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from legan_tf.data import images, parallel, records, storage
+from legan_tf.data import images, maps, parallel, records, storage
 from legan_tf.data.manifest import (
     SPLITS,
     Manifest,
@@ -111,6 +111,11 @@ def make_records(
     # Neither is in the manifest where it leaves the split or the folder open.
     lines = [f"{digests[index].hex()} {row.split}\n" for index, row in enumerate(manifest.rows)]
     plan["pictures"] = hashlib.sha256("".join(lines).encode()).hexdigest()
+    named = [(getattr(row, kind), kind) for row in manifest.rows for kind in maps.KINDS]
+    contents = (maps.read_content(file, kind) for file, kind in named if file)
+    sums = [hashlib.sha256(content).hexdigest() for content in contents]
+    if sums:
+        plan["maps"] = hashlib.sha256("".join(sums).encode()).hexdigest()
     jobs, parts = _shards(manifest, image_size, shards), storage.join(output, _PARTS)
     if not begun:
         storage.write_bytes(storage.join(output, PLAN), _json(plan))
@@ -219,7 +224,7 @@ def _write_shard(output: str, image_size: int, crop: images.Crop | None, shard: 
             for row in shard.rows:
                 picture = images.to_square(images.decode(row.file), image_size, crop)
                 png = images.to_png(picture)
-                record = _record(row, png, image_size)
+                record = _record(row, png, _maps(row, image_size, crop), image_size)
                 writer.write(record)
                 pictures.append(hashlib.sha256(png).hexdigest())
                 offsets.append(end)
@@ -229,8 +234,18 @@ def _write_shard(output: str, image_size: int, crop: images.Crop | None, shard: 
     storage.write_bytes(_part(output, shard.name), _json(done))
 
 
-def _record(row: Row, png: bytes, image_size: int) -> bytes:
-    """Returns a line and its picture as a serialized ``tf.train.Example``."""
+def _maps(row: Row, image_size: int, crop: images.Crop | None) -> dict[str, bytes]:
+    """Returns the maps of a line, cropped and resized as its picture, by the name of a feature."""
+    found = {}
+    for kind in maps.KINDS:
+        if getattr(row, kind):
+            image = maps.read_map(getattr(row, kind), kind, image_size, crop)
+            found[maps.FEATURES[kind]] = images.to_png(image[..., 0] if kind == "depth" else image)
+    return found
+
+
+def _record(row: Row, png: bytes, encoded: dict[str, bytes], image_size: int) -> bytes:
+    """Returns a line, its picture and its maps as a serialized ``tf.train.Example``."""
 
     def text(value: str | bytes) -> tf.train.Feature:
         content = value.encode() if isinstance(value, str) else value
@@ -252,6 +267,7 @@ def _record(row: Row, png: bytes, image_size: int) -> bytes:
         "rating_mean": number(row.rating_mean),
         "rating_std": number(row.rating_std),
         "split": text(row.split),
+        **{name: text(content) for name, content in encoded.items()},
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)
@@ -266,8 +282,9 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
     for job in jobs:
         done = _read_json(_part(output, job.name))
         for row, offset in zip(job.rows, done["offsets"]):
-            cells = dataclasses.asdict(row)
-            cells.update(path=f"{job.name}#{offset}", depth="", normal="")
+            place = f"{job.name}#{offset}"
+            kept = {kind: place for kind in maps.KINDS if getattr(row, kind)}
+            cells = {**dataclasses.asdict(row), "path": place, **kept}
             lines.append(cells)
         for row, digest in zip(job.rows, done["pictures"]):
             other = first.setdefault(digest, row)
@@ -283,11 +300,10 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
     storage.write_bytes(storage.join(output, SUMS), text.encode(), parts)
     storage.remove_folder(parts)
     report = [counts_table(manifest)]
-    maps = sum(bool(row.depth) + bool(row.normal) for row in manifest.rows)
-    if maps:
-        report.append(
-            f"{maps} depth and normal maps are left out: records hold pictures and labels only."
-        )
+    named = {kind: sum(bool(getattr(row, kind)) for row in manifest.rows) for kind in maps.KINDS}
+    if any(named.values()):
+        told = " and ".join(f"{count} {kind} maps" for kind, count in named.items() if count)
+        report.append(f"{told} are in the records of their pictures.")
     if same:
         report.append(
             f"{len(same)} pictures are the same as one of another split, now that they are cropped "

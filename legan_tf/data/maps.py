@@ -18,6 +18,9 @@ from legan_tf.data import images, storage
 KINDS = ("depth", "normal")
 """The kinds of maps, called as the columns of a manifest."""
 
+FEATURES = {"depth": "depth/encoded", "normal": "normal/encoded"}
+"""Features of a record that hold its maps, as PNG."""
+
 EMPTY = np.nan
 """Depth where nothing is."""
 
@@ -96,7 +99,8 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
     pixel, the part that there is counts, if it is half or more.
 
     Args:
-        path: Local path or URL; EXR and NPY are known by their suffixes.
+        path: Local path or URL; EXR and NPY are known by their suffixes. With
+            ``FILE.tfrecord#OFFSET``, the map in the record that begins there.
         kind: One of ``KINDS``.
         size: Height and width of the result, in pixels.
         crop: What part to take first; default is all of it.
@@ -123,6 +127,18 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
     return normals_to_map(_unit(_to_square(normals, normals.any(-1), size, crop)))
 
 
+def read_content(path: str, kind: str) -> bytes:
+    """Returns the content of a map's file, also where that is within a record.
+
+    Raises:
+        StorageError: It cannot be read.
+        UnavailableError: It is on a storage that needs tensorflow-io.
+    """
+    if storage.in_shard(path):
+        return storage.read_feature(path, FEATURES[kind])
+    return storage.read_bytes(path)
+
+
 def _decode(path: str, kind: str) -> np.ndarray:
     """Returns float32 [H, W, 1] of depth, [H, W, 3] of normals, of any length and range."""
     ending = path.lower().rpartition(".")[2]
@@ -131,9 +147,10 @@ def _decode(path: str, kind: str) -> np.ndarray:
     elif ending == "npy":
         values = _decode_npy(path)
     elif kind == "normal":
-        values = images.decode(path).astype(np.float32) / np.float32(_NORMAL_STEPS) - 1
+        levels = images.decode(read_content(path, kind), path)
+        values = levels.astype(np.float32) / np.float32(_NORMAL_STEPS) - 1
     else:
-        values = images.decode_grey(path).astype(np.float32)
+        values = images.decode_grey(read_content(path, kind), path).astype(np.float32)
     if values.ndim == 2:
         values = values[..., None]
     channels = {"depth": 1, "normal": 3}[kind]

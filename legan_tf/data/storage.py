@@ -83,6 +83,28 @@ def read_bytes(path: str) -> bytes:
         raise (record_error(path, error) if place else _storage_error(path, error)) from error
 
 
+def read_feature(path: str, name: str) -> bytes:
+    """Returns what a record has besides its picture.
+
+    Args:
+        path: ``FILE.tfrecord#OFFSET``.
+        name: Of a feature that is one string of bytes.
+
+    Raises:
+        UnavailableError: The scheme needs tensorflow-io, which does not work here.
+        StorageError: The file is missing or cannot be read, or holds no such record or feature.
+    """
+    _register(path)
+    try:
+        record = _serialized(*in_shard(path)).numpy()
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise record_error(path, error) from error
+    values = tf.train.Example.FromString(record).features.feature[name].bytes_list.value
+    if not values:
+        raise StorageError(f"{path}: the record has no {name}.")
+    return values[0]
+
+
 def in_shard(path: str) -> tuple[str, int] | None:
     """Returns file and offset of ``FILE.tfrecord#OFFSET``, or nothing for any other path."""
     found = _IN_SHARD.fullmatch(path)
@@ -98,15 +120,23 @@ def read_record(shard: tf.Tensor, offset: tf.Tensor) -> dict[str, tf.Tensor]:
     Returns:
         As ``parse_record``.
     """
+    with tf.device("/CPU:0"):
+        return parse_record(_serialized(shard, offset))
+
+
+def _serialized(shard: tf.Tensor | str, offset: tf.Tensor | int) -> tf.Tensor:
     record = {"output_types": [tf.string], "output_shapes": [[]]}
     with tf.device("/CPU:0"):
         # The public class reads a file from its beginning only. Without a buffer, no more is read
         # than the record itself.
         following = tf.raw_ops.TFRecordDatasetV2(
-            filenames=shard, compression_type="", buffer_size=0, byte_offsets=offset
+            filenames=shard,
+            compression_type="",
+            buffer_size=0,
+            byte_offsets=tf.cast(offset, tf.int64),
         )
         one = tf.raw_ops.TakeDataset(input_dataset=following, count=1, **record)
-        return parse_record(tf.raw_ops.DatasetToSingleElement(dataset=one, **record)[0])
+        return tf.raw_ops.DatasetToSingleElement(dataset=one, **record)[0]
 
 
 def parse_record(record: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.data import images, make_records, pipeline
+from legan_tf.data import images, make_records, maps, pipeline
 from legan_tf.data.manifest import (
     SPLITS,
     ManifestError,
@@ -20,6 +20,7 @@ from legan_tf.data.manifest import (
     read_manifest,
 )
 from legan_tf.data.parallel import Workers
+from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
 
 with_beam = pytest.mark.skipif(
@@ -370,13 +371,55 @@ def test_pictures_that_become_the_same_in_two_splits_are_told(folder):
         check_manifest(read_manifest(str(folder / "again" / "manifest.csv")), needs=())
 
 
-def test_maps_are_left_out_and_told(folder):
-    text = (folder / "faces.csv").read_text().splitlines()
-    lines = [f"{text[0]},depth", *(f"{line},{line.split(',')[0]}" for line in text[1:])]
-    (folder / "faces.csv").write_text("\n".join(lines) + "\n")
-    assert f"{PICTURES} depth and normal maps are left out" in make(folder, folder / "records")
+@pytest.mark.parametrize("crop", [None, (0.1, 0.2, 0.9, 0.7)])
+def test_maps_go_with_their_pictures(folder, crop):
+    header, *lines = (folder / "faces.csv").read_text().splitlines()
+    draw = np.random.default_rng(1)
+    for index in range(PICTURES):
+        shape = images.decode(str(folder / lines[index].split(",")[0])).shape[:2]
+        inside = draw.random(shape) > 0.3
+        depth = np.where(inside, draw.random(shape), np.nan)
+        normals = draw.normal(size=(*shape, 3))
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        images.save_png(str(folder / f"d{index}.png"), maps.depth_to_grey(depth, 16))
+        normals = maps.normals_to_map(normals * inside[..., None])
+        images.save_png(str(folder / f"n{index}.png"), normals)
+        # Some have one map, some the other, some both or none.
+        lines[index] += "," + (f"d{index}.png" if index % 3 else "")
+        lines[index] += "," + (f"n{index}.png" if index % 4 else "")
+    (folder / "faces.csv").write_text("\n".join([f"{header},depth,normal", *lines]) + "\n")
+    report = make(folder, folder / "records", crop=crop)
+    assert "9 depth maps and 10 normal maps are in the records of their pictures." in report
+    plain = read_manifest(str(folder / "faces.csv"))
     stored = read_manifest(str(folder / "records" / "manifest.csv"))
-    assert {row.depth for row in stored.rows} == {""}
+    check_manifest(stored)
+    for kind, tolerance in (("depth", 0), ("normal", 1)):
+        for split in SPLITS:
+            wanted = manifest_faces(plain, split, SIZE, crop, map_kind=kind)
+            for pool in (1 << 30, 0):
+                found = manifest_faces(stored, split, SIZE, max_pool_bytes=pool, map_kind=kind)
+                for index in range(len(wanted)):
+                    at = tf.constant(index, tf.int64)
+                    one, other = (faces.maps(at).numpy() for faces in (wanted, found))
+                    np.testing.assert_array_equal(one.any(-1), other.any(-1))
+                    np.testing.assert_allclose(one.astype(int), other, atol=tolerance)
+                    np.testing.assert_array_equal(found.load(at), wanted.load(at))
+    assert "complete already" in make(folder, folder / "records", crop=crop)
+    again = folder / "again"
+    make_records.make_records(
+        str(folder / "records/manifest.csv"), "", str(again), SIZE, None, 1, 0, Workers(1), quiet
+    )
+    for one, other in zip(stored.rows, read_manifest(str(again / "manifest.csv")).rows):
+        assert bool(one.depth) == bool(other.depth)
+        if one.depth:
+            shown = (maps.read_map(row.depth, "depth", SIZE) for row in (one, other))
+            np.testing.assert_array_equal(*shown)
+    images.save_png(str(folder / "d1.png"), maps.depth_to_grey(np.ones((9, 9))))
+    with pytest.raises(UserError, match="holds records that differ in maps"):
+        make(folder, folder / "records", crop=crop)
+    rows = {row.split: row for row in stored.rows if not row.depth}
+    with pytest.raises(StorageError, match=r"tfrecord#\d+: the record has no depth/encoded"):
+        maps.read_map(rows["train"].file, "depth", SIZE)
 
 
 def test_storage_that_is_no_local_folder(folder):
