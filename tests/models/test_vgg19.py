@@ -54,7 +54,7 @@ def test_taps_of_a_file_are_what_keras_applications_computes(tmp_path, image):
     between = keras.Model(network.input, [network.get_layer(name).output for name in TAPS])
     for tap, unscaled in zip(taps, between(pixels)):
         wanted = np.array(unscaled) / 57.6  # ImageNet's deviation, so that they are near 1.
-        assert 0.1 < np.abs(wanted).max() < 100
+        assert np.abs(wanted).max() > 0.01
         np.testing.assert_allclose(tap, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 

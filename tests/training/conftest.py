@@ -120,9 +120,10 @@ class Runs:
         return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
 
     @staticmethod
-    def last_checkpoint(workdir: pathlib.Path) -> dict[str, object]:
-        """Every variable of a run's last checkpoint by its name, and what else it holds."""
-        reader = tf.train.load_checkpoint(str(workdir / "checkpoints"))
+    def last_checkpoint(workdir: pathlib.Path, step: int | None = None) -> dict[str, object]:
+        """Every variable of a checkpoint, the last one unless told, by its name, and what else."""
+        name = "checkpoints" if step is None else f"checkpoints/ckpt-{step}"
+        reader = tf.train.load_checkpoint(str(workdir / name))
         return {
             name: reader.get_tensor(name)
             for name in reader.get_variable_to_shape_map()

@@ -80,9 +80,7 @@ def test_networks_that_are_not_given_are_trained_first_and_used_again(rendered, 
     assert isinstance(keras.models.load_model(workdir / "identity/model.keras"), LightCNN29)
     (record,) = [json.loads(line) for line in (workdir / "record.jsonl").read_text().splitlines()]
     for kind in ("quality", "identity"):
-        assert record["frozen_networks"][kind] == (
-            f"{workdir / kind} (small, trained on rendered faces by this run)"
-        )
+        assert record["frozen_networks"][kind] == (f"{workdir / kind} (trained by this run)")
     assert record["from_step"] == 0
     assert set(record["parameters"]) == {
         "legan_generator", "discriminator", "quality_estimator", "lightcnn29",
