@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from legan_tf.sheet import sheet
 
 _MEASURES = ("coverage", "hole_share", "filled", "degenerate", "landmark_error", "far", "near")
 _SHEET_ROWS, _SHEET_SIZE = 16, 128
+_NAME_LETTERS = 28
 _UNKNOWN = "(unknown)"
 _TOTAL = "total"
 
@@ -68,10 +70,10 @@ def conclude(
             ledger.drop(outcome["reason"], fit.mesh)
             found.append([mesh, listed(fit.picture), "", "", *measures])
             rejected.append([mesh, listed(fit.picture), outcome["reason"], outcome["detail"]])
-            refused.append((row, fit))
+            refused.append((row, fit, outcome["reason"]))
             continue
         found.append([mesh, listed(fit.picture), depth, normal, *measures])
-        taken.append((row, fit))
+        taken.append((row, fit, ""))
         if fit.picture:
             known = {name: getattr(row, name) for name in ("identity", "expression", "lighting")}
             ratings = {name: getattr(row, name) for name in ("rating_mean", "rating_std")}
@@ -128,20 +130,21 @@ def _table(counts: Sequence[tuple[str, int, int, int]]) -> str:
     )
 
 
-def _sheet(chosen: Sequence[tuple[Row, Fit]], size: int, options: DepthOptions) -> bytes:
-    """Draws pictures beside their maps, made again, of as many expressions as possible."""
-    ordered = sorted(chosen, key=lambda pair: pair[0].expression)
+def _sheet(chosen: Sequence[tuple[Row, Fit, str]], size: int, options: DepthOptions) -> bytes:
+    """Draws pictures beside their maps, made again, with what is said of them."""
+    ordered = sorted(chosen, key=lambda item: item[0].expression)  # So that all are shown.
     shown = spread(ordered, _SHEET_ROWS)
     columns: dict[str, list[np.ndarray]] = {"picture": [], "depth": [], "normals": []}
     names = []
-    for row, fit in shown:
+    for row, fit, reason in shown:
         _, view, picture = look(options, size, fit)
         cells = [picture]
         cells += [maps.depth_to_map(view.depth), maps.normals_to_map(view.normals)] if view else []
         for column, cell in zip(columns.values(), [*cells, None, None]):
             column.append(_thumbnail(cell))
         stem = os.path.splitext(os.path.basename(fit.mesh))[0]
-        names.append("\n".join(filter(None, (row.expression, stem[-24:]))))
+        lines = [row.expression, stem[-_NAME_LETTERS:], *textwrap.wrap(reason, _NAME_LETTERS)]
+        names.append("\n".join(filter(None, lines)))
     return sheet({name: np.stack(cells) for name, cells in columns.items()}, names)
 
 
