@@ -5,7 +5,7 @@ divided by the global batch size, which a mean over the local batch would get wr
 """
 
 from legan_tf.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
-from legan_tf.losses.attributes import attribute_loss
+from legan_tf.losses.attributes import attribute_loss, entropy_of
 from legan_tf.losses.identity import identity_loss
 from legan_tf.losses.perceptual import perceptual_loss
 from legan_tf.losses.quality import margin_loss, naturalness_loss, preservation_loss
@@ -14,6 +14,7 @@ from legan_tf.losses.reconstruction import reconstruction_loss
 __all__ = [
     "attribute_loss",
     "critic_loss",
+    "entropy_of",
     "generator_loss",
     "gradient_penalty",
     "identity_loss",

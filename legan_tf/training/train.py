@@ -106,7 +106,8 @@ def _dry_run(config: TrainConfig, data: Datasets) -> int:
     auxiliary = {}
     lines = [f"plan of {config.workdir} ({config.model})", data.table]
     for kind, given in auxiliary_kinds(config).items():
-        lines.append(f"{kind} network: " + (given or f"a small one is trained first ({kind}/)"))
+        own = "one on the same data" if kind == "depth" else "a small one"
+        lines.append(f"{kind} network: " + (given or f"{own} is trained first ({kind}/)"))
         auxiliary.update(
             _load_auxiliary(config, given, kind)
             if given
@@ -435,14 +436,15 @@ def _trainer(
 
 def _discriminator(config: TrainConfig, data: Datasets) -> Discriminator:
     """D of an editor, or of the depth network, which tells expressions alone."""
-    lightings = 0 if config.model == "depth" else len(data.train.lightings)
+    of_maps = config.model == "depth"
     return Discriminator(
         len(data.train.expressions),
-        lightings,
+        0 if of_maps else len(data.train.lightings),
         config.image_size,
         config.d_width,
         config.d_depth,
         config.fake_class,
+        name="depth_discriminator" if of_maps else "discriminator",
     )
 
 

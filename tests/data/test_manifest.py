@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from legan_tf.data import images, manifest
+from legan_tf.data import images, manifest, maps
 
 HEADER = "path,identity,expression,lighting,rating_mean,rating_std,split"
 
@@ -333,6 +333,32 @@ def test_pool_and_files_give_the_same_pictures(folder):
         batches = tf.data.Dataset.range(2).map(faces.load).batch(2, drop_remainder=True)
         assert batches.element_spec == tf.TensorSpec((2, 8, 8, 3), tf.uint8)
         np.testing.assert_array_equal(next(iter(batches)), expected)
+
+
+def test_maps_are_read_with_their_pictures_and_black_where_there_is_none(folder):
+    depth = np.zeros((12, 20), np.uint8)
+    depth[2:10, 4:16] = np.linspace(1, 255, 12).round()
+    Image.fromarray(depth).save(folder / "b-depth.png")
+    (folder / "maps.csv").write_text(
+        "path,identity,expression,depth,split\na.png,ann,neutral,,train\n"
+        "b.png,ann,smile,b-depth.png,train\n"
+    )
+    found = manifest.read_manifest(str(folder / "maps.csv"))
+    crop = (0.25, 0.0, 1.0, 1.0)
+    wanted = maps.read_map(str(folder / "b-depth.png"), "depth", 8, crop)
+    assert wanted.max() == 255
+    for pool in (manifest.DEFAULT_POOL_BYTES, 0):
+        faces = manifest.manifest_faces(
+            found, "train", 8, crop, max_pool_bytes=pool, map_kind="depth"
+        )
+        assert faces.map_kind == "depth" and faces.true_map is None
+        np.testing.assert_array_equal(faces.map_images([0, 1]), [np.zeros((8, 8, 3)), wanted])
+        spec = tf.data.Dataset.range(2).map(faces.maps).element_spec
+        assert spec == tf.TensorSpec((8, 8, 3), tf.uint8)
+    assert manifest.manifest_faces(found, "train", 8).maps is None
+    (problem,) = manifest.need_problems(found, ("expression", "depth"))
+    assert (problem.line, problem.path) == (2, "a.png") and "no depth map" in problem.message
+    assert not manifest.need_problems(found, ("expression",))
 
 
 def test_faces_of_a_manifest_with_problems_are_refused(folder):

@@ -220,3 +220,57 @@ def test_half_of_the_faces_are_mirrored_the_same_ones_after_a_resume():
     np.testing.assert_array_equal(whole["image"][300:], resumed["image"])
     plain = collected(pipeline.labelled_batches(faces, 50, 1, 0, 10))
     assert (plain["image"][..., 0, 0] >= plain["image"][..., 1, 0]).all()
+
+
+def faces_with_maps(kind: str) -> FaceSet:
+    """Numbered faces, whose maps are as the images, but grey and empty in the right half."""
+    faces = numbered_faces(lighting=np.full(10, -1), size=4)
+    images = faces.images(np.arange(10)).copy()
+    images[:, :, :2] += np.uint8(100)
+    images[..., 2] //= 2  # so that what is moved to the wrong channel is seen
+    return dataclasses.replace(faces, lightings=(), map_kind=kind, maps=from_pool(images))
+
+
+def test_maps_come_with_their_images():
+    faces = faces_with_maps("depth")
+    batches = collected(pipeline.editing_batches(faces, 5, 0, 0, 4, critic_steps=2))
+    assert batches["map"].shape == batches["image"].shape == (20, 2, 4, 4, 3)
+    maps = pipeline.to_uint8(batches["map"]).numpy()
+    expected = faces.map_images(numbers_of(batches["image"]).ravel()).reshape(maps.shape)
+    np.testing.assert_array_equal(maps, expected)
+    assert "map" not in collected(pipeline.editing_batches(numbered_faces(), 5, 0, 0, 1))
+
+
+@pytest.mark.parametrize("kind", ["depth", "normal"])
+def test_half_of_the_faces_are_mirrored_each_with_its_map(kind):
+    faces = faces_with_maps(kind)
+    batches = collected(pipeline.editing_batches(faces, 10, 0, 0, 40, flip=True))
+    images, maps = (pipeline.to_uint8(batches[name]).numpy()[:, 0] for name in ("image", "map"))
+    numbers = images.max(axis=(1, 2, 3))
+    seen = numbers > 0  # face 0 is black all over
+    mirrored = images[:, 0, 0, 0] == 0
+    assert 0.4 < mirrored[seen].mean() < 0.6
+    for number, turned, surface in zip(numbers[seen], mirrored[seen], maps[seen]):
+        expected = faces.map_images(np.array([number]))[0]
+        if turned:
+            expected = expected[:, ::-1].copy()
+            if kind == "normal":
+                # What pointed left points right; nothing stays nothing.
+                there = expected.any(-1)
+                expected[..., 0] = np.where(there, 255 - expected[..., 0], 0)
+        np.testing.assert_array_equal(surface, expected)
+    again = collected(pipeline.editing_batches(faces, 10, 0, 30, 10, flip=True))
+    np.testing.assert_array_equal(again["map"], batches["map"][300:])
+
+
+def test_faces_of_expressions_alone_keep_their_own_light():
+    told = []
+    faces = dataclasses.replace(numbered_faces(), truth=lambda *label: told.append(label))
+    plain = faces.of_expressions()
+    assert plain.lightings == () and (plain.lighting == -1).all()
+    plain.truth(3, 2, 0)
+    plain.truth(4, 1, -1)
+    assert told == [(3, 2, 1), (4, 1, 0)]
+    assert numbered_faces().of_expressions().truth is None
+    batches = collected(pipeline.editing_batches(plain, 10, 0, 0, 3))
+    assert (batches["target_lighting"] == -1).all() and (batches["target_expression"] >= 0).all()

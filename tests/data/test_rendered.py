@@ -237,6 +237,39 @@ def test_truth_is_the_picture_with_that_label(grid):
         np.testing.assert_array_equal(pictures[rows[0]], direct[0])
 
 
+@pytest.mark.parametrize("kind", ["depth", "normal"])
+def test_maps_are_the_surfaces_of_the_faces(kind):
+    expressions = ("neutral", "surprise")
+    made = rendered_faces(
+        "test", 2, expressions, ("shot00", "shot05", "shot16"), 32, 4, map_kind=kind
+    )
+    assert made.map_kind == kind
+    everything = np.arange(len(made))
+    surface = made.surface(everything, made.expression)
+    shown = made.map_images(everything)
+    np.testing.assert_array_equal(shown.any(-1), surface.mask)
+    for picture, depth, normals, mask in zip(shown, surface.depth, surface.normals, surface.mask):
+        if kind == "depth":
+            assert (picture == picture[..., :1]).all()
+            share = (depth[mask] - depth[mask].min()) / np.ptp(depth[mask])
+            np.testing.assert_allclose(picture[mask][:, 0], 1 + 254 * share, atol=0.51)
+        else:
+            np.testing.assert_allclose(picture[mask] / 127.5 - 1, normals[mask], atol=0.5 / 127)
+    # Of the first person, the second expression, whatever the light.
+    np.testing.assert_array_equal(made.true_map(0, 1), shown[3])
+    np.testing.assert_array_equal(made.true_map(2, 0), shown[0])
+    np.testing.assert_array_equal(shown[3], shown[5])
+    assert (shown[0] != shown[3]).any()
+    with pytest.raises(ValueError, match="no class 2"):
+        made.true_map(0, 2)
+
+
+def test_faces_made_without_maps_have_none(grid):
+    made, _ = grid
+    with pytest.raises(ValueError, match="rendered/test was made without maps"):
+        made.map_images(np.arange(2))
+
+
 def test_truth_of_a_class_that_is_not_there_is_refused(grid):
     made, _ = grid
     with pytest.raises(ValueError, match="no class 6"):

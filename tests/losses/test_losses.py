@@ -99,6 +99,15 @@ def test_attribute_loss_is_the_cross_entropy_and_unknown_costs_nothing():
     np.testing.assert_allclose(loss, [math.log(4 / 3), math.log(4), 0.0], atol=1e-6)
 
 
+def test_the_confidence_penalty_takes_entropy_off():
+    logits = tf.constant([[0.0, math.log(3.0)], [0.0, 0.0], [7.0, -7.0]])
+    entropy = [math.log(4) - 0.75 * math.log(3), math.log(2), 0.0]
+    np.testing.assert_allclose(losses.entropy_of(logits), entropy, atol=2e-5)
+    plain = losses.attribute_loss(logits, tf.constant([1, 0, -1])).numpy()
+    loss = losses.attribute_loss(logits, tf.constant([1, 0, -1]), confidence_penalty=0.5)
+    np.testing.assert_allclose(loss, plain - [0.5 * entropy[0], 0.5 * entropy[1], 0], atol=1e-6)
+
+
 def test_an_unknown_label_teaches_nothing():
     logits = tf.Variable([[1.0, 2.0], [1.0, 2.0]])
     with tf.GradientTape() as tape:
