@@ -19,8 +19,8 @@ _BEAM = (
 )
 
 _DEPTH = (
-    '`pip install -c constraints/stack-a.txt ".[depth]"` in the checkout gives it, with stack-b.txt '
-    "on Python 3.12 and later"
+    '`pip install -c constraints/stack-a.txt ".[depth]"` in the checkout gives it; with '
+    "stack-b.txt on Python 3.12 and later"
 )
 
 # By import name: the distribution, and how to come by it.
