@@ -143,7 +143,7 @@ class TrainConfig:
     confidence_penalty: float = option(
         0.0, "Depth discriminator: strength of the penalty on being sure of an expression."
     )
-    pixel_weight: float = option(10.0, "Depth network: weight of L_pix to true maps.")
+    pixel_weight: float = option(100.0, "Depth network: weight of L_pix to true maps.")
     perceptual_weight: float = option(
         1.0, "Depth network: weight of L_per to true maps; 0 needs no VGG19."
     )

@@ -48,7 +48,7 @@ class DepthObjective:
     attribute_weight: float = 1.0
     reconstruction_weight: float = 10.0
     confidence_penalty: float = 0.0
-    pixel_weight: float = 10.0
+    pixel_weight: float = 100.0
     perceptual_weight: float = 1.0
     penalty_weight: float = 10.0
     penalty_every: int = 1

@@ -271,7 +271,7 @@ def test_guided_training_follows_both_weighted_sums():
             + 0.4 * of_depth
         )
         of_depth += 10.0 * losses.reconstruction_loss(edited, gan.depth.to_rgb(made))
-        of_depth += 0.5 * 10.0 * losses.reconstruction_loss(true, gan.depth.to_map(image))
+        of_depth += 0.5 * 100.0 * losses.reconstruction_loss(true, gan.depth.to_map(image))
         totals = {gan.generator: of_editor, gan.depth: of_depth}
         totals = {network: tf.reduce_mean(total) for network, total in totals.items()}
     expected = {
