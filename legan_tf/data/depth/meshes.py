@@ -7,7 +7,6 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 import scipy.io
@@ -16,11 +15,11 @@ from legan_tf import optional
 from legan_tf.data import storage
 from legan_tf.errors import UserError, first_line
 
-SUFFIXES = frozenset((".obj", ".ply", ".mat"))
-"""Suffixes of the files that ``read_mesh`` reads, in lower case."""
-
 TRIANGLES_FILE = "tri.mat"
 """Name of the file beside Matlab meshes that has the triangles for all of them."""
+
+_REMARK = re.compile(r"(?<!\S)#.*")
+_INDENT = re.compile(r"^[^\S\n]+", re.MULTILINE)
 
 
 class MeshError(UserError):
@@ -52,20 +51,12 @@ def read_mesh(file: str) -> Mesh:
         StorageError: The file cannot be read.
         UnavailableError: trimesh is not there.
     """
-    readers: dict[str, Callable[[str, bytes], Mesh]] = {
-        ".obj": _read_obj,
-        ".ply": _read_ply,
-        ".mat": _read_mat,
-    }
     ending = os.path.splitext(file)[1].lower()
-    if ending not in readers:
-        raise MeshError(f"{file}: is named like no mesh; known are {', '.join(sorted(readers))}.")
+    if ending not in SUFFIXES:
+        raise MeshError(f"{file}: is named like no mesh; known are {', '.join(sorted(SUFFIXES))}.")
     content = storage.read_bytes(file)
     try:
-        with warnings.catch_warnings():
-            # What is no number, numpy reports so and leaves out, and with it all that follows.
-            warnings.simplefilter("error", DeprecationWarning)
-            mesh = readers[ending](file, content)
+        mesh = _READERS[ending](file, content)
     except UserError:
         raise
     except Exception as error:  # On damaged files the readers fail in many ways.
@@ -74,6 +65,8 @@ def read_mesh(file: str) -> Mesh:
         ) from error
     if not len(mesh.triangles):
         raise MeshError(f"{file}: has no triangles.")
+    if mesh.vertices.ndim != 2 or mesh.vertices.shape[1] != 3:
+        raise MeshError(f"{file}: has vertices without three coordinates.")
     if mesh.triangles.min() < 0 or mesh.triangles.max() >= len(mesh.vertices):
         raise MeshError(f"{file}: has triangles of vertices that are not there; it is cut short.")
     if not np.all(np.isfinite(mesh.vertices)):
@@ -84,27 +77,36 @@ def read_mesh(file: str) -> Mesh:
 def _read_obj(file: str, content: bytes) -> Mesh:
     # Not through trimesh: of a vertex with several texture coordinates or normals it makes several,
     # in another order, and of several materials several meshes; and it takes twice as long.
-    text = content.decode("utf-8", "replace").replace("\r\n", "\n").replace("\\\n", " ")
+    lines = _obj_lines(content)
     places: list[str] = []
     polygons: list[str] = []
     kinds = {"v ": places, "f ": polygons}
-    for line in text.split("\n"):
+    for line in lines:
         if line[:2] in kinds:
             kinds[line[:2]].append(line[2:])
     if not places or not polygons:
         raise MeshError(f"{file}: has no triangles.")
-    values = np.fromstring(" ".join(places), np.float64, sep=" ")
-    columns = len(places[0].split())  # Colours may follow the coordinates, of some or all.
-    if len(values) == len(places) * columns:
-        vertices = values.reshape(len(places), columns)[:, :3]
+    # Between lines stands what is no number, so that it shows where one has more than another.
+    values = _numbers(" nan ".join([*places, ""]), np.float64)
+    columns = len(places[0].split()) + 1  # Colours may follow, of some or all.
+    table = values.reshape(-1, columns) if len(values) == len(places) * columns else None
+    if table is not None and np.isnan(table[:, -1]).all():
+        vertices = table[:, :-1][:, :3]
     else:
-        vertices = np.array([line.split()[:3] for line in places], np.float64)
+        rows = [line.split()[:3] for line in places]
+        if any(len(row) < 3 for row in rows):
+            raise MeshError(f"{file}: has vertices without three coordinates.")
+        vertices = np.array(rows, np.float64)
     corners = re.sub(r"/\S*", "", "\n".join(polygons))
     counts = np.array([len(line.split()) for line in corners.split("\n")])
-    numbers = np.fromstring(corners, np.int64, sep=" ")
+    numbers = _numbers(corners, np.int64)
     if len(numbers) != counts.sum() or not numbers.all():
         raise MeshError(f"{file}: has faces whose corners are no vertices.")
-    numbers = np.where(numbers < 0, numbers + len(vertices), numbers - 1)
+    if numbers.min() < 0:  # Counted back from the last vertex above the face.
+        above = np.cumsum([line[:2] == "v " for line in lines])
+        above = above[[line[:2] == "f " for line in lines]]
+        numbers = np.where(numbers < 0, numbers + np.repeat(above, counts) + 1, numbers)
+    numbers = numbers - 1
     first = np.cumsum(counts) - counts
     # Each polygon as a fan around its first corner.
     fans = [
@@ -114,6 +116,31 @@ def _read_obj(file: str, content: bytes) -> Mesh:
     return Mesh(vertices, numbers[np.concatenate([np.zeros((0, 3), np.int64), *fans])])
 
 
+def _obj_lines(content: bytes) -> list[str]:
+    """Returns the lines of an OBJ without indent and remarks, keywords followed by a space."""
+    text = content.decode("utf-8-sig", "replace")
+    # Each only where it is needed, since most files have none of these.
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\\\n" in text:
+        text = text.replace("\\\n", " ")
+    if "\t" in text:
+        text = text.replace("\t", " ")
+    if text.startswith(" ") or "\n " in text:
+        text = _INDENT.sub("", text)
+    lines = text.split("\n")
+    if "#" in text:
+        lines = [_REMARK.sub("", line) if "#" in line else line for line in lines]
+    return lines
+
+
+def _numbers(text: str, kind: type) -> np.ndarray:
+    with warnings.catch_warnings():
+        # What is no number, numpy reports so and leaves out, and with it all that follows.
+        warnings.simplefilter("error", DeprecationWarning)
+        return np.fromstring(text, kind, sep=" ")
+
+
 def _read_ply(file: str, content: bytes) -> Mesh:
     trimesh = optional.require("trimesh", "Reading PLY")
     # With process, it would merge and remove vertices, whose numbers landmarks are known by.
@@ -121,23 +148,48 @@ def _read_ply(file: str, content: bytes) -> Mesh:
     if not isinstance(loaded, trimesh.Trimesh):
         raise MeshError(f"{file}: has no triangles.")
     mesh = Mesh(np.array(loaded.vertices, np.float64), np.array(loaded.faces, np.int64))
-    told = re.search(rb"^element face (\d+)\s", content, re.MULTILINE)
-    if told and len(mesh.triangles) < int(told[1]):
+    # trimesh does not mind lines that are missing.
+    faces = loaded.metadata["_ply_raw"]["face"]
+    read = faces["data"]
+    if len(next(iter(read.values())) if isinstance(read, dict) else read) < faces["length"]:
         raise MeshError(f"{file}: has fewer faces than its header tells; it is cut short.")
     return mesh
 
 
 def _read_mat(file: str, content: bytes) -> Mesh:
-    found = scipy.io.loadmat(io.BytesIO(content), variable_names=["vertex", "tri"])
+    found = _variables(content)
     if "vertex" not in found:
-        raise MeshError(f"{file}: has no variable 'vertex', 3 x V.")
+        raise MeshError(f"{file}: has no variable 'vertex', 3 x V; it has {_listed(found)}.")
     if "tri" not in found:
         beside = storage.join(os.path.dirname(file), TRIANGLES_FILE)
-        content = storage.read_bytes(beside)
-        found["tri"] = scipy.io.loadmat(io.BytesIO(content), variable_names=["tri"]).get("tri")
-        if found["tri"] is None:
-            raise MeshError(f"{beside}: has no variable 'tri', 3 x T.")
+        if not storage.exists(beside):
+            raise MeshError(
+                f"{file}: has no variable 'tri', 3 x T, but {_listed(found)}, and beside it is no "
+                f"{TRIANGLES_FILE}."
+            )
+        others = _variables(storage.read_bytes(beside))
+        if "tri" not in others:
+            raise MeshError(f"{beside}: has no variable 'tri', 3 x T; it has {_listed(others)}.")
+        found["tri"] = others["tri"]
     for name in ("vertex", "tri"):
         if found[name].ndim != 2 or found[name].shape[0] != 3:
             raise MeshError(f"{file}: its {name!r} is not 3 x N but {found[name].shape}.")
-    return Mesh(found["vertex"].T.astype(np.float64), found["tri"].T.astype(np.int64) - 1)
+    triangles = found["tri"].T.astype(np.int64) - 1
+    if triangles.size and triangles.min() < 0:
+        raise MeshError(f"{file}: its 'tri' has numbers below 1, from which vertices count.")
+    return Mesh(found["vertex"].T.astype(np.float64), triangles)
+
+
+def _variables(content: bytes) -> dict[str, np.ndarray]:
+    found = scipy.io.loadmat(io.BytesIO(content))
+    return {name: value for name, value in found.items() if not name.startswith("__")}
+
+
+def _listed(variables: dict[str, np.ndarray]) -> str:
+    return ", ".join(sorted(variables)) or "none"
+
+
+_READERS = {".obj": _read_obj, ".ply": _read_ply, ".mat": _read_mat}
+
+SUFFIXES = frozenset(_READERS)
+"""Suffixes of the files that ``read_mesh`` reads, in lower case."""

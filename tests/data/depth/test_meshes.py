@@ -87,6 +87,35 @@ def test_a_line_of_an_obj_may_go_on_in_the_next(tmp_path):
     check(read_mesh(saved(tmp_path, "a.obj", QUAD_OBJ.replace("3/3/1 4", "3/3/1 \\\n 4"))))
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda text: text.replace("\n", "\r"),
+        lambda text: "\ufeff" + text[text.index("v 0 0 0") :],
+        lambda text: text.replace("v 1 0 0", "  v 1 0 0").replace("f 3//1", " \tf 3//1"),
+        lambda text: text.replace(" ", "\t"),
+        lambda text: text.replace("v 0 0 0", "v  0 0 0 # the first").replace("-1\n", "-1 # up\n"),
+    ],
+    ids=["CR", "BOM before a vertex", "indent", "tabs", "remarks"],
+)
+def test_obj_may_be_written_otherwise(tmp_path, changed):
+    check(read_mesh(saved(tmp_path, "a.obj", changed(QUAD_OBJ))))
+
+
+def test_negative_corners_count_from_the_vertices_above(tmp_path):
+    lines = [f"v {x} {y} {z}" for x, y, z in VERTICES]
+    last = ["f -5 -4 -1", "f -4 -3 -1", "f -3 -2 -1", "f -2 -5 -1"]
+    text = "\n".join([*lines[:4], "f -4 -3 -2 -1", lines[4], *last])
+    check(read_mesh(saved(tmp_path, "a.obj", text)))
+    with pytest.raises(MeshError, match="not there"):
+        read_mesh(saved(tmp_path, "a.obj", text.replace("f -4 -3 -2 -1", "f -5 -3 -2 -1")))
+
+
+def test_colours_of_some_vertices_do_not_shift_the_others(tmp_path):
+    text = obj_text(VERTICES, [*SIDES, (0, 1, 2), (0, 2, 3)]).splitlines()
+    check(read_mesh(saved(tmp_path, "a.obj", "\n".join([text[0] + " 1 1 1", *text[1:]]))))
+
+
 def test_ply_with_a_quad(tmp_path):
     check(read_mesh(saved(tmp_path, "a.ply", PLY)))
 
@@ -120,12 +149,26 @@ def test_mat_with_triangles_within_or_beside(tmp_path, kind):
         ("a.obj", "v 0 0 0\nv 1 0 0\nf 1 2 3\n", "cut short|cannot be read as OBJ"),
         ("a.obj", "v 0 0 0\nv 1 zero 0\nv 0 1 0\nf 1 2 3\n", "cannot be read as OBJ|cut short"),
         ("a.obj", "v 0 0 0\nv 1 nan 0\nv 0 1 0\nf 1 2 3\n", "no numbers|cannot be read as OBJ"),
+        ("a.obj", "v 0 0\nv 1 0\nv 0 1\nf 1 2 3\n", "without three coordinates"),
+        ("a.obj", "v 0 0 0\nv 1 0\nv 0 1 0 1\nf 1 2 3\n", "without three coordinates"),
+        ("a.obj", "v 0 0 -1.#IND\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "cannot be read as OBJ"),
         ("a.obj", b"\x00\xff\x12" * 99, "has no triangles"),
         ("a.ply", PLY[:-30], "cannot be read as PLY|cut short"),
+        ("a.ply", PLY[: -len("3 3 0 4\n")], "fewer faces than its header tells"),
         ("a.ply", b"ply\nnonsense", "cannot be read as PLY|has no triangles"),
         ("a.mat", b"MATLAB 5.0 MAT-file" + bytes(200), "cannot be read as MAT|no variable"),
         ("a.mat", mat_bytes(vertex=VERTICES, tri=VERTICES.T), "its 'vertex' is not 3 x N"),
-        ("a.mat", mat_bytes(tri=VERTICES.T), "has no variable 'vertex'"),
+        ("a.mat", mat_bytes(tri=VERTICES.T), "has no variable 'vertex', 3 x V; it has tri"),
+        (
+            "a.mat",
+            mat_bytes(vertex=VERTICES.T, tri=np.array(SIDES).T),
+            "its 'tri' has numbers below 1",
+        ),
+        (
+            "a.mat",
+            mat_bytes(vertex=VERTICES.T, faces=np.array(SIDES).T),
+            r"no variable 'tri', 3 x T, but faces, vertex, and beside it is no tri\.mat",
+        ),
         ("a.stl", b"solid", "is named like no mesh; known are .mat, .obj, .ply"),
     ],
 )
@@ -140,6 +183,9 @@ def test_a_broken_mesh_is_named(tmp_path, name, content, told):
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(storage.StorageError, match=r"a\.obj: no such file"):
         read_mesh(str(tmp_path / "a.obj"))
+    saved(tmp_path, "tri.mat", mat_bytes(triangles=VERTICES.T))
     alone = saved(tmp_path, "alone.mat", mat_bytes(vertex=VERTICES.T))
-    with pytest.raises(storage.StorageError, match=r"tri\.mat: no such file"):
+    with pytest.raises(
+        MeshError, match=r"tri\.mat: has no variable 'tri', 3 x T; it has triangles"
+    ):
         read_mesh(alone)
