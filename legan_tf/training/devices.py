@@ -29,6 +29,9 @@ def set_up(config: TrainConfig) -> tf.distribute.Strategy:
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    # In TensorFlow 2.21 it drops what makes the update of a critic's bias wait until the gradient
+    # penalty has read it: on a busy machine the penalty then sees, now and again, the new bias.
+    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
     gpus = tf.config.list_physical_devices("GPU")
     wanted = config.replicas or len(gpus) or 1
