@@ -51,7 +51,9 @@ def vgg19_taps(weights: str) -> keras.Model:
         # To 0..255 less the mean, then to blue, green, red.
         shifted = keras.layers.Rescaling(127.5, [127.5 - mean for mean in _MEAN])(image)
         taps = keras.Model(trunk.input, [trunk.get_layer(name).output for name in TAPS])
-        scaled = [keras.layers.Rescaling(1 / _DEVIATION)(tap) for tap in taps(shifted[..., ::-1])]
+        scaled = [
+            keras.layers.Rescaling(1 / _DEVIATION)(tap) for tap in taps(shifted[:, :, :, ::-1])
+        ]
         model = keras.Model(image, scaled, name="vgg19_taps")
     model.trainable = False
     return model

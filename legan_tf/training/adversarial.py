@@ -12,7 +12,7 @@ import tensorflow as tf
 from legan_tf import losses
 from legan_tf.compat import assign_in_replica
 from legan_tf.data.faceset import FaceSet
-from legan_tf.models import Discriminator, Network
+from legan_tf.models import Discriminator, Network, copy_of
 
 ATTRIBUTES = ("expression", "lighting")
 
@@ -20,13 +20,20 @@ Batch = dict  # of tensors, by name
 
 
 class CriticGoal(Protocol):
-    """What a critic is trained for; fields of the objectives."""
+    """What a critic and those whom it judges are trained for; fields of the objectives."""
 
     adversarial: str
     adversarial_weight: float
     attribute_weight: float
     penalty_weight: float
     penalty_every: int
+
+
+def averaged(network: Network) -> Network:
+    """Returns a copy of a network for ``assign_in_replica`` to keep the average in."""
+    copy = copy_of(network, f"averaged_{network.name}")
+    copy.trainable = False
+    return copy
 
 
 class AdversarialModel(keras.Model):
@@ -39,28 +46,58 @@ class AdversarialModel(keras.Model):
 
     _means: Sequence[keras.metrics.Mean] = ()
 
+    def __init__(
+        self, generator: Network, discriminator: Discriminator, ema_decay: float, name: str | None
+    ) -> None:
+        """Takes and builds the networks.
+
+        Args:
+            generator: What is trained.
+            discriminator: Its critic.
+            ema_decay: Decay of the averaged generator that is sampled and exported; 0 for none.
+            name: Name of the Keras model.
+        """
+        super().__init__(name=name)
+        self.generator = generator
+        self.discriminator = discriminator
+        for network in (generator, discriminator):
+            network.build()
+        self.ema_decay = ema_decay
+        self.averaged_generator = averaged(generator) if ema_decay else None
+        self.built = True
+
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the losses that ``train_step`` reports."""
         raise NotImplementedError
 
     @property
+    def network(self) -> Network:
+        """The generator to sample, judge and export."""
+        return self.averaged_generator or self.generator
+
+    @property
     def trained(self) -> dict[str, Network]:
         """The networks that are trained, by the names of their optimizers."""
-        raise NotImplementedError
+        return {"d_optimizer": self.discriminator, "g_optimizer": self.generator}
 
     @property
     def averages(self) -> list[tuple[Network, Network, float]]:
         """Averaged networks, what they follow, and their decay."""
-        raise NotImplementedError
+        if self.averaged_generator is None:
+            return []
+        return [(self.averaged_generator, self.generator, self.ema_decay)]
 
     @property
     def state(self) -> dict[str, Network]:
         """The networks that training changes, by their names in checkpoints."""
-        raise NotImplementedError
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        if self.averaged_generator is not None:
+            networks["averaged_generator"] = self.averaged_generator
+        return networks
 
     @property
-    def frozen(self) -> list[Network]:
+    def frozen(self) -> list[keras.Model]:
         """The networks that training uses and does not change."""
         return []
 
@@ -77,6 +114,10 @@ class AdversarialModel(keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         """The running means of the losses, once the model is compiled."""
         return list(self._means)
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
+        """Calls the generator that ``network`` names."""
+        return self.network(inputs)
 
     def build(self, input_shape: Any = None) -> None:
         """The networks are built when the model is made."""
@@ -183,6 +224,32 @@ class AdversarialModel(keras.Model):
                 if name in judged
             ]
         )
+
+    def _judged(
+        self,
+        critic: Discriminator,
+        goal: CriticGoal,
+        made: tf.Tensor,
+        wanted: Batch,
+        prefix: str = "",
+        confidence_penalty: float = 0.0,
+    ) -> tf.Tensor:
+        """λ_adv L_adv + λ_cls L_cls of what was made; notes both terms.
+
+        Args:
+            critic: Who judges.
+            goal: What it is made for.
+            made: float32 [B,S,S,3].
+            wanted: Has the labels that it should have.
+            prefix: What the names of the terms begin with.
+            confidence_penalty: β of the classification.
+        """
+        judged = critic(made, training=True)
+        total = goal.adversarial_weight * self._average(
+            f"{prefix}generator", losses.generator_loss(judged["realness"])
+        )
+        attributes = self._attribute_terms(judged, wanted, confidence_penalty)
+        return total + goal.attribute_weight * self._average(f"{prefix}attributes", attributes)
 
     def _update_critic(
         self,

@@ -204,6 +204,11 @@ class TrainConfig:
         return round(self.image_size * self.zoom)
 
     @property
+    def learns_lighting(self) -> bool:
+        """Whether labels of light are looked at."""
+        return self.model != "depth" and (self.model not in GANS or self.edit_lighting)
+
+    @property
     def map_kind(self) -> str:
         """``depth`` or ``normal`` where training needs such maps, else empty."""
         guided = self.model in GANS and self.depth_weight
@@ -292,6 +297,8 @@ class TrainConfig:
             )
         if self.model in ADVERSARIAL and self.image_size % 4:
             problems.append(f"--image_size={self.image_size} must be a multiple of 4")
+        if self.model in ADVERSARIAL and 0 < self.image_size < 8:
+            problems.append(f"--image_size={self.image_size} must be 8 or more")
         if self.model == "classifier" and self.image_size & (self.image_size - 1):
             problems.append(f"--image_size={self.image_size} must be a power of two here")
         uses_identity = self.model == "identity" or (
@@ -304,6 +311,14 @@ class TrainConfig:
             problems.append(f"--flip would put the light on the wrong side for {self.model}")
         if self.model == "legan" and not self.edit_lighting:
             problems.append("--noedit_lighting belongs to stargan: LEGAN is made for both")
+        if self.freeze_depth and self.depth_supervision:
+            problems.append("--depth_supervision teaches what --freeze_depth keeps as it is")
+        downloaded = self.vgg_weights in ("imagenet", "random")
+        if self.needs_vgg and not downloaded and not os.path.isfile(self.vgg_weights):
+            problems.append(
+                f"--vgg_weights={self.vgg_weights}: there is no such file; imagenet and random "
+                "need none"
+            )
         if self.depth_weight and self.model not in GANS:
             problems.append(f"--depth_weight guides editors, not {self.model}")
         if self.needs_vgg and self.image_size < 16:

@@ -21,7 +21,7 @@ from legan_tf.data.manifest import (
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.options import parse_crop
-from legan_tf.training.config import GANS, TrainConfig
+from legan_tf.training.config import TrainConfig
 
 EXPRESSIONS = {
     "multipie": attributes.MULTIPIE_EXPRESSIONS,
@@ -103,7 +103,7 @@ def load_datasets(config: TrainConfig) -> Datasets:
         UserError: The manifest cannot be trained on; all its problems are in the message.
     """
     data = _from_manifest(config) if config.dataset == "manifest" else _rendered(config)
-    if config.edit_lighting or config.model not in GANS:
+    if config.learns_lighting:
         return data
     val = data.val and data.val.of_expressions()
     return dataclasses.replace(data, train=data.train.of_expressions(), val=val)
@@ -135,6 +135,9 @@ def _rendered(config: TrainConfig) -> Datasets:
 def _from_manifest(config: TrainConfig) -> Datasets:
     """Reads and checks a manifest; without val people, test people are looked at."""
     manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
+    if not config.learns_lighting:
+        rows = tuple(dataclasses.replace(row, lighting="") for row in manifest.rows)
+        manifest = dataclasses.replace(manifest, rows=rows, lightings=())
     files, crop = [row.file for row in manifest.rows], parse_crop(config.crop)
     records.refuse_crop(files, crop)
     maps = [config.map_kind] if config.map_kind else []

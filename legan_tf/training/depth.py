@@ -16,10 +16,9 @@ from legan_tf.models import (
     DepthNetwork,
     Discriminator,
     Network,
-    copy_of,
 )
 from legan_tf.models.layers import PACKAGE
-from legan_tf.training.adversarial import AdversarialModel, Batch
+from legan_tf.training.adversarial import AdversarialModel, Batch, averaged
 from legan_tf.training.gan import AttributeGAN
 from legan_tf.training.run import CRITIC_FILE, DEPTH_FILE
 from legan_tf.training.samples import map_grid, sample_grid
@@ -55,39 +54,12 @@ class DepthObjective:
     ema_decay: float = 0.999
 
 
-def _judged_map(
-    model: AdversarialModel,
-    critic: Discriminator,
-    goal: DepthObjective,
-    made: tf.Tensor,
-    labels: Batch,
-    prefix: str = "",
-) -> tf.Tensor:
-    """λ_adv L_adv + λ_cls L_cls of maps that were made; notes both terms."""
-    judged = critic(made, training=True)
-    total = goal.adversarial_weight * model._average(
-        f"{prefix}generator", losses.generator_loss(judged["realness"])
-    )
-    attributes = model._attribute_terms(judged, labels, goal.confidence_penalty)
-    return total + goal.attribute_weight * model._average(f"{prefix}attributes", attributes)
-
-
-def _supervised(
-    model: AdversarialModel,
-    goal: DepthObjective,
-    vgg: keras.Model | None,
-    made: tf.Tensor,
-    true: tf.Tensor,
-    prefix: str = "",
-) -> tf.Tensor:
-    """λ_pix L_pix + λ_per L_per of maps whose truth is known; notes both terms."""
-    total = goal.pixel_weight * model._average(
-        f"{prefix}pixel", losses.reconstruction_loss(true, made)
-    )
+def _likeness(vgg: keras.Model | None, made: tf.Tensor, true: tf.Tensor) -> dict[str, tf.Tensor]:
+    """L_pix and, with VGG19, L_per of maps whose truth is known, float32 [B] each."""
+    terms = {"pixel": losses.reconstruction_loss(true, made)}
     if vgg is not None:
-        alike = losses.perceptual_loss(vgg(made), vgg(true))
-        total += goal.perceptual_weight * model._average(f"{prefix}perceptual", alike)
-    return total
+        terms["perceptual"] = losses.perceptual_loss(vgg(made), vgg(true))
+    return terms
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -119,22 +91,14 @@ class DepthGAN(AdversarialModel):
         Raises:
             ValueError: ``vgg`` is missing.
         """
-        super().__init__(name=name)
-        self.objective = objective or DepthObjective()
-        if self.objective.perceptual_weight and vgg is None:
+        objective = objective or DepthObjective()
+        if objective.perceptual_weight and vgg is None:
             raise ValueError(
-                f"perceptual_weight is {self.objective.perceptual_weight}, but there is no VGG19"
+                f"perceptual_weight is {objective.perceptual_weight}, but there is no VGG19"
             )
-        self.generator = generator
-        self.discriminator = discriminator
-        self.vgg = vgg if self.objective.perceptual_weight else None
-        for network in (generator, discriminator):
-            network.build()
-        self.averaged_generator = None
-        if self.objective.ema_decay:
-            self.averaged_generator = copy_of(generator, f"averaged_{generator.name}")
-            self.averaged_generator.trainable = False
-        self.built = True
+        super().__init__(generator, discriminator, objective.ema_decay, name)
+        self.objective = objective
+        self.vgg = vgg if objective.perceptual_weight else None
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -144,29 +108,9 @@ class DepthGAN(AdversarialModel):
         return (*names, "perceptual") if self.vgg is not None else tuple(names)
 
     @property
-    def network(self) -> DepthNetwork:
-        """The depth network to sample, judge and export."""
-        return self.averaged_generator or self.generator
-
-    @property
-    def trained(self) -> dict[str, Network]:
-        """D_depth and G_depth."""
-        return {"d_optimizer": self.discriminator, "g_optimizer": self.generator}
-
-    @property
-    def averages(self) -> list[tuple[Network, Network, float]]:
-        """The averaged depth network, if there is one."""
-        if self.averaged_generator is None:
-            return []
-        return [(self.averaged_generator, self.generator, self.objective.ema_decay)]
-
-    @property
-    def state(self) -> dict[str, Network]:
-        """G_depth, D_depth and the averaged G_depth."""
-        networks = {"generator": self.generator, "discriminator": self.discriminator}
-        if self.averaged_generator is not None:
-            networks["averaged_generator"] = self.averaged_generator
-        return networks
+    def frozen(self) -> list[keras.Model]:
+        """VGG19, where it compares."""
+        return [] if self.vgg is None else [self.vgg]
 
     @property
     def products(self) -> dict[str, Network]:
@@ -197,10 +141,6 @@ class DepthGAN(AdversarialModel):
         }
         return cls(**networks, objective=DepthObjective(**config["objective"]), name=config["name"])
 
-    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
-        """Translates images with the depth network that ``network`` names."""
-        return self.network(inputs)
-
     def _generate(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The maps of the pictures."""
         return {"map": self.generator.to_map(batch["image"], training=True)}
@@ -220,12 +160,19 @@ class DepthGAN(AdversarialModel):
     def _goals(self, batch: Batch, made: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The loss of the depth network."""
         goal = self.objective
-        total = _judged_map(self, self.discriminator, goal, made["map"], batch)
+        total = self._judged(
+            self.discriminator,
+            goal,
+            made["map"],
+            batch,
+            confidence_penalty=goal.confidence_penalty,
+        )
         back = self.generator.to_rgb(made["map"], training=True)
         total += goal.reconstruction_weight * self._average(
             "reconstruction", losses.reconstruction_loss(batch["image"], back)
         )
-        total += _supervised(self, goal, self.vgg, made["map"], batch["map"])
+        for name, values in _likeness(self.vgg, made["map"], batch["map"]).items():
+            total += getattr(goal, f"{name}_weight") * self._average(name, values)
         return {"g_optimizer": total}
 
 
@@ -307,8 +254,7 @@ class DepthGuidedGAN(AttributeGAN):
         if guidance.freeze_depth:
             depth.trainable = False
         elif goal.ema_decay:
-            self.averaged_depth = copy_of(depth, f"averaged_{depth.name}")
-            self.averaged_depth.trainable = False
+            self.averaged_depth = averaged(depth)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -331,8 +277,14 @@ class DepthGuidedGAN(AttributeGAN):
         """The averaged editor and the averaged depth network, where there are such."""
         if self.averaged_depth is None:
             return super().averages
-        averaged = (self.averaged_depth, self.depth, self.depth_objective.ema_decay)
-        return [*super().averages, averaged]
+        of_depth = (self.averaged_depth, self.depth, self.depth_objective.ema_decay)
+        return [*super().averages, of_depth]
+
+    @property
+    def frozen(self) -> list[keras.Model]:
+        """What guides the editor and does not change: Q, faces, depth if so asked, VGG19."""
+        depth = [self.depth] if self.guidance.freeze_depth else []
+        return [*super().frozen, *depth, *([] if self.vgg is None else [self.vgg])]
 
     @property
     def state(self) -> dict[str, Network]:
@@ -408,8 +360,14 @@ class DepthGuidedGAN(AttributeGAN):
         """
         goals = super()._goals(batch, made)
         how, goal = self.guidance, self.depth_objective
-        critic = self.depth_discriminator
-        judged = _judged_map(self, critic, goal, made["map"], self._wanted(batch), "depth_")
+        judged = self._judged(
+            self.depth_discriminator,
+            goal,
+            made["map"],
+            self._wanted(batch),
+            "depth_",
+            goal.confidence_penalty,
+        )
         goals["g_optimizer"] += how.depth_weight * judged
         if not how.freeze_depth or how.depth_cycle_to_editor:
             back = self.depth.to_rgb(made["map"], training=True)
@@ -422,8 +380,8 @@ class DepthGuidedGAN(AttributeGAN):
         if not how.freeze_depth:
             if how.depth_supervision:
                 known = self.depth.to_map(batch["image"], training=True)
-                judged += how.depth_supervision * _supervised(
-                    self, goal, self.vgg, known, batch["map"], "depth_"
-                )
+                for name, values in _likeness(self.vgg, known, batch["map"]).items():
+                    weight = how.depth_supervision * getattr(goal, f"{name}_weight")
+                    judged += weight * self._average(f"depth_{name}", values)
             goals["depth_g_optimizer"] = judged
         return goals

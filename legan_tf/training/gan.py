@@ -15,9 +15,7 @@ from legan_tf.models import (
     AttributeGenerator,
     Discriminator,
     FaceNetwork,
-    Network,
     QualityEstimator,
-    copy_of,
 )
 from legan_tf.models.layers import PACKAGE
 from legan_tf.training.adversarial import ATTRIBUTES, AdversarialModel, Batch
@@ -80,29 +78,21 @@ class AttributeGAN(AdversarialModel):
         Raises:
             ValueError: A weight is positive and its network is missing.
         """
-        super().__init__(name=name)
-        self.objective = objective or Objective()
+        objective = objective or Objective()
         for term, weight, network in (
-            ("quality", self.objective.quality_weight, quality),
-            ("identity", self.objective.identity_weight, identity),
+            ("quality", objective.quality_weight, quality),
+            ("identity", objective.identity_weight, identity),
         ):
             if weight and network is None:
                 raise ValueError(f"{term}_weight is {weight}, but there is no {term} network")
-        self.generator = generator
-        self.discriminator = discriminator
-        self.quality = quality if self.objective.quality_weight else None
-        self.identity = identity if self.objective.identity_weight else None
-        for network in (generator, discriminator, self.quality, self.identity):
+        super().__init__(generator, discriminator, objective.ema_decay, name)
+        self.objective = objective
+        self.quality = quality if objective.quality_weight else None
+        self.identity = identity if objective.identity_weight else None
+        for network in (self.quality, self.identity):
             if network is not None:
                 network.build()
-        for frozen in (self.quality, self.identity):
-            if frozen is not None:
-                frozen.trainable = False
-        self.averaged_generator = None
-        if self.objective.ema_decay:
-            self.averaged_generator = copy_of(generator, f"averaged_{generator.name}")
-            self.averaged_generator.trainable = False
-        self.built = True
+                network.trainable = False
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -114,32 +104,7 @@ class AttributeGAN(AdversarialModel):
         return tuple(names)
 
     @property
-    def network(self) -> AttributeGenerator:
-        """The generator to sample, judge and export."""
-        return self.averaged_generator or self.generator
-
-    @property
-    def trained(self) -> dict[str, Network]:
-        """The discriminator and the generator."""
-        return {"d_optimizer": self.discriminator, "g_optimizer": self.generator}
-
-    @property
-    def averages(self) -> list[tuple[Network, Network, float]]:
-        """The averaged generator, if there is one."""
-        if self.averaged_generator is None:
-            return []
-        return [(self.averaged_generator, self.generator, self.objective.ema_decay)]
-
-    @property
-    def state(self) -> dict[str, Network]:
-        """The generator, the discriminator and the averaged generator."""
-        networks = {"generator": self.generator, "discriminator": self.discriminator}
-        if self.averaged_generator is not None:
-            networks["averaged_generator"] = self.averaged_generator
-        return networks
-
-    @property
-    def frozen(self) -> list[Network]:
+    def frozen(self) -> list[keras.Model]:
         """Q and the identity network, where they guide."""
         return [network for network in (self.quality, self.identity) if network is not None]
 
@@ -178,10 +143,6 @@ class AttributeGAN(AdversarialModel):
         }
         return {**networks, "objective": Objective(**config["objective"]), "name": config["name"]}
 
-    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
-        """Edits images with the generator that ``network`` names."""
-        return self.network(inputs)
-
     def _request(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The generator's input: the image and the target codes."""
         return self._coded(batch["image"], {name: batch[f"target_{name}"] for name in ATTRIBUTES})
@@ -214,12 +175,7 @@ class AttributeGAN(AdversarialModel):
         """The generator's full loss."""
         goal = self.objective
         original, edited = batch["image"], made["edited"]
-        judged = self.discriminator(edited, training=True)
-        total = goal.adversarial_weight * self._average(
-            "generator", losses.generator_loss(judged["realness"])
-        )
-        attributes = self._attribute_terms(judged, self._wanted(batch))
-        total += goal.attribute_weight * self._average("attributes", attributes)
+        total = self._judged(self.discriminator, goal, edited, self._wanted(batch))
         back = self.generator(self._coded(edited, batch), training=True)["image"]
         # Without its source label an attribute that was changed cannot be changed back.
         undoable = tf.reduce_all(

@@ -24,6 +24,7 @@ FLAGS_FILE = "flags.txt"
 INPUTS_FILE = "inputs.json"
 """The sha256 of what is in the files that the flags name."""
 METRICS_FILE = "metrics.jsonl"
+RECORD_FILE = "record.jsonl"
 NETWORK_FILE = "model.keras"
 CRITIC_FILE = "discriminator.keras"
 """In the folder of a run that trained a depth network: its discriminator."""
@@ -145,6 +146,24 @@ class Run:
         os.replace(temporary, self.path("samples", f"{name}.png"))
 
 
+def product_files(config: TrainConfig) -> tuple[str, ...]:
+    """Returns what a run leaves to be used; the last one is written last."""
+    if config.model == "depth":
+        return (CRITIC_FILE, NETWORK_FILE)
+    if auxiliary_kinds(config).keys() >= {"depth"}:
+        return (DEPTH_FILE, NETWORK_FILE)
+    return (NETWORK_FILE,)
+
+
+def last_record(workdir: str) -> dict[str, Any]:
+    """Returns what the last start of a run noted in ``record.jsonl``; nothing where it is not."""
+    path = os.path.join(workdir, RECORD_FILE)
+    if not os.path.isfile(path):
+        return {}
+    with open(path) as file:
+        return json.loads(file.readlines()[-1])
+
+
 def auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
     """Returns the frozen networks that a run needs, with the path given for each or nothing."""
     if config.model not in GANS:
@@ -182,6 +201,13 @@ def _inputs(config: TrainConfig) -> dict[str, str]:
         if given:
             try:
                 files[f"{kind}_model"] = network_file(given)
+                if kind == "depth":
+                    if not os.path.isdir(given):
+                        raise UserError(
+                            f"{given}: name the run folder of --model=depth, which holds the depth "
+                            "network and its discriminator."
+                        )
+                    network_file(given, CRITIC_FILE)
             except UserError as error:
                 raise UserError(f"--{kind}_model={error}") from error
     if config.dataset == "manifest":

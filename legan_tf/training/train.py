@@ -34,19 +34,23 @@ from legan_tf.models.vgg19 import vgg19_taps
 from legan_tf.training import devices, schedules
 from legan_tf.training.adversarial import AdversarialModel
 from legan_tf.training.callbacks import Every, Recorder, RunningMeans, Saver
-from legan_tf.training.config import ADVERSARIAL, TrainConfig
+from legan_tf.training.config import ADVERSARIAL, GANS, TrainConfig
 from legan_tf.training.datasets import Datasets, load_datasets
 from legan_tf.training.depth import DepthGAN, DepthGuidedGAN, DepthObjective, Guidance
 from legan_tf.training.gan import AttributeGAN, Objective
 from legan_tf.training.run import (
     CHECKPOINTS,
     CRITIC_FILE,
+    DEPTH_FILE,
     NETWORK_FILE,
+    RECORD_FILE,
     Checkpoints,
     Run,
     auxiliary_kinds,
     check_fits,
+    last_record,
     load_network_of,
+    product_files,
     saved_step,
 )
 from legan_tf.training.supervised import (
@@ -60,6 +64,28 @@ SAMPLED_PEOPLE = 3
 VALIDATED = 1000
 AUXILIARY_BATCH = 32
 """Least batch size of the networks that a run trains for itself."""
+EDITOR_ALONE = (
+    "edit_lighting",
+    "mask_channels",
+    "image_to_synthesis",
+    "output",
+    "identity_weight",
+    "quality_weight",
+    "quality_target",
+    "keep_share",
+    "depth_weight",
+    "depth_model",
+    "freeze_depth",
+    "depth_supervision",
+    "depth_cycle_to_editor",
+    "quality_model",
+    "identity_model",
+    "auxiliary_steps",
+    "rated_faces",
+    "q_width",
+    "q_depth",
+)
+"""Options of an editor that do not concern the depth network that it trains first."""
 STOPPED_STATUS = 143
 """Exit status after SIGTERM, as a shell gives it."""
 
@@ -83,6 +109,7 @@ def train(config: TrainConfig) -> int:
     """
     config.check()
     check_fits(config)
+    _check_auxiliary(config)
     if not config.dry_run and _is_complete(config):
         say(f"{config.workdir}: complete at step {saved_step(config.workdir)}, nothing to do")
         return 0
@@ -94,10 +121,26 @@ def train(config: TrainConfig) -> int:
 
 
 def _is_complete(config: TrainConfig) -> bool:
-    """Whether a run has taken all its steps and left its network, which it does first."""
+    """Whether a run has taken all its steps and left its networks, which it does first."""
     done = saved_step(config.workdir)
-    left = os.path.isfile(os.path.join(config.workdir, NETWORK_FILE))
+    files = [os.path.join(config.workdir, name) for name in product_files(config)]
+    left = all(map(os.path.isfile, files))
     return left and done is not None and done >= config.train_steps
+
+
+def _check_auxiliary(config: TrainConfig) -> None:
+    """Checks, before any work, the networks that a run trains first, and tells what is not used."""
+    for kind, given in auxiliary_kinds(config).items():
+        if not given:
+            try:
+                _auxiliary(config, kind).check()
+            except UserError as error:
+                raise UserError(
+                    f"the {kind} network, which is trained first (--auxiliary_steps, or give "
+                    f"--{kind}_model): {error}"
+                ) from error
+    if config.depth_model and config.model in GANS and not config.depth_weight:
+        say("NOTE: --depth_model is not used: --depth_weight is 0")
 
 
 def _dry_run(config: TrainConfig, data: Datasets) -> int:
@@ -109,7 +152,7 @@ def _dry_run(config: TrainConfig, data: Datasets) -> int:
         own = "one on the same data" if kind == "depth" else "a small one"
         lines.append(f"{kind} network: " + (given or f"{own} is trained first ({kind}/)"))
         auxiliary.update(
-            _load_auxiliary(config, given, kind)
+            _load_auxiliary(config, given, kind, data)
             if given
             else _new_auxiliary(_auxiliary(config, kind), data)
         )
@@ -132,7 +175,9 @@ def _train(config: TrainConfig, data: Datasets) -> int:
             network = given
             if not given:
                 network = run.path(kind)
-                stopped = _train_auxiliary(config, kind)
+                # The checkpoint of a guided run holds its depth network, further trained.
+                resumes = kind == "depth" and saved_step(config.workdir) is not None
+                stopped = not resumes and _train_auxiliary(config, kind, data)
                 if stopped:
                     return stopped
             auxiliary[kind] = network
@@ -141,7 +186,11 @@ def _train(config: TrainConfig, data: Datasets) -> int:
         with strategy.scope():
             loaded: dict[str, Network] = {}
             for kind, path in auxiliary.items():
-                loaded.update(_load_auxiliary(config, path, kind))
+                loaded.update(
+                    _load_auxiliary(config, path, kind, data)
+                    if os.path.exists(path)
+                    else _new_auxiliary(_auxiliary(config, kind), data)
+                )
             trainer = _trainer(config, data, loaded)
             optimizers = _compile(trainer, config)
         return _fit(config, data, run, trainer, optimizers, auxiliary)
@@ -170,11 +219,14 @@ def _fit(
             "which is no multiple of it; use 1"
         )
     run.forget_metrics_after(start)
-    networks = dict(trainer.products) if isinstance(trainer, AdversarialModel) else {}
-    # Last, since it tells that a run is complete.
-    networks[NETWORK_FILE] = trainer.network
+    products = trainer.products if isinstance(trainer, AdversarialModel) else {}
+    networks = {**products, NETWORK_FILE: trainer.network}
+    assert tuple(networks) == product_files(config)
+    for name in {CRITIC_FILE, DEPTH_FILE} - set(networks):
+        if os.path.exists(run.path(name)):  # Of a run of other flags that was begun anew.
+            os.remove(run.path(name))
     if resumed and start >= config.train_steps:
-        if not os.path.exists(run.path(NETWORK_FILE)):
+        if not all(os.path.exists(run.path(name)) for name in networks):
             for name, network in networks.items():
                 run.save_network(network, name)
         say(f"{config.workdir}: complete at step {start}, nothing to do")
@@ -266,15 +318,17 @@ def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
     A depth network learns from the data of the run, in its form; the others are small.
     """
     if kind == "depth":
+        plain = {
+            field.name: field.default
+            for field in dataclasses.fields(config)
+            if field.name in EDITOR_ALONE
+        }
         return dataclasses.replace(
             config,
             model=kind,
             workdir=os.path.join(config.workdir, kind),
             train_steps=config.auxiliary_steps,
-            depth_weight=0.0,
-            depth_model="",
-            quality_model="",
-            identity_model="",
+            **plain,
         )
     size = config.image_size
     # A multiple of the run's own batch, so that whatever number of replicas divides that fits.
@@ -305,7 +359,7 @@ def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
     )
 
 
-def _train_auxiliary(config: TrainConfig, kind: str) -> int:
+def _train_auxiliary(config: TrainConfig, kind: str, data: Datasets) -> int:
     """Trains a small network that was not given, and says so."""
     auxiliary = _auxiliary(config, kind)
     if _is_complete(auxiliary):
@@ -324,20 +378,16 @@ def _train_auxiliary(config: TrainConfig, kind: str) -> int:
         f"NOTE: no --{kind}_model is given: {told[0]} ({auxiliary.train_steps} steps, "
         f"{auxiliary.workdir}). {told[1]}"
     )
-    auxiliary.check()
-    return _train(auxiliary, load_datasets(auxiliary))
+    return _train(auxiliary, data if kind == "depth" else load_datasets(auxiliary))
 
 
-def _load_auxiliary(config: TrainConfig, path: str, kind: str) -> dict[str, Network]:
+def _load_auxiliary(
+    config: TrainConfig, path: str, kind: str, data: Datasets
+) -> dict[str, Network]:
     """Loads what takes part in a training, by its name among the trainer's arguments."""
     if kind != "depth":
         wanted = {"quality": QualityEstimator, "identity": FaceNetwork}[kind]
         return {kind: load_network_of(kind, path, wanted)}
-    if not os.path.isdir(path):
-        raise UserError(
-            f"--depth_model={path}: name the run folder of --model=depth, which holds the depth "
-            "network and its discriminator."
-        )
     depth = load_network_of(kind, path, DepthNetwork)
     critic = load_network_of(kind, path, Discriminator, CRITIC_FILE)
     for flag, wanted, there in (
@@ -348,6 +398,12 @@ def _load_auxiliary(config: TrainConfig, path: str, kind: str) -> dict[str, Netw
             raise UserError(
                 f"--depth_model={path}: it was trained with --{flag}={there}, not {wanted}."
             )
+    told = last_record(path).get("expressions")
+    if told and tuple(told) != tuple(data.train.expressions):
+        raise UserError(
+            f"--depth_model={path}: its discriminator tells the expressions {', '.join(told)}; "
+            f"this run has {', '.join(data.train.expressions)}."
+        )
     return {"depth": depth, "depth_discriminator": critic}
 
 
@@ -416,12 +472,6 @@ def _trainer(
     if not config.depth_weight:
         return AttributeGAN(
             network, discriminator, objective=_fields(Objective, config), **auxiliary
-        )
-    critic = auxiliary["depth_discriminator"]
-    if critic.num_expressions != len(network.expressions):
-        raise UserError(
-            f"--depth_model={config.depth_model}: its discriminator tells "
-            f"{critic.num_expressions} expressions, and this run has {len(network.expressions)}."
         )
     return DepthGuidedGAN(
         network,
@@ -513,12 +563,13 @@ def _write_record(
         f"{len(tf.config.list_physical_devices('GPU'))} GPUs",
         "parameters": _sizes(trainer),
         "data": data.table.splitlines(),
-        "frozen_networks": {
+        "expressions": data.train.expressions,
+        "began_with": {
             kind: path if given[kind] else f"{path} (trained by this run)"
             for kind, path in auxiliary.items()
         },
     }
     if config.needs_vgg:
         record["vgg_weights"] = config.vgg_weights
-    with open(run.path("record.jsonl"), "a") as file:
+    with open(run.path(RECORD_FILE), "a") as file:
         file.write(json.dumps(record) + "\n")

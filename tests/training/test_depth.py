@@ -43,11 +43,11 @@ def pretraining(vgg=None, **objective) -> DepthGAN:
 def editor() -> dict:
     """The two networks of StarGAN, the same each time."""
     keras.utils.set_random_seed(0)
-    return {
-        "generator": StarganGenerator(EXPRESSIONS, **BODY),
-        "discriminator": Discriminator(3, 0, SIZE, width=4, depth=2),
-        "objective": EDITING,
-    }
+    generator = StarganGenerator(EXPRESSIONS, **BODY)
+    discriminator = Discriminator(3, 0, SIZE, width=4, depth=2)
+    for network in (generator, discriminator):
+        network.build()
+    return {"generator": generator, "discriminator": discriminator, "objective": EDITING}
 
 
 def guided(objective: DepthObjective = PLAIN, vgg=None, **guidance) -> DepthGuidedGAN:
@@ -420,7 +420,7 @@ def test_a_run_leaves_both_its_networks_and_the_pretraining_its_critic(whole, ru
     terms = {"depth_critic", "depth_attributes", "depth_reconstruction", "depth_d_rate"}
     assert terms <= runs.metrics(whole)[-1].keys()
     record = json.loads((whole / "record.jsonl").read_text())
-    assert record["frozen_networks"] == {"depth": f"{whole / 'depth'} (trained by this run)"}
+    assert record["began_with"] == {"depth": f"{whole / 'depth'} (trained by this run)"}
     assert from_flagfile(str(whole / "depth/flags.txt")).confidence_penalty == 0.1
 
 
@@ -481,4 +481,6 @@ def test_depth_networks_that_do_not_fit_are_refused(whole, in_turn, manifest, ru
     # No picture of this manifest has a map of depth.
     assert "no depth map is named" in refusal(geometry="depth")
     shutil.copy(whole / "depth/discriminator.keras", tmp_path / "bare/discriminator.keras")
-    assert "tells 8 expressions, and this run has 2" in refusal(depth_model=tmp_path / "bare")
+    shutil.copy(whole / "depth/record.jsonl", tmp_path / "bare/record.jsonl")
+    told = refusal(depth_model=tmp_path / "bare")
+    assert "tells the expressions neutral, happy" in told and "this run has neutral, smile" in told

@@ -80,15 +80,13 @@ def test_networks_that_are_not_given_are_trained_first_and_used_again(rendered, 
     assert isinstance(keras.models.load_model(workdir / "identity/model.keras"), LightCNN29)
     (record,) = [json.loads(line) for line in (workdir / "record.jsonl").read_text().splitlines()]
     for kind in ("quality", "identity"):
-        assert record["frozen_networks"][kind] == (f"{workdir / kind} (trained by this run)")
+        assert record["began_with"][kind] == (f"{workdir / kind} (trained by this run)")
     assert record["from_step"] == 0
     assert set(record["parameters"]) == {
         "legan_generator", "discriminator", "quality_estimator", "lightcnn29",
     }  # fmt: skip
 
-    frozen = {
-        kind: (workdir / kind / "model.keras").read_bytes() for kind in record["frozen_networks"]
-    }  # noqa: E501
+    frozen = {kind: (workdir / kind / "model.keras").read_bytes() for kind in record["began_with"]}  # noqa: E501
     capsys.readouterr()
     assert train(config) == 0
     told = capsys.readouterr().err
@@ -128,7 +126,7 @@ def test_legan_on_a_manifest_with_unknown_labels_and_given_networks(
     assert "NOTE" not in capsys.readouterr().err
     assert not (tmp_path / "run/quality").exists()
     record = json.loads((tmp_path / "run/record.jsonl").read_text())
-    assert record["frozen_networks"] == {
+    assert record["began_with"] == {
         "quality": str(whole / "quality"),
         "identity": str(whole / "identity/model.keras"),
     }
