@@ -75,7 +75,7 @@ def by_pixels(
     return np.stack([x - first_pixel, height - 1 - y if y_up else y, -z if flip_z else z], -1)
 
 
-def by_frame(vertices: np.ndarray, size: int) -> np.ndarray:
+def by_frame(vertices: np.ndarray, size: int, used: np.ndarray) -> np.ndarray:
     """Looks at a mesh from the front, where it fills a square as Bodur et al.'s faces do.
 
     Its box is made 0.62 of the square wide or high, whichever is reached first, its middle half way
@@ -84,11 +84,12 @@ def by_frame(vertices: np.ndarray, size: int) -> np.ndarray:
     Args:
         vertices: float64 [V, 3], y up, z to the viewer, any unit.
         size: Height and width of the square, in pixels.
+        used: float64 [U, 3], the vertices that belong to triangles; the box is theirs.
 
     Returns:
         float64 [V, 3] in the square.
     """
-    low, high = vertices.min(0), vertices.max(0)
+    low, high = used.min(0), used.max(0)
     scale = _FRAME_SIZE * size / max(*(high - low)[:2], np.finfo(float).tiny)
     x, y, z = (scale * (vertices - (low + high) / 2)).T
     across, down = (share * size - 0.5 for share in _FRAME_CENTRE)

@@ -14,6 +14,7 @@ PURPOSE = "Casting rays at meshes"
 
 _MOST_RAYS = 1 << 22  # That are in memory at once: 0.5 GB.
 _CANCELLED = 1e-3  # Length of a mean normal that says nothing any more.
+_FLAT = 1e-6  # Depth of what is flat, in pixels.
 _NO_AREA = 1e-12  # Of a triangle, as a share of the square of the mesh's size.
 
 
@@ -25,15 +26,31 @@ class View:
         depth: float64 [H, W], pixels, larger is nearer; NaN where nothing is.
         normals: float64 [H, W, 3] of length 1, x right, y up, z to the viewer; NaN where nothing
             is.
+        back: Share of what is seen where a triangle shows its back.
     """
 
     depth: np.ndarray
     normals: np.ndarray
+    back: float = 0.0
 
     @property
     def hit(self) -> np.ndarray:
         """Where something is, bool [H, W]."""
         return np.isfinite(self.depth)
+
+    @property
+    def bulge(self) -> float:
+        """How much nearer the middle is than the outline, from -1, a bowl, to 1; 0 for a plane.
+
+        It is the correlation of depth with the squared distance to the middle, where width and
+        height count alike, with the sign turned.
+        """
+        y, x = np.nonzero(self.hit)
+        depth = self.depth[y, x]
+        if not len(depth) or not np.ptp(x) or not np.ptp(y) or np.ptp(depth) < _FLAT:
+            return 0.0
+        away = sum((values - values.mean()) ** 2 / values.var() for values in (x, y))
+        return -float(np.corrcoef(away, depth)[0, 1]) if np.ptp(away) else 0.0
 
 
 def cast(mesh: Mesh, height: int, width: int) -> View:
@@ -55,11 +72,14 @@ def cast(mesh: Mesh, height: int, width: int) -> View:
     facing = _facing(corners)
     normals = _vertex_normals(mesh, facing)
     view = View(np.full((height, width), np.nan), np.full((height, width, 3), np.nan))
-    low = np.clip(np.ceil(mesh.vertices.min(0)[:2]), 0, (width, height)).astype(int)
-    high = np.clip(np.floor(mesh.vertices.max(0)[:2]) + 1, 0, (width, height)).astype(int)
+    low, high = mesh.used.min(0), mesh.used.max(0)
+    nearest = high[2]
+    low = np.clip(np.ceil(low[:2]), 0, (width, height)).astype(int)
+    high = np.clip(np.floor(high[:2]) + 1, 0, (width, height)).astype(int)
     if np.any(low >= high):
         return view
-    scene = _scene(mesh)
+    scene = _scene(mesh, nearest)
+    backs = 0
     lines = max(1, _MOST_RAYS // (high[0] - low[0]))
     for top in range(low[1], high[1], lines):
         y, x = np.mgrid[top : min(top + lines, high[1]), low[0] : high[0]]
@@ -77,21 +97,23 @@ def cast(mesh: Mesh, height: int, width: int) -> View:
         mixed = sum(weights[:, i, None] * normals[around[:, i]] for i in range(3))
         cancelled = np.linalg.norm(mixed, axis=-1) < _CANCELLED
         mixed[cancelled] = facing[first[cancelled]]
-        mixed[facing[first, 2] < 0] *= -1
+        back = facing[first, 2] < 0
+        mixed[back] *= -1
+        backs += np.count_nonzero(back)
         view.normals[y, x] = mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
-    return view
+    return dataclasses.replace(view, back=backs / max(1, np.count_nonzero(view.hit)))
 
 
 def degenerate_share(mesh: Mesh) -> float:
     """Returns the share of the triangles that have no area, 0 to 1."""
     corners = mesh.vertices[mesh.triangles]
-    size = np.ptp(mesh.vertices, axis=0).max()
+    size = np.ptp(mesh.used, axis=0).max()
     areas = np.linalg.norm(_facing(corners), axis=-1) / 2
     return float(np.mean(areas <= _NO_AREA * size**2))
 
 
-def _scene(mesh: Mesh) -> Any:
-    """Returns embreex's scene of a mesh whose nearest point is at z = 0.
+def _scene(mesh: Mesh, nearest: float) -> Any:
+    """Returns embreex's scene of a mesh, with its nearest point at z = 0.
 
     trimesh's own way to embreex converts and scales all rays in float64, which takes twice as long.
     """
@@ -100,7 +122,7 @@ def _scene(mesh: Mesh) -> Any:
     from embreex.rtcore_scene import EmbreeScene
 
     scene = EmbreeScene()
-    vertices = mesh.vertices - (0, 0, mesh.vertices[:, 2].max())
+    vertices = mesh.vertices - (0, 0, nearest)
     TriangleMesh(scene, vertices.astype(np.float32), mesh.triangles.astype(np.int32))
     return scene
 

@@ -55,7 +55,13 @@ class DepthOptions:
         "picture's, as a share of the distance of the eyes; where both are known.",
     )
     max_hole_share: float = option(
-        0.15, "depth: reject meshes with more holes than this share of their silhouette."
+        0.15,
+        "depth: reject meshes with more holes, filled or not, than this share of their silhouette.",
+    )
+    min_bulge: float = option(
+        0.0,
+        "depth: reject meshes that are a bowl as seen, as faces are with the wrong --flip_z: whose "
+        "nearness to the viewer and to the middle correlate less than this, -1 to 1.",
     )
     max_degenerate: float = option(
         0.01, "depth: reject meshes of whose triangles more than this share have no area."
@@ -77,6 +83,8 @@ class DepthOptions:
         ):
             if not 0 <= getattr(self, name) <= 1:
                 problems.append(f"--{name}={getattr(self, name):g}: must be 0 to 1")
+        if not -1 <= self.min_bulge <= 1:
+            problems.append(f"--min_bulge={self.min_bulge:g}: must be -1 to 1")
         if self.min_coverage > self.max_coverage:
             problems.append(
                 f"--min_coverage={self.min_coverage:g}: is above --max_coverage="

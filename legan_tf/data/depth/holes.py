@@ -20,16 +20,16 @@ class Filled:
 
     Attributes:
         view: The view.
-        pixels: How many pixels were filled.
-        hole_share: The holes that are left, as a share of the silhouette.
+        hole_share: All holes there were, as a share of the silhouette.
+        filled: Those that were filled, as a share of the silhouette.
     """
 
     view: View
-    pixels: int
     hole_share: float
+    filled: float
 
 
-def fill(view: View, largest: float) -> Filled:
+def fill(view: View, largest: float, most: float = 1.0) -> Filled:
     """Fills small holes by a thin-plate spline through the pixels around them.
 
     Holes are what is empty and not connected, across the sides of pixels, with what is outside.
@@ -38,34 +38,35 @@ def fill(view: View, largest: float) -> Filled:
     Args:
         view: What is seen of a mesh.
         largest: A hole up to this share of the silhouette is filled.
+        most: Where all holes are more than this share of the silhouette, none is filled.
     """
     hit = view.hit
     rows, columns = np.nonzero(hit.any(1))[0], np.nonzero(hit.any(0))[0]
     if not len(rows):
-        return Filled(view, 0, 0.0)
+        return Filled(view, 0.0, 0.0)
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     # With a margin, through which all that is outside is connected.
     empty = np.pad(~hit[box], 1, constant_values=True)
     labels, _ = ndimage.label(empty)
     sizes = np.bincount(labels[empty])
-    outside = labels[0, 0]
-    sizes[outside] = 0
+    sizes[labels[0, 0]] = 0
     silhouette = int(hit.sum() + sizes.sum())
-    small = [number for number in np.nonzero(sizes)[0] if sizes[number] <= largest * silhouette]
-    filled = int(sizes[small].sum())
-    share = (int(sizes.sum()) - filled) / silhouette
-    if not small:
-        return Filled(view, 0, share)
-    view = View(view.depth.copy(), view.normals.copy())
+    small = np.nonzero((sizes > 0) & (sizes <= largest * silhouette))[0]
+    share = float(sizes.sum() / silhouette)
+    if not len(small) or share > most:
+        return Filled(view, share, 0.0)
+    view = dataclasses.replace(view, depth=view.depth.copy(), normals=view.normals.copy())
     depth, normals = view.depth[box], view.normals[box]
     labels = labels[1:-1, 1:-1]
-    known = np.isfinite(depth)
+    known = np.isfinite(depth)  # Before any hole is filled, so that their order does not count.
+    places = ndimage.find_objects(labels)
     for number in small:
-        hole = labels == number
-        ring = known & ndimage.binary_dilation(hole, _AROUND, _RING)
-        values = np.concatenate([depth[ring][:, None], normals[ring]], -1)
+        near = tuple(slice(max(0, s.start - _RING), s.stop + _RING) for s in places[number - 1])
+        hole = labels[near] == number
+        ring = known[near] & ndimage.binary_dilation(hole, _AROUND, _RING)
+        values = np.concatenate([depth[near][ring][:, None], normals[near][ring]], -1)
         spline = RBFInterpolator(np.argwhere(ring), values, kernel="thin_plate_spline")
         found = spline(np.argwhere(hole).astype(float))
-        depth[hole] = found[:, 0]
-        normals[hole] = found[:, 1:] / np.linalg.norm(found[:, 1:], axis=-1, keepdims=True)
-    return Filled(view, filled, share)
+        depth[near][hole] = found[:, 0]
+        normals[near][hole] = found[:, 1:] / np.linalg.norm(found[:, 1:], axis=-1, keepdims=True)
+    return Filled(view, share, float(sizes[small].sum() / silhouette))

@@ -14,7 +14,7 @@ from legan_tf.data import storage
 from legan_tf.data.depth import cameras, meshes
 from legan_tf.data.depth.cast import PURPOSE
 from legan_tf.data.depth.config import DepthOptions
-from legan_tf.data.depth.results import conclude
+from legan_tf.data.depth.results import MANIFEST, conclude
 from legan_tf.data.depth.work import UNREADABLE, Fit, make_maps
 from legan_tf.data.journal import (
     Journal,
@@ -33,7 +33,7 @@ from legan_tf.data.readers.tree import PICTURES, OnProgress, scan, stem, suffix
 from legan_tf.errors import UserError
 
 DEFAULT_SIZE = 256
-"""Height and width of the maps of meshes without a picture, as in Bodur et al."""
+"""Height and width of the maps of meshes that are seen from the front, as in Bodur et al."""
 
 _LEAST_SIZE, _MOST_SIZE = 16, 4096
 _PER_PART = 16  # Meshes that are worked on, and after a stop repeated, together.
@@ -87,7 +87,8 @@ def make_depth(
     Args:
         source: The meshes, with or without pictures.
         output: A folder on this machine, new, or one that this was stopped in.
-        size: Height and width of the maps of meshes without a picture; 256 if none.
+        size: Height and width of the maps of meshes without a picture; if none, 256 where the
+            camera looks from the front, else such meshes are rejected.
         options: What to do.
         workers: Processes; 0 for one per processor.
         bar: Given what is counted, returns what shows how far it is.
@@ -101,7 +102,7 @@ def make_depth(
     """
     options.check()
     _check(source, output, size, options, workers)
-    size = DEFAULT_SIZE if size is None else size
+    size = DEFAULT_SIZE if size is None and options.camera == "frame" else size
     ledger = Ledger()
     if source.is_manifest:
         rows = _manifest_rows(source, ledger)
@@ -111,7 +112,7 @@ def make_depth(
         rows = _folder_rows(source.meshes, output, options, ledger, progress)
         base = source.meshes
     targets = target_names([row.file or row.mesh for row in rows], base, PICTURES | meshes.SUFFIXES)
-    _refuse_second_meshes(rows, targets)
+    _refuse_second_meshes(source, rows, targets)
     fits = [_fit(row, target, output, options) for row, target in zip(rows, targets)]
     parts = [fits[i : i + _PER_PART] for i in range(0, len(fits), _PER_PART)]
 
@@ -119,7 +120,9 @@ def make_depth(
         for package in ("trimesh", "embreex"):
             optional.require(package, PURPOSE)
         files = [(fit.depth, fit.normal) for part in missing for fit in part]
-        remove_leftovers(output, [file for pair in files for file in pair])
+        # The manifest first, which else would name maps that are not there.
+        manifest = os.path.join(output, MANIFEST)
+        remove_leftovers(output, [manifest, *(file for pair in files for file in pair)])
 
     outcomes = work_through(
         Journal(output, "depth", _settings(options, size, rows, base), _OTHER),
@@ -219,10 +222,21 @@ def _folder_rows(
     return rows
 
 
-def _refuse_second_meshes(rows: Sequence[Row], targets: Sequence[str]) -> None:
+def _refuse_second_meshes(source: Source, rows: Sequence[Row], targets: Sequence[str]) -> None:
     first: dict[str, Row] = {}
     for row, target in zip(rows, targets):
         other = first.setdefault(target, row)
+        if other is not row and other.mesh == row.mesh:
+            raise ManifestError(
+                [
+                    Problem(
+                        source.meshes,
+                        f"is listed in line {other.line} already, with the same mesh; remove one.",
+                        row.line,
+                        row.path,
+                    )
+                ]
+            )
         if other is not row:
             raise UserError(
                 f"{row.file or row.mesh}: has two meshes, {other.mesh} and {row.mesh}; keep one."
@@ -238,7 +252,9 @@ def _fit(row: Row, target: str, output: str, options: DepthOptions) -> Fit:
     return Fit(row.mesh, row.file, row.landmarks, depth, normal)
 
 
-def _settings(options: DepthOptions, size: int, rows: Sequence[Row], base: str) -> dict[str, Any]:
+def _settings(
+    options: DepthOptions, size: int | None, rows: Sequence[Row], base: str
+) -> dict[str, Any]:
     """Returns what the files of the output depend on, besides what ``_inputs`` returns."""
     settings = dataclasses.asdict(options)
     settings["image_size"] = size

@@ -38,6 +38,13 @@ class Mesh:
     vertices: np.ndarray
     triangles: np.ndarray
 
+    @property
+    def used(self) -> np.ndarray:
+        """The vertices that belong to triangles, float64 [U, 3]."""
+        used = np.zeros(len(self.vertices), bool)
+        used[self.triangles] = True
+        return self.vertices[used]
+
 
 def read_mesh(file: str) -> Mesh:
     """Reads a mesh; polygons become triangles, materials and textures do not count.

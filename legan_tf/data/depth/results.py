@@ -20,7 +20,20 @@ from legan_tf.data.readers.ledger import Ledger
 from legan_tf.errors import UserError
 from legan_tf.sheet import sheet
 
-_MEASURES = ("coverage", "hole_share", "filled", "degenerate", "landmark_error", "far", "near")
+MANIFEST = "manifest.csv"
+"""Name of the manifest in the folder of the maps."""
+
+_MEASURES = (
+    "coverage",
+    "hole_share",
+    "filled",
+    "degenerate",
+    "bulge",
+    "back",
+    "landmark_error",
+    "far",
+    "near",
+)
 _SHEET_ROWS, _SHEET_SIZE = 16, 128
 _NAME_LETTERS = 28
 _UNKNOWN = "(unknown)"
@@ -32,7 +45,7 @@ def conclude(
     fits: Sequence[Fit],
     outcomes: Sequence[dict[str, Any]],
     output: str,
-    size: int,
+    size: int | None,
     options: DepthOptions,
     ledger: Ledger,
 ) -> str:
@@ -43,7 +56,7 @@ def conclude(
         fits: For each, the mesh and the files of its maps.
         outcomes: For each, what became of it, as ``work.make_maps`` returns it.
         output: The folder to write.
-        size: Height and width of the maps of meshes that have no picture.
+        size: Height and width of the maps of meshes that have no picture; none to reject them.
         options: What was asked for.
         ledger: What there was to say before.
 
@@ -86,6 +99,11 @@ def conclude(
     def write(name: str, content: bytes) -> None:
         storage.write_bytes(os.path.join(output, name), content)
 
+    def remove(name: str) -> None:
+        """Removes what an earlier time left, when there was some."""
+        if os.path.exists(os.path.join(output, name)):
+            os.remove(os.path.join(output, name))
+
     header = ["mesh", "picture", "depth", "normal", *_MEASURES]
     write("meshes.csv", csv_text.to_bytes(header, found))
     header = ["mesh", "picture", "reason", "detail"]
@@ -95,8 +113,15 @@ def conclude(
     for name, chosen in (("sheet.png", taken), ("rejected.png", refused)):
         if chosen:
             write(name, _sheet(chosen, size, options))
+        else:
+            remove(name)
     if lines:
-        write("manifest.csv", to_csv(lines))
+        write(MANIFEST, to_csv(lines))
+    else:
+        remove(MANIFEST)
+    alone = len(taken) - len(lines)
+    if lines and alone:
+        ledger.note(f"maps of meshes without a picture, which {MANIFEST} does not name: {alone}.")
     summary = f"{output}: {len(taken)} of {len(rows)} meshes became maps"
     if not taken:
         raise UserError(
@@ -130,7 +155,9 @@ def _table(counts: Sequence[tuple[str, int, int, int]]) -> str:
     )
 
 
-def _sheet(chosen: Sequence[tuple[Row, Fit, str]], size: int, options: DepthOptions) -> bytes:
+def _sheet(
+    chosen: Sequence[tuple[Row, Fit, str]], size: int | None, options: DepthOptions
+) -> bytes:
     """Draws pictures beside their maps, made again, with what is said of them."""
     ordered = sorted(chosen, key=lambda item: item[0].expression)  # So that all are shown.
     shown = spread(ordered, _SHEET_ROWS)

@@ -18,7 +18,7 @@ from legan_tf.data.depth.cast import View, cast, degenerate_share
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.holes import fill
 from legan_tf.data.depth.meshes import Mesh, MeshError, read_mesh
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 
 UNREADABLE = ("the mesh cannot be read", "the picture cannot be read", "no landmarks can be read")
 """Reasons where there may be a map yet, once a file is repaired."""
@@ -53,9 +53,11 @@ class Outcome:
         reason: Why there are no maps; empty where there are.
         detail: What else there is to say about that.
         coverage: Share of the picture that the mesh covers; NaN where unknown, as all that follow.
-        hole_share: Share of the silhouette that is empty.
-        filled: Pixels that were empty and are not any more.
+        hole_share: Share of the silhouette that was empty.
+        filled: Share of the silhouette that was empty and is not any more.
         degenerate: Share of the triangles without area.
+        bulge: Correlation of depth with nearness to the middle; below 0, what is seen is a bowl.
+        back: Share of what is seen where triangles show their backs.
         landmark_error: Mean distance of the landmarks, as a share of that of the eyes.
         far: Depth of the farthest point that is seen, as the mesh has it in pixels; a map's 1.
         near: Depth of the nearest; a map's 255 or 65535.
@@ -67,17 +69,19 @@ class Outcome:
     hole_share: float = math.nan
     filled: float = math.nan
     degenerate: float = math.nan
+    bulge: float = math.nan
+    back: float = math.nan
     landmark_error: float = math.nan
     far: float = math.nan
     near: float = math.nan
 
 
-def make_maps(options: DepthOptions, size: int, fits: Sequence[Fit]) -> list[dict[str, Any]]:
+def make_maps(options: DepthOptions, size: int | None, fits: Sequence[Fit]) -> list[dict[str, Any]]:
     """Makes the maps of a few meshes and writes their files.
 
     Args:
         options: What to do.
-        size: Height and width of the maps of meshes that have no picture.
+        size: Height and width of the maps of meshes that have no picture; none to reject them.
         fits: What to work on.
 
     Returns:
@@ -98,7 +102,7 @@ def make_maps(options: DepthOptions, size: int, fits: Sequence[Fit]) -> list[dic
 
 
 def look(
-    options: DepthOptions, size: int, fit: Fit
+    options: DepthOptions, size: int | None, fit: Fit
 ) -> tuple[Outcome, View | None, np.ndarray | None]:
     """Looks at one mesh, and writes nothing.
 
@@ -125,20 +129,29 @@ def look(
             points = landmark_files.read_points(fit.landmarks)
         except UserError as error:
             return Outcome(no_landmarks, _without(fit.landmarks, error)), None, picture
+    if picture is None and size is None:
+        return Outcome("there is no picture beside it, and no --image_size"), None, None
     height, width = picture.shape[:2] if picture is not None else (size, size)
     try:
         numbers = _landmarks(options, mesh)
         seen = _in_picture(options, mesh, height, numbers, points)
     except ValueError as error:
         return Outcome("the camera cannot be found", str(error)), None, picture
-    filled = fill(cast(seen, height, width), options.fill_holes)
+    try:
+        filled = fill(cast(seen, height, width), options.fill_holes, options.max_hole_share)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # Of meshes that are no faces, numpy and scipy despair variously.
+        return Outcome("its maps cannot be made", f"{first_line(error)}."), None, picture
     hit = filled.view.hit
     depth = filled.view.depth[hit]
     outcome = Outcome(
         coverage=_rounded(hit.mean()),
         hole_share=_rounded(filled.hole_share),
-        filled=filled.pixels,
+        filled=_rounded(filled.filled),
         degenerate=_rounded(degenerate_share(seen)),
+        bulge=_rounded(filled.view.bulge),
+        back=_rounded(filled.view.back),
         landmark_error=_rounded(_landmark_error(seen, numbers, points)),
         far=_rounded(depth.min()) if depth.size else math.nan,
         near=_rounded(depth.max()) if depth.size else math.nan,
@@ -182,7 +195,7 @@ def _in_picture(
         known = numbers >= 0
         vertices = cameras.by_landmarks(mesh.vertices, numbers[known], points[known])
     elif options.camera == "frame":
-        vertices = cameras.by_frame(mesh.vertices, height)
+        vertices = cameras.by_frame(mesh.vertices, height, mesh.used)
     else:
         y_up = options.camera == "image_y_up"
         vertices = cameras.by_pixels(
@@ -209,6 +222,7 @@ def _rejected(options: DepthOptions, outcome: Outcome) -> tuple[str, str]:
         (outcome.coverage, "min_coverage", False, "covers less"),
         (outcome.coverage, "max_coverage", True, "covers more"),
         (outcome.hole_share, "max_hole_share", True, "more holes"),
+        (outcome.bulge, "min_bulge", False, "a bowl, as with the wrong --flip_z: bulges less"),
     ):
         limit = getattr(options, flag)
         if value > limit if most else value < limit:

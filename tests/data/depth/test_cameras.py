@@ -25,7 +25,8 @@ def test_pixels_are_taken_as_they_are_counted():
 
 
 def test_a_framed_mesh_fills_its_square_upright():
-    framed = cameras.by_frame(BODY, 200)
+    stray = np.concatenate([BODY, [(900.0, -900.0, 900.0)]])  # Of no triangle.
+    framed = cameras.by_frame(stray, 200, BODY)[:-1]
     low, high = framed.min(0), framed.max(0)
     assert max((high - low)[:2]) == pytest.approx(0.62 * 200)
     np.testing.assert_allclose((low + high)[:2] / 2, (99.5, 107.5))
@@ -53,7 +54,9 @@ def test_the_fitted_camera_is_the_best():
     found = cameras.by_landmarks(BODY, everything, points)
     best = np.square(found[:, :2] - points).sum()
     # In the picture's plane, no small turn, scale or shift does better.
-    for angle, scale, shift in ((0.01, 1, 0), (-0.01, 1, 0), (0, 1.005, 0), (0, 0.995, 0)):
+    changes = [(0.01, 1, 0), (-0.01, 1, 0), (0, 1.005, 0), (0, 0.995, 0)]
+    changes += [(0, 1, shift) for shift in ((0.1, 0), (-0.1, 0), (0, 0.1), (0, -0.1))]
+    for angle, scale, shift in changes:
         turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         middle = found[:, :2].mean(0)
         moved = (found[:, :2] - middle) @ turn.T + middle + shift

@@ -178,6 +178,7 @@ def test_every_gate_rejects_what_it_is_for(few, tmp_path):
     shifted(few / "meshes/0.obj", vertices(0) * 0.2)
     shifted(few / "meshes/1.obj", vertices(1) * 4 - 96)
     shifted(few / "meshes/2.obj", vertices(2) + (500, 0, 0))
+    shifted(few / "meshes/5.obj", vertices(5) * (1, 1, -1))
     with open(few / "meshes/3.obj", "a", encoding="utf-8") as file:
         file.write("f 1 1 2\n" * 200)
     lines = (few / "meshes/4.obj").read_text().splitlines(keepends=True)
@@ -187,7 +188,8 @@ def test_every_gate_rejects_what_it_is_for(few, tmp_path):
     kept = [line for line in lines if line[0] == "v" or not gone & set(line.split())]
     (few / "meshes/4.obj").write_text("".join(kept))
     output = tmp_path / "out"
-    run(few / "manifest.csv", output)
+    with pytest.raises(UserError, match="0 of 6 meshes became maps"):
+        run(few / "manifest.csv", output)
     told = {
         int(pathlib.Path(row["mesh"]).stem): (row["reason"], float(row["detail"]))
         for row in table(output / "rejected.csv")
@@ -198,29 +200,96 @@ def test_every_gate_rejects_what_it_is_for(few, tmp_path):
         2: "covers less than --min_coverage=0.05",
         3: "triangles without area: more than --max_degenerate=0.01",
         4: "more holes than --max_hole_share=0.15",
+        5: "a bowl, as with the wrong --flip_z: bulges less than --min_bulge=0",
     }
     assert told[2][1] == 0
     assert told[1][1] > 0.9
     assert 0.15 < told[4][1] < 0.4
-    assert [row["rejected"] for row in table(output / "counts.csv")] == ["1", "2", "1", "1", "5"]
+    assert [row["rejected"] for row in table(output / "counts.csv")] == ["1", "2", "2", "1", "6"]
     # Each is a flag; only what is not in the picture at all is never taken.
     open_gates = {"min_coverage": 0.0, "max_coverage": 1.0, "max_degenerate": 1.0}
-    run(few / "manifest.csv", tmp_path / "open", **open_gates, max_hole_share=1.0)
+    open_gates |= {"max_hole_share": 1.0, "min_bulge": -1.0}
+    run(few / "manifest.csv", tmp_path / "open", **open_gates)
     assert [row["reason"] for row in table(tmp_path / "open/rejected.csv")] == [
         "it is not in the picture"
     ]
 
 
+def test_a_mesh_riddled_with_small_holes_is_rejected(few, tmp_path):
+    lines = (few / "meshes/0.obj").read_text().splitlines(keepends=True)
+    faces = [number for number, line in enumerate(lines) if line[0] == "f"]
+    gone = set(np.random.default_rng(0).permutation(faces)[: int(0.3 * len(faces))].tolist())
+    kept = [line for number, line in enumerate(lines) if number not in gone]
+    (few / "meshes/0.obj").write_text("".join(kept))
+    run(few / "manifest.csv", tmp_path / "out")
+    (row,) = table(tmp_path / "out/rejected.csv")
+    assert row["reason"] == "more holes than --max_hole_share=0.15"
+    assert 0.15 < float(row["detail"]) < 0.35
+    first = table(tmp_path / "out/meshes.csv")[0]
+    assert float(first["filled"]) == 0
+    # Where that is wanted, they are filled, and the measures tell how much.
+    run(few / "manifest.csv", tmp_path / "wanted", max_hole_share=0.4, fill_holes=0.01)
+    first = table(tmp_path / "wanted/meshes.csv")[0]
+    assert 0.1 < float(first["filled"]) <= float(first["hole_share"])
+    assert float(first["hole_share"]) == float(row["detail"])
+
+
+def test_meshes_that_are_no_faces_cost_themselves_only(few, landmark_vertices, tmp_path):
+    flat = "".join(f"v {number} {number % 7}\n" for number in range(80)) + "f 1 2 3\n"
+    (few / "meshes/0.obj").write_text(flat)
+    huge = "".join(f"v {number}e300 {number % 7}e307 {number % 5}e306\n" for number in range(80))
+    (few / "meshes/1.obj").write_text(huge + "f 1 2 3\n")
+    for number in range(2, 6):
+        vertices, triangles, _ = with_landmarks(number, EXPRESSIONS[number % 4])
+        (few / f"meshes/{number}.obj").write_text(obj_text(vertices * (1, -1, 1), triangles))
+    flags = {"camera": "fit", "landmark_vertices": str(landmark_vertices)}
+    assert "4 of 6 meshes became maps" in run(few / "manifest.csv", tmp_path / "out", **flags)
+    rejected = table(tmp_path / "out/rejected.csv")
+    assert [row["detail"] for row in rejected][0] == "has vertices without three coordinates."
+
+
+def test_what_a_repeat_does_not_make_is_removed(few, tmp_path):
+    (few / "meshes/1.obj").write_bytes(b"nothing")
+    output = tmp_path / "out"
+    run(few / "manifest.csv", output)
+    assert {"manifest.csv", "sheet.png", "rejected.png"} < set(os.listdir(output))
+    shutil.copy(few / "meshes/0.obj", few / "meshes/1.obj")
+    run(few / "manifest.csv", output)
+    assert not (output / "rejected.png").exists()
+    for number in range(6):
+        (few / f"meshes/{number}.obj").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="0 of 6 meshes became maps"):
+        run(few / "manifest.csv", output)
+    assert {"rejected.png", "rejected.csv"} < set(os.listdir(output))
+    assert not {"manifest.csv", "sheet.png"} & set(os.listdir(output))
+
+
+def test_a_mesh_without_its_picture_has_no_map_unless_its_size_is_given(fitted, tmp_path):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in (0, 5):
+        shutil.copy(fitted / f"meshes/{number}.obj", folder)
+    shutil.copy(fitted / "pictures/5.png", folder)
+    assert "1 of 2 meshes became maps" in run(folder, tmp_path / "out")
+    (row,) = table(tmp_path / "out/rejected.csv")
+    assert row["reason"] == "there is no picture beside it, and no --image_size"
+    assert pathlib.Path(row["mesh"]).stem == "0"
+    report = run(folder, tmp_path / "sized", size=SIZE)
+    assert "2 of 2 meshes became maps" in report
+    assert "maps of meshes without a picture, which manifest.csv does not name: 1" in report
+    assert len(read_manifest(str(tmp_path / "sized/manifest.csv")).rows) == 1
+
+
 @pytest.fixture(scope="module")
 def landmark_vertices(tmp_path_factory):
-    """Adds a mesh in face units with 68 vertices that are landmarks: (its vertices, triangles)."""
+    """The list of the landmarks of meshes of ``with_landmarks``: their first 68 vertices."""
     file = tmp_path_factory.mktemp("list") / "vertices.txt"
     file.write_text("".join(f"{number + 1} = {number}\n" for number in range(68)))
     return file
 
 
 def with_landmarks(number, expression, away=0.0):
-    """A face's mesh in pixels, y up, whose first 68 vertices are its landmarks."""
+    """A face's mesh in pixels, y down, whose first 68 vertices are its landmarks."""
     mesh = surface.mesh(number, expression, RESOLUTION)
     face = surface.geometry([number], [expression], SIZE)
     points = face.landmarks[0] - 0.5
@@ -242,7 +311,7 @@ def test_a_mesh_anywhere_in_space_is_fitted_by_its_landmarks(
         vertices, triangles, _ = with_landmarks(number, EXPRESSIONS[number % 4])
         # In the picture y is down; a mesh in space is right-handed.
         space = (vertices * (1, -1, 1)) @ turn.T * 0.013 + (7, 8, 9)
-        (few / f"meshes/{number}.obj").write_text(obj_text(space, triangles).replace(".obj", ""))
+        (few / f"meshes/{number}.obj").write_text(obj_text(space, triangles))
     output = tmp_path / "out"
     run(few / "manifest.csv", output, camera="fit", landmark_vertices=str(landmark_vertices))
     rows = table(output / "meshes.csv")
@@ -337,6 +406,7 @@ def test_what_cannot_be_done_is_told(fitted, whole, tmp_path):
     (tmp_path / "no_mesh.csv").write_text("path,mesh\na.png,\n")
     twice = manifest.read_text().splitlines()[:3]
     (tmp_path / "twice.csv").write_text("\n".join([*twice, twice[-1].replace("1.obj", "2.obj")]))
+    (tmp_path / "same.csv").write_text("\n".join([*twice[:2], twice[1]]))
     before = tree(whole)
     for meshes, output, changes, told in (
         ("", "out", {}, "give --meshes=FOLDER"),
@@ -351,6 +421,7 @@ def test_what_cannot_be_done_is_told(fitted, whole, tmp_path):
         (fitted / "meshes", "out", {"camera": "frame", "flip_z": True}, "--flip_z belongs to"),
         (manifest, whole, {"depth_format": "png16"}, "begun with depth_format 'png8', now it is"),
         (fitted / "meshes", whole, {}, "begun with another list|begun with other meshes"),
+        (tmp_path / "same.csv", "out", {}, r"same\.csv:3: .*is listed in line 2 already"),
         (tmp_path / "twice.csv", "out", {}, "has two meshes, .*1.obj and .*2.obj; keep one"),
     ):
         with pytest.raises(UserError, match=told):
