@@ -12,6 +12,14 @@ from legan_tf.training.config import DATASETS
 
 LPIPS_NETWORKS = ("", "alex", "vgg", "squeeze")
 SPLITS = ("train", "val", "test")
+_OF_EDITS = ("judges", "judge_steps", "classifier_model", "identity_model", "quality_model",
+             "depth_model", "features", "lpips", "lpips_trunk", "lpips_heads")  # fmt: skip
+"""The flags of networks that judge edits."""
+_JUDGED_BY = {
+    "scorer": "Q is judged by people's ratings",
+    "depth": "a depth network is judged by true maps",
+}
+"""What is judged without them, by the kind of the model."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +69,17 @@ class EvaluationConfig:
         "", "Folder of what has been computed already; OUTPUT/cache if empty. May be shared."
     )
 
-    def check(self) -> None:
+    def check(self, kind: str = "editor") -> None:
         """Checks every value and every rule between values.
+
+        Args:
+            kind: What is judged: ``scorer``, ``depth``, or anything else for edits.
 
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
+        if kind in _JUDGED_BY:
+            self._refuse_judges(_JUDGED_BY[kind])
         problems = options.wrong_choices(self)
         for name in ("edits", "judge_steps"):
             if getattr(self, name) < 1:
@@ -95,3 +108,13 @@ class EvaluationConfig:
             elif path and not os.path.exists(path):
                 problems.append(f"--{name}={path}: there is no such file")
         options.refuse(problems)
+
+    def _refuse_judges(self, told: str) -> None:
+        default = EvaluationConfig()
+        given = [
+            f"--{name}={getattr(self, name)}"
+            for name in _OF_EDITS
+            if getattr(self, name) != getattr(default, name)
+        ]
+        if given:
+            raise UserError(f"{told} and not by other networks: leave out {', '.join(given)}.")

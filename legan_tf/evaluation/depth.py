@@ -56,7 +56,7 @@ def evaluate_depth(
             there are no true maps.
     """
     config = config or EvaluationConfig()
-    config.check()
+    config.check("depth")
     make_writable("output", output)
     network = _network(model.path)
     kind = network.geometry

@@ -39,7 +39,7 @@ def evaluate_scorer(
             pictures.
     """
     config = config or EvaluationConfig()
-    config.check()
+    config.check("scorer")
     check_size(scorer.image_size)
     make_writable("output", output)
     cache = Cache(config.cache or os.path.join(output, "cache"))

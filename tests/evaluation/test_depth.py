@@ -208,6 +208,13 @@ def test_an_export_is_refused_as_it_goes_one_way_only(networks, tmp_path):
         evaluate_depth(Export(), str(tmp_path / "out"))
 
 
+def test_a_network_that_judges_edits_is_refused(networks, tmp_path):
+    path = networks["depth"][1]
+    with pytest.raises(UserError, match=f"judged by true maps .* leave out --depth_model={path}"):
+        evaluate_depth(load(path), str(tmp_path / "out"), EvaluationConfig(depth_model=path))
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command_judges_a_depth_network(networks, tmp_path):
     flags = [f"--model={networks['depth'][1]}", f"--output={tmp_path / 'out'}", "--edits=4"]
     done = subprocess.run(

@@ -44,3 +44,31 @@ def test_all_that_is_wrong_is_told_at_once():
 
 def test_the_defaults_fit():
     EvaluationConfig().check()
+
+
+FOREIGN = {
+    "judges": "j",
+    "judge_steps": 1,
+    "classifier_model": "c",
+    "identity_model": "i",
+    "quality_model": "q",
+    "depth_model": "d",
+    "features": "inception",
+    "lpips": "alex",
+    "lpips_trunk": "t",
+    "lpips_heads": "h",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "judged"), [("scorer", "Q .* by people's ratings"), ("depth", "depth .* by true maps")]
+)
+def test_networks_that_judge_edits_are_refused_where_there_are_none(kind, judged):
+    for name, value in FOREIGN.items():
+        with pytest.raises(UserError, match=f"^a? ?{judged} .*: leave out --{name}={value}.$"):
+            EvaluationConfig(**{name: value}).check(kind)
+    with pytest.raises(UserError) as error:
+        EvaluationConfig(**FOREIGN).check(kind)
+    assert all(f"--{name}={value}" in str(error.value) for name, value in FOREIGN.items())
+    EvaluationConfig(edits=7, seed=3, cache="c").check(kind)
+    EvaluationConfig(dataset="manifest", manifest="m", crop="0,0,1,1", split="val").check(kind)

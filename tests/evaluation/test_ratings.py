@@ -97,3 +97,10 @@ def test_a_q_of_faces_too_small_to_judge_is_refused(tmp_path):
     network.save(tmp_path / "q.keras")
     with pytest.raises(UserError, match="^faces of 8 x 8 pixels cannot be judged"):
         evaluate_scorer(load(str(tmp_path / "q.keras")), str(tmp_path / "out"))
+
+
+def test_a_network_that_judges_edits_is_refused(scorer, judges, tmp_path):
+    config = EvaluationConfig(quality_model=judges["quality_model"])
+    with pytest.raises(UserError, match="^Q is judged by people's ratings .* --quality_model="):
+        evaluate_scorer(scorer, str(tmp_path / "out"), config)
+    assert not (tmp_path / "out").exists()
