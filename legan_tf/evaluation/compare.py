@@ -602,6 +602,7 @@ def _notes(reports: Sequence[Report], tables: Sequence[Table]) -> list[str]:
     measured = {key for r in reports for key in _figures(r, "edit")}
     for kind, network in networks.items():
         notes.append(f"{_headings(measured, kind)}: {_told(network)}.")
+    notes += dict.fromkeys(sentence for r in reports for sentence in r.get("doubts", []))
     if not any(table.key == "correlation" for table in tables):
         notes.append(
             f"Correlations with quality take {FEWEST_MODELS} models or more that are rated."

@@ -83,6 +83,7 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
         "classes": {"expression": faces.expressions, "lighting": faces.lightings},
         "networks": tools.descriptions,
         "missing": [*tools.missing(), *_missing(faces, plan, tools)],
+        "doubts": tools.doubts,
         **figures_of_rows(rows, faces, targets, plan, looker, config.seed),
     }
     if reader:

@@ -20,7 +20,7 @@ from legan_tf.evaluation.features import (
     load_feature_network,
     picture_network,
 )
-from legan_tf.evaluation.judges import JUDGES, train_judges
+from legan_tf.evaluation.judges import JUDGES, doubt_of_identity, train_judges
 from legan_tf.evaluation.lpips import Lpips, load_lpips
 from legan_tf.evaluation.maps import MAP_FIGURES, MapReader, compare_maps
 from legan_tf.evaluation.metrics.images import mean_absolute_error, psnr, ssim
@@ -49,6 +49,7 @@ class Instruments:
         features: Gives the features of FID and KID; none to take the angles of ``face``.
         lpips: The perceptual distance of two pictures.
         depth: Gives maps of depth or normals.
+        doubts: A sentence for each network that is at hand and not to be believed.
     """
 
     classifier: PictureNetwork | None
@@ -58,6 +59,7 @@ class Instruments:
     features: PictureNetwork | None
     lpips: Lpips | None
     depth: MapReader | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def descriptions(self) -> dict[str, dict[str, str]]:
@@ -136,6 +138,7 @@ def load_instruments(
         _check_lpips_size(lpips, config.lpips, faces.image_size)
     networks: dict[str, PictureNetwork] = {}
     columns: dict[str, np.ndarray] = {}
+    doubt = ""
     if given.get("classifier"):
         classifier = load_network_of("classifier", given["classifier"], AttributeClassifier)
         columns = _columns(classifier, faces, f"--classifier_model={given['classifier']}")
@@ -152,6 +155,7 @@ def load_instruments(
         if "classifier" in judges:
             columns = _columns(judges["classifier"], faces, f"--judges={judges_dir}")
         networks.update({kind: picture_network(network) for kind, network in judges.items()})
+        doubt = doubt_of_identity(judges_dir) if "identity" in judges else ""
     return Instruments(
         networks.get("classifier"),
         columns,
@@ -159,6 +163,7 @@ def load_instruments(
         networks.get("quality"),
         features,
         lpips,
+        doubts=(doubt,) if doubt else (),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
+from legan_tf.evaluation.curves import read_curves
 from legan_tf.models import Network
 from legan_tf.training.config import TrainConfig, from_flagfile
 from legan_tf.training.datasets import rendered_classes
@@ -16,6 +17,8 @@ from legan_tf.training.train import train
 JUDGES = ("classifier", "identity", "quality")
 SEED_APART = 1000
 """Judges learn from people of this many seeds on, whom no editor of a low seed has seen."""
+TELLS_APART = 0.75
+"""Least share of right ones of two, half-way from guessing, for a face judge to be believed."""
 _TOLD = {
     "train_steps": "--judge_steps",
     "image_size": "an image size of",
@@ -100,6 +103,31 @@ def train_judges(
         except UserError as error:
             raise UserError(f"--judges={folder}: {error}") from error
     return networks
+
+
+def doubt_of_identity(folder: str) -> str:
+    """Says whether the face judge in a folder has failed to learn, by its run's own validation.
+
+    Args:
+        folder: Folder of the judges.
+
+    Returns:
+        A sentence, or nothing where the judge tells people apart or its run does not say.
+    """
+    try:
+        curves = read_curves(os.path.join(folder, "identity"))
+    except UserError:
+        return ""
+    if "val_right_of_two" not in curves:
+        return ""
+    share = float(curves["val_right_of_two"][1][-1])
+    if share >= TELLS_APART:
+        return ""
+    return (
+        f"The face judge hardly tells people apart: of two pictures, it finds that of the person "
+        f"in a third for {100 * share:.0f} % of people it has not seen, and guessing would for "
+        "50 %. What is measured with it says little; give a better one with --identity_model."
+    )
 
 
 def _check_size(config: TrainConfig) -> None:

@@ -145,6 +145,7 @@ def evaluate_pictures(
         "seed": config.seed,
         "networks": tools.descriptions,
         "missing": tools.missing(["quality"]),
+        "doubts": tools.doubts,
         "figures": {},
         "intervals": {},
     }

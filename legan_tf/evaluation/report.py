@@ -234,8 +234,9 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
         lines.append(
             f"| {kind}: {network['name']} | {network['sha256'][:16]}… | {network['input']} |"
         )
-    if report["missing"]:
-        lines += ["", *(f"- {sentence}" for sentence in report["missing"])]
+    notes = [*report.get("doubts", []), *report["missing"]]
+    if notes:
+        lines += ["", *(f"- {sentence}" for sentence in notes)]
     return lines
 
 

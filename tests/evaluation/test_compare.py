@@ -94,6 +94,13 @@ def rows_of(folder, table):
         return [row for row in csv.DictReader(file) if row["table"] == table]
 
 
+def test_what_is_doubted_in_a_report_is_told_once(tmp_path):
+    doubting = {**report(), "doubts": ["Faces are not told apart."]}
+    groups = {"a": [doubting], "b": [doubting], "c": [report()]}
+    assert compare(groups, {}, str(tmp_path)).count("Faces are not told apart.") == 1
+    assert "told apart" not in compare({"c": [report()]}, {}, str(tmp_path))
+
+
 def test_the_posters_table_has_the_models_the_copy_the_truth_and_the_paper(tmp_path):
     groups = {"LEGAN": [report(fid=11.0, rating=5.25)], "StarGAN": [report(lpips=0.125)]}
     markdown = compare(groups, {"LEGAN": 0.625}, str(tmp_path))

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 import tensorflow as tf
 
 from legan_tf.errors import UserError
-from legan_tf.evaluation.judges import JUDGES, judge_config, train_judges
+from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.evaluation.instruments import load_instruments
+from legan_tf.evaluation.judges import JUDGES, doubt_of_identity, judge_config, train_judges
 from legan_tf.training.datasets import rendered_split
+from legan_tf.training.run import METRICS_FILE
 
 
 def faces(size=16, expressions="multipie", merged=True):
@@ -27,6 +33,27 @@ def test_judges_are_trained_once(folder, capsys):
     assert (logits["expression"].shape, logits["lighting"].shape) == ((2, 6), (2, 19))
     assert judges["identity"](tf.zeros([2, 16, 16, 3])).shape == (2, 256)
     assert judges["quality"](tf.zeros([2, 16, 16, 3])).shape == (2,)
+
+
+def test_a_face_judge_that_learned_nothing_is_doubted(folder, judges):
+    config = EvaluationConfig(judge_steps=1)
+    (doubt,) = load_instruments(config, folder, faces()).doubts
+    with open(os.path.join(folder, "identity", METRICS_FILE)) as file:
+        (share,) = [x["val_right_of_two"] for x in map(json.loads, file) if "val_right_of_two" in x]
+    assert f"for {100 * share:.0f} % of people" in doubt and "--identity_model" in doubt
+    assert load_instruments(config, folder, faces(), ["quality"]).doubts == (doubt,)
+    given = EvaluationConfig(judge_steps=1, identity_model=judges["identity_model"])
+    assert load_instruments(given, folder, faces()).doubts == ()
+
+
+def test_it_is_the_last_validation_that_tells_whether_to_doubt(tmp_path):
+    assert doubt_of_identity(str(tmp_path)) == ""
+    (tmp_path / "identity").mkdir()
+    for share, doubted in ((None, False), (0.44, True), (0.75, False), (0.74, True), (0.99, False)):
+        line = {"step": 1} | ({"loss": 1.0} if share is None else {"val_right_of_two": share})
+        with open(tmp_path / "identity" / METRICS_FILE, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        assert bool(doubt_of_identity(str(tmp_path))) == doubted
 
 
 @pytest.mark.parametrize(

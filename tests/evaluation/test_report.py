@@ -150,3 +150,8 @@ def test_there_is_no_report_where_a_picture_could_not_be_drawn(wrong, tmp_path):
     with pytest.raises(ValueError):
         write_report(str(tmp_path), report, *seen())
     assert not (tmp_path / "report.json").exists()
+
+
+def test_doubts_stand_before_what_is_missing():
+    text = as_markdown({**REPORT, "figures": {}, "doubts": ["Faces are not told apart."]})
+    assert "\n- Faces are not told apart.\n- Ratings need --quality_model.\n" in text
