@@ -23,6 +23,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from legan_tf.data import attributes, csv_text, images, maps, records, storage
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.errors import UserError
+from legan_tf.optional import UnavailableError
 
 COLUMNS = (
     "path",
@@ -226,8 +227,8 @@ def check_manifest(
 ) -> None:
     """Looks for everything that would stop or spoil a training, before it begins.
 
-    Each picture is read and decoded once, on all processors; of depth and normal maps only the
-    presence is checked.
+    Each picture is read and decoded once, on all processors, and so are the maps that the training
+    learns from; of others only the presence is checked.
 
     Args:
         manifest: What to check.
@@ -244,7 +245,8 @@ def check_manifest(
     problems = list(manifest.problems)
     problems += split_problems(manifest)
     problems += need_problems(manifest, needs)
-    problems += picture_problems(manifest, on_progress)
+    kinds = [kind for kind in maps.KINDS if kind in needs]
+    problems += picture_problems(manifest, on_progress, kinds=kinds)
     if problems:
         raise ManifestError(problems)
 
@@ -337,7 +339,10 @@ def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
 
 
 def picture_problems(
-    manifest: Manifest, on_progress: OnProgress | None = None, on_picture: OnPicture | None = None
+    manifest: Manifest,
+    on_progress: OnProgress | None = None,
+    on_picture: OnPicture | None = None,
+    kinds: Collection[str] = maps.KINDS,
 ) -> list[Problem]:
     """Finds files that are missing or damaged, and identical ones in different splits.
 
@@ -345,6 +350,7 @@ def picture_problems(
         manifest: What to check.
         on_progress: Told how many pictures are done.
         on_picture: Given each picture that can be decoded, by several threads at once.
+        kinds: The maps that are decoded, too, and compared with their pictures' shape.
 
     Returns:
         The problems, in the order of the lines.
@@ -354,7 +360,7 @@ def picture_problems(
     """
 
     def look(index: int) -> tuple[bytes, list[str]]:
-        row, digest, messages = manifest.rows[index], b"", []
+        row, digest, messages, picture = manifest.rows[index], b"", [], None
         try:
             content = storage.read_bytes(row.file)
             digest = hashlib.blake2b(content, digest_size=16).digest()
@@ -366,6 +372,8 @@ def picture_problems(
         for kind, path in (("depth", row.depth), ("normal", row.normal)):
             if path and not storage.exists(path):
                 messages.append(f"the {kind} map {path}: no such file.")
+            elif path and kind in kinds:
+                messages += _map_problems(path, kind, picture)
         return digest, messages
 
     problems = []
@@ -406,9 +414,9 @@ def manifest_faces(
         split: ``train``, ``val`` or ``test``.
         image_size: Height and width of the pictures, in pixels.
         crop: What part of each picture to take, before it is cut to a square.
-        max_pool_bytes: Up to this size all pictures of the split are decoded now and kept in
-            memory, and so the maps; beyond, each is decoded whenever it is needed.
-        on_progress: Told how many pictures are decoded.
+        max_pool_bytes: Up to this size all pictures and maps of the split are decoded now and kept
+            in memory; beyond, each is decoded whenever it is needed.
+        on_progress: Told how many pictures and maps are decoded.
         map_kind: ``depth`` or ``normal`` to have these maps too, cropped as the pictures are.
 
     Returns:
@@ -426,7 +434,14 @@ def manifest_faces(
     files = [row.file for row in rows]
     records.refuse_crop(files, crop)
     in_records = records.are_records(files)
-    in_memory = len(files) * image_size * image_size * 3 <= max_pool_bytes
+    sets = 2 if map_kind else 1
+    in_memory = sets * len(files) * image_size * image_size * 3 <= max_pool_bytes
+
+    def told(before: int) -> OnProgress | None:
+        """Counts pictures and maps as one."""
+        if not on_progress:
+            return None
+        return lambda done, total: on_progress(before + done, sets * total)
 
     def picture(index: int) -> np.ndarray:
         return images.to_square(images.decode(files[index]), image_size, crop)
@@ -438,11 +453,11 @@ def manifest_faces(
         return maps.read_map(path, map_kind, image_size, crop)
 
     if in_records and in_memory:
-        load = from_pool(records.pool(files, image_size, on_progress))
+        load = from_pool(records.pool(files, image_size, told(0)))
     elif in_records:
         load = records.loader(files, image_size)
     else:
-        load = _loader(picture, len(files), image_size, in_memory, on_progress)
+        load = _loader(picture, len(files), image_size, in_memory, told(0))
     return FaceSet(
         name=f"{os.path.basename(manifest.file)}/{split}",
         image_size=image_size,
@@ -456,8 +471,29 @@ def manifest_faces(
         rating_std=np.array([row.rating_std for row in rows], np.float32),
         load=load,
         map_kind=map_kind,
-        maps=_loader(surface, len(files), image_size, in_memory) if map_kind else None,
+        maps=_loader(surface, len(files), image_size, in_memory, told(len(files)))
+        if map_kind
+        else None,
     )
+
+
+def _map_problems(path: str, kind: str, picture: np.ndarray | None) -> list[str]:
+    """Finds what is wrong with a map of a picture, which may be smaller or larger than that."""
+    try:
+        height, width = maps.decode(path, kind).shape[:2]
+    except UnavailableError:
+        return []  # OpenEXR without tensorflow-io, which whatever needs the map says itself.
+    except (storage.StorageError, images.ImageError) as error:
+        return [f"the {kind} map {error}"]
+    if picture is None:
+        return []
+    # Each side may be rounded to whole pixels.
+    if abs(width * picture.shape[0] - height * picture.shape[1]) <= max(picture.shape):
+        return []
+    return [
+        f"the {kind} map {path}: is {width} x {height} pixels and the picture "
+        f"{picture.shape[1]} x {picture.shape[0]}, which is another shape; make it of this picture."
+    ]
 
 
 def class_counts(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:

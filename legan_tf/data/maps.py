@@ -118,7 +118,7 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
     """
     if kind not in KINDS:
         raise ValueError(f"There is no map of kind {kind!r}; choose from {', '.join(KINDS)}.")
-    values = _decode(path, kind)
+    values = decode(path, kind)
     if kind == "depth":
         depth = np.where(np.isfinite(values), values, 0)[..., 0]
         square = _to_square(depth[..., None], depth != 0, size, crop)
@@ -139,8 +139,21 @@ def read_content(path: str, kind: str) -> bytes:
     return storage.read_bytes(path)
 
 
-def _decode(path: str, kind: str) -> np.ndarray:
-    """Returns float32 [H, W, 1] of depth, [H, W, 3] of normals, of any length and range."""
+def decode(path: str, kind: str) -> np.ndarray:
+    """Reads the values of a map's file as they are.
+
+    Args:
+        path: As for ``read_map``.
+        kind: One of ``KINDS``.
+
+    Returns:
+        float32 [H, W, 1] of depth, [H, W, 3] of normals, of any length and range.
+
+    Raises:
+        ImageError: The file is damaged or not such a map.
+        StorageError: The file cannot be read.
+        UnavailableError: It needs tensorflow-io, which does not work here.
+    """
     ending = path.lower().rpartition(".")[2]
     if ending == "exr":
         values = storage.read_exr(path)

@@ -149,6 +149,27 @@ def test_missing_depth_and_normal_maps_are_told(folder):
     assert lines == [f"{path}:2: a.png: the normal map {folder}/n.png: no such file."]
 
 
+def test_maps_that_are_learnt_from_are_decoded_and_compared(folder):
+    # The pictures are squares.
+    height, width = images.decode(str(folder / "a.png")).shape[:2]
+    images.save_png(str(folder / "wide.png"), np.full((height, 2 * width, 3), 90, np.uint8))
+    images.save_png(str(folder / "half.png"), np.full((height // 2, width // 2, 3), 90, np.uint8))
+    (folder / "cut.png").write_bytes((folder / "wide.png").read_bytes()[:60])
+    path = folder / "maps.csv"
+    path.write_text("path,depth,split\na.png,wide.png,train\nb.png,half.png,train\n")
+    found = manifest.read_manifest(str(path))
+    manifest.check_manifest(found, needs=())
+    with pytest.raises(manifest.ManifestError) as raised:
+        manifest.check_manifest(found, needs=("depth",))
+    (problem,) = raised.value.problems
+    assert problem.line == 2
+    assert f"is {2 * width} x {height} pixels and the picture {width} x {height}" in str(problem)
+    path.write_text("path,depth,split\na.png,cut.png,train\nb.png,half.png,train\n")
+    (problem,) = manifest.picture_problems(manifest.read_manifest(str(path)))
+    assert (problem.line, problem.path) == (2, "a.png")
+    assert f"the depth map {folder / 'cut.png'}" in problem.message
+
+
 def test_identical_pictures_may_not_be_in_two_splits(folder):
     (folder / "b.png").write_bytes(png(0))  # As a.png, and both in train.
     path = write(folder, *GOOD)
@@ -359,6 +380,23 @@ def test_maps_are_read_with_their_pictures_and_black_where_there_is_none(folder)
     (problem,) = manifest.need_problems(found, ("expression", "depth"))
     assert (problem.line, problem.path) == (2, "a.png") and "no depth map" in problem.message
     assert not manifest.need_problems(found, ("expression",))
+
+
+def test_maps_count_in_progress_and_memory(folder):
+    images.save_png(str(folder / "d.png"), np.full((8, 8, 3), 90, np.uint8))
+    (folder / "maps.csv").write_text("path,depth,split\na.png,d.png,train\nb.png,d.png,train\n")
+    found = manifest.read_manifest(str(folder / "maps.csv"))
+    for pool, expected in ((4 * 8 * 8 * 3, [1, 2, 3, 4]), (4 * 8 * 8 * 3 - 1, [])):
+        told = []
+        manifest.manifest_faces(
+            found,
+            "train",
+            8,
+            max_pool_bytes=pool,
+            on_progress=lambda done, total, told=told: told.append((done, total)),
+            map_kind="depth",
+        )
+        assert told == [(done, 4) for done in expected]
 
 
 def test_faces_of_a_manifest_with_problems_are_refused(folder):
