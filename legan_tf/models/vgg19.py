@@ -50,6 +50,7 @@ def vgg19_taps(weights: str) -> keras.Model:
         image = keras.layers.Input([None, None, 3], name="image")
         # To 0..255 less the mean, then to blue, green, red.
         shifted = keras.layers.Rescaling(127.5, [127.5 - mean for mean in _MEAN])(image)
+        shifted = shifted[:, :, :, ::-1]
         taps = keras.Model(trunk.input, [trunk.get_layer(name).output for name in TAPS])
         scaled = [
             keras.layers.Rescaling(1 / _DEVIATION)(tap) for tap in taps(shifted[:, :, :, ::-1])
