@@ -41,6 +41,7 @@ class Journal:
             UserError: The folder holds other things, was made with other settings, or does not
                 tell with which.
         """
+        self._folder = folder
         self._records = os.path.join(folder, f"{name}.jsonl")
         self.done: dict[int, tuple[str, Outcomes]] = {}
         self._settings = json.loads(json.dumps(settings))
@@ -62,10 +63,19 @@ class Journal:
                 self._whole += len(line)
 
     def begin(self) -> None:
-        """Makes the folder ready for more parts."""
+        """Makes the folder ready for more parts.
+
+        Raises:
+            UserError: It cannot be written.
+        """
         if not os.path.exists(self._file):
             content = json.dumps(self._settings, indent=1, ensure_ascii=False) + "\n"
-            storage.write_bytes(self._file, content.encode())
+            try:
+                storage.write_bytes(self._file, content.encode())
+            except storage.StorageError as error:
+                raise UserError(
+                    f"--output={self._folder}: cannot be written; name another folder ({error})"
+                ) from error
         if os.path.exists(self._records):
             os.truncate(self._records, self._whole)
 

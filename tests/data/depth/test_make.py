@@ -155,7 +155,7 @@ def test_a_broken_mesh_costs_that_mesh_only(few, whole, tmp_path):
     assert rejected["4"]["detail"] == "no such file."
     assert sorted(os.listdir(output / "depth/pictures")) == ["0.png", "5.png"]
     assert (output / "rejected.png").exists()
-    # What can be read in the end is made, and nothing else again.
+    # What can be read in the end is made.
     shutil.copy(few.parent / "few/meshes/0.obj", few / "meshes/4.obj")
     assert "3 of 6 meshes" in run(few / "manifest.csv", output)
     same = ["depth/pictures/0.png", "normal/pictures/5.png"]
@@ -323,6 +323,12 @@ def test_a_mesh_anywhere_in_space_is_fitted_by_its_landmarks(
         both = (ours > 0) & (theirs > 0)
         assert both.sum() > 0.97 * ((ours > 0) | (theirs > 0)).sum()
         assert np.median(np.abs(ours - theirs)[both]) <= 2
+        normals = [
+            maps.map_to_normals(np.asarray(Image.open(folder / row["normal"])))
+            for folder in (output, whole)
+        ]
+        cosine = np.clip(np.sum(normals[0] * normals[1], -1), -1, 1)
+        assert np.median(np.degrees(np.arccos(cosine))[both]) < 2
 
 
 def test_landmarks_that_are_elsewhere_reject_a_mesh(few, landmark_vertices, tmp_path):
@@ -378,6 +384,33 @@ def test_exr_keeps_depth_in_pixels_and_normals_as_they_are(fitted, whole, tmp_pa
         np.testing.assert_allclose(exact.astype(int), coarse, atol=1)
 
 
+def test_ply_and_matlab_give_the_maps_of_obj(fitted, whole, tmp_path):
+    import trimesh
+
+    folder = tmp_path / "faces"
+    (folder / "pictures").mkdir(parents=True)
+    for number in (0, 5):
+        shutil.copy(fitted / f"pictures/{number}.png", folder / "pictures")
+        mesh = surface.mesh(number, EXPRESSIONS[number % 4], RESOLUTION)
+        vertices = in_pixels(mesh.vertices, SIZE)
+        if number:
+            (folder / "pictures/5.mat").write_bytes(made["mat_bytes"](vertex=vertices.T))
+            triangles = made["mat_bytes"](tri=mesh.triangles.T + 1)
+            (folder / "pictures/tri.mat").write_bytes(triangles)
+        else:
+            saved = trimesh.Trimesh(vertices, mesh.triangles, process=False)
+            saved.export(str(folder / "pictures/0.ply"))
+    assert "2 of 2 meshes became maps" in run(folder, tmp_path / "out")
+    for number in (0, 5):
+        for kind in maps.KINDS:
+            path = f"{kind}/pictures/{number}.png"
+            ours, theirs = (
+                np.asarray(Image.open(output / path)).astype(int)
+                for output in (tmp_path / "out", whole)
+            )
+            assert (np.abs(ours - theirs) <= 1).mean() > 0.998
+
+
 def test_a_folder_of_meshes_without_pictures(fitted, tmp_path):
     folder = tmp_path / "meshes"
     (folder / "more").mkdir(parents=True)
@@ -415,6 +448,8 @@ def test_what_cannot_be_done_is_told(fitted, whole, tmp_path):
         (manifest, "out", {"camera": "frame"}, "--camera=frame looks from the front"),
         (manifest, "out", {"camera": "fit"}, "--camera=fit needs --landmark_vertices"),
         (manifest, "out", {"camera": "perspective"}, "choose from image, image_y_up, fit, frame"),
+        (manifest, "out", {"min_bulge": 2.0}, "--min_bulge=2: must be -1 to 1"),
+        (manifest, "/proc/no/out", {}, "--output=/proc/no/out: cannot be written"),
         (manifest, "out", {"fill_holes": 2.0}, "--fill_holes=2: must be 0 to 1"),
         (manifest, "out", {"max_coverage": 0.01}, "is above --max_coverage"),
         (fitted / "pictures", "out", {}, "there is no mesh in it"),
