@@ -116,7 +116,8 @@ def _verify(servable: signatures.Servable, written: str) -> None:
         ("expression", labels.expressions),
         ("lighting", labels.lightings),
     ):
-        by_id[attribute] = tf.constant([0, len(names) - 1], tf.int32)
+        ends = [0, len(names) - 1] if names else [signatures.KEEP] * 2
+        by_id[attribute] = tf.constant(ends, tf.int32)
         by_name[attribute] = tf.constant([names[0], names[-1]] if names else ["", ""])
     reloaded = tf.saved_model.load(written)
     for signature, original in servable.signatures.items():

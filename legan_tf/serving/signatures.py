@@ -326,9 +326,8 @@ def _ids(names: tf.Tensor, attribute: str, known: Sequence[str]) -> tf.Tensor:
     matches = tf.cast(names[:, tf.newaxis] == tf.constant(known, tf.string), tf.int32)
     ids = tf.reduce_sum(matches * tf.range(1, len(known) + 1), axis=1) - 1
     rows = tf.strings.as_string(tf.range(tf.shape(names)[0]))
-    problem = tf.strings.join(
-        ["Row ", rows, f": unknown {attribute} ", names, f"; known are: {', '.join(known)}."]
-    )
+    told = f"; known are: {', '.join(known)}." if known else _not_edited(attribute, "an empty name")
+    problem = tf.strings.join(["Row ", rows, f": unknown {attribute} ", names, told])
     with tf.control_dependencies([_require((ids >= 0) | (names == ""), problem)]):
         return tf.identity(ids)
 
@@ -341,10 +340,9 @@ def _code(
     row_names = tf.strings.as_string(tf.range(tf.shape(ids)[0]))
     given = tf.strings.as_string(ids)
     keep = f", or {KEEP} to leave it as it is" if may_keep else ""
-    unknown = tf.strings.join(
-        ["Row ", row_names, f": unknown {attribute} id ", given]
-        + [f"; known are 0 to {len(known) - 1}{keep} ({', '.join(known)})."]
-    )
+    told = f"; known are 0 to {len(known) - 1}{keep} ({', '.join(known)})."
+    told = told if known else _not_edited(attribute, str(KEEP))
+    unknown = tf.strings.join(["Row ", row_names, f": unknown {attribute} id ", given, told])
     missing = tf.strings.join(
         ["Row ", row_names, f": no {attribute} given, and this model cannot leave it as it is; "]
         + [f"name one of: {', '.join(known)}."]
@@ -359,6 +357,10 @@ def _code(
         checks.append(_require(ids != KEEP, missing))
     with tf.control_dependencies(checks):
         return tf.one_hot(ids, len(known))
+
+
+def _not_edited(attribute: str, to_send: str) -> str:
+    return f". This model does not edit the {attribute}; send {to_send}."
 
 
 def _require(holds: tf.Tensor, problem: tf.Tensor) -> tf.Operation:

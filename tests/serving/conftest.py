@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from legan_tf.models import DepthNetwork, LeganGenerator, QualityEstimator
+from legan_tf.models import DepthNetwork, LeganGenerator, QualityEstimator, StarganGenerator
 from legan_tf.serving import export
 
 EXPRESSIONS = ("neutral", "smile", "scream")
@@ -30,6 +30,15 @@ def generator():
 
 
 @pytest.fixture(scope="session")
+def unlit():
+    """An editor of expressions alone, as Bodur et al. train."""
+    keras.utils.set_random_seed(5)
+    network = StarganGenerator(EXPRESSIONS, image_size=16, width=4, blocks=0)
+    network.build()
+    return network
+
+
+@pytest.fixture(scope="session")
 def quality():
     keras.utils.set_random_seed(2)
     network = QualityEstimator(image_size=16, width=4, depth=2)
@@ -49,13 +58,15 @@ def mappers():
 
 
 @pytest.fixture(scope="session")
-def serving_root(tmp_path_factory, generator, quality, mappers):
-    """What is served, version 1 each: ``legan``, ``quality``, ``depth``, and ``legan_normal``.
+def serving_root(tmp_path_factory, generator, unlit, quality, mappers):
+    """What is served, version 1 each: ``legan``, ``quality``, ``depth``, and editors with maps.
 
-    The last is the generator with a depth network of normals beside it.
+    These are ``legan_normal``, beside a depth network of normals, and ``unlit_depth``, which knows
+    no light, beside one of depth.
     """
     root = tmp_path_factory.mktemp("models")
     export.export(mappers["depth"], str(root), "depth")
+    export.export(unlit, str(root), "unlit_depth", mappers["depth"])
     export.export(generator, str(root), "legan_normal", mappers["normal"])
     assert export.export(generator, str(root), "legan") == str(root / "legan" / "1")
     assert export.export(quality, str(root), "quality") == str(root / "quality" / "1")

@@ -173,6 +173,32 @@ def test_grid_holds_every_target(editor, blobs):
             np.testing.assert_allclose(grid[row, column], edited, rtol=0, atol=LEVELS)
 
 
+def test_an_editor_of_expressions_alone_edits_maps_and_makes_a_grid(
+    serving_root, unlit, mappers, blobs
+):
+    editor = legan_tf.load(serving_root / "unlit_depth")
+    assert (editor.expressions, editor.lightings) == (("neutral", "smile", "scream"), ())
+    image = blobs(16, 16)[0]
+    direct = unlit(
+        {
+            "image": tf.constant(image[None] / 127.5 - 1, tf.float32),
+            "expression": tf.constant([[0.0, 1, 0]]),
+            "lighting": tf.zeros((1, 0)),
+        }
+    )["image"][0].numpy()
+    edited = editor(image, "smile")
+    expected = np.clip(np.round((direct + 1) * 127.5), 0, 255)
+    np.testing.assert_allclose(edited, expected, rtol=0, atol=LEVELS)
+    surface = mappers["depth"].to_map(tf.constant(edited[None] / 127.5 - 1, tf.float32))
+    expected = np.round((surface[0, ..., 0].numpy() + 1) * 127.5)
+    np.testing.assert_allclose(editor.depth(edited), expected, rtol=0, atol=LEVELS)
+    grid = editor.grid(image)
+    assert grid.shape == (3, 1, 16, 16, 3)
+    np.testing.assert_allclose(grid[1, 0], edited, rtol=0, atol=LEVELS)
+    with pytest.raises(UserError, match="does not edit the lighting; leave 'left' out"):
+        editor(image, "smile", "left")
+
+
 def test_a_grid_resizes_its_picture_once(editor, generator, blobs):
     servable = signatures.build(generator)
     fed = []

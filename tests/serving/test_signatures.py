@@ -15,7 +15,6 @@ from legan_tf.models import (
     AttributeClassifier,
     DepthNetwork,
     LeganGenerator,
-    StarganGenerator,
     copy_of,
 )
 from legan_tf.serving import signatures
@@ -220,23 +219,30 @@ def test_a_code_cannot_be_left_out_where_the_model_never_learned_it(blobs):
         served(image=image, expression=ids(0, 1), lighting=ids(0, -1))
 
 
-def test_an_attribute_without_classes_is_left_out(blobs):
-    network = StarganGenerator(("a", "b"), image_size=16, width=4, blocks=0)
-    network.build()
-    served = signatures.build(network).signatures
+def test_an_attribute_without_classes_is_left_out(unlit, blobs):
+    served = signatures.build(unlit).signatures
     assert set(served) == {"serving_default", "serving_bytes"}
     image = blobs(16, 16)
     answer = served["serving_default"](
         image=tf.constant(image), expression=ids(1), lighting=ids(-1)
     )["image"]
-    direct = network(
+    direct = unlit(
         {
             "image": tf.constant(image / 127.5 - 1, tf.float32),
-            "expression": tf.constant([[0.0, 1.0]]),
+            "expression": tf.constant([[0.0, 1.0, 0.0]]),
             "lighting": tf.zeros((1, 0)),
         }
     )["image"]
     np.testing.assert_allclose(answer, pipeline.to_uint8(direct), rtol=0, atol=1)
+    told = "This model does not edit the lighting; send "
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"Row 0: .* id 0. {told}-1"):
+        served["serving_default"](image=tf.constant(image), expression=ids(1), lighting=ids(0))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"lighting up. {told}an empty name"):
+        served["serving_bytes"](
+            image_bytes=tf.constant([encoded(image[0])]),
+            expression=tf.constant(["smile"]),
+            lighting=tf.constant(["up"]),
+        )
 
 
 CHANNELS = {"depth": 1, "normal": 3}
