@@ -414,7 +414,7 @@ def test_maps_go_with_their_pictures(folder, crop):
         if one.depth:
             shown = (maps.read_map(row.depth, "depth", SIZE) for row in (one, other))
             np.testing.assert_array_equal(*shown)
-    images.save_png(str(folder / "d1.png"), maps.depth_to_grey(np.ones((9, 9))))
+    images.save_png(str(folder / "d1.png"), maps.depth_to_grey(np.ones((21, 39))))
     with pytest.raises(UserError, match="holds records that differ in maps"):
         make(folder, folder / "records", crop=crop)
     rows = {row.split: row for row in stored.rows if not row.depth}
