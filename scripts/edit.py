@@ -59,13 +59,8 @@ def main(_) -> int:
     )
     for sentence in report.skipped:
         print(f"Skipped {sentence}", file=sys.stderr)
-    edits_in, maps_in = _OUTPUT.value, _DEPTH.value or _OUTPUT.value
-    for what, paths, folder in (
-        ("pictures", report.written, edits_in),
-        ("maps", report.maps, maps_in),
-    ):
-        if paths:
-            print(f"{len(paths)} {what} in {folder}" if len(paths) > 1 else paths[0])
+    for line in report.lines(_OUTPUT.value, _DEPTH.value or ""):
+        print(line)
     return 1 if report.skipped else 0
 
 

@@ -49,6 +49,20 @@ class Report:
     skipped: tuple[str, ...]
     maps: tuple[str, ...] = ()
 
+    def lines(self, output: str, map_output: str = "") -> list[str]:
+        """Returns what to tell of the edits and of the maps: a path, or how many are where.
+
+        Args:
+            output: Where the edits went; the maps of a depth network, too.
+            map_output: Where the maps of edits went, if there are any.
+        """
+        written = ("pictures", self.written, output), ("maps", self.maps, map_output or output)
+        return [
+            paths[0] if len(paths) == 1 else f"{len(paths)} {what} in {folder}"
+            for what, paths, folder in written
+            if paths
+        ]
+
 
 def use_model(
     model: Editor | Scorer | DepthEstimator,

@@ -192,13 +192,38 @@ def test_scripts_end_to_end(tmp_path, depth_run, blobs):
         np.testing.assert_allclose(read(maps / name), editor.depth(edited), rtol=0, atol=1)
 
 
-def test_the_script_maps_with_a_depth_network(tmp_path, depth_run, blobs):
-    picture, output, model = tmp_path / "a.png", tmp_path / "map.png", depth_run / "depth.keras"
+UNNAMED = {"expression": None, "lighting": None}
+
+
+def test_a_depth_network_maps(tmp_path, serving_root, blobs):
+    picture, output = tmp_path / "a.png", str(tmp_path / "map.png")
     Image.fromarray(blobs(30, 40)[0]).save(picture)
-    done = script("edit.py", f"--model={model}", f"--input={picture}", f"--output={output}")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(output)
-    np.testing.assert_array_equal(read(output), legan_tf.load(model)(picture))
+    estimate = legan_tf.load(serving_root / "depth")
+    report = editing.use_model(estimate, str(picture), output, UNNAMED)
+    assert report == editing.Report((), (), (output,))
+    assert report.lines(output) == [output]
+    np.testing.assert_array_equal(read(output), estimate(picture))
+
+
+def test_an_editor_of_expressions_alone_edits_files_and_draws_grids(tmp_path, serving_root, blobs):
+    picture, output, sheet = (str(tmp_path / f"{name}.png") for name in "abc")
+    Image.fromarray(blobs(30, 40)[0]).save(picture)
+    editor, surface = legan_tf.load(serving_root / "unlit_depth"), str(tmp_path / "d.png")
+    named = {**UNNAMED, "expression": "smile"}
+    report = editing.use_model(editor, picture, output, named, map_output=surface)
+    assert report.lines(output, surface) == [output, surface]
+    np.testing.assert_array_equal(read(output), editor(picture, "smile"))
+    np.testing.assert_array_equal(read(surface), editor.depth(output))
+    editing.use_model(editor, picture, sheet, UNNAMED, grid=True)
+    drawn = read(sheet)
+    assert drawn.shape == (4 * 96 + 8, 2 * 96 + 8, 3)
+    cells = editor.grid(picture)[:, 0].repeat(6, axis=1).repeat(6, axis=2)
+    np.testing.assert_array_equal(drawn[-3 * 96 :, -96:], cells.reshape(3 * 96, 96, 3))
+
+
+@pytest.fixture(scope="module")
+def loaded(serving_root):
+    return {name: legan_tf.load(serving_root / name) for name in ("legan", "depth", "quality")}
 
 
 @pytest.mark.parametrize(
@@ -213,10 +238,10 @@ def test_the_script_maps_with_a_depth_network(tmp_path, depth_run, blobs):
         ("quality", {"expression": "smile"}, "rates pictures and cannot edit them"),
     ],
 )
-def test_what_a_model_cannot_do_is_told(tmp_path, serving_root, blobs, name, asked, sentence):
+def test_what_a_model_cannot_do_is_told(tmp_path, loaded, blobs, name, asked, sentence):
     Image.fromarray(blobs(8, 8)[0]).save(tmp_path / "a.png")
-    model = legan_tf.load(serving_root / name)
-    asked = {"expression": None, "lighting": None, **asked}
+    model = loaded[name]
+    asked = {**UNNAMED, **asked}
     targets = {attribute: asked.pop(attribute) for attribute in ("expression", "lighting")}
     with pytest.raises(UserError, match=sentence):
         editing.use_model(model, str(tmp_path / "a.png"), str(tmp_path / "b.png"), targets, **asked)
