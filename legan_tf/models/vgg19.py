@@ -52,9 +52,7 @@ def vgg19_taps(weights: str) -> keras.Model:
         shifted = keras.layers.Rescaling(127.5, [127.5 - mean for mean in _MEAN])(image)
         shifted = shifted[:, :, :, ::-1]
         taps = keras.Model(trunk.input, [trunk.get_layer(name).output for name in TAPS])
-        scaled = [
-            keras.layers.Rescaling(1 / _DEVIATION)(tap) for tap in taps(shifted[:, :, :, ::-1])
-        ]
+        scaled = [keras.layers.Rescaling(1 / _DEVIATION)(tap) for tap in taps(shifted)]
         model = keras.Model(image, scaled, name="vgg19_taps")
     model.trainable = False
     return model

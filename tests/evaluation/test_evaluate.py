@@ -474,8 +474,11 @@ def test_of_classes_that_the_model_does_not_know_there_are_no_surfaces(
     few_people, judges, dimming, tmp_path
 ):
     config = EvaluationConfig(edits=EDITS, **judges)
-    report = evaluate(dimming(lightings=()), str(tmp_path), config)
+    report = evaluate(dimming(lightings=("shot00", "shot04")), str(tmp_path / "some"), config)
     assert report["surface"] == {}
+    # One that edits no light at all is asked for expressions, and relights nobody.
+    report = evaluate(dimming(lightings=()), str(tmp_path / "none"), config)
+    assert report["surface"] == {"one_attribute_edits": EDITS // 4, "relit_people": 0}
 
 
 def test_a_stop_while_faces_are_relit_loses_no_edit_of_one_attribute(
