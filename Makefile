@@ -69,7 +69,7 @@ clean:
 	@$(PYTHON311) -c "$$CHECK_311"
 	echo "Installing stack A into .venv-a (one to three minutes)"
 	$(PYTHON311) -m venv --clear .venv-a
-	.venv-a/bin/pip install -qq -c constraints/stack-a.txt -e ".[dev,align,depth]"
+	.venv-a/bin/pip install -qq -c constraints/stack-a.txt -e ".[dev,align,depth,serving]"
 	touch $@
 
 # On Python 3.11 legan-tf asks for stack A: the pins give stack B, --no-deps keeps it.

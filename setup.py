@@ -43,11 +43,19 @@ ALIGN = ["mediapipe==0.10.21"]
 # They read meshes and cast rays at them, for scripts/prepare.py depth.
 DEPTH = ["embreex>=4.4.0.post1", "trimesh>=4.12"]
 
+# The protocol of TensorFlow Serving, for legan_tf.serving's client and local server.
+SERVING = ["grpcio>=1.62", "grpcio-health-checking>=1.62", "prometheus-client>=0.20"]
+SERVING_A = ["tensorflow-serving-api==2.15.1"]
+SERVING_B = ["tensorflow-serving-api>=2.18"]
+
 DEVELOPMENT = [
     "packaging>=22",
     "pytest>=8",
     "pytest-xdist>=3",
+    # They read the manifests that operators get, and drive the demo page in Chromium.
+    "pyyaml>=6",
     "ruff>=0.12",
+    "selenium>=4.20",
     # What SSIM and PSNR are compared with.
     "scikit-image>=0.22",
 ]
@@ -84,6 +92,11 @@ if __name__ == "__main__":
             "beam": on('python_version >= "3.10"', BEAM),
             "depth": DEPTH,
             "dev": DEVELOPMENT,
+            "serving": [
+                *SERVING,
+                *on('python_version < "3.12"', SERVING_A),
+                *on('python_version >= "3.12"', SERVING_B),
+            ],
         },
         classifiers=[
             "Programming Language :: Python :: 3",

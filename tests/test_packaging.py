@@ -54,10 +54,11 @@ def pins(constraints, python):
 def requirements(python):
     setup = runpy.run_path(str(ROOT / "setup.py"))
     if python in ("3.9", "3.10", "3.11"):
-        stack = setup["STACK_A"] + setup["ALIGN"]
+        stack = setup["STACK_A"] + setup["ALIGN"] + setup["SERVING_A"]
     else:
-        stack = setup["STACK_B"]
-    return [Requirement(r) for r in setup["EVERYWHERE"] + stack + setup["DEVELOPMENT"]]
+        stack = setup["STACK_B"] + setup["SERVING_B"]
+    both = setup["EVERYWHERE"] + setup["DEVELOPMENT"] + setup["SERVING"]
+    return [Requirement(r) for r in both + stack]
 
 
 @pytest.mark.parametrize(("constraints", "python"), STACKS)

@@ -8,7 +8,6 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps
 
-from legan_tf.data import storage
 from legan_tf.errors import UserError
 
 Crop = tuple[float, float, float, float]
@@ -178,6 +177,8 @@ def save_png(path: str, image: np.ndarray) -> None:
         StorageError: The file cannot be written.
         UnavailableError: The path is on a storage that needs tensorflow-io.
     """
+    from legan_tf.data import storage  # Brings TensorFlow, which clients do without.
+
     storage.write_bytes(path, to_png(image))
 
 
@@ -192,6 +193,8 @@ def _content(source: str | bytes, name: str | None) -> tuple[bytes, str]:
     """Returns the content of a picture and what to call it."""
     if isinstance(source, bytes):
         return source, name or "picture"
+    from legan_tf.data import storage  # Brings TensorFlow, which clients do without.
+
     return storage.read_bytes(source), name or source
 
 

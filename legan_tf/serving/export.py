@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
-import json
 import os
 import re
 import shutil
@@ -17,6 +15,7 @@ from PIL import Image
 
 from legan_tf.errors import UserError
 from legan_tf.serving import signatures
+from legan_tf.serving.labels import KEEP
 
 LABELS_FILE = os.path.join("assets.extra", "labels.json")
 """Where a version keeps its ``Labels``; TensorFlow leaves ``assets.extra`` to the user."""
@@ -68,7 +67,7 @@ def export(
         tf.saved_model.save(servable.module, aside, signatures=servable.signatures)
         os.makedirs(os.path.join(aside, "assets.extra"))
         with open(os.path.join(aside, LABELS_FILE), "w", encoding="utf-8") as file:
-            json.dump(dataclasses.asdict(servable.labels), file, indent=2)
+            file.write(servable.labels.to_json())
         _verify(servable, aside)
         return _publish(aside, model_folder)
     finally:
@@ -116,7 +115,7 @@ def _verify(servable: signatures.Servable, written: str) -> None:
         ("expression", labels.expressions),
         ("lighting", labels.lightings),
     ):
-        ends = [0, len(names) - 1] if names else [signatures.KEEP] * 2
+        ends = [0, len(names) - 1] if names else [KEEP] * 2
         by_id[attribute] = tf.constant(ends, tf.int32)
         by_name[attribute] = tf.constant([names[0], names[-1]] if names else ["", ""])
     reloaded = tf.saved_model.load(written)

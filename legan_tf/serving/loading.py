@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Union
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from legan_tf.data import images as pictures
 from legan_tf.data import storage
 from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError, first_line
 from legan_tf.models import Network
 from legan_tf.serving import export, signatures
-from legan_tf.serving.signatures import KEEP, Labels
+from legan_tf.serving.inputs import as_list, same_size
+from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Attribute, Labels
 from legan_tf.training.run import DEPTH_FILE, load_network, network_file
 
 _BATCH = 16
-_RANGE_SLACK = 1e-3
-
-Attribute = Union[str, int, None]
-"""A class by name or id; None leaves the attribute as it is."""
 
 
 class _Model:
@@ -65,11 +58,11 @@ class _Model:
 
     def _maps(self, images: Any, signature: str) -> np.ndarray:
         """Makes the maps of pictures; see ``DepthEstimator.__call__``."""
-        batch, one = _as_list(images)
+        batch, one = as_list(images)
         geometry = self._labels.geometry
         shape = (len(batch), self.image_size, self.image_size)
         made = np.empty(shape if geometry == "depth" else (*shape, 3), np.uint8)
-        for rows, stack in _same_size(batch):
+        for rows, stack in same_size(batch):
             made[rows] = self._run(stack, signature)[geometry].reshape(-1, *made.shape[1:])
         return made[0] if one else made
 
@@ -116,13 +109,13 @@ class Editor(_Model):
             UserError: A picture cannot be read or has a wrong shape or range, or a target is
                 unknown, or left out where the model cannot leave it as it is.
         """
-        batch, one = _as_list(images)
+        batch, one = as_list(images)
         ids = {
-            "expression": self._ids(expression, "expression", self.expressions, len(batch)),
-            "lighting": self._ids(lighting, "lighting", self.lightings, len(batch)),
+            "expression": self._labels.ids("expression", expression, len(batch)),
+            "lighting": self._labels.ids("lighting", lighting, len(batch)),
         }
         edited = np.empty((len(batch), self.image_size, self.image_size, 3), np.uint8)
-        for rows, stack in _same_size(batch):
+        for rows, stack in same_size(batch):
             chosen = {name: value[rows] for name, value in ids.items()}
             edited[rows] = self._run(stack, **chosen)["image"]
         return edited[0] if one else edited
@@ -165,7 +158,7 @@ class Editor(_Model):
         Raises:
             UserError: See ``__call__``.
         """
-        batch, one = _as_list(image)
+        batch, one = as_list(image)
         if not one:
             raise UserError(f"A grid is made of one picture; {len(batch)} were given.")
         rows, columns = max(1, len(self.expressions)), max(1, len(self.lightings))
@@ -178,46 +171,6 @@ class Editor(_Model):
             lighting=lighting if self.lightings else np.full_like(lighting, KEEP),
         )["image"]
         return edited.reshape(rows, columns, *edited.shape[1:])
-
-    def _ids(self, targets: Any, attribute: str, known: tuple[str, ...], count: int) -> np.ndarray:
-        if targets is None or isinstance(targets, str) or np.ndim(targets) == 0:
-            targets = [targets] * count
-        if len(targets) != count:
-            raise UserError(
-                f"{attribute} holds {len(targets)} targets for {count} pictures: give one for all "
-                "or one for each."
-            )
-        ids = [self._id(target, attribute, known) for target in targets]
-        return np.array(ids, np.int32)
-
-    def _id(self, target: Attribute, attribute: str, known: tuple[str, ...]) -> int:
-        if target is None:
-            if known and not self.keeps_unnamed:
-                raise UserError(
-                    f"This model cannot leave the {attribute} as it is: name one of "
-                    f"{', '.join(known)}."
-                )
-            return KEEP
-        if not known:
-            raise UserError(f"This model does not edit the {attribute}; leave {target!r} out.")
-        if isinstance(target, str):
-            if target in known:
-                return known.index(target)
-            close = difflib.get_close_matches(target, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise UserError(
-                f"{target!r} is no {attribute} of this model; it knows {', '.join(known)}.{hint}"
-            )
-        if not isinstance(target, (int, np.integer)) or isinstance(target, bool):
-            raise UserError(
-                f"{attribute} must be a name, an id or None, not {type(target).__name__}."
-            )
-        if not 0 <= target < len(known):
-            raise UserError(
-                f"{target} is no {attribute} id of this model; it knows 0 to {len(known) - 1} "
-                f"({', '.join(known)})."
-            )
-        return int(target)
 
 
 class Scorer(_Model):
@@ -236,9 +189,9 @@ class Scorer(_Model):
         Raises:
             UserError: A picture cannot be read, or has a wrong shape or range.
         """
-        batch, one = _as_list(images)
+        batch, one = as_list(images)
         ratings = np.empty(len(batch), np.float32)
-        for rows, stack in _same_size(batch):
+        for rows, stack in same_size(batch):
             ratings[rows] = self._run(stack)["rating"]
         return ratings[0] if one else ratings
 
@@ -307,9 +260,9 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer | DepthEstimator:
 
 
 _KINDS = {
-    signatures.EDITOR: Editor,
-    signatures.SCORER: Scorer,
-    signatures.DEPTH: DepthEstimator,
+    EDITOR: Editor,
+    SCORER: Scorer,
+    DEPTH: DepthEstimator,
 }
 
 
@@ -339,63 +292,8 @@ def _read_labels(version: str) -> Labels:
     file = os.path.join(version, export.LABELS_FILE)
     try:
         with open(file, encoding="utf-8") as stream:
-            values = json.load(stream)
-        for name in ("expressions", "lightings"):
-            values[name] = tuple(values[name])
-        labels = Labels(**values)
+            return Labels.from_json(stream.read())
     except OSError as error:
         raise UserError(f"{version}: is not an export of this package: no {file}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise UserError(f"{file}: is damaged ({first_line(error)}).") from error
-    if labels.kind not in _KINDS:
-        raise UserError(f"{file}: names the unknown kind {labels.kind!r}.")
-    return labels
-
-
-def _as_list(images: Any) -> tuple[list[np.ndarray], bool]:
-    """Returns uint8 pictures [H, W, 3], and whether a single one was given."""
-    if isinstance(images, (str, os.PathLike)):
-        return [pictures.decode(os.fspath(images))], True
-    if isinstance(images, Image.Image):
-        return [pictures.to_rgb(images)], True
-    if isinstance(images, (list, tuple)):
-        if not images:
-            raise UserError("The list of pictures is empty.")
-        batch = []
-        for image in images:
-            made, one = _as_list(image)
-            if not one:
-                raise UserError("A list of pictures must hold one picture per entry.")
-            batch += made
-        return batch, False
-    array = _as_uint8(np.asarray(images))
-    if array.ndim not in (3, 4) or array.shape[-1] != 3 or 0 in array.shape:
-        raise UserError(
-            "Pictures must be arrays [height, width, 3] or [batch, height, width, 3], not "
-            f"{list(array.shape)}."
-        )
-    return ([array], True) if array.ndim == 3 else (list(array), False)
-
-
-def _as_uint8(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind != "f":
-        raise UserError(f"Pictures must be uint8, or float in [-1, 1], not {array.dtype}.")
-    if array.size:
-        low, high = float(array.min()), float(array.max())
-        if not (-1 - _RANGE_SLACK <= low and high <= 1 + _RANGE_SLACK):
-            raise UserError(
-                f"Float pictures must lie in [-1, 1]; these go from {low:g} to {high:g}. Give "
-                "uint8 for values of 0 to 255."
-            )
-    return np.clip(np.round((array + 1.0) * 127.5), 0, 255).astype(np.uint8)
-
-
-def _same_size(batch: list[np.ndarray]) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Yields the pictures stacked by size, each with their places in the batch."""
-    rows_of: dict[tuple[int, ...], list[int]] = {}
-    for row, image in enumerate(batch):
-        rows_of.setdefault(image.shape, []).append(row)
-    for rows in rows_of.values():
-        yield rows, np.stack([batch[row] for row in rows])

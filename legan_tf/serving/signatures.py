@@ -28,40 +28,11 @@ from legan_tf.models import (
     QualityEstimator,
     copy_of,
 )
+from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Labels
 
-EDITOR = "editor"
-SCORER = "scorer"
-DEPTH = "depth"
-KEEP = -1
-"""Attribute id that means: leave this attribute as it is."""
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
 """What PNG, JPEG, GIF and BMP pictures begin with."""
 _NAMED_ROWS = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Labels:
-    """What a user of a network has to know about it.
-
-    Attributes:
-        kind: ``EDITOR`` (image and attributes to image), ``SCORER`` (image to rating) or ``DEPTH``
-            (image to map).
-        architecture: Name of the model class.
-        image_size: Height and width the network works at, in pixels.
-        expressions: Names of the expression classes, in the order of their ids.
-        lightings: Names of the lighting classes, in the order of their ids.
-        keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
-        geometry: What the maps show that it makes of pictures, ``depth`` or ``normal``; nothing
-            where it makes none.
-    """
-
-    kind: str
-    architecture: str
-    image_size: int
-    expressions: tuple[str, ...] = ()
-    lightings: tuple[str, ...] = ()
-    keeps_unnamed: bool = False
-    geometry: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,122 @@
+"""What a user of a served network has to know about it; free of TensorFlow, for clients."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Sequence
+from typing import Union
+
+import numpy as np
+
+from legan_tf.errors import UserError, first_line
+
+EDITOR = "editor"
+SCORER = "scorer"
+DEPTH = "depth"
+_KINDS = (EDITOR, SCORER, DEPTH)
+KEEP = -1
+"""Attribute id that means: leave this attribute as it is."""
+
+Attribute = Union[str, int, None]
+"""A class by name or id; None leaves the attribute as it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """What a user of a network has to know about it.
+
+    Attributes:
+        kind: ``EDITOR`` (image and attributes to image), ``SCORER`` (image to rating) or ``DEPTH``
+            (image to map).
+        architecture: Name of the model class.
+        image_size: Height and width the network works at, in pixels.
+        expressions: Names of the expression classes, in the order of their ids.
+        lightings: Names of the lighting classes, in the order of their ids.
+        keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
+        geometry: What the maps show that it makes of pictures, ``depth`` or ``normal``; nothing
+            where it makes none.
+    """
+
+    kind: str
+    architecture: str
+    image_size: int
+    expressions: tuple[str, ...] = ()
+    lightings: tuple[str, ...] = ()
+    keeps_unnamed: bool = False
+    geometry: str = ""
+
+    def ids(
+        self, attribute: str, targets: Attribute | Sequence[Attribute], count: int
+    ) -> np.ndarray:
+        """Returns the ids of targets, int32 [count], ``KEEP`` for what is left as it is.
+
+        Args:
+            attribute: ``expression`` or ``lighting``.
+            targets: By name or id; one for all pictures or one each. None leaves it as it is.
+            count: Number of pictures.
+
+        Raises:
+            UserError: A target is unknown, or left out where the network cannot leave it as it is.
+        """
+        if targets is None or isinstance(targets, str) or np.ndim(targets) == 0:
+            targets = [targets] * count
+        if len(targets) != count:
+            raise UserError(
+                f"{attribute} holds {len(targets)} targets for {count} pictures: give one for all "
+                "or one for each."
+            )
+        return np.array([self._id(attribute, target) for target in targets], np.int32)
+
+    def _id(self, attribute: str, target: Attribute) -> int:
+        known = {"expression": self.expressions, "lighting": self.lightings}[attribute]
+        if target is None:
+            if known and not self.keeps_unnamed:
+                raise UserError(
+                    f"This model cannot leave the {attribute} as it is: name one of "
+                    f"{', '.join(known)}."
+                )
+            return KEEP
+        if not known:
+            raise UserError(f"This model does not edit the {attribute}; leave {target!r} out.")
+        if isinstance(target, str):
+            if target in known:
+                return known.index(target)
+            close = difflib.get_close_matches(target, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UserError(
+                f"{target!r} is no {attribute} of this model; it knows {', '.join(known)}.{hint}"
+            )
+        if not isinstance(target, (int, np.integer)) or isinstance(target, bool):
+            raise UserError(
+                f"{attribute} must be a name, an id or None, not {type(target).__name__}."
+            )
+        if not 0 <= target < len(known):
+            raise UserError(
+                f"{target} is no {attribute} id of this model; it knows 0 to {len(known) - 1} "
+                f"({', '.join(known)})."
+            )
+        return int(target)
+
+    def to_json(self) -> str:
+        """Returns the labels as JSON, the content of an export's ``labels.json``."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Labels:
+        """Reads what ``to_json`` wrote.
+
+        Raises:
+            ValueError: The text is something else, or names an unknown kind.
+        """
+        try:
+            values = json.loads(text)
+            for name in ("expressions", "lightings"):
+                values[name] = tuple(values[name])
+            labels = cls(**values)
+        except (KeyError, TypeError) as error:
+            raise ValueError(first_line(error)) from error
+        if labels.kind not in _KINDS:
+            raise ValueError(f"it names the unknown kind {labels.kind!r}")
+        return labels

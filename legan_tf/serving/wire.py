@@ -1,0 +1,276 @@
+"""The messages that clients exchange with a TensorFlow Serving server, without TensorFlow.
+
+``tensorflow-serving-api`` brings the same messages, but importing it imports TensorFlow. Here they
+are declared by field number, which is all that goes over the wire, in a descriptor pool of their
+own, so that both can live in one process. Only what is used is declared.
+
+Packed numbers are declared as bytes: a server answers numbers one by one (``float_val``,
+``int_val``), and NumPy reads the whole row of them at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_SCALARS = {
+    "bool": _Field.TYPE_BOOL,
+    "bytes": _Field.TYPE_BYTES,
+    "int32": _Field.TYPE_INT32,
+    "int64": _Field.TYPE_INT64,
+    "string": _Field.TYPE_STRING,
+}
+
+# Message: field: (number, type). "*" before a type: repeated. "map TYPE": keyed by string. Enums
+# are int32 here, which is the same on the wire.
+_MESSAGES = {
+    "Int64Value": {"value": (1, "int64")},
+    "Dim": {"size": (1, "int64"), "name": (2, "string")},
+    "TensorShapeProto": {"dim": (2, "*Dim"), "unknown_rank": (3, "bool")},
+    "TensorProto": {
+        "dtype": (1, "int32"),
+        "tensor_shape": (2, "TensorShapeProto"),
+        "tensor_content": (4, "bytes"),
+        "float_val": (5, "bytes"),
+        "double_val": (6, "bytes"),
+        "int_val": (7, "bytes"),
+        "string_val": (8, "*bytes"),
+        "int64_val": (10, "bytes"),
+        "bool_val": (11, "bytes"),
+        "half_val": (13, "bytes"),
+    },
+    "ModelSpec": {
+        "name": (1, "string"),
+        "version": (2, "Int64Value"),
+        "signature_name": (3, "string"),
+        "version_label": (4, "string"),
+    },
+    "PredictRequest": {
+        "model_spec": (1, "ModelSpec"),
+        "inputs": (2, "map TensorProto"),
+        "output_filter": (3, "*string"),
+    },
+    "PredictResponse": {"outputs": (1, "map TensorProto"), "model_spec": (2, "ModelSpec")},
+    "GetModelStatusRequest": {"model_spec": (1, "ModelSpec")},
+    "StatusProto": {"error_code": (1, "int32"), "error_message": (2, "string")},
+    "ModelVersionStatus": {
+        "version": (1, "int64"),
+        "state": (2, "int32"),
+        "status": (3, "StatusProto"),
+    },
+    "GetModelStatusResponse": {"model_version_status": (1, "*ModelVersionStatus")},
+    "PredictLog": {"request": (1, "PredictRequest"), "response": (2, "PredictResponse")},
+    "PredictionLog": {"predict_log": (6, "PredictLog")},
+}
+_PACKAGE = "legan_tf.wire"
+
+
+def _declare() -> dict[str, type[Message]]:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="legan_tf/wire.proto", package=_PACKAGE, syntax="proto3"
+    )
+    for message, fields in _MESSAGES.items():
+        declared = file.message_type.add(name=message)
+        for name, (number, kind) in fields.items():
+            field = declared.field.add(name=name, number=number)
+            if kind.startswith("map "):
+                entry = declared.nested_type.add(name=f"{name.title()}Entry")
+                entry.options.map_entry = True
+                for key, of, at in (("key", "string", 1), ("value", kind[4:], 2)):
+                    _set_type(entry.field.add(name=key, number=at), of)
+                _set_type(field, f"*{message}.{entry.name}")
+            else:
+                _set_type(field, kind)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in _MESSAGES
+    }
+
+
+def _set_type(field: _Field, kind: str) -> None:
+    field.label = _Field.LABEL_REPEATED if kind.startswith("*") else _Field.LABEL_OPTIONAL
+    kind = kind.lstrip("*")
+    if kind in _SCALARS:
+        field.type = _SCALARS[kind]
+    else:
+        field.type = _Field.TYPE_MESSAGE
+        field.type_name = f".{_PACKAGE}.{kind}"
+
+
+_DECLARED = _declare()
+TensorProto = _DECLARED["TensorProto"]
+PredictRequest = _DECLARED["PredictRequest"]
+PredictResponse = _DECLARED["PredictResponse"]
+GetModelStatusRequest = _DECLARED["GetModelStatusRequest"]
+GetModelStatusResponse = _DECLARED["GetModelStatusResponse"]
+PredictionLog = _DECLARED["PredictionLog"]
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+
+AVAILABLE = 30
+"""``ModelVersionStatus.state`` of a version that answers; smaller is not yet, larger no more."""
+
+_STRING = 7
+# NumPy's type by DataType, and the field of numbers that are not in tensor_content.
+_NUMBERS = {
+    1: (np.dtype("<f4"), "float_val"),
+    2: (np.dtype("<f8"), "double_val"),
+    3: (np.dtype("<i4"), "int_val"),
+    4: (np.dtype("u1"), "int_val"),
+    9: (np.dtype("<i8"), "int64_val"),
+    10: (np.dtype("?"), "bool_val"),
+    19: (np.dtype("<f2"), "half_val"),
+}
+_CODES = {dtype: code for code, (dtype, _) in _NUMBERS.items()}
+_VARINT_BYTES = 10
+
+
+class WireError(ValueError):
+    """A tensor that a server sent cannot be read, or an array has no form on the wire."""
+
+
+def to_tensor(array: np.ndarray) -> Message:
+    """Writes an array as a ``TensorProto``: numbers as raw content, strings (bytes objects) apart.
+
+    Args:
+        array: Of numbers, booleans, or bytes objects (dtype object or S).
+
+    Raises:
+        WireError: Arrays of this type are not sent.
+    """
+    array = np.asarray(array)
+    tensor = TensorProto()
+    tensor.tensor_shape.SetInParent()  # Without one the rank would be unknown, for a scalar.
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    if array.dtype.kind in "OS":
+        tensor.dtype = _STRING
+        tensor.string_val.extend(array.ravel().tolist())
+        return tensor
+    dtype = array.dtype.newbyteorder("<")
+    if dtype not in _CODES:
+        raise WireError(f"arrays of {array.dtype} cannot be sent.")
+    tensor.dtype = _CODES[dtype]
+    tensor.tensor_content = np.ascontiguousarray(array, dtype).tobytes()
+    return tensor
+
+
+def from_tensor(tensor: Message) -> np.ndarray:
+    """Reads a ``TensorProto``; strings become an array of bytes objects.
+
+    Raises:
+        WireError: The type is none that is known here, or the numbers do not fill the shape.
+    """
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    if tensor.dtype == _STRING:
+        values = np.empty(len(tensor.string_val), object)
+        values[:] = list(tensor.string_val)
+    elif tensor.dtype not in _NUMBERS:
+        raise WireError(f"tensors of type {tensor.dtype} cannot be read.")
+    else:
+        dtype, field = _NUMBERS[tensor.dtype]
+        if tensor.tensor_content:
+            values = _frombuffer(tensor.tensor_content, dtype)
+        elif field in ("float_val", "double_val"):
+            values = _frombuffer(getattr(tensor, field), dtype)
+        else:
+            numbers = _varints(getattr(tensor, field))
+            values = (
+                numbers.astype(np.uint16).view(dtype)
+                if field == "half_val"
+                else numbers.astype(dtype)
+            )
+    size = int(np.prod(shape, dtype=np.int64))
+    if 0 < len(values) < size:
+        # A last value that repeats is sent once.
+        values = np.concatenate([values, np.repeat(values[-1:], size - len(values))])
+    if len(values) != size:
+        raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")
+    return values.reshape(shape)
+
+
+def _frombuffer(content: bytes, dtype: np.dtype) -> np.ndarray:
+    if len(content) % dtype.itemsize:
+        raise WireError(f"{len(content)} bytes are no whole number of {dtype} values.")
+    return np.frombuffer(content, dtype)
+
+
+def _varints(content: bytes) -> np.ndarray:
+    """Reads numbers of seven bits a byte, lowest first, the high bit set on all but the last."""
+    raw = np.frombuffer(content, np.uint8)
+    more = raw >= 0x80
+    if raw.size and more[-1]:
+        raise WireError("a row of numbers is cut short.")
+    if not np.any(more[1:] & more[:-1]):
+        # No number above two bytes, as in pictures: these are read in a few passes.
+        before = np.concatenate([[np.uint8(0)], raw[:-1]])[~more]
+        last = raw[~more].astype(np.uint16)
+        low = (before & np.uint8(0x7F)).astype(np.uint16)
+        return np.where(before >= 0x80, low | last << np.uint16(7), last).astype(np.int64)
+    ends = np.flatnonzero(~more)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    longest = int(lengths.max())
+    if longest > _VARINT_BYTES:
+        raise WireError("a number is longer than 64 bits.")
+    values = np.zeros(len(ends), np.uint64)
+    for place in range(longest):
+        rows = np.flatnonzero(lengths > place)
+        seven = (raw[starts[rows] + place] & np.uint8(0x7F)).astype(np.uint64)
+        values[rows] |= seven << np.uint64(7 * place)
+    return values.view(np.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a server answered to ``Predict``.
+
+    Attributes:
+        outputs: The arrays by name.
+        version: The version of the model that answered.
+    """
+
+    outputs: dict[str, np.ndarray]
+    version: int
+
+
+def predict_request(model: str, signature: str, inputs: Mapping[str, np.ndarray]) -> Message:
+    """Returns the ``PredictRequest`` for a signature of a model.
+
+    Args:
+        model: Name it is served under.
+        signature: Name of the signature.
+        inputs: Arrays by input name; see ``to_tensor``.
+
+    Raises:
+        WireError: See ``to_tensor``.
+    """
+    request = PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature
+    for name, array in inputs.items():
+        request.inputs[name].CopyFrom(to_tensor(array))
+    return request
+
+
+def read_answer(response: Message) -> Answer:
+    """Reads a ``PredictResponse``.
+
+    Raises:
+        WireError: See ``from_tensor``; the message names the output.
+    """
+    outputs = {}
+    for name in sorted(response.outputs):
+        try:
+            outputs[name] = from_tensor(response.outputs[name])
+        except WireError as error:
+            raise WireError(f"output {name!r}: {error}") from error
+    return Answer(outputs, response.model_spec.version.value)
