@@ -17,20 +17,25 @@ _BEAM = (
     'on Python 3.10 or later, `pip install -c constraints/beam.txt ".[beam]"` in the checkout '
     "gives it"
 )
-
-_DEPTH = (
-    '`pip install -c constraints/stack-a.txt ".[depth]"` in the checkout gives it; with '
+_ON_BOTH = (
+    '`pip install -c constraints/stack-a.txt ".[{extra}]"` in the checkout gives it; with '
     "stack-b.txt on Python 3.12 and later"
 )
+_DEPTH = _ON_BOTH.format(extra="depth")
+_SERVING = _ON_BOTH.format(extra="serving")
 
 # By import name: the distribution, and how to come by it.
 _PACKAGES = {
     "apache_beam": ("apache-beam", _BEAM),
     "embreex": ("embreex", _DEPTH),
+    "grpc": ("grpcio", _SERVING),
+    "grpc_health": ("grpcio-health-checking", _SERVING),
     "mediapipe": ("mediapipe", _ALIGN),
+    "prometheus_client": ("prometheus-client", _SERVING),
     "tensorflow_addons": ("tensorflow-addons", _STACK_A),
     "tensorflow_gan": ("tensorflow-gan", _STACK_A),
     "tensorflow_io": ("tensorflow-io", _STACK_A),
+    "tensorflow_serving": ("tensorflow-serving-api", _SERVING),
     "trimesh": ("trimesh", _DEPTH),
 }
 
@@ -43,8 +48,7 @@ def require(module: str, purpose: str) -> ModuleType:
     """Imports a package that not every environment has.
 
     Args:
-        module: Its import name: ``apache_beam``, ``embreex``, ``mediapipe``,
-            ``tensorflow_addons``, ``tensorflow_gan``, ``tensorflow_io`` or ``trimesh``.
+        module: Its import name, one of ``_PACKAGES``, or a submodule of one.
         purpose: What it is needed for, as the subject of a sentence ("reading s3:// paths").
 
     Returns:
@@ -59,7 +63,7 @@ def require(module: str, purpose: str) -> ModuleType:
             warnings.simplefilter("ignore")
             return importlib.import_module(module)
     except Exception as error:  # Built for an older TensorFlow, they fail in many ways.
-        absent = isinstance(error, ModuleNotFoundError) and error.name == module
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module.split(".")[0]
         raise unavailable(module, purpose, "" if absent else first_line(error)) from error
 
 
@@ -71,7 +75,7 @@ def unavailable(module: str, purpose: str, cause: str = "") -> UnavailableError:
         purpose: What it is needed for, as the subject of a sentence.
         cause: What it says itself, if anything.
     """
-    distribution, remedy = _PACKAGES[module]
+    distribution, remedy = _PACKAGES[module.split(".")[0]]
     told = f" ({cause})" if cause else ""
     return UnavailableError(
         f"{purpose} needs {distribution}, which is not usable in this environment{told}: {remedy}."
