@@ -18,7 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import optional
-from legan_tf.errors import UserError
+from legan_tf.data import local_files
+from legan_tf.data.local_files import StorageError
 
 _CORE_SCHEMES = frozenset({"", "file", "gs", "ram"})
 
@@ -32,10 +33,6 @@ PICTURE, HEIGHT, WIDTH = "image/encoded", "image/height", "image/width"
 _EXR_MAGIC = b"\x76\x2f\x31\x01"
 _EXR_KINDS = 0x1A00  # Flags of tiled, deep and multi-part files.
 _EXR_BLOCK_LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)  # By compression method.
-
-
-class StorageError(UserError):
-    """A file cannot be read or written; the message starts with its path."""
 
 
 def join(folder: str, path: str) -> str:
@@ -72,6 +69,8 @@ def read_bytes(path: str) -> bytes:
         UnavailableError: The scheme needs tensorflow-io, which does not work here.
         StorageError: The file is missing or cannot be read, or holds no such record.
     """
+    if local_files.is_local(path):
+        return local_files.read_bytes(path)
     _register(path)
     place = in_shard(path)
     try:
@@ -200,6 +199,9 @@ def write_bytes(path: str, content: bytes, aside_in: str = "") -> None:
         UnavailableError: The scheme needs tensorflow-io, which does not work here.
         StorageError: The file cannot be written.
     """
+    if local_files.is_local(path):
+        local_files.write_bytes(path, content, aside_in)
+        return
     with written_aside(path, aside_in) as aside, tf.io.gfile.GFile(aside, "wb") as file:
         file.write(content)
 
