@@ -1,4 +1,4 @@
-"""Files on local paths, free of TensorFlow, for clients; ``storage`` reads and writes all others."""
+"""Files on local paths, without TensorFlow, for clients; ``storage`` knows all other places."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ Packed numbers are declared as bytes: a server answers numbers one by one (``flo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -131,6 +132,8 @@ _NUMBERS = {
 }
 _CODES = {dtype: code for code, (dtype, _) in _NUMBERS.items()}
 _VARINT_BYTES = 10
+_MOST_FILLED = 1 << 28
+"""Bytes: a few sent ones must not claim all memory by a shape that they are to fill."""
 
 
 class WireError(ValueError):
@@ -141,7 +144,8 @@ def to_tensor(array: np.ndarray) -> Message:
     """Writes an array as a ``TensorProto``: numbers as raw content, strings (bytes objects) apart.
 
     Args:
-        array: Of numbers, booleans, or bytes objects (dtype object or S).
+        array: Of numbers, booleans, or bytes objects (dtype object: NumPy's own type of bytes
+            drops zeros at their end).
 
     Raises:
         WireError: Arrays of this type are not sent.
@@ -151,7 +155,7 @@ def to_tensor(array: np.ndarray) -> Message:
     tensor.tensor_shape.SetInParent()  # Without one the rank would be unknown, for a scalar.
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
-    if array.dtype.kind in "OS":
+    if array.dtype == object and all(isinstance(value, bytes) for value in array.flat):
         tensor.dtype = _STRING
         tensor.string_val.extend(array.ravel().tolist())
         return tensor
@@ -170,31 +174,40 @@ def from_tensor(tensor: Message) -> np.ndarray:
         WireError: The type is none that is known here, or the numbers do not fill the shape.
     """
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    if tensor.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+        raise WireError(f"a tensor has the impossible shape {list(shape)}.")
     if tensor.dtype == _STRING:
-        values = np.empty(len(tensor.string_val), object)
+        dtype = np.dtype(object)
+        values = np.empty(len(tensor.string_val), dtype)
         values[:] = list(tensor.string_val)
     elif tensor.dtype not in _NUMBERS:
         raise WireError(f"tensors of type {tensor.dtype} cannot be read.")
     else:
         dtype, field = _NUMBERS[tensor.dtype]
-        if tensor.tensor_content:
-            values = _frombuffer(tensor.tensor_content, dtype)
-        elif field in ("float_val", "double_val"):
-            values = _frombuffer(getattr(tensor, field), dtype)
-        else:
-            numbers = _varints(getattr(tensor, field))
-            values = (
-                numbers.astype(np.uint16).view(dtype)
-                if field == "half_val"
-                else numbers.astype(dtype)
-            )
-    size = int(np.prod(shape, dtype=np.int64))
-    if 0 < len(values) < size:
-        # A last value that repeats is sent once.
-        values = np.concatenate([values, np.repeat(values[-1:], size - len(values))])
+        values = _numbers(tensor, dtype, field)
+    size = math.prod(shape)
+    if len(values) < size and not tensor.tensor_content:
+        if size * dtype.itemsize > _MOST_FILLED:
+            raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")
+        # A last value that repeats is sent once, and zeros or empty strings not at all.
+        empty = b"" if tensor.dtype == _STRING else 0
+        rest = np.full(size - len(values), values[-1] if len(values) else empty, dtype)
+        values = np.concatenate([values, rest])
     if len(values) != size:
         raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")
     return values.reshape(shape)
+
+
+def _numbers(tensor: Message, dtype: np.dtype, field: str) -> np.ndarray:
+    """Reads the numbers that a tensor holds, as raw content or in the field of their type."""
+    if tensor.tensor_content or field in ("float_val", "double_val"):
+        values = _frombuffer(tensor.tensor_content or getattr(tensor, field), dtype)
+        # A byte that is neither 0 nor 1 is no boolean to NumPy.
+        return values.view(np.uint8) != 0 if field == "bool_val" else values
+    numbers = _varints(getattr(tensor, field))
+    if field == "half_val":
+        return numbers.astype(np.uint16).view(dtype)
+    return numbers.astype(dtype)
 
 
 def _frombuffer(content: bytes, dtype: np.dtype) -> np.ndarray:
@@ -204,18 +217,21 @@ def _frombuffer(content: bytes, dtype: np.dtype) -> np.ndarray:
 
 
 def _varints(content: bytes) -> np.ndarray:
-    """Reads numbers of seven bits a byte, lowest first, the high bit set on all but the last."""
+    """Reads numbers of seven bits a byte, lowest first, the high bit set on all but the last.
+
+    Returns:
+        Whole numbers [count], uint16 where that holds them, else int64.
+    """
     raw = np.frombuffer(content, np.uint8)
-    more = raw >= 0x80
-    if raw.size and more[-1]:
+    if raw.size and raw[-1] >= 0x80:
         raise WireError("a row of numbers is cut short.")
-    if not np.any(more[1:] & more[:-1]):
-        # No number above two bytes, as in pictures: these are read in a few passes.
-        before = np.concatenate([[np.uint8(0)], raw[:-1]])[~more]
-        last = raw[~more].astype(np.uint16)
-        low = (before & np.uint8(0x7F)).astype(np.uint16)
-        return np.where(before >= 0x80, low | last << np.uint16(7), last).astype(np.int64)
-    ends = np.flatnonzero(~more)
+    ends = np.flatnonzero(raw < 0x80)
+    if not np.any((raw[1:] & raw[:-1]) >= 0x80):
+        # No number above two bytes, as in pictures. What stands before the first number's last
+        # byte is, at index -1, the last byte of all, whose high bit is not set either.
+        last, before = raw[ends].astype(np.uint16), raw[ends - 1]
+        two = (before & np.uint8(0x7F)) | last << np.uint16(7)
+        return np.where(before >= 0x80, two, last)
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
     longest = int(lengths.max())
@@ -242,13 +258,21 @@ class Answer:
     version: int
 
 
-def predict_request(model: str, signature: str, inputs: Mapping[str, np.ndarray]) -> Message:
+def predict_request(
+    model: str,
+    signature: str,
+    inputs: Mapping[str, np.ndarray],
+    outputs: Sequence[str] = (),
+    version: int | None = None,
+) -> Message:
     """Returns the ``PredictRequest`` for a signature of a model.
 
     Args:
         model: Name it is served under.
         signature: Name of the signature.
         inputs: Arrays by input name; see ``to_tensor``.
+        outputs: Names of the outputs to answer with; default is all.
+        version: Which version is to answer; default is for the server to say.
 
     Raises:
         WireError: See ``to_tensor``.
@@ -256,6 +280,9 @@ def predict_request(model: str, signature: str, inputs: Mapping[str, np.ndarray]
     request = PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = signature
+    if version is not None:
+        request.model_spec.version.value = version
+    request.output_filter.extend(outputs)
     for name, array in inputs.items():
         request.inputs[name].CopyFrom(to_tensor(array))
     return request

@@ -200,3 +200,27 @@ def test_saved_png_is_whole_and_alone(tmp_path):
     images.save_png(path, COLOURS[::-1])
     np.testing.assert_array_equal(images.decode(path), COLOURS[::-1])
     assert os.listdir(tmp_path / "new") == ["face.png"]
+
+
+def test_local_pictures_are_read_and_saved_without_tensorflow(tmp_path):
+    code = """
+import sys
+import numpy as np
+from legan_tf.data import images
+folder = sys.argv[1]
+images.save_png(folder + "/new/a.png", np.full((2, 3, 3), 7, np.uint8))
+assert images.decode(folder + "/new/a.png").shape == (2, 3, 3)
+for path in (folder, folder + "/none.png", folder + "/new/a.png/b"):
+    try:
+        images.decode(path)
+    except images.local_files.StorageError as error:
+        print(error)
+assert "tensorflow" not in sys.modules
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert told.splitlines() == [
+        f"{tmp_path}: cannot be read or written (Is a directory).",
+        f"{tmp_path}/none.png: no such file.",
+        f"{tmp_path}/new/a.png/b: cannot be read or written (Not a directory).",
+    ]
