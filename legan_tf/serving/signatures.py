@@ -30,8 +30,16 @@ from legan_tf.models import (
 )
 from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Labels
 
-_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
-"""What PNG, JPEG, GIF and BMP pictures begin with."""
+MAX_PIXELS = 2**25
+"""Encoded pictures with more are refused before they are decoded: a small file can hold a huge
+picture."""
+# GIF is not taken: TensorFlow unpacks all its frames before it looks at any, so that a small file
+# could fill the memory.
+_PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
+_BMP_BITS = 24
+"""Bits per pixel of the BMP pictures that TensorFlow reads as colours."""
+_DECODERS = 4
+"""Pictures of a batch that are decoded at once, each of which may take 4 * MAX_PIXELS bytes."""
 _NAMED_ROWS = 5
 
 
@@ -101,10 +109,13 @@ def build(network: keras.Model, depth: keras.Model | None = None) -> Servable:
     """Wraps a network with the signatures that its kind offers.
 
     Generators offer ``serving_default`` (uint8 images [B, H, W, 3] of any size and attribute ids
-    [B] to uint8 images [B, S, S, 3]), ``serving_bytes`` (encoded images and attribute names to
-    PNG) and, where the network returns masks, ``masks``. The quality estimator offers
-    ``serving_default`` and ``serving_bytes`` to ``rating`` and ``natural``. A depth network offers
-    both to its maps; beside a generator, it does so under the names ``depth`` and ``depth_bytes``.
+    [B] to uint8 images [B, S, S, 3]), ``vectors`` (the same with a value in [0, 1] for every class
+    of an attribute, [B, classes], zeros to keep it), ``serving_bytes`` (encoded images and
+    attribute names to PNG) and, where the network returns masks, ``masks`` and ``masks_bytes``. The
+    quality estimator offers ``serving_default``, also named ``score``, and ``serving_bytes`` to
+    ``rating`` and ``natural``. A depth network offers both to its maps; beside a generator, it does
+    so under the names ``depth`` and ``depth_bytes``. All offer ``labels``, which answers every row
+    of numbers with the JSON of the labels, so that a client can ask the server for them.
 
     The networks are copied to float32: training in a mixed precision does not lower the precision
     of what is served, and later training does not change it.
@@ -126,6 +137,7 @@ def build(network: keras.Model, depth: keras.Model | None = None) -> Servable:
         signatures = _editor_signatures(frozen[0], labels)
         if depth is not None:
             signatures |= zip(("depth", "depth_bytes"), _map_functions(frozen[1]))
+    signatures["labels"] = _labels_function(labels)
     # Only the variables hang on the module. Were the Keras model its child, saving would trace
     # every layer once more and store metadata that the other Keras cannot read.
     module = tf.Module()
@@ -170,59 +182,100 @@ def _float32_copy(network: Network) -> Network:
         return copy_of(network, network.name)
 
 
+def _labels_function(labels: Labels) -> Callable[..., dict[str, tf.Tensor]]:
+    content = labels.to_json()
+
+    # A signature needs an input with a batch axis: servers that batch look for one.
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "row")])
+    def labels_of(row):
+        return {"labels": tf.fill(tf.shape(row), content)}
+
+    return labels_of
+
+
 def _editor_signatures(
     network: Network, labels: Labels
 ) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
-    def run(image: tf.Tensor, expression: tf.Tensor, lighting: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows = tf.shape(image)[0]
-        inputs = {
-            "image": image,
-            "expression": _code(expression, rows, "expression", labels.expressions, labels),
-            "lighting": _code(lighting, rows, "lighting", labels.lightings, labels),
-        }
-        return network(inputs, training=False)
+    size = labels.image_size
+    classes = {"expression": labels.expressions, "lighting": labels.lightings}
 
-    by_id = [
-        tf.TensorSpec([None, None, None, 3], tf.uint8, "image"),
-        tf.TensorSpec([None], tf.int32, "expression"),
-        tf.TensorSpec([None], tf.int32, "lighting"),
-    ]
-    by_name = [
-        tf.TensorSpec([None], tf.string, "image_bytes"),
-        tf.TensorSpec([None], tf.string, "expression"),
-        tf.TensorSpec([None], tf.string, "lighting"),
-    ]
+    def run(image: tf.Tensor, codes: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return network({"image": image, **codes}, training=False)
+
+    def run_ids(image: tf.Tensor, **ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = tf.shape(image)[0]
+        codes = {
+            name: _code(ids[name], rows, name, known, labels) for name, known in classes.items()
+        }
+        return run(image, codes)
+
+    def run_names(image_bytes: tf.Tensor, **names: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids = {name: _ids(names[name], name, known) for name, known in classes.items()}
+        return run_ids(_decode(image_bytes, size), **ids)
+
+    def inputs(image: tf.TensorSpec, attribute: tf.TensorSpec) -> list[tf.TensorSpec]:
+        named = [tf.TensorSpec(attribute.shape, attribute.dtype, name) for name in classes]
+        return [image, *named]
+
+    picture = tf.TensorSpec([None, None, None, 3], tf.uint8, "image")
+    by_id = inputs(picture, tf.TensorSpec([None], tf.int32))
+    # The width is left open, so that another one is answered with a sentence.
+    by_vector = inputs(picture, tf.TensorSpec([None, None], tf.float32))
+    by_name = inputs(
+        tf.TensorSpec([None], tf.string, "image_bytes"), tf.TensorSpec([None], tf.string)
+    )
 
     @tf.function(input_signature=by_id)
     def serving_default(image, expression, lighting):
-        edited = run(prepare(image, labels.image_size), expression, lighting)["image"]
+        edited = run_ids(prepare(image, size), expression=expression, lighting=lighting)["image"]
         return {"image": to_uint8(edited)}
+
+    @tf.function(input_signature=by_vector)
+    def vectors(image, expression, lighting):
+        rows, given = tf.shape(image)[0], {"expression": expression, "lighting": lighting}
+        codes = {
+            name: _checked_vectors(given[name], rows, name, known, labels)
+            for name, known in classes.items()
+        }
+        return {"image": to_uint8(run(prepare(image, size), codes)["image"])}
 
     @tf.function(input_signature=by_name)
     def serving_bytes(image_bytes, expression, lighting):
-        edited = run(
-            _decode(image_bytes, labels.image_size),
-            _ids(expression, "expression", labels.expressions),
-            _ids(lighting, "lighting", labels.lightings),
-        )["image"]
+        edited = run_names(image_bytes, expression=expression, lighting=lighting)["image"]
         return {"image_bytes": _encode(to_uint8(edited))}
 
     @tf.function(input_signature=by_id)
     def masks_of(image, expression, lighting):
-        outputs = run(prepare(image, labels.image_size), expression, lighting)
+        outputs = run_ids(prepare(image, size), expression=expression, lighting=lighting)
         result = {}
         for name in ("expression_mask", "lighting_mask"):
             result[name] = _viewable(outputs[name])
             result[f"{name}_values"] = tf.cast(outputs[name], tf.float32)
         return result
 
-    signatures = {"serving_default": serving_default, "serving_bytes": serving_bytes}
-    return signatures | {"masks": masks_of} if isinstance(network, LeganGenerator) else signatures
+    @tf.function(input_signature=by_name)
+    def masks_bytes(image_bytes, expression, lighting):
+        outputs = run_names(image_bytes, expression=expression, lighting=lighting)
+        return {
+            f"{name}_bytes": _encode(_viewable(outputs[name]))
+            for name in ("expression_mask", "lighting_mask")
+        }
+
+    signatures = {
+        "serving_default": serving_default,
+        "vectors": vectors,
+        "serving_bytes": serving_bytes,
+    }
+    if isinstance(network, LeganGenerator):
+        signatures |= {"masks": masks_of, "masks_bytes": masks_bytes}
+    return signatures
 
 
 def _scorer_signatures(
     network: Network, labels: Labels
 ) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
+    # One answer per row and none over the batch, such as the share judged natural: a server may
+    # put requests of several callers into one batch. Shares are the caller's to compute.
     def run(image: tf.Tensor) -> dict[str, tf.Tensor]:
         rating = tf.cast(network(image, training=False), tf.float32)
         return {"rating": rating, "natural": rating >= NATURAL}
@@ -235,7 +288,11 @@ def _scorer_signatures(
     def serving_bytes(image_bytes):
         return run(_decode(image_bytes, labels.image_size))
 
-    return {"serving_default": serving_default, "serving_bytes": serving_bytes}
+    return {
+        "serving_default": serving_default,
+        "score": serving_default,
+        "serving_bytes": serving_bytes,
+    }
 
 
 def _map_functions(network: DepthNetwork) -> tuple[Callable[..., dict[str, tf.Tensor]], ...]:
@@ -268,28 +325,120 @@ def _encode(images: tf.Tensor) -> tf.Tensor:
 
 
 def _decode(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
-    """Decodes PNG, JPEG, GIF (first frame) or BMP strings [B] to float32 [B, size, size, 3]."""
-    # The decoder's own error does not say which picture of a batch it means, so what does not
-    # even begin like a picture is refused here.
-    known = tf.zeros_like(image_bytes, tf.bool)
-    for magic in _MAGIC:
-        known |= tf.strings.substr(image_bytes, 0, len(magic)) == magic
-    rows = tf.strings.as_string(tf.range(tf.shape(image_bytes)[0]))
-    problem = tf.strings.join(
-        ["Row ", rows, ": image_bytes is not a PNG, JPEG, GIF or BMP picture."]
-    )
-
-    def decode_one(encoded: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        image.set_shape([None, None, 3])
-        return prepare(image[tf.newaxis], size)[0]
-
+    """Decodes PNG, JPEG or BMP strings [B] to float32 [B, size, size, 3] in [-1, 1]."""
     some = tf.debugging.Assert(tf.size(image_bytes) > 0, ["There must be at least one image."])
-    with tf.control_dependencies([some, _require(known, problem)]):
-        encoded = tf.identity(image_bytes)
-    return tf.map_fn(
-        decode_one, encoded, fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32)
+    with tf.control_dependencies([some]):
+        image_bytes = tf.identity(image_bytes)
+    count = tf.size(image_bytes, out_type=tf.int64)
+
+    def read_one(row: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        encoded = image_bytes[row]
+        header = _read_header(encoded)
+        image = tf.cond(
+            _is_taken(header),
+            lambda: _decode_one(encoded, size),
+            lambda: tf.zeros([size, size, 3]),
+        )
+        return row, header, image
+
+    # A decoder's own error does not say which picture of the batch it means, and an error in
+    # map_fn ends the whole step. A data set goes on without the rows that fail; which are missing
+    # is seen by their numbers. The row before them stands for an empty rest, which has no element.
+    nothing = (
+        tf.constant(-1, tf.int64),
+        tf.zeros([3], tf.int64),
+        tf.zeros([size, size, 3]),
     )
+    options = tf.data.Options()
+    # They would be planned anew for every request, which takes longer than decoding a picture.
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    read = tf.data.Dataset.range(count).map(
+        read_one, num_parallel_calls=_DECODERS, deterministic=True
+    )
+    read = tf.data.Dataset.from_tensors(nothing).concatenate(read.ignore_errors())
+    rows, headers, images = read.batch(count + 1).with_options(options).get_single_element()
+    places = rows[1:, tf.newaxis]
+    found = tf.scatter_nd(places, tf.ones_like(rows[1:], tf.bool), [count])
+    headers = tf.scatter_nd(places, headers[1:], [count, 3])
+    with tf.control_dependencies(_picture_checks(image_bytes, found, headers)):
+        return tf.ensure_shape(images[1:], [None, size, size, 3])
+
+
+def _read_header(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns height, width and, of BMP, bits per pixel of an encoded picture, int64 [3].
+
+    Only the header is read. Fails where that is damaged.
+    """
+
+    def png() -> tf.Tensor:
+        sides = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)
+        return tf.stack([sides[1], sides[0], _BMP_BITS])
+
+    def jpeg() -> tf.Tensor:
+        return tf.concat([tf.io.extract_jpeg_shape(encoded)[:2], [_BMP_BITS]], axis=0)
+
+    def bmp() -> tf.Tensor:
+        sides = tf.io.decode_raw(tf.strings.substr(encoded, 18, 8), tf.int32)
+        bits = tf.io.decode_raw(tf.strings.substr(encoded, 28, 2), tf.uint16)
+        # The height of a picture that is written from top to bottom is negative.
+        return tf.stack([tf.abs(sides[1]), sides[0], tf.cast(bits[0], tf.int32)])
+
+    header = tf.cond(
+        _begins_with(encoded, _PNG),
+        png,
+        lambda: tf.cond(_begins_with(encoded, _JPEG), jpeg, bmp),
+    )
+    whole = tf.debugging.Assert(tf.reduce_all(header[:2] > 0), [header])
+    with tf.control_dependencies([whole]):
+        return tf.cast(header, tf.int64)
+
+
+def _is_taken(headers: tf.Tensor) -> tf.Tensor:
+    """Tells of headers [..., 3] whether their pictures may be decoded, bool [...]."""
+    return (headers[..., 0] * headers[..., 1] <= MAX_PIXELS) & (headers[..., 2] == _BMP_BITS)
+
+
+def _decode_one(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    image.set_shape([None, None, 3])
+    return prepare(image[tf.newaxis], size)[0]
+
+
+def _begins_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
+    return tf.strings.substr(encoded, 0, len(magic)) == magic
+
+
+def _picture_checks(
+    image_bytes: tf.Tensor, found: tf.Tensor, headers: tf.Tensor
+) -> list[tf.Operation]:
+    """Returns what fails with a sentence on each encoded picture that was not decoded.
+
+    Args:
+        image_bytes: string [B].
+        found: bool [B], whether the row could be read.
+        headers: int64 [B, 3], what ``_read_header`` returned, zeros where it failed.
+    """
+    known = tf.zeros_like(found)
+    for magic in (_PNG, _JPEG, _BMP):
+        known |= _begins_with(image_bytes, magic)
+    height, width, bits = (tf.strings.as_string(headers[:, place]) for place in range(3))
+    too_large = headers[:, 0] * headers[:, 1] > MAX_PIXELS
+    problem = tf.where(
+        too_large,
+        tf.strings.join(
+            ["the picture has ", width, " x ", height, f" pixels; at most {MAX_PIXELS:,} are "]
+            + ["taken: make it smaller."]
+        ),
+        tf.strings.join(
+            ["the BMP picture has ", bits, f" bits per pixel; it must be {_BMP_BITS}."]
+        ),
+    )
+    problem = tf.where(found, problem, "image_bytes is cut short or damaged.")
+    problem = tf.where(known, problem, "image_bytes is not a PNG, JPEG or BMP picture.")
+    rows = tf.strings.as_string(tf.range(tf.size(found)))
+    holds = known & found & _is_taken(headers)
+    return [_require(holds, tf.strings.join(["Row ", rows, ": ", problem]))]
 
 
 def _ids(names: tf.Tensor, attribute: str, known: Sequence[str]) -> tf.Tensor:
@@ -307,27 +456,70 @@ def _code(
     ids: tf.Tensor, rows: tf.Tensor, attribute: str, known: Sequence[str], labels: Labels
 ) -> tf.Tensor:
     """Turns ids [rows] into one-hot float32 [rows, classes]; ``KEEP`` becomes a row of zeros."""
-    may_keep = labels.keeps_unnamed or not known
     row_names = tf.strings.as_string(tf.range(tf.shape(ids)[0]))
     given = tf.strings.as_string(ids)
-    keep = f", or {KEEP} to leave it as it is" if may_keep else ""
+    keep = f", or {KEEP} to leave it as it is" if _may_keep(known, labels) else ""
     told = f"; known are 0 to {len(known) - 1}{keep} ({', '.join(known)})."
     told = told if known else _not_edited(attribute, str(KEEP))
     unknown = tf.strings.join(["Row ", row_names, f": unknown {attribute} id ", given, told])
-    missing = tf.strings.join(
-        ["Row ", row_names, f": no {attribute} given, and this model cannot leave it as it is; "]
-        + [f"name one of: {', '.join(known)}."]
-    )
-    lengths = tf.debugging.Assert(
-        tf.shape(ids)[0] == rows,
-        [f"There must be one {attribute} per image; images and {attribute}s given:"]
-        + [rows, tf.shape(ids)[0]],
-    )
-    checks = [lengths, _require((ids >= KEEP) & (ids < len(known)), unknown)]
-    if not may_keep:
-        checks.append(_require(ids != KEEP, missing))
+    checks = [
+        _one_per_image(ids, rows, attribute),
+        _require((ids >= KEEP) & (ids < len(known)), unknown),
+        *_keep_checks(ids != KEEP, attribute, known, labels),
+    ]
     with tf.control_dependencies(checks):
         return tf.one_hot(ids, len(known))
+
+
+def _checked_vectors(
+    given: tf.Tensor, rows: tf.Tensor, attribute: str, known: Sequence[str], labels: Labels
+) -> tf.Tensor:
+    """Checks float32 [rows, classes]: values in [0, 1]; a row of zeros leaves it as it is."""
+    width = tf.shape(given)[1]
+    told = tf.strings.join(
+        [f"Each row of {attribute} must hold {len(known)} values, one for each class ("]
+        + [f"{', '.join(known)}), not ", tf.strings.as_string(width), "."]
+    )
+    row_names = tf.strings.as_string(tf.range(tf.shape(given)[0]))
+    outside = tf.strings.join(
+        ["Row ", row_names, f": {attribute} holds a value that is no number from 0 to 1."]
+    )
+    # NaN is neither at least 0 nor at most 1.
+    inside = tf.reduce_all((given >= 0.0) & (given <= 1.0), axis=1)
+    checks = [
+        _one_per_image(given, rows, attribute),
+        tf.debugging.Assert(width == len(known), [told]),
+        _require(inside, outside),
+        *_keep_checks(tf.reduce_any(given != 0.0, axis=1), attribute, known, labels),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.ensure_shape(given, [None, len(known)])
+
+
+def _one_per_image(given: tf.Tensor, rows: tf.Tensor, attribute: str) -> tf.Operation:
+    return tf.debugging.Assert(
+        tf.shape(given)[0] == rows,
+        [f"There must be one {attribute} per image; images and {attribute}s given:"]
+        + [rows, tf.shape(given)[0]],
+    )
+
+
+def _may_keep(known: Sequence[str], labels: Labels) -> bool:
+    return labels.keeps_unnamed or not known
+
+
+def _keep_checks(
+    named: tf.Tensor, attribute: str, known: Sequence[str], labels: Labels
+) -> list[tf.Operation]:
+    """Returns what fails where ``named`` [B] is false, if the network cannot keep an attribute."""
+    if _may_keep(known, labels):
+        return []
+    rows = tf.strings.as_string(tf.range(tf.shape(named)[0]))
+    missing = tf.strings.join(
+        ["Row ", rows, f": no {attribute} given, and this model cannot leave it as it is; "]
+        + [f"name one of: {', '.join(known)}."]
+    )
+    return [_require(named, missing)]
 
 
 def _not_edited(attribute: str, to_send: str) -> str:

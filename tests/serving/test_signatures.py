@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import json
+import resource
+import struct
 
 import keras
 import numpy as np
@@ -18,6 +21,7 @@ from legan_tf.models import (
     copy_of,
 )
 from legan_tf.serving import signatures
+from legan_tf.serving.labels import Labels
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,14 @@ def encoded(image: np.ndarray, form: str = "PNG", mode: str = "RGB") -> bytes:
     content = io.BytesIO()
     Image.fromarray(image).convert(mode).save(content, form)
     return content.getvalue()
+
+
+def from_top_to_bottom(bmp: bytes) -> bytes:
+    """The same picture as BMP whose first row is the upper one, told by a negative height."""
+    (start,) = struct.unpack_from("<i", bmp, 10)
+    width, height = struct.unpack_from("<ii", bmp, 18)
+    rows = np.frombuffer(bmp[start:], np.uint8).reshape(height, -1)
+    return bmp[:22] + struct.pack("<i", -height) + bmp[26:start] + rows[::-1].tobytes()
 
 
 def ids(*values: int) -> tf.Tensor:
@@ -93,12 +105,12 @@ def test_bytes_of_any_format_and_size(editor, blobs):
         encoded(colour, "BMP"),
         encoded(other, "PNG", "L"),
         encoded(other, "JPEG"),
-        encoded(other, "GIF", "P"),
+        from_top_to_bottom(encoded(colour, "BMP")),
     ]
     answer = editor["serving_bytes"](
         image_bytes=tf.constant(contents),
-        expression=tf.constant(["smile", "smile", "", "neutral", "scream"]),
-        lighting=tf.constant(["left", "left", "right", "", ""]),
+        expression=tf.constant(["smile", "smile", "", "neutral", "smile"]),
+        lighting=tf.constant(["left", "left", "right", "", "left"]),
     )["image_bytes"].numpy()
     edited = [np.asarray(Image.open(io.BytesIO(content))) for content in answer]
     by_id = editor["serving_default"](
@@ -107,6 +119,7 @@ def test_bytes_of_any_format_and_size(editor, blobs):
     # Another batch size may sum in another order and round a half to the other side.
     np.testing.assert_allclose(edited[0], by_id["image"][0], rtol=0, atol=1)
     np.testing.assert_array_equal(edited[1], edited[0])
+    np.testing.assert_array_equal(edited[4], edited[0])
     grey = np.repeat(np.asarray(Image.fromarray(other).convert("L"))[..., None], 3, -1)
     by_id = editor["serving_default"](
         image=tf.constant(grey[None]), expression=ids(-1), lighting=ids(1)
@@ -161,8 +174,12 @@ def test_quality_is_rated_and_judged(quality, blobs):
     answer = served["serving_default"](image=tf.constant(images))
     np.testing.assert_allclose(answer["rating"], rating, atol=1e-4)
     np.testing.assert_array_equal(answer["natural"], rating >= 5)
+    np.testing.assert_array_equal(
+        served["score"](image=tf.constant(images))["rating"], answer["rating"]
+    )
     by_bytes = served["serving_bytes"](image_bytes=tf.constant([encoded(i) for i in images]))
-    np.testing.assert_array_equal(by_bytes["rating"], answer["rating"])
+    np.testing.assert_allclose(by_bytes["rating"], answer["rating"], rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(by_bytes["natural"], answer["natural"])
 
 
 def test_naturalness_begins_at_five(quality, blobs):
@@ -184,12 +201,20 @@ def test_naturalness_begins_at_five(quality, blobs):
         ({"expression": [0]}, "There must be one expression per image"),
         ({"image": np.zeros((2, 0, 4, 3), np.uint8)}, "height and width must each be at least 1"),
         ({"image": np.zeros((0, 4, 4, 3), np.uint8)}, "must each be at least 1"),
+        ({"image": np.zeros((3, 4, 4, 3), np.uint8)}, r"one expression per image.*\[3\] \[2\]"),
+        (
+            {"image": np.zeros((0, 4, 4, 3), np.uint8), "expression": [], "lighting": []},
+            "must each be at least 1",
+        ),
     ],
 )
 def test_wrong_tensors_are_told(editor, blobs, changes, sentence):
     inputs = {"image": blobs(8, 8, count=2), "expression": [0, 1], "lighting": [0, 1]} | changes
-    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
-        editor["serving_default"](**{name: tf.constant(v) for name, v in inputs.items()})
+    dtypes = {"image": tf.uint8, "expression": tf.int32, "lighting": tf.int32}
+    given = {name: tf.constant(value, dtypes[name]) for name, value in inputs.items()}
+    for signature in ("serving_default", "masks"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+            editor[signature](**given)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +223,8 @@ def test_wrong_tensors_are_told(editor, blobs, changes, sentence):
         ({"expression": ["smile", "smlie"]}, "Row 1: unknown expression smlie; known are: neut"),
         ({"lighting": ["Left", "up"]}, "Row 0: unknown lighting Left.*Row 1: unknown lighting up"),
         ({"image_bytes": [b"", b"GARBAGE"]}, "Row 0: .* is not a PNG.*Row 1: .* is not a PNG"),
-        ({"image_bytes": [b"\x89PNG\r\n\x1a\n", b"\x89PNG"]}, "PNG"),
         ({"image_bytes": []}, "at least one image"),
+        ({"expression": ["smile"]}, "There must be one expression per image"),
     ],
 )
 def test_wrong_bytes_are_told(editor, blobs, changes, sentence):
@@ -215,19 +240,189 @@ def test_wrong_bytes_are_told(editor, blobs, changes, sentence):
         )
 
 
+def with_size(picture: bytes, form: str, width: int, height: int) -> bytes:
+    """The same file, whose header tells of another size."""
+    if form == "PNG":
+        return picture[:16] + struct.pack(">II", width, height) + picture[24:]
+    if form == "BMP":
+        return picture[:18] + struct.pack("<ii", width, height) + picture[26:]
+    frame = picture.index(b"\xff\xc0") + 5
+    return picture[:frame] + struct.pack(">HH", height, width) + picture[frame + 4 :]
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """Reads pictures to 16 x 16 in a graph that was written and loaded, as a server runs it."""
+    folder = str(tmp_path_factory.mktemp("decoder"))
+    module = tf.Module()
+    module.run = tf.function(
+        lambda image_bytes: {"image": signatures._decode(image_bytes, 16)},
+        input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")],
+    )
+    tf.saved_model.save(module, folder, signatures=module.run.get_concrete_function())
+    loaded = tf.saved_model.load(folder)
+    run = loaded.signatures["serving_default"]
+    # The loaded object owns what the signature needs.
+    return lambda *pictures: (loaded, run(image_bytes=tf.constant(pictures)))[1]["image"].numpy()
+
+
+def test_pictures_of_a_batch_keep_their_order(read, blobs):
+    images = [blobs(8 + 3 * row, 40 - row, seed=row)[0] for row in range(12)]
+    answer = read(*[encoded(image, ("PNG", "BMP")[row % 2]) for row, image in enumerate(images)])
+    expected = [signatures.prepare(tf.constant(image[None]), 16)[0] for image in images]
+    np.testing.assert_allclose(answer, expected, rtol=0, atol=1.01 / 127.5)
+    assert np.abs(answer - np.roll(answer, 1, axis=0)).mean(axis=(1, 2, 3)).min() > 0.05
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP"])
+def test_damaged_pictures_are_told_by_their_row(read, blobs, form):
+    good = encoded(blobs(24, 30)[0], form)
+    begin = {"PNG": 8, "JPEG": 3, "BMP": 2}[form]
+    cuts = [begin, 20, 30, len(good) // 2, len(good) - 4]
+    for cut in cuts:
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            read(good, good[:cut], good)
+        assert "[Row 1: image_bytes is cut short or damaged.]" in str(caught.value), cut
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Row 0: image_bytes is cut short"):
+        read(good[:cut])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="cut short or damaged"):
+        read(with_size(good, form, 0, 24))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP"])
+def test_huge_pictures_are_refused_before_they_are_decoded(read, blobs, form):
+    good = encoded(blobs(24, 30)[0], form)
+    huge = with_size(good, form, 65000, 64000)
+    told = "Row 1: the picture has 65000 x 64000 pixels; at most 33,554,432 are taken: make it"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(20):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+            read(good, huge)
+    # One of them would take 12 GB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_the_limit_on_pixels_is_where_it_is_told(read, monkeypatch, blobs):
+    monkeypatch.setattr(signatures, "MAX_PIXELS", 20 * 30)
+    decode = tf.function(lambda image_bytes: signatures._decode(image_bytes, 8))
+    assert decode(tf.constant([encoded(blobs(20, 30)[0])])).shape == (1, 8, 8, 3)
+    sentence = "Row 0: the picture has 31 x 20 pixels; at most 600 are"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        decode(tf.constant([encoded(blobs(20, 31)[0])]))
+
+
+def test_each_of_several_bad_pictures_is_told_its_own(read, blobs):
+    image = blobs(24, 30)[0]
+    good = encoded(image)
+    bad = [
+        encoded(image, "GIF"),
+        with_size(good, "PNG", 9000, 9000),
+        good[:-40],
+        encoded(image, "BMP", "P"),
+        b"",
+        b"never named",
+    ]
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        read(good, *bad)
+    assert (
+        "[Row 1: image_bytes is not a PNG, JPEG or BMP picture. "
+        "Row 2: the picture has 9000 x 9000 pixels; at most 33,554,432 are taken: make it smaller. "
+        "Row 3: image_bytes is cut short or damaged. "
+        "Row 4: the BMP picture has 8 bits per pixel; it must be 24. "
+        "Row 5: image_bytes is not a PNG, JPEG or BMP picture.]"
+    ) in str(caught.value)
+
+
+def test_vectors_of_one_class_edit_as_its_id_does(generator, editor, blobs):
+    images = tf.constant(blobs(20, 24, count=3))
+    by_id = editor["serving_default"](
+        image=images, expression=ids(1, -1, 2), lighting=ids(-1, 0, 1)
+    )
+    by_vector = editor["vectors"](
+        image=images,
+        expression=tf.constant([[0.0, 1, 0], [0, 0, 0], [0, 0, 1]]),
+        lighting=tf.constant([[0.0, 0], [1, 0], [0, 1]]),
+    )
+    np.testing.assert_array_equal(by_vector["image"], by_id["image"])
+    between = {"expression": [[0.25, 0.5, 0]], "lighting": [[0.5, 1.0]]}
+    answer = editor["vectors"](
+        image=images[:1], **{name: tf.constant(value) for name, value in between.items()}
+    )
+    code = {name: tf.constant(value) for name, value in between.items()}
+    direct = generator({"image": signatures.prepare(images[:1], 16), **code})["image"]
+    np.testing.assert_allclose(answer["image"], pipeline.to_uint8(direct), rtol=0, atol=1)
+    assert np.any(answer["image"] != by_id["image"][:1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"expression": [[0, 1, 0], [0, np.nan, 0]]}, "Row 1: expression holds a value that is no"),
+        ({"lighting": [[0, 1.5], [0, np.inf]]}, "Row 0: lighting holds .* Row 1: lighting holds"),
+        ({"lighting": [[-0.1, 1], [0, 0]]}, "Row 0: lighting .* is no number from 0 to 1"),
+        (
+            {"expression": [[0, 1]] * 2},
+            r"\[Each row of expression must hold 3 .* \(neutral, smile, scream\), not 2\.\]",
+        ),
+        ({"lighting": np.zeros((2, 0))}, "Each row of lighting must hold 2 .*, not 0"),
+        ({"lighting": [[0, 1]]}, "There must be one lighting per image"),
+    ],
+)
+def test_wrong_vectors_are_told(editor, blobs, changes, sentence):
+    inputs = {"expression": [[0, 1, 0]] * 2, "lighting": [[1, 0]] * 2} | changes
+    given = {name: tf.constant(value, tf.float32) for name, value in inputs.items()}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        editor["vectors"](image=tf.constant(blobs(8, 8, count=2)), **given)
+
+
+def test_masks_of_bytes_are_png_of_those_of_tensors(editor, blobs):
+    images = blobs(31, 22, count=2)
+    answer = editor["masks_bytes"](
+        image_bytes=tf.constant([encoded(image) for image in images]),
+        expression=tf.constant(["smile", ""]),
+        lighting=tf.constant(["", "right"]),
+    )
+    wanted = editor["masks"](image=tf.constant(images), expression=ids(1, -1), lighting=ids(-1, 1))
+    assert set(answer) == {"expression_mask_bytes", "lighting_mask_bytes"}
+    for name in ("expression_mask", "lighting_mask"):
+        for content, mask in zip(answer[f"{name}_bytes"].numpy(), wanted[name].numpy()):
+            picture = Image.open(io.BytesIO(content))
+            assert (picture.format, picture.mode) == ("PNG", "L")
+            np.testing.assert_allclose(np.asarray(picture), mask[..., 0], rtol=0, atol=1)
+
+
+def test_a_server_can_be_asked_for_the_labels(editor, generator, quality, mapping):
+    offered = {
+        "legan": (editor, signatures.describe(generator)),
+        "quality": (signatures.build(quality).signatures, signatures.describe(quality)),
+        "depth": (mapping["depth"].signatures, mapping["depth"].labels),
+    }
+    for served, labels in offered.values():
+        answer = served["labels"](row=ids(5, -2))["labels"].numpy()
+        assert [Labels.from_json(text.decode()) for text in answer] == [labels] * 2
+        assert served["labels"](row=ids())["labels"].shape == (0,)
+    assert json.loads(answer[0])["kind"] == "depth"
+
+
 def test_a_code_cannot_be_left_out_where_the_model_never_learned_it(blobs):
     network = LeganGenerator(("a", "b"), ("c", "d"), 16, width=4, blocks=0, mask_channels=1)
     network.build()
-    served = signatures.build(network).signatures["serving_default"]
+    served = signatures.build(network).signatures
     image = tf.constant(blobs(16, 16, count=2))
     sentence = "Row 1: no lighting given, and this model cannot leave it as it is; name one of: c"
     with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
-        served(image=image, expression=ids(0, 1), lighting=ids(0, -1))
+        served["serving_default"](image=image, expression=ids(0, 1), lighting=ids(0, -1))
+    codes = {
+        "expression": tf.constant([[0.5, 0.5]] * 2),
+        "lighting": tf.constant([[1.0, 0], [0, 0]]),
+    }
+    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        served["vectors"](image=image, **codes)
 
 
 def test_an_attribute_without_classes_is_left_out(unlit, blobs):
     served = signatures.build(unlit).signatures
-    assert set(served) == {"serving_default", "serving_bytes"}
+    assert set(served) == {"serving_default", "vectors", "serving_bytes", "labels"}
     image = blobs(16, 16)
     answer = served["serving_default"](
         image=tf.constant(image), expression=ids(1), lighting=ids(-1)
@@ -240,6 +435,9 @@ def test_an_attribute_without_classes_is_left_out(unlit, blobs):
         }
     )["image"]
     np.testing.assert_allclose(answer, pipeline.to_uint8(direct), rtol=0, atol=1)
+    code = {"expression": tf.constant([[0.0, 1, 0]]), "lighting": tf.zeros((1, 0))}
+    by_vector = served["vectors"](image=tf.constant(image), **code)["image"]
+    np.testing.assert_array_equal(by_vector, answer)
     told = "This model does not edit the lighting; send "
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"Row 0: .* id 0. {told}-1"):
         served["serving_default"](image=tf.constant(image), expression=ids(1), lighting=ids(0))
