@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -99,3 +104,57 @@ def blobs():
         return np.stack([np.asarray(image) for image in resized])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def server(serving_root):
+    """The local server with the models of ``serving_root``, all loaded."""
+    # Late, as everything that few tests need: it brings gRPC.
+    from legan_tf.serving.local_server import LocalServer, Options
+
+    models = serving_root / "models.config"
+    models.write_text(model_config(serving_root, sorted(p.name for p in serving_root.iterdir())))
+    options = Options(
+        port=-1, model_config_file=str(models), max_num_load_retries=0, grpc_max_threads=4
+    )
+    with LocalServer(options) as running:
+        assert running.wait_until_settled(120)
+        yield running
+
+
+def model_config(root, names) -> str:
+    """Returns the text of a ``ModelServerConfig`` that serves models below a folder."""
+    configs = "".join(
+        f'  config {{ name: "{n}" base_path: "{root / n}" model_platform: "tensorflow" }}\n'
+        for n in names
+    )
+    return f"model_config_list {{\n{configs}}}\n"
+
+
+@pytest.fixture
+def server_process(tmp_path):
+    """Starts local servers as processes and kills them after the test.
+
+    ``server_process(*flags)`` returns the process once it listens; its ``address`` is that of gRPC.
+    Whether it has loaded its models is for the caller to wait for. Give ``--port=-1`` at first and
+    ``--port`` of ``address`` to start it again in the same place.
+    """
+    processes = []
+
+    def start(*flags: str) -> subprocess.Popen:
+        log = tmp_path / f"server-{len(processes)}.log"
+        command = [sys.executable, "-m", "legan_tf.serving.local_server", *flags]
+        with open(log, "w") as stream:
+            process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+        processes.append(process)
+        deadline = time.monotonic() + 120
+        while not (said := re.search(r"Listening on (\S+) \(gRPC\)", log.read_text())):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        process.address = said[1]
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()

@@ -1,0 +1,25 @@
+"""A server of SavedModels with TensorFlow Serving's protocol, files and flags.
+
+It is for development and tests, where the real server cannot be installed; not for production.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from legan_tf.serving.local_server.options import Options
+
+__all__ = ["LocalServer", "Options"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that a mistake on the command line is told without waiting for TensorFlow.
+    if name != "LocalServer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from legan_tf.optional import require
+
+    for package in ("grpc", "grpc_health", "prometheus_client", "tensorflow_serving"):
+        require(package, "the local server")
+    from legan_tf.serving.local_server.server import LocalServer
+
+    return LocalServer

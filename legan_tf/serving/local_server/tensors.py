@@ -1,0 +1,114 @@
+"""Tensors of requests and answers as arrays, with no trust in what a request claims to be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import Message
+
+from legan_tf.serving.local_server.codes import Code, ServingError
+
+# A value that repeats may be sent once; what little a request then has to send is not to make the
+# server take more memory than this, in bytes or strings.
+_EXPANDED_BYTES = 2**26
+_EXPANDED_STRINGS = 2**16
+# Beyond it, products of sizes leave 64 bits somewhere in NumPy or TensorFlow.
+_LARGEST_SIZE = 2**31 - 1
+_VALUES = {
+    tf.float16: "half_val",
+    tf.bfloat16: "half_val",
+    tf.float32: "float_val",
+    tf.float64: "double_val",
+    tf.int64: "int64_val",
+    tf.uint64: "uint64_val",
+    tf.uint32: "uint32_val",
+    tf.bool: "bool_val",
+    tf.string: "string_val",
+}
+
+
+def read(name: str, tensor: Message, spec: tf.TensorSpec) -> np.ndarray:
+    """Reads an input.
+
+    Args:
+        name: What the signature calls it.
+        tensor: A ``TensorProto`` from outside.
+        spec: What the signature takes.
+
+    Returns:
+        An array of the type and a shape that ``spec`` allows; of strings as bytes objects.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT: it is something else, or does not hold what it claims.
+    """
+    if tensor.dtype != spec.dtype.as_datatype_enum:
+        try:
+            found = tf.dtypes.as_dtype(tensor.dtype).name
+        except TypeError:
+            found = f"of the unknown type {tensor.dtype}"
+        raise _invalid(f"input {name!r} is {found}, not {spec.dtype.name}.")
+    shape = _shape(name, tensor.tensor_shape, spec)
+    size = math.prod(shape)
+    if tensor.tensor_content:
+        return _from_content(name, tensor.tensor_content, shape, size, spec.dtype)
+    values = getattr(tensor, _VALUES.get(spec.dtype, "int_val"))
+    if len(values) > size or (size and not values):
+        raise _invalid(f"input {name!r} of shape {list(shape)} holds {len(values)} values.")
+    if spec.dtype == tf.string:
+        if size > max(len(values), _EXPANDED_STRINGS):
+            raise _invalid(f"input {name!r} of shape {list(shape)} holds {len(values)} values.")
+        strings = np.empty(size, object)
+        strings[:] = [*values, *values[-1:] * (size - len(values))]
+        return strings.reshape(shape)
+    if len(values) < size and size * spec.dtype.size > _EXPANDED_BYTES:
+        raise _invalid(f"input {name!r} of shape {list(shape)} holds {len(values)} values.")
+    try:
+        return tf.make_ndarray(tensor)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _invalid(f"input {name!r} holds values that are no {spec.dtype.name}.") from error
+
+
+def _shape(name: str, shape: Message, spec: tf.TensorSpec) -> tuple[int, ...]:
+    claimed = None if shape.unknown_rank else tuple(dim.size for dim in shape.dim[:255])
+    if claimed is not None and any(not 0 <= size <= _LARGEST_SIZE for size in claimed):
+        raise _invalid(f"input {name!r} has a size that is negative or too large.")
+    if claimed is None or not spec.shape.is_compatible_with(claimed):
+        found = "no shape" if claimed is None else f"the shape {list(claimed[:16])}"
+        raise _invalid(f"input {name!r} has {found}, not {_written(spec.shape)}.")
+    return claimed
+
+
+def _written(shape: tf.TensorShape) -> str:
+    sizes = ", ".join("?" if size is None else str(size) for size in shape)
+    return f"[{sizes}]"
+
+
+def _from_content(
+    name: str, content: bytes, shape: tuple[int, ...], size: int, dtype: tf.DType
+) -> np.ndarray:
+    if dtype == tf.string or size * dtype.size != len(content):
+        raise _invalid(
+            f"input {name!r} of shape {list(shape)} holds {len(content)} bytes of content."
+        )
+    if dtype == tf.bool:
+        # Any other byte than 0 and 1 would be no bool to NumPy.
+        return (np.frombuffer(content, np.uint8) != 0).reshape(shape)
+    return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
+
+
+def write(array: np.ndarray, tensor: Message) -> None:
+    """Writes an output into a ``TensorProto``: numbers as raw content, strings apart."""
+    tensor.dtype = tf.dtypes.as_dtype(array.dtype).as_datatype_enum
+    tensor.tensor_shape.SetInParent()
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    if array.dtype == object:
+        tensor.string_val.extend(array.ravel().tolist())
+    else:
+        tensor.tensor_content = array.tobytes()
+
+
+def _invalid(what: str) -> ServingError:
+    return ServingError(Code.INVALID_ARGUMENT, f"tensor parsing error: {what}")
