@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -199,19 +200,27 @@ def _editor_signatures(
     size = labels.image_size
     classes = {"expression": labels.expressions, "lighting": labels.lightings}
 
-    def run(image: tf.Tensor, codes: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return network({"image": image, **codes}, training=False)
+    inner = {"image": [None, size, size, 3]}
+    inner |= {name: [None, len(known)] for name, known in classes.items()}
+
+    # A function of its own, so that the network is traced and stored once for all signatures.
+    @tf.function(input_signature=[tf.TensorSpec(shape, name=name) for name, shape in inner.items()])
+    def run(image, expression, lighting):
+        inputs = {"image": image, "expression": expression, "lighting": lighting}
+        return network(inputs, training=False)
+
+    decode = _decoder(size)
 
     def run_ids(image: tf.Tensor, **ids: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = tf.shape(image)[0]
         codes = {
             name: _code(ids[name], rows, name, known, labels) for name, known in classes.items()
         }
-        return run(image, codes)
+        return run(image, **codes)
 
     def run_names(image_bytes: tf.Tensor, **names: tf.Tensor) -> dict[str, tf.Tensor]:
         ids = {name: _ids(names[name], name, known) for name, known in classes.items()}
-        return run_ids(_decode(image_bytes, size), **ids)
+        return run_ids(decode(image_bytes), **ids)
 
     def inputs(image: tf.TensorSpec, attribute: tf.TensorSpec) -> list[tf.TensorSpec]:
         named = [tf.TensorSpec(attribute.shape, attribute.dtype, name) for name in classes]
@@ -237,7 +246,7 @@ def _editor_signatures(
             name: _checked_vectors(given[name], rows, name, known, labels)
             for name, known in classes.items()
         }
-        return {"image": to_uint8(run(prepare(image, size), codes)["image"])}
+        return {"image": to_uint8(run(prepare(image, size), **codes)["image"])}
 
     @tf.function(input_signature=by_name)
     def serving_bytes(image_bytes, expression, lighting):
@@ -276,7 +285,10 @@ def _scorer_signatures(
 ) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
     # One answer per row and none over the batch, such as the share judged natural: a server may
     # put requests of several callers into one batch. Shares are the caller's to compute.
-    def run(image: tf.Tensor) -> dict[str, tf.Tensor]:
+    decode = _decoder(labels.image_size)
+
+    @_of_pictures(labels.image_size)
+    def run(image):
         rating = tf.cast(network(image, training=False), tf.float32)
         return {"rating": rating, "natural": rating >= NATURAL}
 
@@ -286,7 +298,7 @@ def _scorer_signatures(
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def serving_bytes(image_bytes):
-        return run(_decode(image_bytes, labels.image_size))
+        return run(decode(image_bytes))
 
     return {
         "serving_default": serving_default,
@@ -303,7 +315,10 @@ def _map_functions(network: DepthNetwork) -> tuple[Callable[..., dict[str, tf.Te
     """
     size, geometry = network.image_size, network.geometry
 
-    def run(image: tf.Tensor) -> tf.Tensor:
+    decode = _decoder(size)
+
+    @_of_pictures(size)
+    def run(image):
         surface = to_uint8(network.to_map(image))
         # The three channels of depth are equal.
         return surface[..., :1] if geometry == "depth" else surface
@@ -314,9 +329,22 @@ def _map_functions(network: DepthNetwork) -> tuple[Callable[..., dict[str, tf.Te
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def by_bytes(image_bytes):
-        return {f"{geometry}_bytes": _encode(run(_decode(image_bytes, size)))}
+        return {f"{geometry}_bytes": _encode(run(decode(image_bytes)))}
 
     return by_tensor, by_bytes
+
+
+def _of_pictures(size: int) -> Callable[..., Any]:
+    """Makes a function of float32 [B, size, size, 3] one that is traced and stored once."""
+    return tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], name="image")])
+
+
+def _decoder(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns ``_decode`` to a size as a function that is traced and stored once."""
+    return tf.function(
+        lambda image_bytes: _decode(image_bytes, size),
+        input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")],
+    )
 
 
 def _encode(images: tf.Tensor) -> tf.Tensor:

@@ -255,15 +255,12 @@ def read(tmp_path_factory):
     """Reads pictures to 16 x 16 in a graph that was written and loaded, as a server runs it."""
     folder = str(tmp_path_factory.mktemp("decoder"))
     module = tf.Module()
-    module.run = tf.function(
-        lambda image_bytes: {"image": signatures._decode(image_bytes, 16)},
-        input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")],
-    )
+    module.run = signatures._decoder(16)
     tf.saved_model.save(module, folder, signatures=module.run.get_concrete_function())
     loaded = tf.saved_model.load(folder)
     run = loaded.signatures["serving_default"]
     # The loaded object owns what the signature needs.
-    return lambda *pictures: (loaded, run(image_bytes=tf.constant(pictures)))[1]["image"].numpy()
+    return lambda *pictures: (loaded, run(image_bytes=tf.constant(pictures)))[1]["output_0"].numpy()
 
 
 def test_pictures_of_a_batch_keep_their_order(read, blobs):
