@@ -26,21 +26,34 @@ def as_list(images: Any) -> tuple[list[np.ndarray], bool]:
     Raises:
         UserError: A picture cannot be read or has a wrong shape or range.
     """
-    if isinstance(images, (str, os.PathLike)):
-        return [pictures.decode(os.fspath(images))], True
-    if isinstance(images, Image.Image):
-        return [pictures.to_rgb(images)], True
+    given, one = one_by_one(images)
+    return [read(picture) for picture in given], one
+
+
+def one_by_one(images: Any) -> tuple[list[Any], bool]:
+    """Returns pictures as they were given, to be read by ``read``, and whether it is a single one.
+
+    Args:
+        images: See ``as_list``.
+
+    Raises:
+        UserError: There is no picture, or an array has a wrong shape.
+    """
+    if isinstance(images, (str, os.PathLike, Image.Image)):
+        return [images], True
     if isinstance(images, (list, tuple)):
         if not images:
             raise UserError("The list of pictures is empty.")
         batch = []
         for image in images:
-            made, one = as_list(image)
+            given, one = one_by_one(image)
             if not one:
                 raise UserError("A list of pictures must hold one picture per entry.")
-            batch += made
+            batch += given
         return batch, False
-    array = _as_uint8(np.asarray(images))
+    array = np.asarray(images)
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise UserError(f"Pictures must be uint8, or float in [-1, 1], not {array.dtype}.")
     if array.ndim not in (3, 4) or array.shape[-1] != 3 or 0 in array.shape:
         raise UserError(
             "Pictures must be arrays [height, width, 3] or [batch, height, width, 3], not "
@@ -49,18 +62,28 @@ def as_list(images: Any) -> tuple[list[np.ndarray], bool]:
     return ([array], True) if array.ndim == 3 else (list(array), False)
 
 
+def read(picture: Any) -> np.ndarray:
+    """Returns uint8 [H, W, 3] of one picture that ``one_by_one`` returned.
+
+    Raises:
+        UserError: It cannot be read or has a wrong range.
+    """
+    if isinstance(picture, (str, os.PathLike)):
+        return pictures.decode(os.fspath(picture))
+    if isinstance(picture, Image.Image):
+        return pictures.to_rgb(picture)
+    return _as_uint8(picture)
+
+
 def _as_uint8(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
-    if array.dtype.kind != "f":
-        raise UserError(f"Pictures must be uint8, or float in [-1, 1], not {array.dtype}.")
-    if array.size:
-        low, high = float(array.min()), float(array.max())
-        if not (-1 - _RANGE_SLACK <= low and high <= 1 + _RANGE_SLACK):
-            raise UserError(
-                f"Float pictures must lie in [-1, 1]; these go from {low:g} to {high:g}. Give "
-                "uint8 for values of 0 to 255."
-            )
+    low, high = float(array.min()), float(array.max())
+    if not (-1 - _RANGE_SLACK <= low and high <= 1 + _RANGE_SLACK):
+        raise UserError(
+            f"Float pictures must lie in [-1, 1]; these go from {low:g} to {high:g}. Give "
+            "uint8 for values of 0 to 255."
+        )
     return np.clip(np.round((array + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 

@@ -1,0 +1,205 @@
+"""One channel to a server: deadlines, retries, TLS and metadata; errors that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import random
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import Union
+
+from legan_tf import optional
+from legan_tf.data import local_files
+from legan_tf.errors import UserError
+from legan_tf.serving import client_errors
+
+Metadata = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+"""What is sent along with every call, for instance ``{"authorization": "Bearer …"}``."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+_LONGEST_RECONNECT_MS = 1000
+_MOST_RECEIVED = 1 << 26  # Bytes; gRPC's own 4 MiB are 5 float pictures at 256 x 256.
+_METADATA_KEY = re.compile(r"[0-9a-z_.-]+")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tls:
+    """An encrypted connection.
+
+    Attributes:
+        root_certificates: PEM file of whom to trust as the server; default is whom gRPC trusts.
+        certificate: PEM file by which the client shows who it is, if the server asks.
+        key: PEM file of the key that goes with ``certificate``.
+    """
+
+    root_certificates: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def read(self) -> dict[str, bytes | None]:
+        """Returns what the files hold, by gRPC's names of it.
+
+        Raises:
+            UserError: A file cannot be read or is no PEM file, or one of ``certificate`` and
+                ``key`` is missing.
+        """
+        if bool(self.certificate) != bool(self.key):
+            raise UserError("A client certificate and its key belong together: give both files.")
+        return {
+            "root_certificates": _pem(self.root_certificates),
+            "private_key": _pem(self.key),
+            "certificate_chain": _pem(self.certificate),
+        }
+
+
+def _pem(path: str) -> bytes | None:
+    if not path:
+        return None
+    content = local_files.read_bytes(path)
+    if b"-----BEGIN " not in content:
+        raise UserError(f"{path}: is not a PEM file.")
+    return content
+
+
+class Connection:
+    """One channel to one address. All that is asynchronous belongs to the first loop it runs in."""
+
+    def __init__(self, address: str, tls: Tls | None, metadata: Metadata) -> None:
+        """Prepares; nothing is sent before the first call.
+
+        Args:
+            address: ``host:port`` of gRPC, or another of gRPC's names (``dns:///…``, ``unix:…``).
+            tls: For an encrypted connection.
+            metadata: Sent with every call; the names are lower case on the wire.
+
+        Raises:
+            UserError: The address, the metadata or a file cannot be used.
+            UnavailableError: gRPC is not installed.
+        """
+        self._grpc = optional.require("grpc", "The client")
+        self.address = _checked_address(address)
+        self._metadata = _checked_metadata(metadata)
+        self._tls = None if tls is None else tls.read()
+        self._channel = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        # Unseeded on purpose: clients that lost one server are not to come back in step.
+        self._jitter = random.Random()
+        self._lost = False
+        self.losses = 0
+        """How often no server answered; what answers next may be another one."""
+
+    async def call(
+        self, method: str, request: bytes, deadline: float, model: str, signature: str = ""
+    ) -> bytes:
+        """Sends a request and returns the answer; tries again while no server answers.
+
+        Only what the server cannot have answered is tried again (``UNAVAILABLE``); nothing that is
+        asked for here changes the server, so it does no harm where it was already at work on it.
+
+        Args:
+            method: Path of the method.
+            request: Serialized message.
+            deadline: When to give up, by ``time.monotonic``.
+            model: For errors.
+            signature: For errors.
+
+        Raises:
+            ClientError: Of the class that fits.
+        """
+        send = self._open().unary_unary(method)
+        clock = time.monotonic
+        pause = _FIRST_PAUSE_S
+        status = "DEADLINE_EXCEEDED", "no time was left to send it"
+        while clock() < deadline:
+            try:
+                answer = await send(request, timeout=deadline - clock(), metadata=self._metadata)
+            except self._grpc.aio.AioRpcError as error:
+                status = error.code().name, error.details() or ""
+            else:
+                self._lost = False
+                return answer
+            if status[0] != "UNAVAILABLE":
+                break
+            self._tell_lost(status[1], deadline - clock())
+            await asyncio.sleep(min(pause * self._jitter.uniform(0.5, 1), deadline - clock()))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        raise client_errors.from_status(*status, self.address, model, signature)
+
+    def _tell_lost(self, details: str, left: float) -> None:
+        self.losses += 1
+        if not self._lost:
+            reason = client_errors.sentence_of(details).rstrip(".")
+            _log.warning(
+                "%s: no server answers (%s); trying for another %.0f s.",
+                self.address,
+                reason,
+                left,
+            )
+        self._lost = True
+
+    def _open(self):
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise UserError("This client is closed; make another one.")
+        if self._channel is None:
+            self._loop = loop
+            self._channel = self._new_channel()
+        elif self._loop is not loop:
+            raise UserError(
+                "An AsyncClient belongs to the event loop of its first call; make one for each "
+                "loop, or use Client."
+            )
+        return self._channel
+
+    def _new_channel(self):
+        options = [
+            ("grpc.max_receive_message_length", _MOST_RECEIVED),
+            # A server that comes back is to be found soon; by itself gRPC waits up to two minutes.
+            ("grpc.initial_reconnect_backoff_ms", int(1000 * _FIRST_PAUSE_S)),
+            ("grpc.min_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
+            ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
+            # Else a forked process would share the socket of the channel that it inherits.
+            ("grpc.use_local_subchannel_pool", 1),
+        ]
+        if self._tls is None:
+            return self._grpc.aio.insecure_channel(self.address, options)
+        credentials = self._grpc.ssl_channel_credentials(**self._tls)
+        return self._grpc.aio.secure_channel(self.address, credentials, options)
+
+    async def close(self) -> None:
+        """Ends the channel, and what is under way on it. Closing twice does nothing."""
+        self._closed = True
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+
+def _checked_address(address: str) -> str:
+    if "//" in address and not re.match(r"(dns|ipv4|ipv6|unix|xds):", address):
+        raise UserError(f"{address!r} is a URL; give HOST:PORT of gRPC, for instance {_EXAMPLE}.")
+    if not re.search(r":\d+$", address) and not re.match(r"(dns|unix|unix-abstract|xds):", address):
+        raise UserError(
+            f"{address!r} has no port; give HOST:PORT of gRPC, for instance {_EXAMPLE}."
+        )
+    return address
+
+
+_EXAMPLE = "localhost:8500"
+
+
+def _checked_metadata(metadata: Metadata) -> tuple[tuple[str, str], ...]:
+    pairs = metadata.items() if isinstance(metadata, Mapping) else metadata
+    checked = tuple((str(key).lower(), value) for key, value in pairs)
+    for key, value in checked:
+        if not _METADATA_KEY.fullmatch(key) or key.startswith("grpc-") or key.endswith("-bin"):
+            raise UserError(f"{key!r} cannot be a name in metadata: use letters, digits and '-'.")
+        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+            # Not the value itself: it may be a secret.
+            raise UserError(f"The value of {key!r} in metadata must be printable ASCII text.")
+    return checked

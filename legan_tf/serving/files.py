@@ -1,0 +1,178 @@
+"""Picture files to read and to write, one or a folder; free of TensorFlow, for clients."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import io
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from legan_tf.data import images as pictures
+from legan_tf.errors import UserError
+
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff") + (
+    ".pgm",
+    ".ppm",
+    ".pnm",
+)
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
+_EXACT = (".png", ".bmp")
+"""Suffixes of what keeps every value; others would fill the empty parts of a map with noise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What became of a job.
+
+    Attributes:
+        written: Paths of the edits written.
+        skipped: One sentence for each picture that could not be used.
+        maps: Paths of the maps written.
+    """
+
+    written: tuple[str, ...]
+    skipped: tuple[str, ...]
+    maps: tuple[str, ...] = ()
+
+    def lines(self, output: str, map_output: str = "") -> list[str]:
+        """Returns what to tell of the edits and of the maps: a path, or how many are where.
+
+        Args:
+            output: Where the edits went; the maps of a depth network, too.
+            map_output: Where the maps of edits went, if there are any.
+        """
+        written = ("pictures", self.written, output), ("maps", self.maps, map_output or output)
+        return [
+            paths[0] if len(paths) == 1 else f"{len(paths)} {what} in {folder}"
+            for what, paths, folder in written
+            if paths
+        ]
+
+
+def save(path: str, image: np.ndarray) -> None:
+    """Writes a picture whole or not at all, in the format of the path's suffix.
+
+    Args:
+        path: File ending in .png, .jpg, .jpeg, .webp or .bmp.
+        image: uint8 [H, W, 3], or [H, W] if grey.
+
+    Raises:
+        UserError: The suffix is another one, or the file cannot be written.
+    """
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, format=_format(path), quality=95)
+    pictures.files_of(path).write_bytes(path, content.getvalue())
+
+
+def pictures_of(source: str) -> list[str]:
+    """Returns the paths of the pictures to read, by name.
+
+    Args:
+        source: A picture file, or a folder of them (its subfolders are not searched).
+
+    Raises:
+        UserError: There is none.
+    """
+    if not os.path.isdir(source):
+        if not os.path.exists(source):
+            raise UserError(f"{source}: no such file or folder.")
+        return [source]
+    names = sorted(
+        entry.name
+        for entry in os.scandir(source)
+        if entry.is_file() and not entry.name.startswith(".") and _is_picture(entry.path)
+    )
+    if not names:
+        raise UserError(f"{source}: holds no pictures (its subfolders are not searched).")
+    return [os.path.join(source, name) for name in names]
+
+
+def jobs(
+    source: str, output: str, suffixes: Sequence[str] = tuple(_FORMATS)
+) -> list[tuple[str, str]]:
+    """Returns each picture to read with the file to write.
+
+    Args:
+        source: A picture file, or a folder of them.
+        output: For one picture a file or a folder; for a folder a folder, where ``NAME.png`` is
+            made of each picture.
+        suffixes: What a file to write may end in.
+
+    Raises:
+        UserError: There is no picture at ``source``, or ``output`` is not usable or would replace
+            the input.
+    """
+    if os.path.isdir(source):
+        made = _folder_jobs(source, output)
+    else:
+        (path,) = pictures_of(source)
+        name = f"{_stem(os.path.basename(source))}.png"
+        into_folder = os.path.isdir(output) or output.endswith(os.sep)
+        made = [(path, os.path.join(output, name) if into_folder else output)]
+    for path, target in made:
+        _format(target, suffixes)
+        if os.path.exists(target) and os.path.samefile(path, target):
+            raise UserError(f"{target}: is the input itself; choose another output.")
+    return made
+
+
+def map_jobs(
+    source: str, output: str, edits: Sequence[tuple[str, str]] = ()
+) -> list[tuple[str, str]]:
+    """Returns each picture to read with the file to write its map to, PNG or BMP.
+
+    Args:
+        source: See ``jobs``.
+        output: See ``jobs``.
+        edits: The jobs of the edits, which must lie elsewhere.
+
+    Raises:
+        UserError: See ``jobs``; or an output is one of the edits, too.
+    """
+    made = jobs(source, output, _EXACT)
+    places = {os.path.abspath(target) for _, target in edits}
+    if any(os.path.abspath(target) in places for _, target in made):
+        raise UserError(f"{output}: is where the edits go; put their maps elsewhere.")
+    return made
+
+
+def _format(path: str, suffixes: Sequence[str] = tuple(_FORMATS)) -> str:
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in suffixes:
+        what = "map" if suffixes == _EXACT else "picture"
+        raise UserError(f"{path}: the {what} to write must end in one of {', '.join(suffixes)}.")
+    return _FORMATS[suffix]
+
+
+def _folder_jobs(source: str, output: str) -> list[tuple[str, str]]:
+    if os.path.isfile(output):
+        raise UserError(f"{output}: is a file, but the output of a folder must be a folder.")
+    if os.path.isdir(output) and os.path.samefile(source, output):
+        raise UserError(f"{output}: is the input folder itself; choose another output.")
+    paths = pictures_of(source)
+    names = [os.path.basename(path) for path in paths]
+    stems = [_stem(name) for name in names]
+    alike = collections.Counter(stems)
+    # a.png and a.jpg must not become one file: they keep their suffixes.
+    unique = [name if alike[stem] > 1 else stem for name, stem in zip(names, stems)]
+    return [(path, os.path.join(output, f"{target}.png")) for path, target in zip(paths, unique)]
+
+
+def _stem(name: str) -> str:
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in _PICTURE_SUFFIXES else name
+
+
+def _is_picture(path: str) -> bool:
+    """Whether a file claims to be a picture, by its suffix or its content."""
+    if path.lower().endswith(_PICTURE_SUFFIXES):
+        return True
+    try:
+        with Image.open(path):
+            return True
+    except Exception:  # Pillow's readers fail in many ways on what is no picture.
+        return False
