@@ -16,6 +16,9 @@ _WORKDIR = flags.DEFINE_string(
 )
 _SERVING_ROOT = flags.DEFINE_string("serving_root", "serving/models", "Folder of served models.")
 _NAME = flags.DEFINE_string("name", "legan", "Name to serve the model under.")
+_KEEP = flags.DEFINE_integer(
+    "keep", None, "Older versions to keep beside the new one; default is all.", lower_bound=0
+)
 
 
 def main(_) -> None:
@@ -23,7 +26,16 @@ def main(_) -> None:
     from legan_tf.training.run import load_network
 
     network, depth = load_network(_WORKDIR.value), loading.depth_beside(_WORKDIR.value)
-    print(export.export(network, _SERVING_ROOT.value, _NAME.value, depth))
+    print(
+        export.export(
+            network,
+            _SERVING_ROOT.value,
+            _NAME.value,
+            depth,
+            source=_WORKDIR.value,
+            keep=_KEEP.value,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from legan_tf.data import storage
 from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError, first_line
 from legan_tf.models import Network
-from legan_tf.serving import export, signatures
+from legan_tf.serving import publishing, signatures
 from legan_tf.serving.inputs import as_list, same_size
 from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Attribute, Labels
 from legan_tf.training.run import DEPTH_FILE, load_network, network_file
@@ -284,12 +284,12 @@ def _exported_version(path: str) -> str | None:
         return None
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
         return path
-    versions = export.versions(path)
+    versions = publishing.versions(path)
     return os.path.join(path, str(versions[-1])) if versions else None
 
 
 def _read_labels(version: str) -> Labels:
-    file = os.path.join(version, export.LABELS_FILE)
+    file = os.path.join(version, publishing.LABELS_FILE)
     try:
         with open(file, encoding="utf-8") as stream:
             return Labels.from_json(stream.read())

@@ -42,9 +42,16 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
         return status
     say("[2/4] judging edits of people that no network has seen")
     editor = loading.load(config.workdir)
-    report = evaluate(editor, os.path.join(workdir, "evaluation"), EvaluationConfig(seed=seed))
+    evaluation = os.path.join(workdir, "evaluation")
+    report = evaluate(editor, evaluation, EvaluationConfig(seed=seed))
     say("[3/4] exporting a SavedModel for TensorFlow Serving")
-    version = export.export(load_network(config.workdir), os.path.join(workdir, "models"), "legan")
+    version = export.export(
+        load_network(config.workdir),
+        os.path.join(workdir, "models"),
+        "legan",
+        source=config.workdir,
+        evaluation=evaluation,
+    )
     say("[4/4] editing a picture with the exported model")
     exported = loading.load(version)
     faces = held_out_faces(config)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import concurrent.futures
 import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -12,10 +14,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
 
+import legan_tf
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.models import StarganGenerator, copy_of
-from legan_tf.serving import export, signatures
+from legan_tf.serving import export, model_card, publishing, signatures
+from legan_tf.training.config import TrainConfig
 
 INVALID_ARGUMENT = 3
 
@@ -157,7 +163,148 @@ def test_versions_count_up_and_none_is_overwritten(tmp_path, quality):
     assert pathlib.Path(export.export(quality, root, "m")) == tmp_path / "m" / "8"
     assert (first / "saved_model.pb").read_bytes() == before
     assert sorted(os.listdir(tmp_path / "m")) == [".unfinished-by-another", "1", "7", "8", "notes"]
-    assert export.versions(str(tmp_path / "m")) == [1, 8]
+    assert publishing.versions(str(tmp_path / "m")) == [1, 8]
+
+
+def test_old_versions_are_removed_once_the_new_one_is_there(tmp_path, tiny):
+    for number in (1, 2):
+        (tmp_path / "m" / str(number)).mkdir(parents=True)
+        (tmp_path / "m" / str(number) / "saved_model.pb").write_bytes(b"an older one")
+    assert export.export(tiny, str(tmp_path), "m", keep=1) == str(tmp_path / "m" / "3")
+    assert sorted(os.listdir(tmp_path / "m")) == ["2", "3"]
+    with pytest.raises(UserError, match="-1 older versions cannot be kept"):
+        export.export(tiny, str(tmp_path), "m", keep=-1)
+
+
+def test_two_exports_at_once_both_succeed(tmp_path, tiny, mappers):
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(export.export, network, str(tmp_path), "m")
+            for network in (tiny, mappers["depth"])
+        ]
+    assert sorted(job.result() for job in jobs) == [str(tmp_path / "m" / n) for n in "12"]
+    kinds = {legan_tf.load(job.result()).kind for job in jobs}
+    assert kinds == {"editor", "depth"}
+    assert all(publishing.verify(job.result()) == [] for job in jobs)
+
+
+@pytest.mark.parametrize("name", ["legan", "quality", "depth", "unlit_depth"])
+def test_the_warm_up_file_is_one_that_servers_read(serving_root, name):
+    """By the official messages: one request per signature, to the served name, that it answers."""
+    version = serving_root / name / "1"
+    model = tf.saved_model.load(str(version))
+    records = tf.data.TFRecordDataset(str(version / publishing.WARMUP_FILE))
+    seen = []
+    for record in records.as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        request = log.predict_log.request
+        assert log.WhichOneof("log_type") == "predict_log"
+        assert request.model_spec.name == name and not request.model_spec.HasField("version")
+        signature = request.model_spec.signature_name
+        inputs = {key: tf.constant(tf.make_ndarray(t)) for key, t in request.inputs.items()}
+        answer = model.signatures[signature](**inputs)
+        assert all(len(value) == 2 for value in answer.values())
+        seen.append(signature)
+    assert sorted(seen) == sorted(model.signatures)
+    assert (version / publishing.WARMUP_FILE).stat().st_size < 200_000
+
+
+def test_what_answers_otherwise_than_the_network_is_not_published(tmp_path, monkeypatch, quality):
+    save = tf.saved_model.save
+
+    def save_another(module, folder, signatures):
+        # As when a variable were stored wrongly.
+        for weight in module.weights:
+            weight.assign_add(tf.ones_like(weight))
+        save(module, folder, signatures=signatures)
+        for weight in module.weights:
+            weight.assign_sub(tf.ones_like(weight))
+
+    monkeypatch.setattr(tf.saved_model, "save", save_another)
+    with pytest.raises(RuntimeError, match="'rating' of the written signature .* nothing was publ"):
+        export.export(quality, str(tmp_path), "m")
+    assert os.listdir(tmp_path / "m") == []
+
+
+def test_checksums_are_those_of_sha256sum(serving_root):
+    version = serving_root / "legan" / "1"
+    done = subprocess.run(
+        ["sha256sum", "-c", "--strict", publishing.SUMS_FILE],
+        cwd=version,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = {str(path.relative_to(version)) for path in version.rglob("*") if path.is_file()}
+    assert {line.partition(":")[0] for line in done.stdout.splitlines()} == files - {
+        publishing.SUMS_FILE
+    }
+    assert {publishing.LABELS_FILE, publishing.CARD_FILE, publishing.WARMUP_FILE} < files
+
+
+def test_a_card_tells_what_a_version_is(serving_root, generator):
+    card = (serving_root / "legan" / "1" / publishing.CARD_FILE).read_text()
+    assert card.startswith("# legan\n")
+    for told in (
+        f"LeganGenerator, {generator.count_params():,} parameters",
+        "| Works at | 16 x 16 pixels |",
+        "| Expressions | neutral, smile, scream |",
+        "| `serving_default` | `image` uint8 [B, ?, ?, 3]; `expression` int32 [B]; "
+        "`lighting` int32 [B] | `image` uint8 [B, 16, 16, 3] |",
+        "| `labels` | `row` int32 [B] | `labels` string [B] |",
+        f"tensorflow {tf.__version__}",
+        "consenting people",
+        "not for deception",
+        "33,554,432 pixels at most",
+        "The flags of its training are not known.",
+    ):
+        assert told in card, told
+    signatures_told = set(re.findall(r"^\| `(\w+)` \|", card, re.MULTILINE))
+    model = saved_model_pb2.SavedModel.FromString(
+        (serving_root / "legan" / "1" / "saved_model.pb").read_bytes()
+    )
+    assert signatures_told == set(model.meta_graphs[0].signature_def) - {"__saved_model_init_op"}
+
+
+def test_a_card_tells_how_the_network_was_trained_and_judged(tmp_path, tiny):
+    run = tmp_path / "run"
+    (run / "evaluation").mkdir(parents=True)
+    config = TrainConfig(
+        model="stargan",
+        workdir=str(run),
+        manifest="/home/someone/faces.csv",
+        train_steps=70,
+        width=2,
+    )
+    (run / "flags.txt").write_text(config.to_flagfile() + "--of_a_later_release=1\n")
+    (run / "inputs.json").write_text('{"manifest": "abc123"}')
+    (run / "record.jsonl").write_text('{"started": "2024-05-06T07:08:09", "data": ["12 people"]}\n')
+    tiny.save(run / "model.keras")
+    report = {
+        "kind": "scorer",
+        "model": {
+            "name": "m",
+            "path": "/home/someone",
+            "sha256": storage.sha256(str(run / "model.keras")),
+        },
+        "figures": {"mae": 0.125},
+        "data": {"rated": 9, "name": "set", "image_size": 8, "seed": 0},
+    }
+    (run / "evaluation" / "report.json").write_text(json.dumps(report))
+
+    def card() -> str:
+        servable = signatures.build(tiny)
+        return model_card.write("m", servable, tiny, None, str(run), "")
+
+    told = card()
+    assert "```\n12 people\n```" in told
+    assert "```\n--model=stargan\n--manifest=faces.csv\n--train_steps=70\n--width=2\n```" in told
+    assert "sha256 of what `--manifest` names: abc123" in told
+    assert "| mean absolute error ↓ | 0.125 |" in told and "9 rated pictures" in told
+    assert "someone" not in told
+    report["model"]["sha256"] = "another"
+    (run / "evaluation" / "report.json").write_text(json.dumps(report))
+    assert "was on another state of it" in card() and "0.125" not in card()
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "a b"])
