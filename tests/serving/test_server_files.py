@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import threading
+
+import pytest
+import yaml
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from legan_tf.errors import UserError
+from legan_tf.serving import publishing, server_files
+
+# The package with the official messages lacks these two.
+from legan_tf.serving.local_server.messages import BatchingParameters, MonitoringConfig
+
+ROOT = pathlib.Path(__file__).parents[2]
+NAMES = ["legan", "quality-2.x"]
+FILES = {
+    "batching_parameters.txt",
+    "compose.yaml",
+    "kubernetes.yaml",
+    "models.config",
+    "monitoring.config",
+    "nginx.conf",
+    "ready.sh",
+}
+
+
+def publish(root: pathlib.Path, name: str) -> None:
+    aside = pathlib.Path(publishing.begin(str(root / name)))
+    (aside / "saved_model.pb").write_text("a model")
+    publishing.publish(str(aside), str(root / name))
+
+
+@pytest.fixture
+def written(tmp_path):
+    """The files for two models, in ``serving``, with the models in ``serving/models``."""
+    folder = tmp_path / "serving"
+    for name in NAMES:
+        publish(folder / "models", name)
+    (folder / "models" / "nothing").mkdir()
+    paths = server_files.write(str(folder / "models"), str(folder))
+    assert set(paths) == {str(folder / name) for name in FILES}
+    assert set(os.listdir(folder)) == {*FILES, "models"}
+    return folder
+
+
+def parsed(message, path: pathlib.Path):
+    return text_format.Parse(path.read_text(), message)
+
+
+def test_models_config_is_one_that_servers_read(written):
+    config = parsed(model_server_config_pb2.ModelServerConfig(), written / "models.config")
+    entries = config.model_config_list.config
+    assert [entry.name for entry in entries] == NAMES
+    for entry in entries:
+        assert entry.base_path == f"/models/{entry.name}"
+        assert entry.model_platform == "tensorflow"
+        # With the one before loaded, a roll-back leaves no gap.
+        assert entry.model_version_policy.latest.num_versions == 2
+        assert not entry.version_labels
+
+
+def test_batching_parameters_fit_together(written):
+    batching = parsed(BatchingParameters(), written / "batching_parameters.txt")
+    sizes = list(batching.allowed_batch_sizes)
+    assert sizes == sorted(set(sizes)) and sizes[0] == 1
+    assert sizes[-1] == batching.max_batch_size.value
+    assert batching.batch_timeout_micros.value == 0 and batching.HasField("batch_timeout_micros")
+    assert batching.max_enqueued_batches.value > 0
+    assert not batching.pad_variable_length_inputs
+
+
+def test_monitoring_config_is_one_that_servers_read(written):
+    monitoring = parsed(MonitoringConfig(), written / "monitoring.config")
+    assert monitoring.prometheus_config.enable
+    assert monitoring.prometheus_config.path == "/monitoring/prometheus/metrics"
+
+
+def flags(arguments: list[str]) -> dict[str, str]:
+    return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
+
+
+def test_compose_starts_the_official_server_on_the_files_written(written):
+    services = yaml.safe_load((written / "compose.yaml").read_text())["services"]
+    assert {name: service.get("profiles") for name, service in services.items()} == {
+        "cpu": ["cpu"],
+        "gpu": ["gpu"],
+        "demo": None,
+    }
+    cpu, gpu, demo = (services[name] for name in ("cpu", "gpu", "demo"))
+    assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", cpu["image"])
+    assert gpu["image"] == f"{cpu['image']}-gpu"
+    assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
+    for service in (cpu, gpu):
+        assert service["volumes"] == [".:/serving:ro", "./models:/models:ro"]
+        assert service["ports"] == [
+            "${LISTEN:-127.0.0.1}:8500:8500",
+            "${LISTEN:-127.0.0.1}:8501:8501",
+        ]
+        assert service["networks"]["default"]["aliases"] == ["server"]
+        given = flags(service["command"])
+        assert (given["port"], given["rest_api_port"]) == ("8500", "8501")
+        for flag, value in given.items():
+            if flag.endswith("_file"):
+                assert (written / pathlib.PurePosixPath(value).relative_to("/serving")).is_file()
+        assert service["healthcheck"]["test"] == ["CMD", "bash", "/serving/ready.sh"]
+    assert "enable_batching" not in flags(cpu["command"])
+    assert flags(gpu["command"])["enable_batching"] == "true"
+    assert demo["volumes"][0].startswith("./demo:")
+    nginx = (written / "nginx.conf").read_text()
+    assert "location /v1/" in nginx and "set $server http://server:8501;" in nginx
+    assert nginx.count("{") == nginx.count("}")
+
+
+def test_the_manifest_holds_together(written):
+    documents = yaml.safe_load_all((written / "kubernetes.yaml").read_text())
+    by_kind = {document["kind"]: document for document in documents}
+    assert set(by_kind) == {"ConfigMap", "PersistentVolumeClaim", "Deployment", "Service"}
+    config, claim, deployment, service = by_kind.values()
+    for name, text in config["data"].items():
+        assert text == (written / name).read_text().partition("\n")[2]
+    pod = deployment["spec"]["template"]
+    assert pod["metadata"]["labels"] == service["spec"]["selector"]
+    assert pod["metadata"]["labels"] == deployment["spec"]["selector"]["matchLabels"]
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+    assert volumes["config"]["configMap"]["name"] == config["metadata"]["name"]
+    claimed = volumes["models"]["persistentVolumeClaim"]["claimName"]
+    assert claimed == claim["metadata"]["name"]
+    (server,) = pod["spec"]["containers"]
+    mounts = {mount["name"]: mount for mount in server["volumeMounts"]}
+    assert mounts["config"]["mountPath"] == "/serving" and mounts["models"]["readOnly"]
+    assert server["readinessProbe"]["exec"]["command"] == ["bash", "/serving/ready.sh"]
+    ports = {port["name"]: port["containerPort"] for port in server["ports"]}
+    given = flags(server["args"])
+    assert ports == {"grpc": int(given["port"]), "rest": int(given["rest_api_port"])}
+    for port in service["spec"]["ports"]:
+        assert port["port"] == ports[port["targetPort"]]
+    for flag, value in given.items():
+        if flag.endswith("_file"):
+            assert os.path.basename(value) in config["data"]
+    for probe in ("startupProbe", "livenessProbe"):
+        assert server[probe]["tcpSocket"]["port"] in ports
+    assert server["resources"]["limits"]["memory"]
+
+
+@contextlib.contextmanager
+def status_server(states: dict[str, list[str]]):
+    """Answers GET /v1/models/NAME as TensorFlow Serving does; yields its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.removeprefix("/v1/models/")
+            answer = {
+                "model_version_status": [
+                    {
+                        "version": str(version),
+                        "state": state,
+                        "status": {"error_code": "OK", "error_message": ""},
+                    }
+                    for version, state in enumerate(states.get(name, []), start=1)
+                ]
+            }
+            self.send_response(200 if name in states else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer, indent=1).encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("states", "ready", "told"),
+    [
+        ({"legan": ["END", "AVAILABLE"], "quality-2.x": ["AVAILABLE"]}, True, ""),
+        ({"legan": ["AVAILABLE"], "quality-2.x": ["LOADING"]}, False, "quality-2.x is not avail"),
+        ({"legan": ["UNAVAILABLE"], "quality-2.x": ["AVAILABLE"]}, False, "legan is not avail"),
+        ({"legan": ["AVAILABLE"]}, False, "quality-2.x is not available"),
+    ],
+)
+def test_readiness_is_asked_of_every_model(written, states, ready, told):
+    with status_server(states) as port:
+        done = subprocess.run(
+            ["bash", written / "ready.sh", str(port)], capture_output=True, text=True, timeout=30
+        )
+    assert (done.returncode == 0) == ready
+    assert told in done.stderr
+    closed = subprocess.run(["bash", written / "ready.sh", str(port)], capture_output=True)
+    assert closed.returncode == 1
+
+
+def test_what_a_person_edited_is_not_replaced(written):
+    before = {name: (written / name).read_text() for name in FILES}
+    publish(written / "models", "depth")
+    own = before["compose.yaml"].partition("\n")[2]
+    (written / "compose.yaml").write_text(own)
+    with pytest.raises(UserError, match=r"compose\.yaml: has been edited, and is not replaced"):
+        server_files.write(str(written / "models"), str(written))
+    assert {name: (written / name).read_text() for name in FILES} == {**before, "compose.yaml": own}
+    (written / "compose.yaml").unlink()
+    server_files.write(str(written / "models"), str(written))
+    assert '"/models/depth"' in (written / "models.config").read_text()
+    assert "for model in depth legan quality-2.x; do" in (written / "ready.sh").read_text()
+
+
+def test_files_for_no_model_are_refused(tmp_path):
+    (tmp_path / "models" / "m").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"models: holds no exported model; scripts/export\.py"):
+        server_files.write(str(tmp_path / "models"), str(tmp_path))
+    assert os.listdir(tmp_path) == ["models"]
+
+
+def test_the_files_in_the_repository_are_those_for_the_first_export():
+    """An export named as export.py names it is served by them as they are."""
+    for name, text in server_files.contents(["legan"], "models").items():
+        assert (ROOT / "serving" / name).read_text() == text, f"run publish.py files: {name}"
+
+
+def command(line: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *shlex.split(line)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_the_command_from_the_outside(tmp_path):
+    root = tmp_path / "models"
+    for name in ("a", "b", "a"):
+        publish(root, name)
+    given = f"--serving_root={root}"
+    done = command(f"scripts/publish.py files {given} --output={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {str(tmp_path / name) for name in FILES}
+    done = command(f"scripts/publish.py roll_back {given} --name=a")
+    assert done.stdout == f"Withdrawn: {root}/a/.withdrawn-2\nNewest now: {root}/a/1\n"
+    done = command(f"scripts/publish.py list {given}")
+    assert done.stdout.splitlines() == [
+        "a\t1\tnewest",
+        "a\t.withdrawn-2\twithdrawn",
+        "b\t1\tnewest",
+    ]
+    for line, status, told in (
+        (f"verify {given}", 1, "has no checksums"),
+        (f"roll_back {given} --name=a", 2, "Error: .*version 1 is the only one"),
+        (f"roll_back {given}", 2, "Error: --name: say which model"),
+        (f"list {given} --output=x", 2, "Error: --output belongs to files"),
+    ):
+        done = command(f"scripts/publish.py {line}")
+        assert done.returncode == status, done.stderr
+        assert re.search(told, done.stdout + done.stderr) and "Traceback" not in done.stderr
