@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 
 import numpy as np
@@ -338,15 +339,28 @@ def test_a_root_that_cannot_be_written_is_told(tmp_path, tiny):
         export.export(tiny, str(tmp_path / "file"), "m")
 
 
-def operations(version: pathlib.Path, name: str) -> dict[str, str]:
-    """Names of the graph operations behind the inputs and the one output of a signature."""
+def tensors(version: pathlib.Path, name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Names of the graph tensors behind the inputs and the outputs of a signature."""
     model = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
     signature = model.meta_graphs[0].signature_def[name]
-    (result,) = signature.outputs.values()
-    tensors = {**signature.inputs, "result": result}
-    names = {key: info.name.split(":") for key, info in tensors.items()}
-    assert {index for _, index in names.values()} == {"0"}
-    return {key: name for key, (name, _) in names.items()}
+    inputs = {key: info.name for key, info in signature.inputs.items()}
+    return inputs, {key: info.name for key, info in signature.outputs.items()}
+
+
+def as_file(array: np.ndarray) -> bytes:
+    if array.dtype != object:
+        return array.tobytes()
+    return b"".join(struct.pack("=Q", len(text)) + text for text in array)
+
+
+def strings_of(content: bytes) -> list[bytes]:
+    """What ``as_file`` makes of strings, read back."""
+    found, at = [], 0
+    while at < len(content):
+        (length,) = struct.unpack_from("=Q", content, at)
+        found.append(content[at + 8 : at + 8 + length])
+        at += 8 + length
+    return found
 
 
 def compiler() -> str:
@@ -373,48 +387,81 @@ def program(tmp_path_factory):
 
 @pytest.fixture
 def run_c(tmp_path, program):
-    """Runs a signature on pictures and attributes in the C program."""
+    """Runs a signature in the C program; returns what became of it, the answer in ``out``."""
 
-    def run(version: pathlib.Path, signature: str, images: np.ndarray, **attributes: list[int]):
-        ops = operations(version, signature)
-        assert set(ops) == {"image", "result", *attributes}
-        numbers = np.array(list(attributes.values()), np.int32)
-        (tmp_path / "in").write_bytes(images.tobytes() + numbers.tobytes())
-        arguments = [version, tmp_path / "in", tmp_path / "out", *images.shape[:3]]
-        arguments += [ops[name] for name in ("result", "image", *attributes)]
-        command = [str(argument) for argument in (program, *arguments)]
-        return subprocess.run(command, capture_output=True, text=True)
+    def run(version: pathlib.Path, signature: str, output: str, **inputs: np.ndarray):
+        names, results = tensors(version, signature)
+        assert set(names) == set(inputs)
+        command = [program, version, results[output], tmp_path / "out"]
+        for key, array in inputs.items():
+            (tmp_path / key).write_bytes(as_file(array))
+            kind = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
+            dimensions = "x".join(map(str, array.shape))
+            command += [names[key], kind.as_datatype_enum, dimensions, tmp_path / key]
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True)
 
     return run
 
 
-def test_the_c_api_answers_bit_for_bit(tmp_path, run_c, serving_root, served, blobs):
-    version = serving_root / "legan" / "1"
-    images = blobs(30, 21, count=2)
-    done = run_c(version, "serving_default", images, expression=[1, -1], lighting=[0, 1])
-    assert done.returncode == 0, done.stderr
-    expected = served.signatures["serving_default"](
-        image=tf.constant(images), expression=tf.constant([1, -1]), lighting=tf.constant([0, 1])
-    )["image"].numpy()
-    assert (tmp_path / "out").read_bytes() == expected.tobytes()
-
-    refused = run_c(version, "serving_default", images, expression=[1, 9], lighting=[0, 1])
-    assert refused.returncode == INVALID_ARGUMENT
-    assert "Row 1: unknown expression id 9; known are 0 to 2" in refused.stderr
+IDS = {"expression": np.array([1, -1], np.int32), "lighting": np.array([0, 1], np.int32)}
+VECTORS = {
+    "expression": np.array([[0.25, 0.5, 0], [0, 0, 0]], np.float32),
+    "lighting": np.array([[1, 0], [0.5, 0.5]], np.float32),
+}
 
 
 @pytest.mark.parametrize(
-    ("name", "signature", "geometry"),
-    [("depth", "serving_default", "depth"), ("legan_normal", "depth", "normal")],
+    ("name", "signature", "output", "attributes"),
+    [
+        ("legan", "serving_default", "image", IDS),
+        ("legan", "vectors", "image", VECTORS),
+        ("depth", "serving_default", "depth", {}),
+        ("legan_normal", "depth", "normal", {}),
+        ("quality", "score", "rating", {}),
+    ],
 )
-def test_the_c_api_maps_bit_for_bit(
-    tmp_path, run_c, serving_root, blobs, name, signature, geometry
+def test_the_c_api_answers_as_python_does(
+    tmp_path, run_c, serving_root, blobs, name, signature, output, attributes
 ):
     version = serving_root / name / "1"
-    images = blobs(30, 21, count=2)
-    done = run_c(version, signature, images)
+    inputs = {"image": blobs(30, 21, count=2), **attributes}
+    done = run_c(version, signature, output, **inputs)
     assert done.returncode == 0, done.stderr
     served = tf.saved_model.load(str(version)).signatures[signature]
-    expected = served(image=tf.constant(images))[geometry].numpy()
-    assert expected.shape == (2, 16, 16, {"depth": 1, "normal": 3}[geometry])
-    assert (tmp_path / "out").read_bytes() == expected.tobytes()
+    expected = served(**{key: tf.constant(value) for key, value in inputs.items()})[output].numpy()
+    answer = np.frombuffer((tmp_path / "out").read_bytes(), expected.dtype)
+    if expected.dtype == np.uint8:
+        assert np.unique(expected).size > 20
+        np.testing.assert_array_equal(answer, expected.ravel())
+    else:
+        assert expected.shape == (2,) and expected[0] != expected[1]
+        np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5)
+
+
+def test_the_c_api_reads_and_writes_pictures(tmp_path, run_c, serving_root, served, blobs):
+    version = serving_root / "legan" / "1"
+    pictures = [tf.io.encode_png(blobs(24, 31)[0]), tf.io.encode_jpeg(blobs(18, 17, seed=1)[0])]
+    pictures = [picture.numpy() for picture in pictures]
+    inputs = {
+        "image_bytes": np.array(pictures, object),
+        "expression": np.array([b"smile", b""], object),
+        "lighting": np.array([b"", b"right"], object),
+    }
+    done = run_c(version, "serving_bytes", "image_bytes", **inputs)
+    assert done.returncode == 0, done.stderr
+    given = {key: tf.constant(value.tolist()) for key, value in inputs.items()}
+    expected = served.signatures["serving_bytes"](**given)["image_bytes"].numpy()
+    assert strings_of((tmp_path / "out").read_bytes()) == expected.tolist()
+
+    inputs["image_bytes"] = np.array([pictures[0], pictures[1][:-9]], object)
+    refused = run_c(version, "serving_bytes", "image_bytes", **inputs)
+    assert refused.returncode == INVALID_ARGUMENT
+    assert "Row 1: image_bytes is cut short or damaged." in refused.stderr
+
+
+def test_the_c_api_refuses_what_python_does(run_c, serving_root, blobs):
+    wrong = {**IDS, "expression": np.array([1, 9], np.int32)}
+    images = blobs(30, 21, count=2)
+    refused = run_c(serving_root / "legan" / "1", "serving_default", "image", image=images, **wrong)
+    assert refused.returncode == INVALID_ARGUMENT
+    assert "Row 1: unknown expression id 9; known are 0 to 2" in refused.stderr
