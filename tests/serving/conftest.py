@@ -8,10 +8,12 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from legan_tf.models import DepthNetwork, LeganGenerator, QualityEstimator, StarganGenerator
 from legan_tf.serving import export
+from legan_tf.serving.labels import EDITOR, Labels
 
 EXPRESSIONS = ("neutral", "smile", "scream")
 LIGHTINGS = ("left", "right")
@@ -135,7 +137,8 @@ def model_config(root, names) -> str:
 def server_process(tmp_path):
     """Starts local servers as processes and kills them after the test.
 
-    ``server_process(*flags)`` returns the process once it listens; its ``address`` is that of gRPC.
+    ``server_process(*flags)`` returns the process once it listens; ``address`` and ``rest_address``
+    tell where (empty: not), and ``log`` returns what it has said so far.
     Whether it has loaded its models is for the caller to wait for. Give ``--port=-1`` at first and
     ``--port`` of ``address`` to start it again in the same place.
     """
@@ -148,13 +151,73 @@ def server_process(tmp_path):
             process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
         processes.append(process)
         deadline = time.monotonic() + 120
-        while not (said := re.search(r"Listening on (\S+) \(gRPC\)", log.read_text())):
+        while not (said := re.search(r"Listening on .*", log.read_text())):
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-        process.address = said[1]
+        process.address = "".join(re.findall(r"(\S+) \(gRPC\)", said[0])[:1])
+        process.rest_address = "".join(re.findall(r"http://(\S+) \(REST\)", said[0]))
+        process.log = log.read_text
         return process
 
     yield start
     for process in processes:
         process.kill()
         process.wait()
+
+
+PAINTED = {"neutral": 50, "smile": 100, "wink": 150}
+
+
+@pytest.fixture(scope="session")
+def paint():
+    """Writes versions of tiny editors whose pictures tell what was asked of them.
+
+    Red is the level of the expression in ``PAINTED``, green is that of the picture, blue is how
+    many pictures came in the request. Black pictures are refused. The more ``work``, the longer
+    each picture takes.
+    """
+
+    def write(root, version: int, expressions, size: int = 8, work: int = 0) -> None:
+        labels = Labels(EDITOR, "Painter", size, tuple(expressions), (), True).to_json()
+        levels = [PAINTED[name] for name in expressions]
+
+        def refuse(wrong, rows, sentence):
+            numbers = tf.strings.as_string(tf.boolean_mask(tf.range(rows), wrong))
+            told = tf.strings.reduce_join("Row " + numbers + sentence, separator=" ")
+            return tf.debugging.Assert(~tf.reduce_any(wrong), [told])
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None, None, None, 3], tf.uint8, "image"),
+                tf.TensorSpec([None], tf.int32, "expression"),
+                tf.TensorSpec([None], tf.int32, "lighting"),
+            ]
+        )
+        def serving_default(image, expression, lighting):
+            rows = tf.shape(image)[0]
+            black = tf.reduce_max(image, axis=[1, 2, 3]) == 0
+            checks = [
+                refuse(black, rows, ": is black."),
+                refuse(expression >= len(levels), rows, ": unknown expression."),
+                tf.debugging.assert_equal(tf.shape(image)[1:3], [size, size]),
+            ]
+            with tf.control_dependencies(checks):
+                heat = tf.ones([64, 64])
+                for _ in tf.range(work * rows):
+                    heat = tf.tanh(heat @ heat)
+            red = tf.gather(levels, expression) + tf.cast(0.0 * heat[0, 0], tf.int32)
+            red = red[:, None, None] * tf.ones_like(image[..., 0], tf.int32)
+            green = tf.cast(image[..., 1], tf.int32)
+            painted = tf.stack([red, green, tf.fill(tf.shape(green), rows)], axis=-1)
+            return {"image": tf.cast(painted, tf.uint8)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "row")])
+        def tell(row):
+            return {"labels": tf.fill(tf.shape(row), labels)}
+
+        signatures = {"serving_default": serving_default, "labels": tell}
+        aside = root / "painter" / f".unfinished-{version}"
+        tf.saved_model.save(tf.Module(), str(aside), signatures)
+        aside.rename(root / "painter" / str(version))
+
+    return write

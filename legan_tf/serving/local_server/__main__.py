@@ -20,6 +20,9 @@ def main(argv: Sequence[str]) -> int:
     """
     logging.set_verbosity(logging.INFO)
     logging.info("This server is for development and tests, not for production.")
+    ignored = options.without_effect()
+    if ignored:
+        logging.info("Without effect here: %s.", ", ".join(f"--{name}" for name in ignored))
     server = local_server.LocalServer(options.from_flags())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.request_stop())

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 from absl import logging
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -22,7 +22,7 @@ from legan_tf.errors import UserError
 from legan_tf.serving.local_server import config, tensors
 from legan_tf.serving.local_server.codes import Code, ServingError
 from legan_tf.serving.local_server.manager import Manager, Version
-from legan_tf.serving.local_server.predictor import Predictor
+from legan_tf.serving.local_server.predictor import Predictor, Question
 from legan_tf.serving.local_server.servable import read_inputs
 
 _GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -53,6 +53,29 @@ def wanted_version(spec: Message) -> tuple[str, int | None, str]:
     return spec.name, number, spec.version_label if kind == "version_label" else ""
 
 
+class RawRequests(grpc.ServerInterceptor):
+    """Answers requests that are no message with INVALID_ARGUMENT; gRPC's own is INTERNAL."""
+
+    def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
+        """Parses the message here instead of letting gRPC do it."""
+        handler = continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+
+        def answer(content: bytes, context: grpc.ServicerContext) -> Message:
+            try:
+                request = handler.request_deserializer(content)
+            except DecodeError:
+                context.abort(
+                    grpc.StatusCode.INVALID_ARGUMENT, "The request is not the message it should be."
+                )
+            return handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, response_serializer=handler.response_serializer
+        )
+
+
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; what else the protocol knows is UNIMPLEMENTED."""
 
@@ -67,18 +90,17 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def _predict(self, request: Message, remaining: float | None) -> Message:
         spec = request.model_spec
-        outputs, loan, signature = self._predictor.predict(
-            *wanted_version(spec),
-            spec.signature_name,
+        deadline = None if remaining is None else time.monotonic() + remaining
+        answer = self._predictor.predict(
+            Question(*wanted_version(spec), spec.signature_name, deadline, "GRPC"),
             lambda signature: read_inputs(request.inputs, signature, request.output_filter),
             request.output_filter,
-            None if remaining is None else time.monotonic() + remaining,
         )
         response = predict_pb2.PredictResponse()
-        response.model_spec.name = loan.model
-        response.model_spec.version.value = loan.version
-        response.model_spec.signature_name = signature.name
-        for name, array in outputs.items():
+        response.model_spec.name = spec.name
+        response.model_spec.version.value = answer.version
+        response.model_spec.signature_name = answer.signature
+        for name, array in answer.outputs.items():
             tensors.write(array, response.outputs[name])
         return response
 
@@ -137,6 +159,12 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             self._manager.configure(models)
             if not self._manager.wait_settled(context.time_remaining()):
                 raise ServingError(Code.DEADLINE_EXCEEDED, "The models are still being loaded.")
+            missing = self._manager.unavailable()
+            if missing:
+                raise ServingError(
+                    Code.FAILED_PRECONDITION,
+                    f"No version could be loaded of: {', '.join(missing)}.",
+                )
             response = model_management_pb2.ReloadConfigResponse()
             response.status.SetInParent()
             return response

@@ -16,7 +16,7 @@ from absl import logging
 
 from legan_tf.serving.local_server.codes import Code, ServingError
 from legan_tf.serving.local_server.config import ModelConfig
-from legan_tf.serving.local_server.servable import Servable
+from legan_tf.serving.local_server.servable import DEFAULT_TAGS, Servable
 
 
 class State(enum.IntEnum):
@@ -85,7 +85,9 @@ class Manager:
         retries: int,
         retry_seconds: float,
         warm_up: bool = True,
+        warm_ups: int = 1,
         labels_ahead: bool = False,
+        tags: Sequence[str] = (),
         on_change: Callable[[], None] = lambda: None,
         on_load: Callable[[str, float, bool], None] = lambda folder, seconds, loaded: None,
     ) -> None:
@@ -96,7 +98,9 @@ class Manager:
             retries: How often loading a version is tried again.
             retry_seconds: Time between two tries.
             warm_up: Whether to answer a version's warm-up requests before it is offered.
+            warm_ups: How often each of them is run.
             labels_ahead: Whether a new label may name a version that is not loaded yet.
+            tags: Tags of the graph to load; none means ``serve``.
             on_change: Called, without the lock, when a version may have begun or ceased to answer.
             on_load: Called after each try with the folder, the seconds it took, and its success.
         """
@@ -104,7 +108,9 @@ class Manager:
         self._retries = retries
         self._retry_seconds = max(0.0, retry_seconds)
         self._warm_up = warm_up
+        self._warm_ups = warm_ups
         self._labels_ahead = labels_ahead
+        self._tags = list(tags) or DEFAULT_TAGS
         self._on_change = on_change
         self._on_load = on_load
         self._changed = threading.Condition()
@@ -126,6 +132,12 @@ class Manager:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
+
+    @property
+    def models(self) -> list[ModelConfig]:
+        """The models that are served, in the order of the configuration."""
+        with self._changed:
+            return list(self._models.values())
 
     def configure(self, models: Sequence[ModelConfig]) -> None:
         """Sets which models are served; others are let go.
@@ -181,10 +193,10 @@ class Manager:
             if version.aspired and version.state in (State.START, State.LOADING)
         ]
 
-    def all_available(self) -> bool:
-        """Whether each configured model has a version that answers."""
+    def unavailable(self) -> list[str]:
+        """Returns the configured models of which no version answers."""
         with self._changed:
-            return all(self._available(name) for name in self._models)
+            return [name for name in self._models if not self._available(name)]
 
     def _available(self, model: str) -> list[Version]:
         return [v for v in self._versions[model].values() if v.state == State.AVAILABLE]
@@ -342,9 +354,9 @@ class Manager:
         started = time.monotonic()
         servable, error = None, None
         try:
-            servable = Servable(version.folder)
+            servable = Servable(version.folder, self._tags)
             if self._warm_up:
-                servable.warm_up()
+                servable.warm_up(self._warm_ups)
         except ServingError as failure:
             error = failure
         except Exception as failure:  # A bug; it must not end the thread that all models need.

@@ -18,10 +18,11 @@ from legan_tf.serving.local_server.codes import Code, ServingError
 
 DEFAULT_SIGNATURE = "serving_default"
 """What a request means that names no signature."""
+DEFAULT_TAGS = ["serve"]
+"""Tags of the graph of a version that is for serving."""
 WARM_UP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
 """Where a version keeps requests to be answered before it is offered."""
 _MOST_WARM_UPS = 1000
-_TAGS = ["serve"]
 # TensorFlow wraps what a model says into where it says it.
 _BEFORE = re.compile(r"^.*<stack traces unavailable>\n|^Graph execution error:\s*", re.DOTALL)
 _AFTER = re.compile(r"\n?\s*\[\[\{\{.*$|\s*\[Op:[^\]]*\]\s*(name:.*)?$", re.DOTALL)
@@ -43,7 +44,7 @@ class Signature:
         self.outputs: dict[str, tf.TensorSpec] = dict(function.structured_outputs)
         self._function = function
 
-    def check_names(self, inputs: Collection[str], outputs: Sequence[str]) -> None:
+    def check_names(self, inputs: Collection[str], outputs: Sequence[str] = ()) -> None:
         """Checks which inputs are given and which outputs are asked for.
 
         Raises:
@@ -98,8 +99,8 @@ class Servable:
         definitions: The ``SignatureDef`` messages, by name, as the version holds them.
     """
 
-    def __init__(self, folder: str) -> None:
-        """Loads the version in a folder.
+    def __init__(self, folder: str, tags: Sequence[str] = DEFAULT_TAGS) -> None:
+        """Loads the graph with the tags from the folder of a version.
 
         Raises:
             ServingError: It cannot be loaded.
@@ -107,8 +108,8 @@ class Servable:
         self._folder = folder
         try:
             # The functions work as long as the object lives that they were loaded with.
-            self._loaded = tf.saved_model.load(folder, tags=_TAGS)
-            self.definitions = _definitions(folder)
+            self._loaded = tf.saved_model.load(folder, tags=list(tags))
+            self.definitions = _definitions(folder, tags)
         except tf.errors.OpError as error:
             raise _told(error) from error
         except OSError as error:
@@ -134,8 +135,11 @@ class Servable:
             )
         return self.signatures[name]
 
-    def warm_up(self) -> int:
+    def warm_up(self, times: int = 1) -> int:
         """Answers the version's warm-up requests, if it has any.
+
+        Args:
+            times: How often each.
 
         Returns:
             How many there were.
@@ -162,7 +166,9 @@ class Servable:
                     )
                 request = log.predict_log.request
                 signature = self.signature(request.model_spec.signature_name)
-                signature.run(read_inputs(request.inputs, signature, request.output_filter))
+                inputs = read_inputs(request.inputs, signature, request.output_filter)
+                for _ in range(times):
+                    signature.run(inputs)
         except DecodeError as error:
             raise ServingError(Code.DATA_LOSS, f"{file}: record {count} is damaged.") from error
         except tf.errors.OpError as error:
@@ -172,18 +178,18 @@ class Servable:
         return count
 
 
-def _definitions(folder: str) -> dict[str, Message]:
+def _definitions(folder: str, tags: Sequence[str]) -> dict[str, Message]:
     """Reads the signatures' messages; ``tf.saved_model.load`` keeps none of the tensors' names."""
     with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
         saved = saved_model_pb2.SavedModel.FromString(file.read())
     for graph in saved.meta_graphs:
-        if list(graph.meta_info_def.tags) == _TAGS:
+        if set(graph.meta_info_def.tags) == set(tags):
             # Copied, so that the graph is not kept for them.
             return {
                 name: type(definition).FromString(definition.SerializeToString())
                 for name, definition in graph.signature_def.items()
             }
-    raise ValueError(f"no graph is tagged {_TAGS}")
+    raise ValueError(f"no graph is tagged {list(tags)}")
 
 
 def read_inputs(

@@ -74,10 +74,19 @@ def _shape(name: str, shape: Message, spec: tf.TensorSpec) -> tuple[int, ...]:
     claimed = None if shape.unknown_rank else tuple(dim.size for dim in shape.dim[:255])
     if claimed is not None and any(not 0 <= size <= _LARGEST_SIZE for size in claimed):
         raise _invalid(f"input {name!r} has a size that is negative or too large.")
-    if claimed is None or not spec.shape.is_compatible_with(claimed):
-        found = "no shape" if claimed is None else f"the shape {list(claimed[:16])}"
-        raise _invalid(f"input {name!r} has {found}, not {_written(spec.shape)}.")
+    check_shape(name, claimed, spec)
     return claimed
+
+
+def check_shape(name: str, shape: tuple[int, ...] | None, spec: tf.TensorSpec) -> None:
+    """Checks the shape of an input, None if it has none.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT: ``spec`` does not allow it.
+    """
+    if shape is None or not spec.shape.is_compatible_with(shape):
+        found = "no shape" if shape is None else f"the shape {list(shape[:16])}"
+        raise _invalid(f"input {name!r} has {found}, not {_written(spec.shape)}.")
 
 
 def _written(shape: tf.TensorShape) -> str:

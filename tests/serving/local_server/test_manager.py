@@ -1,0 +1,259 @@
+"""Versions that come and go while requests are answered."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_serving.apis import model_management_pb2, prediction_log_pb2
+
+from legan_tf.errors import UserError
+
+LOADING, AVAILABLE, UNLOADING, END = 20, 30, 40, 50
+ROWS = np.float32([[1, 2], [3, 4]])
+
+
+def test_publishing_and_rolling_back_fail_no_request(publish, serve, until):
+    model = publish(1)
+    running = serve()
+    stop, lock = threading.Event(), threading.Lock()
+    versions, wrong = [], []
+
+    def load():
+        while not stop.is_set():
+            try:
+                answer, version = running.multiply(ROWS)
+                right = np.array_equal(answer, ROWS * version)
+            except grpc.RpcError as error:
+                right, version = False, error.code()
+            with lock:
+                (versions if right else wrong).append(version)
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: 1 in versions)
+        publish(2)
+        until(lambda: versions[-1] == 2)
+        os.rename(model / "2", model / ".withdrawn-2")
+        until(lambda: versions[-1] == 1)
+        until(lambda: running.states()[2].state == END)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not wrong
+    assert set(versions) == {1, 2}
+
+
+def begun(file):
+    return file.with_name(f"{file.name}.begun").exists()
+
+
+def test_a_version_goes_only_when_its_last_request_is_answered(publish, serve, until, tmp_path):
+    publish(1)
+    running = serve()
+    waiting = running.wait_for(tmp_path / "gate")
+    until(lambda: begun(tmp_path / "gate"))
+    publish(2)
+    until(lambda: running.multiply(ROWS)[1] == 2)
+    assert running.states()[1].state == UNLOADING
+    (tmp_path / "gate").touch()
+    assert waiting.result().model_spec.version.value == 1
+    until(lambda: running.states()[1].state == END)
+
+
+def test_what_is_not_complete_is_not_looked_at(publish, serve):
+    model = publish(1)
+    (model / ".unfinished-0123").mkdir()
+    (model / ".withdrawn-7").mkdir()
+    (model / "notes").mkdir()
+    (model / "8").write_text("no folder")
+    running = serve()
+    assert set(running.states()) == {1}
+    assert running.multiply(ROWS)[1] == 1
+
+
+def cut_short(folder):
+    graph = folder / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[:1000])
+
+
+def no_weights(folder):
+    (folder / "variables" / "variables.index").unlink()
+
+
+def wrong_warm_up(folder):
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"no records" * 9)
+
+
+@pytest.mark.parametrize("spoil", [cut_short, no_weights, wrong_warm_up])
+def test_a_corrupt_version_leaves_the_old_one_and_is_told(publish, serve, until, spoil):
+    publish(1)
+    running = serve(max_num_load_retries=1, load_retry_interval_micros=0)
+    publish(2, spoil=spoil)
+    until(lambda: 2 in running.states() and running.states()[2].state == END)
+    status = running.states()[2].status
+    assert status.error_code and status.error_message
+    assert running.multiply(ROWS)[1] == 1
+    publish(3)
+    until(lambda: running.multiply(ROWS)[1] == 3)
+
+
+def test_a_number_that_failed_is_loaded_when_it_comes_back(publish, serve, until):
+    model = publish(1)
+    running = serve()
+    publish(3, spoil=cut_short)
+    until(lambda: 3 in running.states() and running.states()[3].state == END)
+    os.rename(model / "3", model / ".withdrawn-3")
+    publish(2)
+    until(lambda: running.multiply(ROWS)[1] == 2)
+    publish(3)
+    until(lambda: running.multiply(ROWS)[1] == 3)
+
+
+def test_warm_up_requests_are_answered_before_a_version_is(
+    publish, serve, tmp_path, until, predict_request
+):
+    log = prediction_log_pb2.PredictionLog()
+    gate = tmp_path / "gate"
+    inputs = {"file": [str(gate)]}
+    log.predict_log.request.CopyFrom(predict_request("tiny", inputs, "wait"))
+
+    def with_warm_up(folder):
+        (folder / "assets.extra").mkdir()
+        with tf.io.TFRecordWriter(
+            str(folder / "assets.extra" / "tf_serving_warmup_requests")
+        ) as writer:
+            writer.write(log.SerializeToString())
+
+    publish(1, spoil=with_warm_up)
+    running = serve(settled=False)
+    until(lambda: begun(gate))
+    assert running.states()[1].state == LOADING
+    gate.touch()
+    until(lambda: running.states()[1].state == AVAILABLE)
+
+
+def config(folder, name="tiny", more=""):
+    return (
+        f'config {{ name: "{name}" base_path: "{folder}" model_platform: "tensorflow" {more} }}\n'
+    )
+
+
+def write(file, *configs):
+    aside = file.with_suffix(".aside")
+    aside.write_text(f"model_config_list {{ {''.join(configs)} }}")
+    os.rename(aside, file)
+    return str(file)
+
+
+BOTH = "model_version_policy { specific { versions: 1 versions: 2 } }"
+
+
+def label(name, version):
+    return f'version_labels {{ key: "{name}" value: {version} }}'
+
+
+def reload(running, *configs):
+    request = model_management_pb2.ReloadConfigRequest()
+    text_format.Parse(f"model_config_list {{ {''.join(configs)} }}", request.config)
+    return running.models.HandleReloadConfigRequest(request, timeout=60)
+
+
+def test_labels_move_between_versions_that_answer(publish, serve, tmp_path, refused):
+    model = publish(1)
+    publish(2)
+    publish(3)
+    file = tmp_path / "models.config"
+    write(file, config(model, more=f"{BOTH} {label('stable', 1)}"))
+    with pytest.raises(UserError, match="--allow_version_labels_for_unavailable_models"):
+        serve(model_config_file=str(file))
+    running = serve(model_config_file=str(file), allow_version_labels_for_unavailable_models=True)
+    assert set(running.states()) == {1, 2}
+    assert running.multiply(ROWS, label="stable")[1] == 1
+    assert running.multiply(ROWS)[1] == 2
+    assert running.multiply(ROWS, version=1)[1] == 1
+
+    unserved = config(model, more=f"{BOTH} {label('stable', 3)}")
+    code, message = refused(reload, running, unserved)
+    assert code == grpc.StatusCode.FAILED_PRECONDITION and "version 3" in message
+    assert running.multiply(ROWS, label="stable")[1] == 1
+
+    reload(running, config(model, more=f"{BOTH} {label('stable', 2)} {label('old', 1)}"))
+    assert running.multiply(ROWS, label="stable")[1] == 2
+    assert running.multiply(ROWS, label="old")[1] == 1
+    code, message = refused(running.multiply, ROWS, label="canary")
+    assert code == grpc.StatusCode.INVALID_ARGUMENT and "canary" in message
+
+
+def test_a_request_changes_which_models_are_served(publish, serve, until, tmp_path, refused):
+    model, other = publish(1), publish(2, name="other")
+    running = serve()
+    reload(running, config(model), config(other, "other"))
+    assert running.multiply(ROWS, name="other")[1] == 2
+    assert running.multiply(ROWS)[1] == 1
+    reload(running, config(other, "other"))
+    until(lambda: running.states()[1].state == END)
+    assert refused(running.multiply, ROWS)[0] == grpc.StatusCode.NOT_FOUND
+
+    for wrong, code, word in (
+        ([config(other, "other")] * 2, grpc.StatusCode.INVALID_ARGUMENT, "more than once"),
+        ([config("models/other")], grpc.StatusCode.INVALID_ARGUMENT, "absolute"),
+        ([config(tmp_path / "missing")], grpc.StatusCode.NOT_FOUND, "missing"),
+    ):
+        found, message = refused(reload, running, *wrong)
+        assert found == code and word in message
+    assert running.multiply(ROWS, name="other")[1] == 2
+
+
+def test_the_file_of_models_is_read_again(publish, serve, until, tmp_path):
+    model, other = publish(1), publish(2, name="other")
+    file = tmp_path / "models.config"
+    running = serve(
+        model_config_file=write(file, config(model)), model_config_file_poll_wait_seconds=0.05
+    )
+    write(file, "config {")  # A mistake leaves everything as it is.
+    write(file, config(model), config(other, "other"))
+
+    def both():
+        try:
+            return running.multiply(ROWS, name="other")[1] == 2
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.NOT_FOUND
+            return False
+
+    until(both)
+    assert running.multiply(ROWS)[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "served"),
+    [
+        ("", {3}),
+        ("model_version_policy { latest { num_versions: 2 } }", {2, 3}),
+        ("model_version_policy { all {} }", {1, 2, 3}),
+        (BOTH, {1, 2}),
+    ],
+)
+def test_policies_choose_versions(publish, serve, tmp_path, policy, served):
+    for version in (1, 2, 3):
+        model = publish(version)
+    file = write(tmp_path / "models.config", config(model, more=policy))
+    running = serve(model_config_file=file)
+    assert {n for n, s in running.states().items() if s.state == AVAILABLE} == served
+    assert running.multiply(ROWS)[1] == max(served)
+
+
+def test_a_folder_of_the_container_stands_for_one_here(publish, serve, tmp_path):
+    publish(1)
+    file = write(tmp_path / "models.config", config("/models/tiny"))
+    running = serve(model_config_file=file, volume=(f"{tmp_path / 'models'}:/models",))
+    assert running.multiply(ROWS)[1] == 1
