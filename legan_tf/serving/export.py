@@ -61,7 +61,11 @@ def export(
     model_folder = os.path.join(serving_root, name)
     aside = publishing.begin(model_folder)
     try:
-        tf.saved_model.save(servable.module, aside, signatures=servable.signatures)
+        # As traced functions, which are traced once more if they are passed as they are.
+        traced = {
+            name: function.get_concrete_function() for name, function in servable.signatures.items()
+        }
+        tf.saved_model.save(servable.module, aside, signatures=traced)
         os.makedirs(os.path.join(aside, publishing.EXTRA))
         card = model_card.write(name, servable, network, depth, source, evaluation)
         for file, text in (

@@ -40,7 +40,7 @@ _PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
 _BMP_BITS = 24
 """Bits per pixel of the BMP pictures that TensorFlow reads as colours."""
 _DECODERS = 4
-"""Pictures of a batch that are decoded at once, each of which may take 4 * MAX_PIXELS bytes."""
+"""Pictures of a batch that are decoded at once, each of which may take 3 * MAX_PIXELS bytes."""
 _NAMED_ROWS = 5
 
 

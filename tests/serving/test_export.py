@@ -153,6 +153,19 @@ def test_labels_travel_with_the_version(serving_root):
     }
 
 
+def test_a_version_of_before_these_files_still_loads(tmp_path, serving_root, served, blobs):
+    version = tmp_path / "1"
+    shutil.copytree(serving_root / "legan" / "1", version)
+    for name in os.listdir(version / publishing.EXTRA):
+        if name != os.path.basename(publishing.LABELS_FILE):
+            (version / publishing.EXTRA / name).unlink()
+    image = blobs(20, 24)
+    expected = served.signatures["serving_default"](
+        image=tf.constant(image), expression=tf.constant([1]), lighting=tf.constant([0])
+    )["image"]
+    np.testing.assert_array_equal(legan_tf.load(tmp_path)(image, "smile", "left"), expected)
+
+
 def test_versions_count_up_and_none_is_overwritten(tmp_path, quality):
     root = str(tmp_path)
     first = pathlib.Path(export.export(quality, root, "m"))
@@ -167,25 +180,25 @@ def test_versions_count_up_and_none_is_overwritten(tmp_path, quality):
     assert publishing.versions(str(tmp_path / "m")) == [1, 8]
 
 
-def test_old_versions_are_removed_once_the_new_one_is_there(tmp_path, tiny):
+def test_old_versions_are_removed_once_the_new_one_is_there(tmp_path, quality):
     for number in (1, 2):
         (tmp_path / "m" / str(number)).mkdir(parents=True)
         (tmp_path / "m" / str(number) / "saved_model.pb").write_bytes(b"an older one")
-    assert export.export(tiny, str(tmp_path), "m", keep=1) == str(tmp_path / "m" / "3")
+    assert export.export(quality, str(tmp_path), "m", keep=1) == str(tmp_path / "m" / "3")
     assert sorted(os.listdir(tmp_path / "m")) == ["2", "3"]
     with pytest.raises(UserError, match="-1 older versions cannot be kept"):
-        export.export(tiny, str(tmp_path), "m", keep=-1)
+        export.export(quality, str(tmp_path), "m", keep=-1)
 
 
-def test_two_exports_at_once_both_succeed(tmp_path, tiny, mappers):
+def test_two_exports_at_once_both_succeed(tmp_path, quality, mappers):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         jobs = [
             pool.submit(export.export, network, str(tmp_path), "m")
-            for network in (tiny, mappers["depth"])
+            for network in (quality, mappers["depth"])
         ]
     assert sorted(job.result() for job in jobs) == [str(tmp_path / "m" / n) for n in "12"]
     kinds = {legan_tf.load(job.result()).kind for job in jobs}
-    assert kinds == {"editor", "depth"}
+    assert kinds == {"scorer", "depth"}
     assert all(publishing.verify(job.result()) == [] for job in jobs)
 
 
