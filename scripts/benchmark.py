@@ -5,6 +5,8 @@ Example: python scripts/benchmark.py fid --output=fid.md
 fid: the arithmetic of the Fréchet distance, beside scipy.linalg.sqrtm; takes minutes.
 input: batches from records, beside single files and beside what training takes of them; without a
 GPU takes half an hour.
+serve: an exported editor behind the local server, beside the SavedModel called in process, and the
+load of --clients for --seconds, four times.
 """
 
 from __future__ import annotations
@@ -20,33 +22,43 @@ _OUTPUT = flags.DEFINE_string(
     "output", "", "Markdown file for the table, which is printed in any case; none if empty."
 )
 _PAIRS = flags.DEFINE_integer("pairs", 5, "How often to time both ways.", lower_bound=5)
+_CLIENTS = flags.DEFINE_integer("clients", 8, "Clients that ask at once.", lower_bound=1)
+_SECONDS = flags.DEFINE_integer("seconds", 120, "How long they ask.", lower_bound=1)
 
 
-def _fid() -> tuple[str, list]:
+def _fid() -> tuple[str, list, str]:
     from legan_tf.benchmarks import fid
 
-    return "FID arithmetic", fid.benchmark(_PAIRS.value)
+    return "FID arithmetic", fid.benchmark(_PAIRS.value), ""
 
 
-def _input() -> tuple[str, list]:
+def _input() -> tuple[str, list, str]:
     from legan_tf.benchmarks import input
 
-    return "Input pipeline", input.benchmark(_PAIRS.value)
+    return "Input pipeline", input.benchmark(_PAIRS.value), ""
 
 
-_COMMANDS = {"fid": _fid, "input": _input}
+def _serve() -> tuple[str, list, str]:
+    from legan_tf.benchmarks import serve
+
+    result = serve.benchmark(_PAIRS.value, _CLIENTS.value, _SECONDS.value)
+    more = ["", *result.loads, "", *result.sizes]
+    return "Serving", list(result.comparisons), "\n".join(more) + "\n"
+
+
+_COMMANDS = {"fid": _fid, "input": _input, "serve": _serve}
 
 
 def main(argv) -> None:
     from legan_tf.benchmarks.paired import as_markdown
     from legan_tf.data.storage import write_bytes
 
-    title, comparisons = _COMMANDS[argv[1]]()
-    table = as_markdown(title, comparisons, shlex.join(["python", *sys.argv]))
+    title, comparisons, more = _COMMANDS[argv[1]]()
+    table = as_markdown(title, comparisons, shlex.join(["python", *sys.argv])) + more
     print(table, end="")
     if _OUTPUT.value:
         write_bytes(_OUTPUT.value, table.encode())
 
 
 if __name__ == "__main__":
-    cli.run(main, commands=dict.fromkeys(_COMMANDS, ()))
+    cli.run(main, commands={**dict.fromkeys(_COMMANDS, ()), "serve": ("clients", "seconds")})

@@ -1,0 +1,109 @@
+"""Many clients of one server at once: each a process of its own, and none with TensorFlow in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import time
+
+import numpy as np
+
+from legan_tf.cli import Progress
+from legan_tf.serving import Client
+
+_START_S = 120.0  # Eight interpreters that start at once on two cores take their time.
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What clients saw who asked one after the other, each as fast as it was answered.
+
+    Attributes:
+        clients: How many asked at once.
+        rows: Pictures in each request.
+        seconds: How long they asked.
+        latencies_s: Of every request, in seconds, sorted.
+    """
+
+    clients: int
+    rows: int
+    seconds: float
+    latencies_s: np.ndarray
+
+    @property
+    def images_per_s(self) -> float:
+        """Pictures answered in each second, by all together."""
+        return self.rows * len(self.latencies_s) / self.seconds
+
+    def as_row(self, what: str) -> str:
+        """Returns a row of the Markdown table that ``HEAD`` begins."""
+        p50, p95, p99 = 1000 * np.percentile(self.latencies_s, [50, 95, 99])
+        return (
+            f"| {what} | {self.clients} | {self.rows} | {len(self.latencies_s):,} | {p50:.0f} | "
+            f"{p95:.0f} | {p99:.0f} | {self.images_per_s:.1f} |"
+        )
+
+
+HEAD = (
+    "| | clients | pictures a request | requests | p50, ms | p95, ms | p99, ms | pictures/s |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+def load(
+    address: str, model: str, size: int, clients: int, rows: int, seconds: float, what: str
+) -> Load:
+    """Has clients edit pictures until the time is over.
+
+    Args:
+        address: Of the server, HOST:PORT.
+        model: Name of the served editor.
+        size: Height and width of the pictures that are sent.
+        clients: How many ask at once.
+        rows: Pictures in each request.
+        seconds: How long.
+        what: Label of the progress line.
+
+    Raises:
+        RuntimeError: A client failed; its own message stands on stderr.
+    """
+    # A forked process would inherit the parent's threads' locks, gRPC's and TensorFlow's.
+    context = multiprocessing.get_context("spawn")
+    ready, answers = context.Barrier(clients + 1), context.Queue()
+    processes = [
+        context.Process(
+            target=_ask, args=(address, model, size, rows, seconds, seed, ready, answers)
+        )
+        for seed in range(clients)
+    ]
+    for process in processes:
+        process.start()
+    ready.wait(_START_S)
+    progress = Progress(round(seconds), what)
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        time.sleep(min(1.0, max(0.0, began + seconds - time.monotonic())))
+        progress.update(min(round(seconds), int(time.monotonic() - began)))
+    seen = []
+    for _ in processes:
+        seen.append(answers.get(timeout=_START_S))
+    for process in processes:
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f"a client of {address} failed")
+    return Load(clients, rows, seconds, np.sort(np.concatenate(seen)))
+
+
+def _ask(address, model, size, rows, seconds, seed, ready, answers) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (rows, size, size, 3), np.uint8)
+    with Client(address, editor=model, timeout=120.0) as client:
+        labels = client.labels(model)
+        targets = {"expression": labels.expressions[-1], "lighting": labels.lightings[-1]}
+        client.edit(images, **targets)
+        ready.wait(_START_S)
+        latencies, until = [], time.monotonic() + seconds
+        while time.monotonic() < until:
+            began = time.perf_counter()
+            client.edit(images, **targets)
+            latencies.append(time.perf_counter() - began)
+    answers.put(np.array(latencies))
