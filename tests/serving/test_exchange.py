@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import uuid
 
+import grpc
 import keras
 import numpy as np
 import pytest
@@ -29,7 +30,9 @@ from legan_tf.models import (
     VggFace,
     Vggface2ResNet50,
 )
-from legan_tf.serving import export
+from legan_tf.serving import export, server_files, wire
+from legan_tf.serving.local_server import LocalServer, Options
+from legan_tf.serving.local_server.options import ANY_PORT
 from legan_tf.training.run import load_network
 
 STACK = "keras" + importlib.metadata.version("keras").split(".")[0]
@@ -110,10 +113,17 @@ def test_write_for_the_other_stack(exchange, blobs):
     aside.rename(exchange / STACK)
 
 
-def test_read_from_the_other_stack(exchange):
+@pytest.fixture
+def written(exchange):
+    """What the other stack has left."""
     folder = exchange / OTHER
     if not folder.is_dir():
         pytest.skip(f"the other stack ({OTHER}) has written nothing yet")
+    return folder
+
+
+def test_read_from_the_other_stack(written):
+    folder = written
     images = np.load(folder / "images.npz")["images"]
     expected = np.load(folder / "answers.npz")
     said = answers(folder, images)
@@ -123,3 +133,37 @@ def test_read_from_the_other_stack(exchange):
         np.testing.assert_allclose(
             answer.astype(np.float64), expected[form], rtol=0, atol=tolerance, err_msg=form
         )
+
+
+def test_serve_what_the_other_stack_exported(written, tmp_path):
+    images = np.load(written / "images.npz")["images"]
+    expected = np.load(written / "answers.npz")
+    targets = {"expression": np.array([0, 1], np.int32), "lighting": np.array([1, 1], np.int32)}
+    server_files.write(str(written / "models"), str(tmp_path))
+    options = Options(
+        port=ANY_PORT,
+        model_config_file=str(tmp_path / "models.config"),
+        volume=(f"{written / 'models'}:/models",),
+        max_num_load_retries=0,
+    )
+    with LocalServer(options) as server, grpc.insecure_channel(server.address) as channel:
+        assert server.wait_until_settled(120)
+        predict = channel.unary_unary(
+            wire.PREDICT,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=wire.PredictResponse.FromString,
+        )
+        for name in (*EDITORS, "quality", "depth", "normal"):
+            given = {"image": images, **(targets if name in EDITORS else {})}
+            request = wire.predict_request(name, "serving_default", given)
+            outputs = wire.read_answer(predict(request, timeout=60)).outputs
+            output = "image" if name in EDITORS else {"quality": "rating"}.get(name, name)
+            answer = expected[f"models/{name}"]
+            tolerance = LEVELS if answer.dtype == np.uint8 else 1e-4
+            np.testing.assert_allclose(
+                outputs[output].reshape(answer.shape).astype(np.float64),
+                answer,
+                rtol=0,
+                atol=tolerance,
+                err_msg=name,
+            )
