@@ -153,19 +153,6 @@ def test_labels_travel_with_the_version(serving_root):
     }
 
 
-def test_a_version_of_before_these_files_still_loads(tmp_path, serving_root, served, blobs):
-    version = tmp_path / "1"
-    shutil.copytree(serving_root / "legan" / "1", version)
-    for name in os.listdir(version / publishing.EXTRA):
-        if name != os.path.basename(publishing.LABELS_FILE):
-            (version / publishing.EXTRA / name).unlink()
-    image = blobs(20, 24)
-    expected = served.signatures["serving_default"](
-        image=tf.constant(image), expression=tf.constant([1]), lighting=tf.constant([0])
-    )["image"]
-    np.testing.assert_array_equal(legan_tf.load(tmp_path)(image, "smile", "left"), expected)
-
-
 def test_versions_count_up_and_none_is_overwritten(tmp_path, quality):
     root = str(tmp_path)
     first = pathlib.Path(export.export(quality, root, "m"))

@@ -15,7 +15,7 @@ import legan_tf
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, DepthNetwork, LeganGenerator, copy_of
-from legan_tf.serving import export, loading, signatures
+from legan_tf.serving import export, loading, publishing, signatures
 from legan_tf.training.run import load_network
 
 LEVELS = 1  # Eager or another batch size, sums may come out such that a half rounds otherwise.
@@ -296,7 +296,9 @@ def test_a_depth_network_that_does_not_go_with_the_editor_is_told(tmp_path, gene
 
 def test_an_export_from_before_there_were_maps_is_loaded(tmp_path, serving_root, editor, blobs):
     shutil.copytree(serving_root / "legan" / "1", tmp_path / "1")
-    file = tmp_path / "1" / export.LABELS_FILE
+    for later in (publishing.CARD_FILE, publishing.SUMS_FILE, publishing.WARMUP_FILE):
+        (tmp_path / "1" / later).unlink()
+    file = tmp_path / "1" / publishing.LABELS_FILE
     labels = json.loads(file.read_text())
     del labels["geometry"]
     file.write_text(json.dumps(labels))
