@@ -117,7 +117,11 @@ def server(serving_root):
     models = serving_root / "models.config"
     models.write_text(model_config(serving_root, sorted(p.name for p in serving_root.iterdir())))
     options = Options(
-        port=-1, model_config_file=str(models), max_num_load_retries=0, grpc_max_threads=4
+        port=-1,
+        rest_api_port=-1,
+        model_config_file=str(models),
+        max_num_load_retries=0,
+        grpc_max_threads=4,
     )
     with LocalServer(options) as running:
         assert running.wait_until_settled(120)

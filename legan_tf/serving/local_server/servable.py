@@ -84,11 +84,19 @@ class Signature:
             return {name: tensor.numpy() for name, tensor in answer.items()}
         except tf.errors.OpError as error:
             raise _told(error) from error
+        except UnicodeDecodeError as error:
+            # The model's sentence quotes bytes of the request that are no text, and TensorFlow
+            # trips over them before it comes to the code.
+            said = _cleaned(error.object.decode("utf-8", "backslashreplace"))
+            raise ServingError(Code.INVALID_ARGUMENT, said) from error
 
 
 def _told(error: tf.errors.OpError) -> ServingError:
-    said = _AFTER.sub("", _BEFORE.sub("", error.message)).strip()
-    return ServingError(Code(error.error_code), said or type(error).__name__)
+    return ServingError(Code(error.error_code), _cleaned(error.message) or type(error).__name__)
+
+
+def _cleaned(message: str) -> str:
+    return _AFTER.sub("", _BEFORE.sub("", message)).strip()
 
 
 class Servable:

@@ -6,6 +6,7 @@ import concurrent.futures
 import os
 import re
 import threading
+import time
 
 import grpc
 import tensorflow as tf
@@ -25,6 +26,7 @@ from legan_tf.serving.local_server.rest import RestServer
 
 # Requests that wait for a thread, by thread; those beyond are refused at once.
 _BACKLOG = 4
+_LOOK_S = 0.1
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 _HEALTH_SERVICES = (
     "",
@@ -86,7 +88,7 @@ class LocalServer:
         self._grpc: grpc.Server | None = None
         self._grpc_port = 0
         self._rest: RestServer | None = None
-        self._asked_to_stop = threading.Event()
+        self._asked_to_stop = False
         self._stopping = threading.Event()
         self._reader: threading.Thread | None = None
 
@@ -206,7 +208,7 @@ class LocalServer:
                 options.rest_api_enable_cors_support,
                 options.static_dir,
                 self._metrics_path,
-                self._metrics.text,
+                self.metrics,
             )
         except (OSError, OverflowError) as error:
             raise UserError(
@@ -240,17 +242,24 @@ class LocalServer:
                 logging.error("The models stay as they are: %s", said)
             complaint = said
 
+    def metrics(self) -> bytes:
+        """Returns what was counted, in Prometheus' text format."""
+        return self._metrics.text()
+
     def wait_until_settled(self, timeout: float | None = None) -> bool:
         """Waits until no version is still to be loaded; returns whether that came in time."""
         return self._manager.wait_settled(timeout)
 
     def wait(self) -> None:
         """Waits until the server is asked to stop."""
-        self._asked_to_stop.wait()
+        # By looking: the handler of a signal that comes just before an endless wait does not run
+        # until that ends, and may not take the lock of an Event, which this thread may hold.
+        while not self._asked_to_stop:
+            time.sleep(_LOOK_S)
 
     def request_stop(self) -> None:
         """Lets ``wait`` return; safe to call from a signal's handler."""
-        self._asked_to_stop.set()
+        self._asked_to_stop = True
 
     def stop(self, grace: float = GRACE_S) -> None:
         """Takes no more requests, lets those that are being answered finish, and ends.
@@ -271,7 +280,7 @@ class LocalServer:
         self._manager.stop()
         if self._reader is not None:
             self._reader.join()
-        self._asked_to_stop.set()
+        self.request_stop()
 
 
 def _advice(error: ServingError) -> str:

@@ -139,6 +139,17 @@ def serve(tmp_path):
         server.stop(0)
 
 
+@pytest.fixture(scope="session")
+def tiny_server(tiny):
+    """A server of the newest tiny model, for tests that only ask."""
+    with LocalServer(
+        Options(port=-1, rest_api_port=-1, model_name="tiny", model_base_path=str(tiny))
+    ) as server:
+        assert server.wait_until_settled(60)
+        with grpc.insecure_channel(server.address) as channel:
+            yield Running(server, channel)
+
+
 def predict_request(name, inputs, signature="", version=None, label=""):
     request = predict_pb2.PredictRequest()
     request.model_spec.name = name

@@ -1,0 +1,297 @@
+"""The same models over HTTP, and what else is served there."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from legan_tf.serving.local_server import rest
+
+ROWS = [[1.5, 2], [3, 4]]
+
+
+@pytest.fixture
+def ask():
+    """Sends a request on a connection of its own; returns the status, the headers, the content."""
+
+    def ask(address, method, path, body=None, headers=()):
+        connection = http.client.HTTPConnection(address, timeout=60)
+        try:
+            content = body if body is None or isinstance(body, bytes) else json.dumps(body)
+            connection.request(method, path, content, dict(headers))
+            response = connection.getresponse()
+            content = response.read()
+            if response.headers["Content-Type"] == "application/json":
+                content = json.loads(content)
+            return response.status, response.headers, content
+        finally:
+            connection.close()
+
+    return ask
+
+
+@pytest.fixture
+def post(ask):
+    def post(running, body, path="/v1/models/tiny:predict"):
+        return ask(running.server.rest_address, "POST", path, body)[::2]
+
+    return post
+
+
+def test_rows_and_columns_are_answered_in_kind(tiny_server, post):
+    tripled = (3 * np.array(ROWS)).tolist()
+    assert post(tiny_server, {"instances": ROWS}) == (200, {"predictions": tripled})
+    assert post(tiny_server, {"instances": [{"x": row} for row in ROWS]}) == (
+        200,
+        {"predictions": tripled},
+    )
+    assert post(tiny_server, {"inputs": ROWS}) == (200, {"outputs": tripled})
+    assert post(tiny_server, {"inputs": {"x": ROWS}}) == (200, {"outputs": tripled})
+
+
+def test_bytes_are_base64(tiny_server, post):
+    raw = {"b64": base64.b64encode(b"\x00\xffab").decode()}
+    back = {"b64": base64.b64encode(b"ba\xff\x00").decode()}
+    body = {"signature_name": "reverse", "instances": [raw, "é"]}
+    turned = {"b64": base64.b64encode("é".encode()[::-1]).decode()}
+    assert post(tiny_server, body) == (
+        200,
+        {
+            "predictions": [
+                {"text_bytes": back, "length": 4},
+                {"text_bytes": turned, "length": 2},
+            ]
+        },
+    )
+
+
+def test_pictures_are_the_same_as_over_grpc(serving_root, serve, post, blobs, predict_request):
+    running = serve(
+        model_name="legan", model_base_path=str(serving_root / "legan"), rest_api_port=-1
+    )
+    inputs = {
+        "image": blobs(9, 7, 2),
+        "expression": np.array([2, 0], np.int32),
+        "lighting": np.array([-1, 1], np.int32),
+    }
+    expected = running.prediction.Predict(predict_request("legan", inputs), timeout=60)
+    expected = tf.make_ndarray(expected.outputs["image"])
+    path = "/v1/models/legan/versions/1:predict"
+    columns = {name: value.tolist() for name, value in inputs.items()}
+    status, answer = post(running, {"inputs": columns}, path)
+    assert status == 200
+    np.testing.assert_array_equal(np.array(answer["outputs"]), expected)
+
+    png = base64.b64encode(tf.io.encode_png(inputs["image"][0]).numpy()).decode()
+    row = {"image_bytes": {"b64": png}, "expression": "scream", "lighting": ""}
+    body = {"signature_name": "serving_bytes", "instances": [row]}
+    status, answer = post(running, body, path)
+    edited = tf.io.decode_png(base64.b64decode(answer["predictions"][0]["b64"]))
+    np.testing.assert_array_equal(edited.numpy(), expected[0])
+
+
+def test_status_and_metadata(tiny_server, ask):
+    address = tiny_server.server.rest_address
+    status, _, answer = ask(address, "GET", "/v1/models/tiny")
+    assert status == 200
+    assert answer == {
+        "model_version_status": [
+            {
+                "version": "3",
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+        ]
+    }
+    status, _, answer = ask(address, "GET", "/v1/models/tiny/versions/3/metadata")
+    assert status == 200
+    assert answer["model_spec"]["version"] == "3"
+    signatures = answer["metadata"]["signature_def"]["signature_def"]
+    x = signatures["serving_default"]["inputs"]["x"]
+    assert x["dtype"] == "DT_FLOAT"
+    assert [dim["size"] for dim in x["tensor_shape"]["dim"]] == ["-1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "sentence"),
+    [
+        ("/v1/models/nobody:predict", {"inputs": ROWS}, 404, "Latest(nobody)"),
+        ("/v1/models/tiny/versions/9:predict", {"inputs": ROWS}, 404, "Specific(tiny, 9)"),
+        ("/v1/models/tiny/labels/x:predict", {"inputs": ROWS}, 400, "version label: x"),
+        ("/v1/models/tiny:guess", {"inputs": ROWS}, 400, "Malformed request: POST"),
+        ("/v1/models/tiny:predict", b"{", 400, "no JSON"),
+        ("/v1/models/tiny:predict", b"[" * 100_000, 400, "no JSON"),
+        ("/v1/models/tiny:predict", b"\xff\xfe\x00", 400, "no JSON"),
+        ("/v1/models/tiny:predict", [1], 400, "no JSON object"),
+        ("/v1/models/tiny:predict", {}, 400, "either 'instances' or 'inputs'"),
+        ("/v1/models/tiny:predict", {"inputs": [], "instances": []}, 400, "either"),
+        ("/v1/models/tiny:predict", {"instances": []}, 400, "empty"),
+        ("/v1/models/tiny:predict", {"instances": [{"x": [1, 2]}, [1, 2]]}, 400, "same names"),
+        ("/v1/models/tiny:predict", {"inputs": {"z": ROWS}}, 400, "required: {x}"),
+        ("/v1/models/tiny:predict", {"inputs": [[1, 2], [3]]}, 400, "different lengths"),
+        ("/v1/models/tiny:predict", {"inputs": [["1", "2"]]}, 400, "no float32"),
+        ("/v1/models/tiny:predict", {"inputs": [[1, None]]}, 400, "no float32"),
+        ("/v1/models/tiny:predict", {"inputs": [[True, False]]}, 400, "no float32"),
+        ("/v1/models/tiny:predict", {"inputs": [[1, 10**400]]}, 400, "no float32"),
+        ("/v1/models/tiny:predict", {"inputs": [1, 2]}, 400, "[?, 2]"),
+        ("/v1/models/tiny:predict", {"inputs": ROWS, "signature_name": 1}, 400, "no string"),
+        ("/v1/models/tiny:predict", {"inputs": ROWS, "signature_name": "z"}, 400, '"z" not found'),
+        ("/v1/models/tiny:predict", {"inputs": [[-1, 2]]}, 400, "negative"),
+        (
+            "/v1/models/tiny:predict",
+            {"signature_name": "reverse", "inputs": [{"b64": "%"}]},
+            400,
+            "base64",
+        ),
+        ("/v1/models/tiny:predict", {"signature_name": "reverse", "inputs": [1]}, 400, "strings"),
+        ("/v1/models/tiny:predict", {"signature_name": "reverse", "inputs": [["a"]]}, 400, "[?]"),
+    ],
+)
+def test_mistakes_are_told(tiny_server, post, path, body, status, sentence):
+    found, answer = post(tiny_server, body, path)
+    assert found == status
+    assert sentence in answer["error"]
+
+
+def test_only_what_fits_a_type_is_taken():
+    for dtype, good, bad in (
+        (tf.uint8, [[0, 255]], ([[256]], [[-1]], [[1.5]], [[True]], [[10**30]])),
+        (tf.int32, [[-(2**31)]], ([[2**31]], [["1"]])),
+        (tf.bool, [[True, False]], ([[0, 1]],)),
+    ):
+        array = rest.json_tensors._numbers("x", good, dtype)
+        assert array.dtype == dtype.as_numpy_dtype and array.tolist() == good
+        for value in bad:
+            with pytest.raises(rest.ServingError, match=dtype.name):
+                rest.json_tensors._numbers("x", value, dtype)
+    assert rest.json_tensors._numbers("x", [[1e300]], tf.float32)[0, 0] == np.inf
+
+
+def test_other_origins_may_ask_only_where_that_is_allowed(publish, serve, tiny_server, ask):
+    publish(1)
+    path = "/v1/models/tiny:predict"
+    assert ask(tiny_server.server.rest_address, "OPTIONS", path)[0] == 405
+    open_to_all = serve(rest_api_port=-1, rest_api_enable_cors_support=True)
+    status, headers, _ = ask(open_to_all.server.rest_address, "OPTIONS", path)
+    assert status == 200
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert "POST" in headers["Access-Control-Allow-Methods"]
+    assert headers["Access-Control-Allow-Headers"] == "Content-Type"
+    status, headers, _ = ask(open_to_all.server.rest_address, "POST", path, {"inputs": ROWS})
+    assert (status, headers["Access-Control-Allow-Origin"]) == (200, "*")
+
+
+def test_static_files_are_served_and_nothing_beside_them(publish, serve, ask, tmp_path):
+    publish(1)
+    pages = tmp_path / "pages"
+    (pages / "deep").mkdir(parents=True)
+    (pages / "index.html").write_text("<p>hello</p>")
+    (pages / "deep" / "page.js").write_text("1;")
+    (tmp_path / "secret.txt").write_text("secret")
+    (pages / "link.txt").symlink_to(tmp_path / "secret.txt")
+    address = serve(rest_api_port=-1, static_dir=str(pages)).server.rest_address
+    status, headers, content = ask(address, "GET", "/")
+    assert (status, content) == (200, b"<p>hello</p>")
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    status, headers, content = ask(address, "GET", "/deep/page.js?version=1")
+    assert (status, content) == (200, b"1;")
+    assert headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert ask(address, "HEAD", "/")[::2] == (200, b"")
+    for path in (
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/deep/..%2f..%2fsecret.txt",
+        "//secret.txt",
+        f"/{tmp_path}/secret.txt",
+        "/link.txt",
+        "/deep",
+        "/%00",
+        "/missing",
+    ):
+        status, _, content = ask(address, "GET", path)
+        assert (status, "secret" in str(content)) == (404, False), path
+
+
+def test_bodies_have_a_limit_and_a_length(tiny_server):
+    def answer(head, body=b""):
+        with socket.create_connection(tiny_server.server.rest_address.split(":"), timeout=60) as s:
+            s.sendall(head + b"\r\n\r\n" + body)
+            return s.makefile("rb").readline()
+
+    line = b"POST /v1/models/tiny:predict HTTP/1.1\r\n"
+    assert b" 413 " in answer(line + b"Content-Length: 99999999999")
+    assert b" 413 " in answer(line + b"Content-Length: " + b"9" * 5000)
+    assert b" 411 " in answer(line + b"Transfer-Encoding: chunked", b"1\r\n{\r\n")
+    assert b" 411 " in answer(line + b"Content-Length: -5")
+    assert b" 400 " in answer(b"nonsense")
+
+
+def test_a_stalled_client_is_left(publish, serve, post):
+    publish(1)
+    running = serve(rest_api_port=-1, rest_api_timeout_in_ms=200, rest_api_num_threads=1)
+    head = b"POST /v1/models/tiny:predict HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"
+    with socket.create_connection(running.server.rest_address.split(":"), timeout=60) as s:
+        s.sendall(head)
+        assert s.recv(100) == b""  # Hung up on.
+    assert post(running, {"inputs": ROWS}) == (200, {"outputs": ROWS})
+
+
+def test_metrics_tell_what_was_asked(publish, serve, ask, post, tmp_path):
+    publish(1)
+    config = tmp_path / "monitoring.config"
+    config.write_text('prometheus_config { enable: true path: "/metrics" }')
+    running = serve(rest_api_port=-1, monitoring_config_file=str(config))
+    post(running, {"inputs": ROWS})
+    post(running, {"inputs": [[-1, 2]]})
+    post(running, {"inputs": ROWS}, "/v1/models/nobody:predict")
+    running.multiply(ROWS)
+    status, headers, text = ask(running.server.rest_address, "GET", "/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain")
+    lines = text.decode().splitlines()
+    count = ":tensorflow:serving:request_count"
+    assert f'{count}{{model_name="tiny",signature="serving_default",status="OK"}} 2.0' in lines
+    assert (
+        f'{count}{{model_name="tiny",signature="serving_default",status="INVALID_ARGUMENT"}} 1.0'
+        in lines
+    )
+    # What anybody makes up is not kept.
+    assert f'{count}{{model_name="",signature="",status="NOT_FOUND"}} 1.0' in lines
+    latency = ":tensorflow:serving:request_latency_count"
+    assert f'{latency}{{API="predict",entrypoint="REST",model_name="tiny"}} 2.0' in lines
+    assert f'{latency}{{API="Predict",entrypoint="GRPC",model_name="tiny"}} 1.0' in lines
+    folder = tmp_path / "models" / "tiny" / "1"
+    loads = ":tensorflow:cc:saved_model:load_attempt_count"
+    assert f'{loads}{{model_path="{folder}",status="success"}} 1.0' in lines
+    assert 'local_server_version_state{model_name="tiny",version="1"} 30.0' in lines
+
+
+def test_stopping_lets_a_request_finish(publish, serve, until, post, tmp_path):
+    publish(1)
+    running = serve(rest_api_port=-1)
+    gate, answers = tmp_path / "gate", []
+    body = {"signature_name": "wait", "inputs": [str(gate)]}
+    asking = threading.Thread(target=lambda: answers.append(post(running, body)))
+    asking.start()
+    until(gate.with_name("gate.begun").exists)
+    stopping = threading.Thread(target=running.server.stop, args=(60,))
+    stopping.start()
+
+    def refuses():
+        try:
+            socket.create_connection(running.server.rest_address.split(":"), timeout=1).close()
+        except OSError:
+            return True
+        return False
+
+    until(refuses)
+    gate.touch()
+    asking.join()
+    stopping.join()
+    assert answers == [(200, {"outputs": [True]})]

@@ -1,0 +1,237 @@
+"""Starting, stopping, flags, TLS and health."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from legan_tf.errors import UserError
+from legan_tf.serving.local_server import LocalServer, Options, options
+
+ROWS = np.float32([[1, 2], [3, 4]])
+
+
+def test_stopping_lets_a_request_finish_and_takes_no_more(publish, serve, until, refused, tmp_path):
+    publish(1)
+    running = serve(enable_batching=True)
+    gate = tmp_path / "gate"
+    waiting = running.wait_for(gate)
+    until((tmp_path / "gate.begun").exists)
+    stopping = threading.Thread(target=running.server.stop, args=(60,))
+    stopping.start()
+
+    def refuses():
+        try:
+            running.multiply(ROWS, timeout=1)
+        except grpc.RpcError as error:
+            return error.code() == grpc.StatusCode.UNAVAILABLE
+        return False
+
+    until(refuses)
+    gate.touch()
+    assert tf.make_ndarray(waiting.result().outputs["there"]).all()
+    stopping.join()
+
+
+def test_a_request_that_outlasts_the_grace_is_ended(publish, serve, until, refused, tmp_path):
+    publish(1)
+    running = serve()
+    waiting = running.wait_for(tmp_path / "gate")
+    until((tmp_path / "gate.begun").exists)
+    running.server.stop(0)
+    assert refused(waiting.result)[0] in (
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNAVAILABLE,
+    )
+    (tmp_path / "gate").touch()
+
+
+def test_health_follows_the_models(publish, serve, until, tmp_path):
+    publish(1)
+    running = serve(enable_grpc_healthcheck_service=True)
+    check = health_pb2_grpc.HealthStub(running.channel).Check
+    status = health_pb2.HealthCheckResponse
+
+    def health(service=""):
+        return check(health_pb2.HealthCheckRequest(service=service), timeout=60).status
+
+    until(lambda: health() == status.SERVING)
+    assert health("tensorflow.serving.PredictionService") == status.SERVING
+    (tmp_path / "models" / "tiny" / "1").rename(tmp_path / "models" / "tiny" / ".withdrawn-1")
+    until(lambda: health() == status.NOT_SERVING)
+    publish(2)
+    until(lambda: health() == status.SERVING)
+
+
+def test_tls(publish, serve, refused, tmp_path):
+    key, certificate = self_signed()
+    file = tmp_path / "ssl.config"
+    file.write_text(f"server_key: {quoted(key)}\nserver_cert: {quoted(certificate)}\n")
+    publish(1)
+    running = serve(ssl_config_file=str(file), port=-1)
+    assert refused(running.multiply, ROWS)[0] == grpc.StatusCode.UNAVAILABLE
+    credentials = grpc.ssl_channel_credentials(certificate)
+    with grpc.secure_channel(running.server.address, credentials) as channel:
+        secure = type(running)(running.server, channel)
+        np.testing.assert_array_equal(secure.multiply(ROWS)[0], ROWS)
+
+
+def quoted(pem: bytes) -> str:
+    return '"' + pem.decode().replace("\n", "\\n") + '"'
+
+
+def self_signed() -> tuple[bytes, bytes]:
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+        certificate.public_bytes(serialization.Encoding.PEM),
+    )
+
+
+def test_a_unix_socket_and_channel_arguments(publish, serve, tmp_path):
+    publish(1)
+    path = tmp_path / "socket"
+    running = serve(
+        grpc_socket_path=str(path), grpc_channel_arguments="grpc.max_metadata_size=9999"
+    )
+    with grpc.insecure_channel(f"unix:{path}") as channel:
+        assert type(running)(running.server, channel).multiply(ROWS)[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "No model to serve"),
+        ({"model_base_path": "models/x"}, "--model_base_path: .* absolute path"),
+        ({"model_base_path": "/missing/x"}, "base path /missing/x"),
+        ({"model_config_file": "/missing"}, "--model_config_file: /missing: cannot be read"),
+        ({"model_base_path": "/", "volume": ("x",)}, "--volume=x: write HOST:CONTAINER"),
+        ({"model_base_path": "/", "volume": ("/no:/models",)}, "/no is no folder"),
+        ({"model_base_path": "/", "static_dir": "/missing"}, "--static_dir=/missing: is no folder"),
+        ({"model_base_path": "/", "ssl_config_file": "/missing"}, "--ssl_config_file"),
+        ({"model_base_path": "/", "monitoring_config_file": "/missing"}, "--monitoring_config"),
+        ({"model_base_path": "/", "grpc_channel_arguments": "x"}, "'x' is not NAME=VALUE"),
+    ],
+)
+def test_mistakes_at_the_start_are_one_sentence(given, sentence):
+    with pytest.raises(UserError, match=sentence):
+        with LocalServer(Options(port=-1, **given)):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "model_config_list {\n  config {\n    nam: 'x'\n  }\n}",
+            "line 3: is no ModelServerConfig",
+        ),
+        ('model_config_list { config { name: "x" base_path: "/x" } }', "platform ''"),
+        ('model_config_list { config { base_path: "/x" } }', "no name"),
+        ("custom_model_config { }", "custom_model_config is not known"),
+    ],
+)
+def test_mistakes_in_the_models_name_the_file_and_the_line(tmp_path, text, sentence):
+    file = tmp_path / "models.config"
+    file.write_text(text)
+    with pytest.raises(UserError, match=sentence) as caught:
+        LocalServer(Options(model_config_file=str(file)))
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("flag", ["port", "rest_api_port"])
+def test_a_taken_port_is_told(publish, tmp_path, flag):
+    folder = publish(1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        given = {"port": -1, flag: taken.getsockname()[1]}
+        with pytest.raises(UserError, match=f"--{flag}: .* cannot be listened on"):
+            with LocalServer(Options(model_base_path=str(folder), **given)):
+                pass
+
+
+def test_flags_are_those_of_the_real_server():
+    values = flags.FlagValues()
+    options.define_flags(values)
+    values(
+        [
+            "server",
+            "--port=9000",
+            "--rest_api_port=9001",
+            "--model_config_file=/config/models.config",
+            "--enable_batching",
+            "--batching_parameters_file=/config/batching.txt",
+            "--file_system_poll_wait_seconds=5",
+            "--volume=/a:/b",
+            "--volume=/c:/d",
+            "--tensorflow_session_parallelism=2",
+            "--enable_profiler",
+        ]
+    )
+    assert options.from_flags(values) == Options(
+        port=9000,
+        rest_api_port=9001,
+        model_config_file="/config/models.config",
+        enable_batching=True,
+        batching_parameters_file="/config/batching.txt",
+        file_system_poll_wait_seconds=5.0,
+        volume=("/a:/b", "/c:/d"),
+    )
+    assert options.without_effect(values) == ["enable_profiler", "tensorflow_session_parallelism"]
+    with pytest.raises(flags.UnrecognizedFlagError):
+        values(["server", "--use_alts_credentials"])
+
+
+def test_as_a_program_it_says_what_it_is_and_ends_when_told(server_process, publish, until):
+    folder = publish(1)
+    process = server_process("--port=-1", f"--model_base_path={folder}", "--rest_api_port=-1")
+    assert "for development and tests, not for production" in process.log()
+    host, port = process.rest_address.split(":")
+    socket.create_connection((host, int(port)), timeout=60).close()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert "Traceback" not in process.log()
+
+
+def test_as_a_program_it_tells_mistakes_without_a_traceback():
+    command = [sys.executable, "-m", "legan_tf.serving.local_server", "--port=x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
