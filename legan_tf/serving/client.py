@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-import functools
 import os
 import threading
 import time
@@ -23,7 +22,7 @@ from google.protobuf.message import DecodeError
 from legan_tf.data import images as pixels
 from legan_tf.errors import UserError, first_line
 from legan_tf.serving import inputs, wire
-from legan_tf.serving.client_calls import Connection, Metadata, Tls
+from legan_tf.serving.client_calls import Connection, Metadata, Tls, check_not_forked
 from legan_tf.serving.client_errors import (
     ClientError,
     InvalidRequest,
@@ -37,7 +36,10 @@ from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Attribute, Labels
 
 _MESSAGE_BYTES = (4 << 20) - (1 << 16)
 """Of pixels in a request: what gRPC takes by default, with room for the rest of the message."""
-_IN_FLIGHT = 4  # Chunks of one call.
+_IN_FLIGHT = 4
+"""Chunks of one call that are under way at once."""
+_MOST_IN_FLIGHT = 8
+"""Chunks of all calls that are: a thousand calls at once are not to overload the server."""
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 1.0
 _STOP_S = 5.0
 _STATES = {0: "unknown", 10: "start", 20: "loading", 30: "available", 40: "unloading", 50: "end"}
@@ -200,6 +202,7 @@ class AsyncClient:
         self._timeout, self._max_batch = timeout, max_batch
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Lock] = {}
+        self._slots: asyncio.Semaphore | None = None
 
     @property
     def address(self) -> str:
@@ -432,13 +435,16 @@ class AsyncClient:
     async def _chunks(self, job: _Job, chunks: list[tuple[int, int]]) -> list[_Part]:
         """Has chunks done, several at a time; the first failure ends them all."""
         waiting, parts = iter(chunks), []
+        if self._slots is None:  # Not before: Python 3.9 binds it to the loop it is made in.
+            self._slots = asyncio.Semaphore(_MOST_IN_FLIGHT)
 
         async def work() -> None:
             for start, stop in waiting:
                 while start < stop:
                     known = await self._labels_of(job.model, job.deadline)
                     end = min(stop, start + self._rows(known))
-                    part = await self._chunk(job, start, end, known)
+                    async with self._slots:
+                        part = await self._chunk(job, start, end, known)
                     if part is not None:
                         parts.append(part)
                         start = end
@@ -619,8 +625,8 @@ def _told(versions: Sequence[VersionStatus]) -> str:
 class Client:
     """A client of one server; calls wait for their answers.
 
-    It may be used from several threads at once, and after a fork, where it opens a channel of its
-    own. See ``AsyncClient`` for its attributes and for what the methods take, return and raise.
+    It may be used from several threads at once. Close it before a fork, or make it after. See
+    ``AsyncClient`` for its attributes and for what the methods take, return and raise.
     """
 
     def __init__(self, address: str, **options: Any) -> None:
@@ -635,14 +641,9 @@ class Client:
             UserError: An argument cannot be used.
             UnavailableError: gRPC is not installed.
         """
-        self._make = functools.partial(AsyncClient, address, **options)
-        self._begin()
+        self._client = AsyncClient(address, **options)
         self.editor, self.mapper = self._client.editor, self._client.mapper
         self.scorer = self._client.scorer
-        _CLIENTS.add(self)
-
-    def _begin(self) -> None:
-        self._client = self._make()
         self._lock = threading.Lock()
         self._runner: _Runner | None = None
 
@@ -661,8 +662,9 @@ class Client:
 
     def close(self) -> None:
         """Ends the channel and the calls that are under way; later calls are refused."""
-        self._run(self._client.close)
         with self._lock:
+            if self._runner is None:
+                self._runner = _Runner(self._client)
             self._runner.stop()
 
     def edit(
@@ -706,21 +708,14 @@ class Client:
         self._run(self._client.wait_until_available, timeout, models)
 
     def _run(self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
+        check_not_forked()
         with self._lock:
             if self._runner is None:
                 self._runner = _Runner(self._client)
                 # At the end of the program, too: a loop that is still running then would crash it.
-                self._ending = weakref.finalize(self, self._runner.stop)
+                weakref.finalize(self, self._runner.stop)
             runner = self._runner
         return runner.run(method(*arguments))
-
-    def _after_fork(self) -> None:
-        # The child has neither the parent's loop thread nor its locks in a known state. What the
-        # channel holds is shared with the parent, and is neither used nor freed.
-        if self._runner is not None:
-            self._ending.detach()
-            _OF_PARENT.append((self._client, self._runner))
-        self._begin()
 
 
 class _Runner:
@@ -764,16 +759,3 @@ class _Runner:
             await self._client.close()
         finally:
             self._loop.stop()
-
-
-_CLIENTS: weakref.WeakSet[Client] = weakref.WeakSet()
-_OF_PARENT: list[Any] = []
-
-
-def _after_fork() -> None:
-    for client in list(_CLIENTS):
-        client._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

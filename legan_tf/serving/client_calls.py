@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import os
 import random
 import re
 import time
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Union
 
@@ -91,8 +93,9 @@ class Connection:
         # Unseeded on purpose: clients that lost one server are not to come back in step.
         self._jitter = random.Random()
         self._lost = False
+        self._watching: asyncio.Task | None = None
         self.losses = 0
-        """How often no server answered; what answers next may be another one."""
+        """How often the server was lost; what answers next may be another one."""
 
     async def call(
         self, method: str, request: bytes, deadline: float, model: str, signature: str = ""
@@ -145,11 +148,14 @@ class Connection:
 
     def _open(self):
         loop = asyncio.get_running_loop()
+        check_not_forked()
         if self._closed:
             raise UserError("This client is closed; make another one.")
         if self._channel is None:
             self._loop = loop
             self._channel = self._new_channel()
+            self._watching = loop.create_task(self._watch(self._channel))
+            _OPEN.add(self)
         elif self._loop is not loop:
             raise UserError(
                 "An AsyncClient belongs to the event loop of its first call; make one for each "
@@ -164,20 +170,56 @@ class Connection:
             ("grpc.initial_reconnect_backoff_ms", int(1000 * _FIRST_PAUSE_S)),
             ("grpc.min_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
             ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
-            # Else a forked process would share the socket of the channel that it inherits.
-            ("grpc.use_local_subchannel_pool", 1),
         ]
         if self._tls is None:
             return self._grpc.aio.insecure_channel(self.address, options)
         credentials = self._grpc.ssl_channel_credentials(**self._tls)
         return self._grpc.aio.secure_channel(self.address, credentials, options)
 
+    async def _watch(self, channel) -> None:
+        """Counts the losses that no call suffers: of a server that is replaced between two."""
+        ready = self._grpc.ChannelConnectivity.READY
+        state = channel.get_state()
+        while True:
+            await channel.wait_for_state_change(state)
+            if state is ready:
+                self.losses += 1
+            state = channel.get_state()
+
     async def close(self) -> None:
         """Ends the channel, and what is under way on it. Closing twice does nothing."""
         self._closed = True
         channel, self._channel = self._channel, None
         if channel is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
             await channel.close()
+            _OPEN.discard(self)
+
+
+_OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()
+_INHERITED: list[Connection] = []
+"""Connections that were open when this process was forked; kept, for freeing them reaches gRPC."""
+
+
+def check_not_forked() -> None:
+    """Refuses to go on in a process that was forked while a client was open.
+
+    gRPC's threads are not in the child, and the sockets by which it wakes its event loops are the
+    parent's as well: using them would stop the parent's calls.
+
+    Raises:
+        UserError: This is such a process.
+    """
+    if _INHERITED:
+        raise UserError(
+            "This process was forked while a client was open, which gRPC does not survive: close "
+            "the client before the fork, or start processes by multiprocessing's 'spawn'."
+        )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _INHERITED.extend(_OPEN))
 
 
 def _checked_address(address: str) -> str:

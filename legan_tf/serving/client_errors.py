@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ class ClientError(UserError):
     """A call to a server failed.
 
     Attributes:
+        sentence: What happened, without where.
         address: The server's.
         model: Name of the model that was asked for, or nothing.
         signature: Name of its signature, or nothing.
@@ -29,9 +29,14 @@ class ClientError(UserError):
             ]
         )
         super().__init__(f"{where}: {sentence}")
+        self.sentence = sentence
         self.address = address
         self.model = model
         self.signature = signature
+
+    def __reduce__(self) -> tuple[type[ClientError], tuple[str, ...]]:
+        """Lets it pass from one process to another."""
+        return type(self), (self.sentence, self.address, self.model, self.signature)
 
 
 class ServerUnavailable(ClientError):
@@ -146,6 +151,5 @@ def with_rows_named(error: ClientError, rows: int, name: Callable[[int], str]) -
     def named(found: re.Match[str]) -> str:
         return name(int(found[1])) if int(found[1]) < rows else found[0]
 
-    renamed = copy.copy(error)
-    renamed.args = (_ROW.sub(named, str(error)),)
-    return renamed
+    sentence = _ROW.sub(named, error.sentence)
+    return type(error)(sentence, error.address, error.model, error.signature)

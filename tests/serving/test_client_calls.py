@@ -1,0 +1,405 @@
+"""Clients against gRPC servers that answer what a test tells them to."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+
+from legan_tf import optional, serving
+from legan_tf.errors import UserError
+from legan_tf.serving import client_errors, wire
+from legan_tf.serving.labels import EDITOR, Labels
+
+CODE = grpc.StatusCode
+
+
+class Scripted(grpc.GenericRpcHandler):
+    """A server on loopback; ``predict(request, attempt)`` returns outputs and a version, or fails.
+
+    To fail, it raises what ``failure`` returns. Labels are those of ``labels`` by version.
+    """
+
+    def __init__(self, predict=None, labels=None, credentials=None, port=0):
+        self.labels = labels or {1: Labels(EDITOR, "E", 4, ("a", "b"), (), True)}
+        self.version = max(self.labels)
+        self.seen, self.metadata, self.peers = [], [], set()
+        self.predict = predict or (lambda request, attempt: answer(request, self.version))
+        self._server = grpc.server(ThreadPoolExecutor(16))
+        self._server.add_generic_rpc_handlers((self,))
+        address = f"127.0.0.1:{port}"
+        self.port = (
+            self._server.add_secure_port(address, credentials)
+            if credentials
+            else self._server.add_insecure_port(address)
+        )
+        self.address = f"127.0.0.1:{self.port}"
+
+    def __enter__(self):
+        self._server.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.stop(0).wait()
+
+    def service(self, call):
+        assert call.method == wire.PREDICT
+        return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    def _answer(self, content, context):
+        request = wire.PredictRequest.FromString(content)
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.peers.add(context.peer())
+        if request.model_spec.signature_name == "labels":
+            self.seen.append("labels")
+            version = request.model_spec.version.value or self.version
+            outputs, version = {"labels": [self.labels[version].to_json().encode()]}, version
+        else:
+            self.seen.append(request)
+            try:
+                outputs, version = self.predict(request, len(self.requests))
+            except RuntimeError as error:
+                context.abort(*error.args)
+            if isinstance(outputs, bytes):
+                return outputs
+        response = wire.PredictResponse()
+        response.model_spec.version.value = version
+        for name, array in outputs.items():
+            if isinstance(array, list):
+                array = np.array(array, object)
+            response.outputs[name].CopyFrom(wire.to_tensor(array))
+        return response.SerializeToString()
+
+    @property
+    def requests(self):
+        return [seen for seen in self.seen if seen != "labels"]
+
+
+def answer(request, version):
+    """Pictures as they came, with the id of the expression as red."""
+    image = wire.from_tensor(request.inputs["image"]).copy()
+    ids = wire.from_tensor(request.inputs["expression"])
+    image[..., 0] = ids[:, None, None]
+    return {"image": image}, version
+
+
+def fails(code, details="it is so"):
+    def predict(request, attempt):
+        raise RuntimeError(code, details)
+
+    return predict
+
+
+def edit(server, count=1, expression="b", **options):
+    with serving.Client(server.address, **{"timeout": 20, **options}) as client:
+        return client.edit(np.full((count, 4, 4, 3), 9, np.uint8), expression)
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "kind", "told"),
+    [
+        (CODE.INVALID_ARGUMENT, "Row 0: no.", serving.InvalidRequest, ": Row 0: no.$"),
+        (CODE.NOT_FOUND, "gone", serving.ModelNotFound, r"is not served \(gone\)"),
+        (CODE.FAILED_PRECONDITION, "no key", serving.SignatureNotFound, "is not offered"),
+        (CODE.RESOURCE_EXHAUSTED, "queue full", serving.Overloaded, "overloaded .queue full."),
+        (
+            CODE.RESOURCE_EXHAUSTED,
+            "Received message larger than max (9 vs. 4)",
+            serving.MessageTooLarge,
+            "lower max_batch",
+        ),
+        (CODE.UNAUTHENTICATED, "who?", serving.AccessDenied, "check metadata"),
+        (CODE.PERMISSION_DENIED, "not you", serving.AccessDenied, "access was denied"),
+        (CODE.DEADLINE_EXCEEDED, "too slow", serving.DeadlineExceeded, "within the timeout"),
+        (CODE.INTERNAL, "broken", serving.ServerError, "INTERNAL: broken"),
+        (CODE.UNIMPLEMENTED, "", serving.ServerError, "UNIMPLEMENTED: no reason given"),
+    ],
+)
+def test_a_status_becomes_an_error_of_its_class_and_is_not_tried_again(code, details, kind, told):
+    with Scripted(fails(code, details)) as server:
+        with pytest.raises(kind, match=told) as caught:
+            edit(server)
+        assert len(server.requests) == 1
+        assert type(caught.value) is kind and isinstance(caught.value, UserError)
+        assert caught.value.address == server.address
+        assert (caught.value.model, caught.value.signature) == ("legan", "serving_default")
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert str(again) == str(caught.value) and again.signature == "serving_default"
+
+
+def test_a_server_that_is_away_for_a_while_is_asked_again(caplog):
+    def predict(request, attempt):
+        if attempt <= 3:
+            raise RuntimeError(CODE.UNAVAILABLE, "starting")
+        return answer(request, 1)
+
+    with Scripted(predict) as server:
+        assert edit(server, 2)[:, 0, 0].tolist() == [[1, 9, 9]] * 2
+        first, *later = server.requests
+        assert len(later) == 3 and all(request == first for request in later)
+    (told,) = caplog.messages
+    assert f"{server.address}: no server answers (starting); trying for another" in told
+
+
+def test_a_server_that_stays_away_is_given_up_at_the_timeout():
+    with Scripted(fails(CODE.UNAVAILABLE, "down")) as server:
+        begun = time.monotonic()
+        with pytest.raises(serving.ServerUnavailable, match=r"no server answers \(down\)"):
+            edit(server, timeout=0.7)
+        assert time.monotonic() - begun >= 0.69
+        assert len(server.requests) >= 2
+
+
+def test_what_a_server_cannot_mean_is_told():
+    for outputs in (
+        b"\xff\xff",
+        {},
+        {"image": np.zeros((2, 4, 4, 3), np.uint8)},
+        {"image": np.zeros((1, 4, 4, 1), np.uint8)},
+        {"image": np.zeros((1, 4, 4, 3), np.float32)},
+        {"image": np.array(1)},
+    ):
+        with Scripted(lambda request, attempt, outputs=outputs: (outputs, 1)) as server:
+            with pytest.raises(serving.ServerError, match="answer cannot be understood"):
+                edit(server)
+
+
+def test_models_that_do_not_tell_their_labels_are_named():
+    with Scripted() as server:
+        server.labels = {1: Labels("pastry", "E", 4)}
+        with pytest.raises(serving.ServerError, match="unknown kind 'pastry'"):
+            edit(server)
+        for labels in ([b"[]"], [b"\xff"], np.array([1])):
+            server._answer = lambda *_, labels=labels: labelled(labels)
+            with pytest.raises(serving.ServerError, match="cannot be understood"):
+                edit(server)
+
+        def refuse(_, context):
+            context.abort(CODE.FAILED_PRECONDITION, 'Serving signature key "labels" not found.')
+
+        server._answer = refuse
+        with pytest.raises(serving.SignatureNotFound, match="does not tell its labels; export it"):
+            edit(server)
+
+
+def labelled(labels):
+    response = wire.PredictResponse()
+    array = np.array(labels, object) if isinstance(labels, list) else labels
+    response.outputs["labels"].CopyFrom(wire.to_tensor(array))
+    return response.SerializeToString()
+
+
+def test_labels_are_asked_once_for_many_calls_on_one_channel():
+    async def many(address):
+        async with serving.AsyncClient(address, max_batch=2) as client:
+            pictures = np.full((5, 4, 4, 3), 9, np.uint8)
+            return await asyncio.gather(
+                *(client.edit(pictures, ["a", "b"] * 2 + ["a"]) for _ in range(20))
+            )
+
+    with Scripted() as server:
+        for edited in asyncio.run(many(server.address)):
+            assert edited[:, 0, 0, 0].tolist() == [0, 1, 0, 1, 0]
+        assert server.seen.count("labels") == 1 and len(server.requests) == 60
+        assert len(server.peers) == 1
+
+
+def test_chunks_stay_below_the_limit_of_a_message():
+    labels = {1: Labels(EDITOR, "E", 640, ("a",), (), True)}
+    with Scripted(labels=labels) as server, serving.Client(server.address) as client:
+        pictures = np.zeros((7, 2, 2, 3), np.uint8)
+        pictures[..., 1] = np.arange(7)[:, None, None]
+        edited = client.edit(pictures, "a")
+        np.testing.assert_array_equal(edited[:, 300, 300, 1], np.arange(7))
+        sizes = sorted(len(wire.from_tensor(r.inputs["expression"])) for r in server.requests)
+        assert sizes == [1, 3, 3]
+        assert all(r.ByteSize() < 4 << 20 for r in server.requests)
+
+
+SMALL = Labels(EDITOR, "E", 4, ("a", "b"), (), True)
+LARGE = Labels(EDITOR, "E", 6, ("b", "a"), (), True)
+
+
+def test_a_version_that_changes_within_a_call_leaves_no_picture_of_the_old_one():
+    def predict(request, attempt):
+        if attempt > 2:
+            server.version = 2
+        return answer(request, server.version)
+
+    with Scripted(predict, {1: SMALL, 2: LARGE}) as server:
+        server.version = 1
+        edited = edit(server, 12, ["a", "b"] * 6, max_batch=2)
+        # The ids of version 2, at its size, for every picture.
+        assert edited.shape == (12, 6, 6, 3)
+        assert edited[:, 0, 0, 0].tolist() == [1, 0] * 6
+
+
+def test_another_server_in_the_same_place_is_asked_for_its_labels():
+    # Both call their version 1, but mean other classes by it.
+    with Scripted(labels={1: SMALL}) as server, serving.Client(server.address) as client:
+        picture = np.full((4, 4, 3), 9, np.uint8)
+        assert client.edit(picture, "b")[0, 0, 0] == 1
+        server.__exit__()
+        with Scripted(labels={1: LARGE}, port=server.port):
+            edited = client.edit(picture, "b")
+            assert edited.shape == (6, 6, 3) and edited[0, 0, 0] == 0
+
+
+def test_metadata_goes_with_every_call():
+    with Scripted() as server:
+        edit(server, metadata={"Authorization": "Bearer x"})
+        assert [sent["authorization"] for sent in server.metadata] == ["Bearer x"] * 2
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "told"),
+    [
+        ("http://localhost:8501", {}, "is a URL; give HOST:PORT"),
+        ("localhost", {}, "has no port"),
+        ("a:1", {"timeout": 0}, "timeout must be above 0"),
+        ("a:1", {"max_batch": 0}, "max_batch must be at least 1"),
+        ("a:1", {"metadata": {"no spaces": "x"}}, "'no spaces' cannot be a name"),
+        ("a:1", {"metadata": {"grpc-x": "x"}}, "cannot be a name"),
+        ("a:1", {"metadata": {"key": "two\nlines"}}, "The value of 'key'"),
+        ("a:1", {"tls": serving.Tls("/none.pem")}, "^/none.pem: no such file"),
+        ("a:1", {"tls": serving.Tls(__file__)}, "is not a PEM file"),
+        ("a:1", {"tls": serving.Tls(certificate="c.pem")}, "belong together"),
+    ],
+)
+def test_options_that_cannot_be_used_are_told_before_any_call(address, options, told):
+    with pytest.raises(UserError, match=told) as caught:
+        serving.Client(address, **options)
+    assert "two\nlines" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A root, and a certificate by it for this machine's loopback; the client shows the same."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*arguments):
+        command = ["openssl", *arguments]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+
+    new = ("req", "-x509", "-nodes", "-days", "2", "-newkey", "ec")
+    curve = ("-pkeyopt", "ec_paramgen_curve:P-256")
+    openssl(*new, *curve, "-keyout", "root.key", "-out", "root.pem", "-subj", "/CN=root")
+    by_root = ("-CA", "root.pem", "-CAkey", "root.key", "-addext", "subjectAltName=IP:127.0.0.1")
+    openssl(*new, *curve, *by_root, "-keyout", "own.key", "-out", "own.pem", "-subj", "/CN=own")
+    return folder
+
+
+def test_tls_shows_who_is_who(certificates):
+    root, own, key = (str(certificates / name) for name in ("root.pem", "own.pem", "own.key"))
+    content = {path: open(path, "rb").read() for path in (root, own, key)}
+    credentials = grpc.ssl_server_credentials([(content[key], content[own])], content[root], True)
+    with Scripted(credentials=credentials) as server:
+        assert edit(server, tls=serving.Tls(root, own, key)).shape == (1, 4, 4, 3)
+        for wrong in (None, serving.Tls(), serving.Tls(root)):
+            with pytest.raises(serving.ServerUnavailable):
+                edit(server, tls=wrong, timeout=0.5)
+        assert len(server.requests) == 1
+
+
+class Hanging:
+    """Requests that are not answered before the test says so."""
+
+    def __init__(self):
+        self.come, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, request, attempt):
+        self.come.set()
+        self.go.wait(30)
+        return answer(request, 1)
+
+
+def test_ctrl_c_ends_a_call_and_leaves_the_client_usable():
+    hanging = Hanging()
+    with Scripted(hanging) as server, serving.Client(server.address, timeout=60) as client:
+        picture = np.full((4, 4, 3), 9, np.uint8)
+
+        def press():
+            hanging.come.wait(30)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+        thread = threading.Thread(target=press)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.edit(picture, "a")
+        thread.join()
+        hanging.go.set()
+        assert client.edit(picture, "b")[0, 0, 0] == 1
+
+
+def test_closing_ends_the_calls_of_other_threads_and_refuses_later_ones():
+    hanging = Hanging()
+    with Scripted(hanging) as server, ThreadPoolExecutor(1) as thread:
+        client = serving.Client(server.address, timeout=60)
+        picture = np.full((4, 4, 3), 9, np.uint8)
+        waiting = thread.submit(client.edit, picture, "a")
+        assert hanging.come.wait(30)
+        client.close()
+        with pytest.raises(UserError, match="closed before the answer came"):
+            waiting.result(30)
+        hanging.go.set()
+        with pytest.raises(UserError, match="This client is closed"):
+            client.edit(picture, "a")
+        client.close()
+
+
+def test_an_async_client_belongs_to_one_loop():
+    with Scripted() as server:
+        client = serving.AsyncClient(server.address)
+        assert asyncio.run(client.labels()).image_size == 4
+        with pytest.raises(UserError, match="belongs to the event loop of its first call"):
+            asyncio.run(client.labels())
+
+
+def test_without_grpc_the_extra_is_named(monkeypatch):
+    # As if it were not installed: None makes an import fail.
+    monkeypatch.setitem(__import__("sys").modules, "grpc", None)
+    with pytest.raises(optional.UnavailableError, match=r"The client needs grpcio.*\[serving\]"):
+        serving.Client("localhost:8500")
+
+
+@pytest.mark.parametrize(
+    ("details", "sentence"),
+    [
+        (
+            "assertion failed: [Row 1: unknown expression id 7; known are 0 to 2 (a, b).]\n\t "
+            "[[{{node Assert/Assert}}]]\n\t [[StatefulPartitionedCall]] [Op:__inference_1]",
+            "Row 1: unknown expression id 7; known are 0 to 2 (a, b).",
+        ),
+        (
+            "Graph execution error:\n\nDetected at node Assert defined at (most recent call):\n"
+            "assertion failed: [There must be one per image:] [3] [2]\n\t [[{{node Assert}}]]",
+            "There must be one per image: 3 2",
+        ),
+        ("{{function_node __wrapped__X}} Input is [broken]. [Op:X]", "Input is [broken]."),
+        (
+            "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: refused",
+            "UNKNOWN: ipv4:127.0.0.1:1: refused",
+        ),
+        ("plain words", "plain words"),
+        ("", "no reason given"),
+    ],
+)
+def test_what_tensorflow_wraps_around_a_sentence_is_left_out(details, sentence):
+    assert client_errors.sentence_of(details) == sentence
+
+
+def test_only_rows_of_the_chunk_are_renamed():
+    error = serving.InvalidRequest("Row 0: a. Row 2: b. Row 12: c.", "h:1", "m", "s")
+    renamed = client_errors.with_rows_named(error, 3, lambda row: f"Row {row + 64}")
+    assert str(renamed) == "h:1, model m, signature s: Row 64: a. Row 66: b. Row 12: c."
