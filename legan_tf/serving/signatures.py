@@ -34,6 +34,9 @@ from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Labels
 MAX_PIXELS = 2**25
 """Encoded pictures with more are refused before they are decoded: a small file can hold a huge
 picture."""
+MAX_ROWS = 64
+"""Requests with more are refused: a row may take few bytes on the wire, and always takes what the
+network needs for a picture."""
 # GIF is not taken: TensorFlow unpacks all its frames before it looks at any, so that a small file
 # could fill the memory.
 _PNG, _JPEG, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
@@ -42,6 +45,8 @@ _BMP_BITS = 24
 _DECODERS = 4
 """Pictures of a batch that are decoded at once, each of which may take 3 * MAX_PIXELS bytes."""
 _NAMED_ROWS = 5
+_KERNEL_RADIUS = 2.0
+"""Of the bicubic kernel, in pixels of the larger grid."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,13 +170,20 @@ def prepare(image: tf.Tensor, size: int) -> tf.Tensor:
         tf.size(image) > 0,
         ["Images, height and width must each be at least 1; given:"] + [tf.shape(image)[:3]],
     )
-    with tf.control_dependencies([has_pixels]):
+    with tf.control_dependencies([has_pixels, _few(tf.shape(image)[0])]):
         scale = float(size) / tf.cast(side, tf.float32)
+    # The operation holds `size` rows of the whole width as floats, which of a long strip is a
+    # thousand times the picture. So it gets the columns that it looks at, and nothing else.
+    margin = tf.cast(tf.math.ceil(_KERNEL_RADIUS * tf.maximum(1.0, 1.0 / scale)), tf.int32) + 1
+    outside = sides - side
+    left = tf.maximum(outside[1] // 2 - margin, 0)
+    columns = image[:, :, left : left + side + 2 * margin + 1]
+    begin = 0.5 * tf.cast(outside, tf.float32) - tf.cast([0, left], tf.float32)
     resized = tf.raw_ops.ScaleAndTranslate(
-        images=image,
+        images=columns,
         size=(size, size),
         scale=tf.stack([scale, scale]),
-        translation=-0.5 * tf.cast(sides - side, tf.float32) * scale,
+        translation=-begin * scale,
         kernel_type="keyscubic",
         antialias=True,
     )
@@ -189,7 +201,8 @@ def _labels_function(labels: Labels) -> Callable[..., dict[str, tf.Tensor]]:
     # A signature needs an input with a batch axis: servers that batch look for one.
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "row")])
     def labels_of(row):
-        return {"labels": tf.fill(tf.shape(row), content)}
+        with tf.control_dependencies([_few(tf.size(row))]):
+            return {"labels": tf.fill(tf.shape(row), content)}
 
     return labels_of
 
@@ -355,7 +368,7 @@ def _encode(images: tf.Tensor) -> tf.Tensor:
 def _decode(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
     """Decodes PNG, JPEG or BMP strings [B] to float32 [B, size, size, 3] in [-1, 1]."""
     some = tf.debugging.Assert(tf.size(image_bytes) > 0, ["There must be at least one image."])
-    with tf.control_dependencies([some]):
+    with tf.control_dependencies([some, _few(tf.size(image_bytes))]):
         image_bytes = tf.identity(image_bytes)
     count = tf.size(image_bytes, out_type=tf.int64)
 
@@ -530,6 +543,15 @@ def _one_per_image(given: tf.Tensor, rows: tf.Tensor, attribute: str) -> tf.Oper
         [f"There must be one {attribute} per image; images and {attribute}s given:"]
         + [rows, tf.shape(given)[0]],
     )
+
+
+def _few(rows: tf.Tensor) -> tf.Operation:
+    """Fails where a request has more rows than one may have."""
+    given = tf.strings.as_string(rows)
+    told = tf.strings.join(
+        ["A request may have ", str(MAX_ROWS), " rows and this has ", given, ": send several."]
+    )
+    return tf.debugging.Assert(rows <= MAX_ROWS, [told])
 
 
 def _may_keep(known: Sequence[str], labels: Labels) -> bool:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+import inspect
 import io
 import json
 import resource
 import struct
+import threading
+import zlib
 
 import keras
 import numpy as np
@@ -20,7 +24,7 @@ from legan_tf.models import (
     LeganGenerator,
     copy_of,
 )
-from legan_tf.serving import signatures
+from legan_tf.serving import AsyncClient, server_files, signatures
 from legan_tf.serving.labels import Labels
 
 
@@ -59,6 +63,28 @@ def test_prepare_sees_what_training_sees(blobs, height, width):
     prepared = (signatures.prepare(tf.constant(images), 16).numpy() + 1) * 127.5
     expected = np.stack([pictures.to_square(image, 16) for image in images])
     assert np.abs(prepared - expected).max() <= 1.001
+
+
+@pytest.mark.parametrize(
+    "height, width, size",
+    [(16, 33, 16), (17, 64, 16), (7, 90, 16), (1, 999, 16), (120, 333, 16), (90, 7, 16), (3, 8, 9)],
+)
+def test_prepare_crops_to_fractions_of_a_pixel(height, width, size):
+    """As one resampling of the whole picture does it, by the operation's own scale and offset."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8)
+    side = min(height, width)
+    scale = np.float32(size / side)
+    whole = tf.raw_ops.ScaleAndTranslate(
+        images=noise,
+        size=(size, size),
+        scale=[scale, scale],
+        translation=np.float32([side - height, side - width]) / 2 * scale,
+        kernel_type="keyscubic",
+        antialias=True,
+    )
+    prepared = (signatures.prepare(tf.constant(noise), size).numpy() + 1) * 127.5
+    # The sums may differ in the last bit, which no rounding here lies so close to.
+    np.testing.assert_allclose(prepared, np.clip(np.round(whole), 0, 255), atol=1e-4)
 
 
 def test_prepare_leaves_pictures_of_the_right_size_alone(blobs):
@@ -291,12 +317,101 @@ def test_huge_pictures_are_refused_before_they_are_decoded(read, blobs, form):
     good = encoded(blobs(24, 30)[0], form)
     huge = with_size(good, form, 65000, 64000)
     told = "Row 1: the picture has 65000 x 64000 pixels; at most 33,554,432 are taken: make it"
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(20):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+        read(good, huge)
+
+
+@contextlib.contextmanager
+def peak_memory():
+    """Watches how much more memory the process holds at a time than at first, in bytes."""
+    watching, peak = threading.Event(), []
+
+    def held() -> int:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+
+    def watch() -> None:
+        while not watching.wait(0.001):
+            peak.append(held() - first)
+
+    first = held()
+    peak.append(0)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield lambda: max(peak)
+    finally:
+        watching.set()
+        watcher.join()
+
+
+def black_png(width: int, height: int) -> bytes:
+    """A whole picture of one bit per pixel in very few bytes, made without its pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    deflate = zlib.compressobj()
+    rows = b"".join(deflate.compress(bytes(1 + (width + 7) // 8)) for _ in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    parts = {b"IHDR": header, b"IDAT": rows + deflate.flush(), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts.items())
+
+
+MEGABYTE = 10**6
+
+
+def test_small_files_of_huge_pictures_take_no_memory(read):
+    bomb = black_png(12_000, 12_000)
+    assert len(bomb) < 30_000
+    read(black_png(50, 40))
+    with peak_memory() as peak:
+        told = "Row 0: the picture has 12000 x 12000 pixels; at most"
         with pytest.raises(tf.errors.InvalidArgumentError, match=told):
-            read(good, huge)
-    # One of them would take 12 GB.
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+            read(bomb)
+    assert peak() < 40 * MEGABYTE  # Its pixels take 432.
+    # This shows that they would have been seen.
+    with peak_memory() as peak:
+        tf.io.decode_png(bomb, channels=3)
+    assert peak() > 400 * MEGABYTE
+
+
+@pytest.mark.parametrize(("width", "height"), [(1_000_000, 1), (1, 1_000_000)])
+def test_long_strips_take_little_more_memory_than_their_pixels(read, editor, width, height):
+    strip = black_png(width, height)
+    assert len(strip) < 3_000
+    read(black_png(50, 40))
+    with peak_memory() as peak:
+        assert np.all(read(strip) == -1)
+    assert peak() < 60 * MEGABYTE  # 16 rows of its width as floats take 192.
+    image = tf.zeros([1, height, width, 3], tf.uint8)
+    with peak_memory() as peak:
+        editor["serving_default"](image=image, expression=ids(0), lighting=ids(0))
+    assert peak() < 60 * MEGABYTE
+
+
+def test_requests_of_too_many_rows_are_refused(read, editor, blobs):
+    most = signatures.MAX_ROWS
+    # What a client sends by default, and what a server merges, must fit.
+    assert inspect.signature(AsyncClient).parameters["max_batch"].default <= most
+    assert server_files.BATCH_SIZES[-1] <= most
+    told = r"A request may have 64 rows and this has 100000: send several"
+    many = 100_000
+    ones, pixels = tf.zeros([many], tf.int32), tf.zeros([many, 1, 1, 3], tf.uint8)
+    codes = {"expression": ones, "lighting": ones}
+    picture = encoded(blobs(1, 1)[0])
+    with peak_memory() as peak:
+        for run in (
+            lambda: editor["serving_default"](image=pixels, **codes),
+            lambda: editor["labels"](row=ones),
+            lambda: read(*[picture] * many),
+        ):
+            with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+                run()
+    assert peak() < 100 * MEGABYTE  # Prepared, they take 307, and by far more in the network.
+    codes = {name: ids[:most] for name, ids in codes.items()}
+    assert len(editor["serving_default"](image=pixels[:most], **codes)["image"]) == most
 
 
 def test_the_limit_on_pixels_is_where_it_is_told(read, monkeypatch, blobs):
