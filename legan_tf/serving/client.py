@@ -41,6 +41,7 @@ _IN_FLIGHT = 4
 _MOST_IN_FLIGHT = 8
 """Chunks of all calls that are: a thousand calls at once are not to overload the server."""
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 1.0
+_BEGINNING_S = 2.0
 _STOP_S = 5.0
 _STATES = {0: "unknown", 10: "start", 20: "loading", 30: "available", 40: "unloading", 50: "end"}
 _CAN = {
@@ -462,9 +463,7 @@ class AsyncClient:
         """Has pictures done; returns nothing if what was known of the model has changed."""
         request = await asyncio.to_thread(self._request, job, start, stop, known)
         try:
-            content = await self._connection.call(
-                wire.PREDICT, request, job.deadline, job.model, job.signature
-            )
+            content = await self._predict(request, job.deadline, job.model, job.signature)
         except (InvalidRequest, SignatureNotFound) as error:
             # A newer version may know less than the one that the request was made for.
             if await self._has_changed(job, known):
@@ -481,6 +480,32 @@ class AsyncClient:
                 return None
             known = fresh
         return _Part(start, stop, known, answer.outputs)
+
+    async def _predict(self, request: bytes, deadline: float, model: str, signature: str) -> bytes:
+        """Sends a request; where the model is not there yet, waits for it as for a server."""
+        losses, pause, refused_at, came = self._connection.losses, _FIRST_LOOK_S, 0.0, False
+        while True:
+            try:
+                return await self._connection.call(
+                    wire.PREDICT, request, deadline, model, signature
+                )
+            except ModelNotFound as error:
+                refused_at = refused_at or time.monotonic()
+                try:
+                    states = {version.state for version in await self._status(model, deadline)}
+                except ModelNotFound:
+                    # A server that has just begun may not even have looked for models.
+                    begun = self._connection.losses != losses
+                    states = {"start"} if begun else set()
+                    if time.monotonic() - refused_at > _BEGINNING_S:
+                        raise error from None
+                if came or not states & {"start", "loading", "available"}:
+                    raise
+                if time.monotonic() + pause >= deadline:
+                    raise
+                came = "available" in states  # It came between the two questions: once more.
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_LOOK_S)
 
     def _request(self, job: _Job, start: int, stop: int, known: _Known) -> bytes:
         """Reads pictures and makes the request of them."""
@@ -558,9 +583,7 @@ class AsyncClient:
             model, "labels", {"row": np.zeros(1, np.int32)}, version=version
         )
         try:
-            content = await self._connection.call(
-                wire.PREDICT, request.SerializeToString(), deadline, model, "labels"
-            )
+            content = await self._predict(request.SerializeToString(), deadline, model, "labels")
         except ModelNotFound:
             if version is None:
                 raise
@@ -625,8 +648,9 @@ def _told(versions: Sequence[VersionStatus]) -> str:
 class Client:
     """A client of one server; calls wait for their answers.
 
-    It may be used from several threads at once. Close it before a fork, or make it after. See
-    ``AsyncClient`` for its attributes and for what the methods take, return and raise.
+    It may be used from several threads at once. A process that is forked after the first call
+    cannot use it. See ``AsyncClient`` for its attributes and for what the methods take, return and
+    raise.
     """
 
     def __init__(self, address: str, **options: Any) -> None:
@@ -748,6 +772,7 @@ class _Runner:
             return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         if threading.current_thread() is not self._thread:
+            # The loop is not closed: gRPC's own thread may still wake it.
             self._thread.join(_STOP_S)
 
     async def _end(self) -> None:
@@ -757,5 +782,6 @@ class _Runner:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
             await self._client.close()
+            await self._loop.shutdown_default_executor()
         finally:
             self._loop.stop()

@@ -155,7 +155,7 @@ class Connection:
             self._loop = loop
             self._channel = self._new_channel()
             self._watching = loop.create_task(self._watch(self._channel))
-            _OPEN.add(self)
+            _note_use(self)
         elif self._loop is not loop:
             raise UserError(
                 "An AsyncClient belongs to the event loop of its first call; make one for each "
@@ -194,32 +194,44 @@ class Connection:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
             await channel.close()
-            _OPEN.discard(self)
 
 
-_OPEN: weakref.WeakSet[Connection] = weakref.WeakSet()
-_INHERITED: list[Connection] = []
-"""Connections that were open when this process was forked; kept, for freeing them reaches gRPC."""
+_OPENED: weakref.WeakSet[Connection] = weakref.WeakSet()
+_KEPT: list[Connection] = []
+"""Of the parent, in a forked process: freeing them would reach gRPC."""
+_used = _inherits = False
+
+
+def _note_use(connection: Connection) -> None:
+    global _used
+    _used = True
+    _OPENED.add(connection)
 
 
 def check_not_forked() -> None:
-    """Refuses to go on in a process that was forked while a client was open.
+    """Refuses to go on in a process that was forked after a client had been used.
 
-    gRPC's threads are not in the child, and the sockets by which it wakes its event loops are the
-    parent's as well: using them would stop the parent's calls.
+    gRPC's threads are not in the child, and the sockets by which they wake each other are the
+    parent's as well: using them would stop the parent's calls. Closing a channel ends neither.
 
     Raises:
         UserError: This is such a process.
     """
-    if _INHERITED:
+    if _inherits:
         raise UserError(
-            "This process was forked while a client was open, which gRPC does not survive: close "
-            "the client before the fork, or start processes by multiprocessing's 'spawn'."
+            "This process was forked after a client had been used, which gRPC does not survive: "
+            "fork before the first call, or start processes by multiprocessing's 'spawn'."
         )
 
 
+def _after_fork() -> None:
+    global _inherits
+    _inherits = _used
+    _KEPT.extend(_OPENED)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _INHERITED.extend(_OPEN))
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _checked_address(address: str) -> str:

@@ -31,7 +31,7 @@ class Scripted(grpc.GenericRpcHandler):
 
     def __init__(self, predict=None, labels=None, credentials=None, port=0):
         self.labels = labels or {1: Labels(EDITOR, "E", 4, ("a", "b"), (), True)}
-        self.version = max(self.labels)
+        self.version, self.states = max(self.labels), {}
         self.seen, self.metadata, self.peers = [], [], set()
         self.predict = predict or (lambda request, attempt: answer(request, self.version))
         self._server = grpc.server(ThreadPoolExecutor(16))
@@ -52,8 +52,16 @@ class Scripted(grpc.GenericRpcHandler):
         self._server.stop(0).wait()
 
     def service(self, call):
-        assert call.method == wire.PREDICT
-        return grpc.unary_unary_rpc_method_handler(self._answer)
+        methods = {wire.PREDICT: self._answer, wire.GET_MODEL_STATUS: self._tell_states}
+        return grpc.unary_unary_rpc_method_handler(methods[call.method])
+
+    def _tell_states(self, content, context):
+        if not self.states:
+            context.abort(CODE.NOT_FOUND, "no versions")
+        response = wire.GetModelStatusResponse()
+        for version, state in self.states.items():
+            response.model_version_status.add(version=version, state=state)
+        return response.SerializeToString()
 
     def _answer(self, content, context):
         request = wire.PredictRequest.FromString(content)
@@ -157,6 +165,41 @@ def test_a_server_that_stays_away_is_given_up_at_the_timeout():
             edit(server, timeout=0.7)
         assert time.monotonic() - begun >= 0.69
         assert len(server.requests) >= 2
+
+
+LOADING, AVAILABLE, END = 20, 30, 50
+
+
+@pytest.mark.parametrize("last", [LOADING, AVAILABLE])
+def test_a_model_that_is_still_being_loaded_is_waited_for(last):
+    def predict(request, attempt):
+        server.states = {1: LOADING if attempt < 3 else last, 2: END}
+        if attempt <= 3:
+            raise RuntimeError(CODE.NOT_FOUND, "not yet")
+        return answer(request, 1)
+
+    with Scripted(predict) as server:
+        assert edit(server)[0, 0, 0, 0] == 1
+        assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(("states", "attempts"), [({1: END}, 1), ({1: AVAILABLE}, 2), ({}, 1)])
+def test_a_model_that_is_not_being_loaded_is_not_waited_for(states, attempts):
+    with Scripted(fails(CODE.NOT_FOUND, "no")) as server:
+        server.states = states
+        with pytest.raises(serving.ModelNotFound, match=r"signature serving_default: is not serv"):
+            edit(server)
+        assert len(server.requests) == attempts
+
+
+def test_a_model_that_does_not_become_available_is_told_with_its_state():
+    with Scripted() as server, serving.Client(server.address) as client:
+        server.states = {3: LOADING, 2: END}
+        told = "not available yet .version 3: loading; version 2: end."
+        with pytest.raises(serving.ServerUnavailable, match=told):
+            client.wait_until_available(0.2)
+        server.states = {3: AVAILABLE, 2: END}
+        client.wait_until_available(0.2)
 
 
 def test_what_a_server_cannot_mean_is_told():

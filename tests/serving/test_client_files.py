@@ -150,7 +150,7 @@ PICTURES = 140  # More than two batches of the script.
 def test_a_server_killed_amid_requests_and_started_again_loses_and_doubles_nothing(
     server_process, paint, tmp_path
 ):
-    paint(tmp_path, 1, ["neutral", "smile"], work=300)
+    paint(tmp_path, 1, ["neutral", "smile"], work=150)
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     pictures = np.zeros((PICTURES, 8, 8, 3), np.uint8)
