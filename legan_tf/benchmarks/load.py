@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import queue
 import time
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Barrier
 
 import numpy as np
 
@@ -21,7 +24,7 @@ class Load:
     Attributes:
         clients: How many asked at once.
         rows: Pictures in each request.
-        seconds: How long they asked.
+        seconds: From the first request to the last answer.
         latencies_s: Of every request, in seconds, sorted.
     """
 
@@ -51,7 +54,14 @@ HEAD = (
 
 
 def load(
-    address: str, model: str, size: int, clients: int, rows: int, seconds: float, what: str
+    address: str,
+    model: str,
+    size: int,
+    clients: int,
+    rows: int,
+    seconds: float,
+    what: str,
+    timeout: float = 120.0,
 ) -> Load:
     """Has clients edit pictures until the time is over.
 
@@ -63,6 +73,7 @@ def load(
         rows: Pictures in each request.
         seconds: How long.
         what: Label of the progress line.
+        timeout: Seconds that a client waits for an answer.
 
     Raises:
         RuntimeError: A client failed; its own message stands on stderr.
@@ -72,38 +83,53 @@ def load(
     ready, answers = context.Barrier(clients + 1), context.Queue()
     processes = [
         context.Process(
-            target=_ask, args=(address, model, size, rows, seconds, seed, ready, answers)
+            target=_ask, args=(address, model, size, rows, seconds, timeout, seed, ready, answers)
         )
         for seed in range(clients)
     ]
-    for process in processes:
-        process.start()
-    ready.wait(_START_S)
-    progress = Progress(round(seconds), what)
-    began = time.monotonic()
-    while time.monotonic() < began + seconds:
-        time.sleep(min(1.0, max(0.0, began + seconds - time.monotonic())))
-        progress.update(min(round(seconds), int(time.monotonic() - began)))
-    seen = []
-    for _ in processes:
-        seen.append(answers.get(timeout=_START_S))
-    for process in processes:
-        process.join()
-        if process.exitcode:
-            raise RuntimeError(f"a client of {address} failed")
-    return Load(clients, rows, seconds, np.sort(np.concatenate(seen)))
+    try:
+        for process in processes:
+            process.start()
+        _wait(processes, ready)
+        progress = Progress(round(seconds), what)
+        began, seen = time.monotonic(), []
+        while len(seen) < clients:
+            try:
+                seen.append(answers.get(timeout=1.0))
+            except queue.Empty:
+                _check(processes)
+            progress.update(min(round(seconds), int(time.monotonic() - began)))
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    latencies, took = zip(*seen)
+    return Load(clients, rows, max(took), np.sort(np.concatenate(latencies)))
 
 
-def _ask(address, model, size, rows, seconds, seed, ready, answers) -> None:
+def _wait(processes: list[BaseProcess], ready: Barrier) -> None:
+    """Lets all begin at once, when the last has had its first answer."""
+    until = time.monotonic() + _START_S
+    while ready.n_waiting < len(processes) and time.monotonic() < until:
+        _check(processes)
+        time.sleep(0.05)
+    ready.wait(1.0)
+
+
+def _check(processes: list[BaseProcess]) -> None:
+    if any(process.exitcode for process in processes):
+        raise RuntimeError("a client failed; its own message stands on stderr")
+
+
+def _ask(address, model, size, rows, seconds, timeout, seed, ready, answers) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (rows, size, size, 3), np.uint8)
-    with Client(address, editor=model, timeout=120.0) as client:
+    with Client(address, editor=model, timeout=timeout) as client:
         labels = client.labels(model)
         targets = {"expression": labels.expressions[-1], "lighting": labels.lightings[-1]}
         client.edit(images, **targets)
         ready.wait(_START_S)
-        latencies, until = [], time.monotonic() + seconds
-        while time.monotonic() < until:
-            began = time.perf_counter()
+        latencies, start = [], time.monotonic()
+        while (began := time.monotonic()) < start + seconds:
             client.edit(images, **targets)
-            latencies.append(time.perf_counter() - began)
-    answers.put(np.array(latencies))
+            latencies.append(time.monotonic() - began)
+    answers.put((np.array(latencies), time.monotonic() - start))

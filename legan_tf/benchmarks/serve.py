@@ -40,7 +40,7 @@ class Result:
     Attributes:
         comparisons: The server beside the call in process, for each form of the network.
         loads: Rows of a Markdown table, head first: many clients at once.
-        sizes: Sentences on the bytes of an answer.
+        sizes: Sentences on the bytes of a picture on the wire.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -119,12 +119,14 @@ def _load(address: str, clients: int, rows: int, seconds: float, what: str) -> s
 
 
 def _sizes(what: str, images: np.ndarray) -> str:
-    """Bytes of a picture on the wire, as this package sends it and as floats would go."""
+    """Bytes of a picture on the wire, by the routes there are."""
     as_bytes = wire.to_tensor(images).ByteSize() / len(images)
     as_floats = wire.to_tensor(images.astype(np.float32)).ByteSize() / len(images)
+    # Numbers one by one, as TensorFlow Serving answers them: two bytes from 128 on.
+    as_numbers = as_bytes + np.count_nonzero(images >= 128) / len(images)
     return (
-        f"A picture, {what}: {as_bytes:,.0f} bytes as uint8, {as_floats:,.0f} as float32 "
-        f"({as_floats / as_bytes:.2f} times)."
+        f"A picture of noise, {what}: {as_bytes:,.0f} bytes as uint8, {as_numbers:,.0f} as uint8 "
+        f"numbers one by one, {as_floats:,.0f} as float32 ({as_floats / as_bytes:.2f} times)."
     )
 
 
