@@ -14,8 +14,9 @@ from legan_tf.errors import UserError
 from legan_tf.serving import publishing
 
 GRPC_PORT, REST_PORT, PAGE_PORT = 8500, 8501, 8080
-BATCH_SIZES = (1, 2, 4, 8, 16)
-"""Row counts that requests are merged to; the graph is planned once for each."""
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+"""Row counts that requests are merged to; the graph is planned once for each. A request of more than
+the last is refused by servers that batch, so it is what clients send at most by default."""
 VERSIONS = 2
 """Newest versions that a server keeps loaded, so that the one before answers at once when the
 newest is rolled back."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import inspect
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from legan_tf.errors import UserError
-from legan_tf.serving import publishing, server_files
+from legan_tf.serving import AsyncClient, publishing, server_files
 
 # The package with the official messages lacks these two.
 from legan_tf.serving.local_server.messages import BatchingParameters, MonitoringConfig
@@ -75,6 +76,8 @@ def test_batching_parameters_fit_together(written):
     sizes = list(batching.allowed_batch_sizes)
     assert sizes == sorted(set(sizes)) and sizes[0] == 1
     assert sizes[-1] == batching.max_batch_size.value
+    # A server that batches refuses a request of more rows.
+    assert inspect.signature(AsyncClient).parameters["max_batch"].default <= sizes[-1]
     assert batching.batch_timeout_micros.value == 0 and batching.HasField("batch_timeout_micros")
     assert batching.max_enqueued_batches.value > 0
     assert not batching.pad_variable_length_inputs
