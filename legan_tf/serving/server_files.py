@@ -15,8 +15,8 @@ from legan_tf.serving import publishing
 
 GRPC_PORT, REST_PORT, PAGE_PORT = 8500, 8501, 8080
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
-"""Row counts that requests are merged to; the graph is planned once for each. A request of more than
-the last is refused by servers that batch, so it is what clients send at most by default."""
+"""Row counts that requests are merged to; the graph is planned once for each. Servers that batch
+refuse a request of more than the last, so it is what clients send at most by default."""
 VERSIONS = 2
 """Newest versions that a server keeps loaded, so that the one before answers at once when the
 newest is rolled back."""
@@ -135,14 +135,21 @@ prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }
 
 def _ready(names: Sequence[str]) -> str:
     return f"""\
-# Succeeds once every model has a version that answers. The server's image has bash and no curl.
-# Usage: bash ready.sh [PORT]
+# Succeeds once every model (all) or some model (any) has a version that answers.
+# Usage: bash ready.sh [all|any] [PORT]. The server's image has bash and no curl.
+missing=
 for model in {" ".join(names)}; do
-  exec 3<>"/dev/tcp/127.0.0.1/${{1:-{REST_PORT}}}" || exit 1
+  exec 3<>"/dev/tcp/127.0.0.1/${{2:-{REST_PORT}}}" || exit 1
   printf 'GET /v1/models/%s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' "$model" >&3
-  grep -q '"state": *"AVAILABLE"' <&3 || {{ echo "$model is not available" >&2; exit 1; }}
+  if grep -q '"state": *"AVAILABLE"' <&3; then
+    [ "$1" = any ] && exit 0
+  else
+    echo "$model is not available" >&2
+    missing=yes
+  fi
   exec 3>&-
 done
+[ -z "$missing" ]
 """
 
 
@@ -178,7 +185,7 @@ def _compose(models: str) -> str:
       default:
         aliases: [server]
     healthcheck:
-      test: ["CMD", "bash", "{_CONFIG}/ready.sh"]
+      test: ["CMD", "bash", "{_CONFIG}/ready.sh", "all"]
       interval: 10s
       timeout: 5s
       start_period: 120s
@@ -226,7 +233,7 @@ def _listed(arguments: Sequence[str], indent: int) -> str:
 def _kubernetes(files: dict[str, str]) -> str:
     data = "".join(f"  {name}: |\n{textwrap.indent(text, '    ')}" for name, text in files.items())
     return f"""\
-# Fill the claim `models` with the folders of the served models; see README.md.
+# First apply the claim alone (--selector=part=models) and fill it with the models; see README.md.
 apiVersion: v1
 kind: ConfigMap
 metadata:
@@ -237,6 +244,8 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
   name: models
+  labels:
+    part: models
 spec:
   accessModes: [ReadWriteOnce]
   resources:
@@ -252,9 +261,9 @@ spec:
   selector:
     matchLabels:
       app: legan-serving
+  # One node at a time mounts the claim: a new pod on another would wait for the old one for ever.
   strategy:
-    rollingUpdate:
-      maxUnavailable: 0
+    type: Recreate
   template:
     metadata:
       labels:
@@ -271,15 +280,16 @@ spec:
               containerPort: {GRPC_PORT}
             - name: rest
               containerPort: {REST_PORT}
-          # The ports open when the first models are loaded.
           startupProbe:
-            tcpSocket:
-              port: grpc
+            exec:
+              command: [bash, {_CONFIG}/ready.sh, all]
             periodSeconds: 5
+            timeoutSeconds: 5
             failureThreshold: 120
+          # Not all: a model that the server has just been told of must not take away the others.
           readinessProbe:
             exec:
-              command: [bash, {_CONFIG}/ready.sh]
+              command: [bash, {_CONFIG}/ready.sh, any]
             periodSeconds: 5
             timeoutSeconds: 5
           livenessProbe:

@@ -116,7 +116,7 @@ def test_compose_starts_the_official_server_on_the_files_written(written):
         for flag, value in given.items():
             if flag.endswith("_file"):
                 assert (written / pathlib.PurePosixPath(value).relative_to("/serving")).is_file()
-        assert service["healthcheck"]["test"] == ["CMD", "bash", "/serving/ready.sh"]
+        assert service["healthcheck"]["test"] == ["CMD", "bash", "/serving/ready.sh", "all"]
     assert "enable_batching" not in flags(cpu["command"])
     assert flags(gpu["command"])["enable_batching"] == "true"
     assert demo["volumes"][0].startswith("./demo:")
@@ -142,7 +142,15 @@ def test_the_manifest_holds_together(written):
     (server,) = pod["spec"]["containers"]
     mounts = {mount["name"]: mount for mount in server["volumeMounts"]}
     assert mounts["config"]["mountPath"] == "/serving" and mounts["models"]["readOnly"]
-    assert server["readinessProbe"]["exec"]["command"] == ["bash", "/serving/ready.sh"]
+    for probe, wanted in (("startupProbe", "all"), ("readinessProbe", "any")):
+        assert server[probe]["exec"]["command"] == ["bash", "/serving/ready.sh", wanted]
+    # Pods beside each other could be on two nodes, and the claim is for one.
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    labelled = [kind for kind, document in by_kind.items() if "labels" in document["metadata"]]
+    assert labelled == ["PersistentVolumeClaim"] and claim["metadata"]["labels"] == {
+        "part": "models"
+    }
     ports = {port["name"]: port["containerPort"] for port in server["ports"]}
     given = flags(server["args"])
     assert ports == {"grpc": int(given["port"]), "rest": int(given["rest_api_port"])}
@@ -151,8 +159,7 @@ def test_the_manifest_holds_together(written):
     for flag, value in given.items():
         if flag.endswith("_file"):
             assert os.path.basename(value) in config["data"]
-    for probe in ("startupProbe", "livenessProbe"):
-        assert server[probe]["tcpSocket"]["port"] in ports
+    assert server["livenessProbe"]["tcpSocket"]["port"] in ports
     assert server["resources"]["limits"]["memory"]
 
 
@@ -189,23 +196,26 @@ def status_server(states: dict[str, list[str]]):
 
 
 @pytest.mark.parametrize(
-    ("states", "ready", "told"),
+    ("states", "every", "some", "told"),
     [
-        ({"legan": ["END", "AVAILABLE"], "quality-2.x": ["AVAILABLE"]}, True, ""),
-        ({"legan": ["AVAILABLE"], "quality-2.x": ["LOADING"]}, False, "quality-2.x is not avail"),
-        ({"legan": ["UNAVAILABLE"], "quality-2.x": ["AVAILABLE"]}, False, "legan is not avail"),
-        ({"legan": ["AVAILABLE"]}, False, "quality-2.x is not available"),
+        ({"legan": ["END", "AVAILABLE"], "quality-2.x": ["AVAILABLE"]}, True, True, []),
+        ({"legan": ["AVAILABLE"], "quality-2.x": ["LOADING"]}, False, True, ["quality-2.x"]),
+        ({"legan": ["UNAVAILABLE"], "quality-2.x": ["AVAILABLE"]}, False, True, ["legan"]),
+        ({"legan": ["AVAILABLE"]}, False, True, ["quality-2.x"]),
+        ({"legan": ["START"]}, False, False, NAMES),
     ],
 )
-def test_readiness_is_asked_of_every_model(written, states, ready, told):
+def test_readiness_is_asked_of_every_model_or_of_any(written, states, every, some, told):
+    def ready(which: str, port: int) -> subprocess.CompletedProcess:
+        command = ["bash", written / "ready.sh", which, str(port)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
     with status_server(states) as port:
-        done = subprocess.run(
-            ["bash", written / "ready.sh", str(port)], capture_output=True, text=True, timeout=30
-        )
-    assert (done.returncode == 0) == ready
-    assert told in done.stderr
-    closed = subprocess.run(["bash", written / "ready.sh", str(port)], capture_output=True)
-    assert closed.returncode == 1
+        done = ready("all", port)
+        assert done.returncode == (0 if every else 1)
+        assert done.stderr == "".join(f"{name} is not available\n" for name in told)
+        assert ready("any", port).returncode == (0 if some else 1)
+    assert ready("all", port).returncode == ready("any", port).returncode == 1
 
 
 def test_what_a_person_edited_is_not_replaced(written):
