@@ -141,13 +141,18 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Ends the threads once nothing waits any more."""
+    def stop(self, grace: float) -> None:
+        """Ends the threads once nothing waits any more.
+
+        Args:
+            grace: How long to wait for that, in seconds; a running model cannot be interrupted.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        deadline = time.monotonic() + grace
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def run(
         self, signature: Signature, inputs: _Arrays, deadline: float | None

@@ -143,5 +143,5 @@ def _local(model: str, base_path: str, mapped: Mapping[str, str]) -> str:
     path = os.path.normpath(base_path)
     for container, host in mapped.items():
         if os.path.commonpath([container, path]) == container:
-            return os.path.join(host, os.path.relpath(path, container)).rstrip("/.")
+            return os.path.normpath(os.path.join(host, os.path.relpath(path, container)))
     return path

@@ -276,7 +276,7 @@ class LocalServer:
         if stopped is not None:
             stopped.wait()
         if self._batcher is not None:
-            self._batcher.stop()
+            self._batcher.stop(grace)
         self._manager.stop()
         if self._reader is not None:
             self._reader.join()

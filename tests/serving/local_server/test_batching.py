@@ -35,7 +35,7 @@ def begun(file):
 
 def metric(running, name):
     lines = running.server.metrics().decode().splitlines()
-    return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+    return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), 0)
 
 
 BATCHING = ":tensorflow:serving:batching_session"
@@ -97,6 +97,10 @@ def test_what_waits_past_its_deadline_is_not_run(
     until(lambda: begun(gate))
     late = running.wait_for(unused, timeout=0.2)
     assert refused(late.result)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    count = ":tensorflow:serving:request_count"
+    labels = 'model_name="tiny",signature="wait",status="DEADLINE_EXCEEDED"'
+    # The server's clock for it began a little later than the client's.
+    until(lambda: metric(running, f"{count}{{{labels}}}") == 1)
     gate.touch()
     first.result()
     np.testing.assert_array_equal(running.multiply(ROWS)[0], ROWS)

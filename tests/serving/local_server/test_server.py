@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
+import shutil
 import signal
 import socket
 import subprocess
@@ -76,7 +75,7 @@ def test_health_follows_the_models(publish, serve, until, tmp_path):
 
 
 def test_tls(publish, serve, refused, tmp_path):
-    key, certificate = self_signed()
+    key, certificate = self_signed(tmp_path)
     file = tmp_path / "ssl.config"
     file.write_text(f"server_key: {quoted(key)}\nserver_cert: {quoted(certificate)}\n")
     publish(1)
@@ -92,36 +91,16 @@ def quoted(pem: bytes) -> str:
     return '"' + pem.decode().replace("\n", "\\n") + '"'
 
 
-def self_signed() -> tuple[bytes, bytes]:
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    return (
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-        certificate.public_bytes(serialization.Encoding.PEM),
-    )
+def self_signed(folder) -> tuple[bytes, bytes]:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the program openssl, to make a certificate")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    return key.read_bytes(), certificate.read_bytes()
 
 
 def test_a_unix_socket_and_channel_arguments(publish, serve, tmp_path):
