@@ -67,7 +67,11 @@ def _verify() -> int:
 
 
 def _files() -> None:
-    print("\n".join(server_files.write(_SERVING_ROOT.value, _OUTPUT.value)))
+    written = server_files.write(_SERVING_ROOT.value, _OUTPUT.value)
+    for path in written.files:
+        print(path)
+    for path in written.kept:
+        print(f"{path}: kept, for it has been edited; move it away to have it written anew.")
 
 
 _COMMANDS = {"list": _list, "roll_back": _roll_back, "verify": _verify, "files": _files}

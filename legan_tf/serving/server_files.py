@@ -5,6 +5,7 @@ Free of TensorFlow.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import textwrap
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ VERSIONS = 2
 newest is rolled back."""
 SERVER_IMAGE = "tensorflow/serving:2.19.1"
 PAGE_IMAGE = "nginx:stable-alpine"
+PAGE_FOLDER = "demo"
 
 _FIRST_LINE = (
     "# Written by `python scripts/publish.py files`, which replaces this file. To edit it, delete "
@@ -42,21 +44,30 @@ _BATCHING = (
 )
 
 
-def write(serving_root: str, output: str) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What became of the files.
+
+    Attributes:
+        files: Those that were written.
+        kept: Those that a person has made their own, and that were left as they are.
+    """
+
+    files: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def write(serving_root: str, output: str) -> Written:
     """Writes ``models.config`` and what else a server needs to serve every exported model.
 
-    All is written, or nothing: files that a person has made their own are not replaced.
+    Files that a person has made their own are not replaced.
 
     Args:
         serving_root: Folder of the served models.
-        output: Folder to write to; ``compose.yaml`` expects the models in it.
-
-    Returns:
-        The files written.
+        output: Folder to write to. The demo page is served where its folder, ``demo``, lies there.
 
     Raises:
-        UserError: There is no exported model, a file there is somebody's own, or it cannot be
-            written.
+        UserError: There is no exported model, or a file cannot be read or written.
     """
     names = publishing.models(serving_root)
     if not names:
@@ -64,24 +75,26 @@ def write(serving_root: str, output: str) -> list[str]:
             f"{serving_root}: holds no exported model; scripts/export.py makes one from a run."
         )
     models = os.path.relpath(serving_root, output)
-    files = {os.path.join(output, name): text for name, text in contents(names, models).items()}
-    for path in files:
+    page = os.path.isdir(os.path.join(output, PAGE_FOLDER))
+    files: list[str] = []
+    kept: list[str] = []
+    for name, text in contents(names, models, page).items():
+        path = os.path.join(output, name)
         if os.path.exists(path) and not local_files.read_bytes(path).startswith(_MARK.encode()):
-            raise UserError(
-                f"{path}: has been edited, and is not replaced. Move it away to have it written "
-                "anew; nothing was written."
-            )
-    for path, text in files.items():
+            kept.append(path)
+            continue
         local_files.write_bytes(path, text.encode())
-    return list(files)
+        files.append(path)
+    return Written(tuple(files), tuple(kept))
 
 
-def contents(names: Sequence[str], models: str) -> dict[str, str]:
+def contents(names: Sequence[str], models: str, page: bool = True) -> dict[str, str]:
     """Returns every file for the models of some names.
 
     Args:
         names: What the models are served under.
         models: Folder of the models as seen from that of the files.
+        page: Whether to serve the demo page.
     """
     ready = _ready(names)
     config, monitoring = _models_config(names), _MONITORING
@@ -90,12 +103,13 @@ def contents(names: Sequence[str], models: str) -> dict[str, str]:
         "batching_parameters.txt": _batching(),
         "monitoring.config": monitoring,
         "ready.sh": ready,
-        "nginx.conf": _NGINX,
-        "compose.yaml": _compose(models),
+        "compose.yaml": _compose(models) + (_PAGE if page else ""),
         "kubernetes.yaml": _kubernetes(
             {"models.config": config, "monitoring.config": monitoring, "ready.sh": ready}
         ),
     }
+    if page:
+        made["nginx.conf"] = _NGINX
     return {name: f"{_FIRST_LINE}\n{text}" for name, text in made.items()}
 
 
@@ -172,7 +186,7 @@ server {{
 
 
 def _compose(models: str) -> str:
-    # The folder is mounted and not its files: a file that is replaced would stay the old one.
+    # Folders are mounted and not files: a file that is replaced would stay the old one.
     server = f"""\
     restart: unless-stopped
     ports:
@@ -214,15 +228,19 @@ services:
             - driver: nvidia
               count: 1
               capabilities: [gpu]
-{server}
+{server}"""
+
+
+_PAGE = f"""
   demo:
     image: {PAGE_IMAGE}
     restart: unless-stopped
     ports:
       - "${{LISTEN:-127.0.0.1}}:{PAGE_PORT}:80"
     volumes:
-      - ./demo:/usr/share/nginx/html:ro
-      - ./nginx.conf:/etc/nginx/conf.d/default.conf:ro
+      - ./{PAGE_FOLDER}:/usr/share/nginx/html:ro
+      # For nginx.conf, the one file here that nginx reads.
+      - .:/etc/nginx/conf.d:ro
 """
 
 

@@ -49,9 +49,10 @@ def written(tmp_path):
     for name in NAMES:
         publish(folder / "models", name)
     (folder / "models" / "nothing").mkdir()
-    paths = server_files.write(str(folder / "models"), str(folder))
-    assert set(paths) == {str(folder / name) for name in FILES}
-    assert set(os.listdir(folder)) == {*FILES, "models"}
+    (folder / "demo").mkdir()
+    written = server_files.write(str(folder / "models"), str(folder))
+    assert set(written.files) == {str(folder / name) for name in FILES} and not written.kept
+    assert set(os.listdir(folder)) == {*FILES, "models", "demo"}
     return folder
 
 
@@ -119,7 +120,12 @@ def test_compose_starts_the_official_server_on_the_files_written(written):
         assert service["healthcheck"]["test"] == ["CMD", "bash", "/serving/ready.sh", "all"]
     assert "enable_batching" not in flags(cpu["command"])
     assert flags(gpu["command"])["enable_batching"] == "true"
-    assert demo["volumes"][0].startswith("./demo:")
+    # Files would stay the old ones when they are written anew.
+    for service in services.values():
+        for volume in service["volumes"]:
+            assert (written / volume.partition(":")[0]).is_dir()
+    assert [name for name in FILES if name.endswith(".conf")] == ["nginx.conf"]
+    assert demo["volumes"][1] == ".:/etc/nginx/conf.d:ro"
     nginx = (written / "nginx.conf").read_text()
     assert "location /v1/" in nginx and "set $server http://server:8501;" in nginx
     assert nginx.count("{") == nginx.count("}")
@@ -218,18 +224,25 @@ def test_readiness_is_asked_of_every_model_or_of_any(written, states, every, som
     assert ready("all", port).returncode == ready("any", port).returncode == 1
 
 
-def test_what_a_person_edited_is_not_replaced(written):
-    before = {name: (written / name).read_text() for name in FILES}
+def test_what_a_person_edited_is_kept_and_the_others_are_written(written):
     publish(written / "models", "depth")
-    own = before["compose.yaml"].partition("\n")[2]
+    own = (written / "compose.yaml").read_text().partition("\n")[2]
     (written / "compose.yaml").write_text(own)
-    with pytest.raises(UserError, match=r"compose\.yaml: has been edited, and is not replaced"):
-        server_files.write(str(written / "models"), str(written))
-    assert {name: (written / name).read_text() for name in FILES} == {**before, "compose.yaml": own}
-    (written / "compose.yaml").unlink()
-    server_files.write(str(written / "models"), str(written))
+    again = server_files.write(str(written / "models"), str(written))
+    assert again.kept == (str(written / "compose.yaml"),)
+    assert set(again.files) == {str(written / name) for name in FILES - {"compose.yaml"}}
+    assert (written / "compose.yaml").read_text() == own
     assert '"/models/depth"' in (written / "models.config").read_text()
     assert "for model in depth legan quality-2.x; do" in (written / "ready.sh").read_text()
+
+
+def test_without_the_page_s_folder_no_page_is_served(written, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    server_files.write(str(written / "models"), str(elsewhere))
+    assert set(os.listdir(elsewhere)) == FILES - {"nginx.conf"}
+    services = yaml.safe_load((elsewhere / "compose.yaml").read_text())["services"]
+    assert set(services) == {"cpu", "gpu"}
+    assert "./../serving/models:/models:ro" in services["cpu"]["volumes"]
 
 
 def test_files_for_no_model_are_refused(tmp_path):
@@ -262,7 +275,10 @@ def test_the_command_from_the_outside(tmp_path):
     given = f"--serving_root={root}"
     done = command(f"scripts/publish.py files {given} --output={tmp_path}")
     assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) == {str(tmp_path / name) for name in FILES}
+    assert set(done.stdout.split()) == {str(tmp_path / name) for name in FILES - {"nginx.conf"}}
+    (tmp_path / "ready.sh").write_text("exit 0")
+    done = command(f"scripts/publish.py files {given} --output={tmp_path}")
+    assert f"{tmp_path}/ready.sh: kept, for it has been edited; move it" in done.stdout
     done = command(f"scripts/publish.py roll_back {given} --name=a")
     assert done.stdout == f"Withdrawn: {root}/a/.withdrawn-2\nNewest now: {root}/a/1\n"
     done = command(f"scripts/publish.py list {given}")
