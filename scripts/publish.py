@@ -25,7 +25,7 @@ _OUTPUT = flags.DEFINE_string("output", "serving", "files: folder of the server'
 
 def _names() -> list[str]:
     if not _NAME.value:
-        return publishing.models(_SERVING_ROOT.value)
+        return publishing.begun(_SERVING_ROOT.value)
     publishing.check_name(_NAME.value)
     return [_NAME.value]
 

@@ -45,7 +45,8 @@ def export(
 
     Raises:
         UserError: The name cannot be used, the network is of no kind that can be served, ``depth``
-            does not go with it, weights are not finite, or an old version cannot be removed.
+            does not go with it, weights are not finite, the version cannot be published, or an old
+            one cannot be removed; the message then says that the new one is published.
         RuntimeError: The written model does not answer as the network does.
     """
     publishing.check_name(name)
@@ -81,5 +82,8 @@ def export(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     if keep is not None:
-        publishing.remove_old(model_folder, keep)
+        try:
+            publishing.remove_old(model_folder, keep)
+        except UserError as error:
+            raise UserError(f"{version} is published, but an older one is left: {error}") from error
     return version

@@ -46,8 +46,8 @@ def check_name(name: str) -> None:
         )
 
 
-def models(serving_root: str) -> list[str]:
-    """Returns the names of the models that have a complete version, sorted.
+def begun(serving_root: str) -> list[str]:
+    """Returns the names of the models that have anything of a version, sorted.
 
     Raises:
         UserError: There is no such folder.
@@ -57,8 +57,18 @@ def models(serving_root: str) -> list[str]:
         for name in _listed(serving_root)
         if _NAME.fullmatch(name)
         and os.path.isdir(os.path.join(serving_root, name))
-        and versions(os.path.join(serving_root, name))
+        and describe(os.path.join(serving_root, name))
     )
+
+
+def models(serving_root: str) -> list[str]:
+    """Returns the names of the models that have a complete version, sorted.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    names = begun(serving_root)
+    return [name for name in names if versions(os.path.join(serving_root, name))]
 
 
 def versions(model_folder: str) -> list[int]:
@@ -94,24 +104,30 @@ def publish(aside: str, model_folder: str) -> str:
     Args:
         aside: What ``begin`` returned, filled.
         model_folder: The same as for ``begin``.
+
+    Raises:
+        UserError: It cannot be renamed.
     """
-    while True:
-        entries = os.listdir(model_folder)
-        # Also beyond numbered folders that hold no model and versions that were taken back: a
-        # server may have seen them.
-        withdrawn = [name[len(_WITHDRAWN) :] for name in entries if name.startswith(_WITHDRAWN)]
-        target = os.path.join(model_folder, str(max(_numbers(entries + withdrawn), default=0) + 1))
-        try:
-            os.rename(aside, target)
-            return target
-        except OSError:
-            if not os.path.exists(target):
-                raise
-            # Another export took the number in between; the next one is free.
+    # No roll-back in between: the number that it takes away must be seen here.
+    with _alone(model_folder):
+        while True:
+            entries = _listed(model_folder)
+            # Also beyond numbered folders that hold no model and versions that were taken back: a
+            # server may have seen them.
+            withdrawn = [name[len(_WITHDRAWN) :] for name in entries if name.startswith(_WITHDRAWN)]
+            number = max(_numbers(entries + withdrawn), default=0) + 1
+            target = os.path.join(model_folder, str(number))
+            try:
+                os.rename(aside, target)
+                return target
+            except OSError as error:
+                if not os.path.exists(target):
+                    raise UserError(f"{target}: cannot be made ({error.strerror}).") from error
+                # Storage without locks: another export took the number; the next one is free.
 
 
 def remove_old(model_folder: str, keep: int) -> list[str]:
-    """Removes old versions, oldest first.
+    """Removes old versions, oldest first, and what an earlier removal could not finish.
 
     Only complete versions are counted and removed, and never the newest one.
 
@@ -127,18 +143,29 @@ def remove_old(model_folder: str, keep: int) -> list[str]:
     """
     removed = []
     with _alone(model_folder):
+        # What an earlier removal did not finish.
+        for name in _listed(model_folder):
+            if name.startswith(_REMOVED):
+                _delete(os.path.join(model_folder, name))
         old = versions(model_folder)[:-1]
         for number in old[: max(0, len(old) - keep)]:
             version = os.path.join(model_folder, str(number))
             aside = os.path.join(model_folder, f"{_REMOVED}{number}-{uuid.uuid4().hex}")
+            # Under another name first: a server must not find half of a version.
             try:
-                # Under another name first: a server must not find half of a version.
                 os.rename(version, aside)
-                shutil.rmtree(aside)
             except OSError as error:
                 raise UserError(f"{version}: cannot be removed ({error.strerror}).") from error
+            _delete(aside)
             removed.append(version)
     return removed
+
+
+def _delete(folder: str) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be removed ({error.strerror}).") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +219,7 @@ def describe(model_folder: str) -> list[tuple[str, str]]:
     for number in _numbers(entries):
         state = "older" if number in complete else "incomplete"
         described.append((str(number), "newest" if complete[-1:] == [number] else state))
-    for name in sorted(entries):
+    for name in sorted(entries, key=_natural):
         described += [(name, state) for begins, state in _STATES.items() if name.startswith(begins)]
     return described
 
@@ -214,7 +241,7 @@ def verify(version: str) -> list[str]:
         A sentence for each file that is missing, changed or not among them; none if all is well.
 
     Raises:
-        UserError: There are no checksums, or they are damaged.
+        UserError: There are no checksums, they are damaged, or a file cannot be read.
     """
     path = os.path.join(version, SUMS_FILE)
     try:
@@ -245,14 +272,23 @@ def _files(version: str) -> list[str]:
 
 def _sha256(path: str) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
     return digest.hexdigest()
 
 
 def _numbers(names: list[str]) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts 10 after 2."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def _listed(folder: str) -> list[str]:

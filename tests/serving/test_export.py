@@ -167,7 +167,7 @@ def test_versions_count_up_and_none_is_overwritten(tmp_path, quality):
     assert publishing.versions(str(tmp_path / "m")) == [1, 8]
 
 
-def test_old_versions_are_removed_once_the_new_one_is_there(tmp_path, quality):
+def test_old_versions_are_removed_once_the_new_one_is_there(tmp_path, quality, monkeypatch):
     for number in (1, 2):
         (tmp_path / "m" / str(number)).mkdir(parents=True)
         (tmp_path / "m" / str(number) / "saved_model.pb").write_bytes(b"an older one")
@@ -175,6 +175,18 @@ def test_old_versions_are_removed_once_the_new_one_is_there(tmp_path, quality):
     assert sorted(os.listdir(tmp_path / "m")) == ["2", "3"]
     with pytest.raises(UserError, match="-1 older versions cannot be kept"):
         export.export(quality, str(tmp_path), "m", keep=-1)
+
+    rmtree = shutil.rmtree
+
+    def denied(path, **options):
+        if ".removed-" in path:
+            raise PermissionError(13, "Permission denied")
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", denied)
+    with pytest.raises(UserError, match=r"m/4 is published, but .*\.removed-2-\w+: cannot be rem"):
+        export.export(quality, str(tmp_path), "m", keep=1)
+    assert publishing.versions(str(tmp_path / "m")) == [3, 4]
 
 
 def test_two_exports_at_once_both_succeed(tmp_path, quality, mappers):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import fcntl
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -92,7 +94,7 @@ def test_no_half_of_a_version_is_left_under_its_number(folder, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(shutil, "rmtree", fail)
-    with pytest.raises(UserError, match="1: cannot be removed .Permission denied"):
+    with pytest.raises(UserError, match=r"\.removed-1-\w+: cannot be removed .Permission denied"):
         publishing.remove_old(str(folder), keep=1)
     assert publishing.versions(str(folder)) == [2, 3]
     assert [state for _, state in publishing.describe(str(folder))] == [
@@ -100,6 +102,39 @@ def test_no_half_of_a_version_is_left_under_its_number(folder, monkeypatch):
         "newest",
         "being removed",
     ]
+    monkeypatch.undo()
+    assert publishing.remove_old(str(folder), keep=1) == []
+    assert names(folder) == ["2", "3"]
+
+
+def test_no_number_is_given_while_another_version_comes_and_goes(folder, monkeypatch):
+    """Between the look at the folder and the renaming, another could take the number and go."""
+    looked, listed = threading.Event(), os.listdir
+
+    def look(path):
+        entries = listed(path)
+        if threading.current_thread() is not threading.main_thread():
+            looked.set()
+            # Not before the others have come to the lock, or through it.
+            assert locking.wait(10)
+        return entries
+
+    locking, flock = threading.Event(), fcntl.flock
+
+    def lock(*arguments):
+        if threading.current_thread() is threading.main_thread():
+            locking.set()
+        flock(*arguments)
+
+    monkeypatch.setattr(os, "listdir", look)
+    monkeypatch.setattr(fcntl, "flock", lock)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        publication = pool.submit(publish, folder)
+        assert looked.wait(30)
+        assert publish(folder) == str(folder / "5")
+        done = publishing.roll_back(str(folder))
+    assert publication.result() == str(folder / "4")
+    assert done == publishing.RolledBack(str(folder / ".withdrawn-5"), str(folder / "4"))
 
 
 def test_removing_and_rolling_back_at_once_leave_a_version(tmp_path):
@@ -126,6 +161,11 @@ def test_checksums_tell_every_change(folder):
         f"{version}: more is not among its checksums.",
         f"{version}: saved_model.pb has changed since it was published.",
     ]
+    (version / "more").unlink()
+    (version / "more").symlink_to(version / "absent")
+    (version / publishing.SUMS_FILE).write_text(f"{'0' * 64}  more\n")
+    with pytest.raises(UserError, match="more: cannot be read .No such file"):
+        publishing.verify(str(version))
     (version / publishing.SUMS_FILE).write_text("no sums\n")
     with pytest.raises(UserError, match="sha256sums.txt: is damaged"):
         publishing.verify(str(version))
@@ -145,6 +185,23 @@ def test_what_is_there_is_listed(folder):
         (aside, "unfinished"),
         (".withdrawn-3", "withdrawn"),
     ]
+    for _ in range(7):
+        publish(folder)
+    publishing.roll_back(str(folder))
+    # In the order of their numbers.
+    assert [name for name, state in publishing.describe(str(folder)) if state == "withdrawn"] == [
+        ".withdrawn-3",
+        ".withdrawn-11",
+    ]
     (folder.parent / "empty").mkdir()
     (folder.parent / "file").write_text("")
+    publishing.begin(str(folder.parent / "killed"))
     assert publishing.models(str(folder.parent)) == ["m"]
+    assert publishing.begun(str(folder.parent)) == ["killed", "m"]
+
+
+def test_what_cannot_be_renamed_is_told(folder):
+    with pytest.raises(UserError, match=r"/4: cannot be made .No such file or directory.\.$"):
+        publishing.publish(str(folder / ".unfinished-absent"), str(folder))
+    with pytest.raises(UserError, match=r"absent: cannot be read"):
+        publishing.publish(str(folder / "3"), str(folder / "absent"))
