@@ -28,7 +28,8 @@ def known_flags() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "page", ["fidelity.md", "data.md", "evaluation.md", "experiments.md", "weights.md"]
+    "page",
+    ["fidelity.md", "data.md", "evaluation.md", "experiments.md", "serving.md", "weights.md"],
 )
 def test_every_flag_that_a_page_names_exists(page):
     named = set(re.findall(r"--(\w+)", (DOCS / page).read_text()))
