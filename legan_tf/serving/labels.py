@@ -6,11 +6,11 @@ import dataclasses
 import difflib
 import json
 from collections.abc import Sequence
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 
-from legan_tf.errors import UserError, first_line
+from legan_tf.errors import UserError
 
 EDITOR = "editor"
 SCORER = "scorer"
@@ -105,18 +105,38 @@ class Labels:
 
     @classmethod
     def from_json(cls, text: str) -> Labels:
-        """Reads what ``to_json`` wrote.
+        """Reads what ``to_json`` wrote, in this release or a later one, which may tell more.
 
         Raises:
             ValueError: The text is something else, or names an unknown kind.
         """
-        try:
-            values = json.loads(text)
-            for name in ("expressions", "lightings"):
-                values[name] = tuple(values[name])
-            labels = cls(**values)
-        except (KeyError, TypeError) as error:
-            raise ValueError(first_line(error)) from error
-        if labels.kind not in _KINDS:
-            raise ValueError(f"it names the unknown kind {labels.kind!r}")
-        return labels
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("it holds no JSON object")
+        known = {}
+        for field in dataclasses.fields(cls):
+            if field.name in values:
+                known[field.name] = _checked(field.name, values[field.name])
+            elif field.default is dataclasses.MISSING:
+                raise ValueError(f"it lacks {field.name!r}")
+        return cls(**known)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Returns the value of a field of ``Labels`` as read from JSON, if it can be one."""
+    if name in ("expressions", "lightings"):
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        raise ValueError(f"{name!r} is no list of names")
+    if name == "image_size":
+        # True is an int to Python.
+        fits = type(value) is int and value > 0
+    elif name == "keeps_unnamed":
+        fits = isinstance(value, bool)
+    elif name == "kind" and isinstance(value, str) and value not in _KINDS:
+        raise ValueError(f"it names the unknown kind {value!r}")
+    else:
+        fits = isinstance(value, str)
+    if not fits:
+        raise ValueError(f"{name!r} cannot be {value!r}")
+    return value
