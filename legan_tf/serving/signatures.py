@@ -11,6 +11,7 @@ that names the row of the batch.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,6 +46,8 @@ _BMP_BITS = 24
 _DECODERS = 4
 """Pictures of a batch that are decoded at once, each of which may take 3 * MAX_PIXELS bytes."""
 _NAMED_ROWS = 5
+# There is no control flow of Python in them, and to look for it doubles the time of tracing.
+_traced = functools.partial(tf.function, autograph=False)
 _KERNEL_RADIUS = 2.0
 """Of the bicubic kernel, in pixels of the larger grid."""
 
@@ -199,7 +202,7 @@ def _labels_function(labels: Labels) -> Callable[..., dict[str, tf.Tensor]]:
     content = labels.to_json()
 
     # A signature needs an input with a batch axis: servers that batch look for one.
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "row")])
+    @_traced(input_signature=[tf.TensorSpec([None], tf.int32, "row")])
     def labels_of(row):
         with tf.control_dependencies([_few(tf.size(row))]):
             return {"labels": tf.fill(tf.shape(row), content)}
@@ -217,7 +220,7 @@ def _editor_signatures(
     inner |= {name: [None, len(known)] for name, known in classes.items()}
 
     # A function of its own, so that the network is traced and stored once for all signatures.
-    @tf.function(input_signature=[tf.TensorSpec(shape, name=name) for name, shape in inner.items()])
+    @_traced(input_signature=[tf.TensorSpec(shape, name=name) for name, shape in inner.items()])
     def run(image, expression, lighting):
         inputs = {"image": image, "expression": expression, "lighting": lighting}
         return network(inputs, training=False)
@@ -247,12 +250,12 @@ def _editor_signatures(
         tf.TensorSpec([None], tf.string, "image_bytes"), tf.TensorSpec([None], tf.string)
     )
 
-    @tf.function(input_signature=by_id)
+    @_traced(input_signature=by_id)
     def serving_default(image, expression, lighting):
         edited = run_ids(prepare(image, size), expression=expression, lighting=lighting)["image"]
         return {"image": to_uint8(edited)}
 
-    @tf.function(input_signature=by_vector)
+    @_traced(input_signature=by_vector)
     def vectors(image, expression, lighting):
         rows, given = tf.shape(image)[0], {"expression": expression, "lighting": lighting}
         codes = {
@@ -261,12 +264,12 @@ def _editor_signatures(
         }
         return {"image": to_uint8(run(prepare(image, size), **codes)["image"])}
 
-    @tf.function(input_signature=by_name)
+    @_traced(input_signature=by_name)
     def serving_bytes(image_bytes, expression, lighting):
         edited = run_names(image_bytes, expression=expression, lighting=lighting)["image"]
         return {"image_bytes": _encode(to_uint8(edited))}
 
-    @tf.function(input_signature=by_id)
+    @_traced(input_signature=by_id)
     def masks_of(image, expression, lighting):
         outputs = run_ids(prepare(image, size), expression=expression, lighting=lighting)
         result = {}
@@ -275,7 +278,7 @@ def _editor_signatures(
             result[f"{name}_values"] = tf.cast(outputs[name], tf.float32)
         return result
 
-    @tf.function(input_signature=by_name)
+    @_traced(input_signature=by_name)
     def masks_bytes(image_bytes, expression, lighting):
         outputs = run_names(image_bytes, expression=expression, lighting=lighting)
         return {
@@ -305,11 +308,11 @@ def _scorer_signatures(
         rating = tf.cast(network(image, training=False), tf.float32)
         return {"rating": rating, "natural": rating >= NATURAL}
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image")])
+    @_traced(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image")])
     def serving_default(image):
         return run(prepare(image, labels.image_size))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+    @_traced(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def serving_bytes(image_bytes):
         return run(decode(image_bytes))
 
@@ -336,11 +339,11 @@ def _map_functions(network: DepthNetwork) -> tuple[Callable[..., dict[str, tf.Te
         # The three channels of depth are equal.
         return surface[..., :1] if geometry == "depth" else surface
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image")])
+    @_traced(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, "image")])
     def by_tensor(image):
         return {geometry: run(prepare(image, size))}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+    @_traced(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     def by_bytes(image_bytes):
         return {f"{geometry}_bytes": _encode(run(decode(image_bytes)))}
 
@@ -349,12 +352,12 @@ def _map_functions(network: DepthNetwork) -> tuple[Callable[..., dict[str, tf.Te
 
 def _of_pictures(size: int) -> Callable[..., Any]:
     """Makes a function of float32 [B, size, size, 3] one that is traced and stored once."""
-    return tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], name="image")])
+    return _traced(input_signature=[tf.TensorSpec([None, size, size, 3], name="image")])
 
 
 def _decoder(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns ``_decode`` to a size as a function that is traced and stored once."""
-    return tf.function(
+    return _traced(
         lambda image_bytes: _decode(image_bytes, size),
         input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")],
     )
