@@ -8,11 +8,13 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from legan_tf.data import storage
+from legan_tf.errors import first_line
 from legan_tf.evaluation.report import REPORT_FILE, as_markdown
 from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Labels
 from legan_tf.serving.signatures import MAX_PIXELS, Servable
@@ -75,8 +77,8 @@ def write(
         "Signatures": _signatures(servable),
         "Intended use": [_USES[labels.kind]],
         "Limits": [f"- {sentence}" for sentence in _LIMITS],
-        "Training": _training(source),
-        "Evaluation": _evaluation(source, evaluation),
+        "Training": _if_whole(_training, source),
+        "Evaluation": _if_whole(_evaluation, source, evaluation),
     }
     lines = [f"# {name}", "", *_facts(labels, network, depth)]
     for title, section in sections.items():
@@ -117,6 +119,14 @@ def _signatures(servable: Servable) -> list[str]:
 def _tensor(name: str, spec: tf.TensorSpec | tf.Tensor) -> str:
     sizes = ["B"] + ["?" if size is None else str(size) for size in spec.shape[1:]]
     return f"`{name}` {spec.dtype.name} [{', '.join(sizes)}]"
+
+
+def _if_whole(section: Callable[..., list[str]], *sources: str) -> list[str]:
+    """Returns a section from files beside the network, which is served even if one is damaged."""
+    try:
+        return section(*sources)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return [f"What stood beside the network is damaged ({first_line(error)})."]
 
 
 def _training(source: str) -> list[str]:

@@ -305,8 +305,9 @@ def test_a_card_tells_how_the_network_was_trained_and_judged(tmp_path, tiny):
     }
     (run / "evaluation" / "report.json").write_text(json.dumps(report))
 
+    servable = signatures.build(tiny)
+
     def card() -> str:
-        servable = signatures.build(tiny)
         return model_card.write("m", servable, tiny, None, str(run), "")
 
     told = card()
@@ -318,6 +319,17 @@ def test_a_card_tells_how_the_network_was_trained_and_judged(tmp_path, tiny):
     report["model"]["sha256"] = "another"
     (run / "evaluation" / "report.json").write_text(json.dumps(report))
     assert "was on another state of it" in card() and "0.125" not in card()
+
+    # Damage there is told, and keeps nothing from being served.
+    for content in (b"[]", b'{"model": 3}', b"{", b"\xff"):
+        (run / "evaluation" / "report.json").write_bytes(content)
+        told = card()
+        assert "## Evaluation\n\nWhat stood beside the network is damaged (" in told
+        assert "--train_steps=70" in told
+    for damaged in ("inputs.json", "record.jsonl", "flags.txt"):
+        (run / damaged).write_bytes(b"\xff")
+        assert "## Training\n\nWhat stood beside the network is damaged (" in card()
+        (run / damaged).unlink()
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "a b"])
