@@ -62,6 +62,7 @@ def test_limits_and_ports_are_the_real_ones():
     assert (signatures._DECODERS, signatures._NAMED_ROWS) == (4, 5)
     for port in (server_files.GRPC_PORT, server_files.REST_PORT, server_files.PAGE_PORT):
         assert f"| `localhost:{port}` |" in TEXT
+    assert f"`{server_files.SERVER_IMAGE}`" in TEXT
     assert "client_max_body_size 64m;" in (ROOT / "serving" / "nginx.conf").read_text()
 
 
