@@ -98,7 +98,8 @@ def load(
                 seen.append(answers.get(timeout=1.0))
             except queue.Empty:
                 _check(processes)
-            progress.update(min(round(seconds), int(time.monotonic() - began)))
+            progress.update(min(round(seconds) - 1, int(time.monotonic() - began)))
+        progress.update(round(seconds))
     finally:
         for process in processes:
             process.terminate()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import fcntl
+import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -71,12 +74,20 @@ def serving_root(tmp_path_factory, generator, unlit, quality, mappers):
     These are ``legan_normal``, beside a depth network of normals, and ``unlit_depth``, which knows
     no light, beside one of depth.
     """
-    root = tmp_path_factory.mktemp("models")
-    export.export(mappers["depth"], str(root), "depth")
-    export.export(unlit, str(root), "unlit_depth", mappers["depth"])
-    export.export(generator, str(root), "legan_normal", mappers["normal"])
-    assert export.export(generator, str(root), "legan") == str(root / "legan" / "1")
-    assert export.export(quality, str(root), "quality") == str(root / "quality" / "1")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Exporting takes its time, so the first worker does it for all; they only read it.
+        shared = shared.parent
+    root, aside = shared / "served", shared / "served.unfinished"
+    with open(shared / "served.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            export.export(mappers["depth"], str(aside), "depth")
+            export.export(unlit, str(aside), "unlit_depth", mappers["depth"])
+            export.export(generator, str(aside), "legan_normal", mappers["normal"])
+            assert export.export(generator, str(aside), "legan") == str(aside / "legan" / "1")
+            assert export.export(quality, str(aside), "quality") == str(aside / "quality" / "1")
+            aside.rename(root)
     return root
 
 
@@ -109,12 +120,12 @@ def blobs():
 
 
 @pytest.fixture(scope="session")
-def server(serving_root):
-    """The local server with the models of ``serving_root``, all loaded."""
+def server(serving_root, tmp_path_factory):
+    """The local server with the models of ``serving_root``, all loaded, and the demo page."""
     # Late, as everything that few tests need: it brings gRPC.
     from legan_tf.serving.local_server import LocalServer, Options
 
-    models = serving_root / "models.config"
+    models = tmp_path_factory.mktemp("server") / "models.config"
     models.write_text(model_config(serving_root, sorted(p.name for p in serving_root.iterdir())))
     options = Options(
         port=-1,
@@ -122,6 +133,7 @@ def server(serving_root):
         model_config_file=str(models),
         max_num_load_retries=0,
         grpc_max_threads=4,
+        static_dir=str(pathlib.Path(__file__).parents[2] / "serving" / "demo"),
     )
     with LocalServer(options) as running:
         assert running.wait_until_settled(120)
@@ -170,6 +182,7 @@ def server_process(tmp_path):
 
 
 PAINTED = {"neutral": 50, "smile": 100, "wink": 150}
+HELD = 101
 
 
 @pytest.fixture(scope="session")
@@ -177,11 +190,12 @@ def paint():
     """Writes versions of tiny editors whose pictures tell what was asked of them.
 
     Red is the level of the expression in ``PAINTED``, green is that of the picture, blue is how
-    many pictures came in the request. Black pictures are refused. The more ``work``, the longer
-    each picture takes.
+    many pictures came in the request. Black pictures are refused. Requests with a picture of level
+    ``HELD`` say that they have begun, by a file ``begun-ID`` in the folder ``gate``, where ID is
+    that of their first expression, and are not answered before there is a file ``go-ID``.
     """
 
-    def write(root, version: int, expressions, size: int = 8, work: int = 0) -> None:
+    def write(root, version: int, expressions, size: int = 8, gate="") -> None:
         labels = Labels(EDITOR, "Painter", size, tuple(expressions), (), True).to_json()
         levels = [PAINTED[name] for name in expressions]
 
@@ -189,6 +203,16 @@ def paint():
             numbers = tf.strings.as_string(tf.boolean_mask(tf.range(rows), wrong))
             told = tf.strings.reduce_join("Row " + numbers + sentence, separator=" ")
             return tf.debugging.Assert(~tf.reduce_any(wrong), [told])
+
+        def hold(expression):
+            id_ = tf.strings.as_string(expression[0])
+            with tf.control_dependencies([tf.io.write_file(f"{gate}/begun-" + id_, "")]):
+                go = tf.identity(f"{gate}/go-" + id_)
+            return tf.while_loop(
+                lambda file: tf.equal(tf.size(tf.io.matching_files(file)), 0),
+                lambda file: (file,),
+                (go,),
+            )[0]
 
         @tf.function(
             input_signature=[
@@ -206,10 +230,10 @@ def paint():
                 tf.debugging.assert_equal(tf.shape(image)[1:3], [size, size]),
             ]
             with tf.control_dependencies(checks):
-                heat = tf.ones([64, 64])
-                for _ in tf.range(work * rows):
-                    heat = tf.tanh(heat @ heat)
-            red = tf.gather(levels, expression) + tf.cast(0.0 * heat[0, 0], tf.int32)
+                held = tf.reduce_any(image[..., 1] == HELD)
+                waited = tf.cond(held & bool(gate), lambda: hold(expression), lambda: "")
+            with tf.control_dependencies([waited]):
+                red = tf.gather(levels, expression)
             red = red[:, None, None] * tf.ones_like(image[..., 0], tf.int32)
             green = tf.cast(image[..., 1], tf.int32)
             painted = tf.stack([red, green, tf.fill(tf.shape(green), rows)], axis=-1)

@@ -18,8 +18,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 import legan_tf
-from legan_tf.serving.local_server import LocalServer, Options
-from legan_tf.serving.local_server.options import ANY_PORT
 
 DEMO = pathlib.Path(__file__).parents[2] / "serving" / "demo"
 WAIT_S = 60.0
@@ -54,24 +52,9 @@ def chromium(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def demo_server(serving_root, tmp_path_factory):
-    """Serves an editor, one with maps of normals, Q, and the page; gives the page's address."""
-    config = tmp_path_factory.mktemp("demo") / "models.config"
-    models = "".join(
-        f'config {{ name: "{name}" base_path: "/models/{name}" model_platform: "tensorflow" }}\n'
-        for name in ("legan", "legan_normal", "quality")
-    )
-    config.write_text(f"model_config_list {{\n{models}}}\n")
-    options = Options(
-        port=0,
-        rest_api_port=ANY_PORT,
-        model_config_file=str(config),
-        volume=(f"{serving_root}:/models",),
-        static_dir=str(DEMO),
-    )
-    with LocalServer(options) as server:
-        assert server.wait_until_settled(WAIT_S)
-        yield f"http://{server.rest_address}/"
+def demo_server(server):
+    """The page's address, on the server that has all models."""
+    return f"http://{server.rest_address}/"
 
 
 class Page:
