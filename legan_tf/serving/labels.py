@@ -16,6 +16,8 @@ EDITOR = "editor"
 SCORER = "scorer"
 DEPTH = "depth"
 _KINDS = (EDITOR, SCORER, DEPTH)
+_LARGEST = 4096
+"""Pixels: clients make pictures of the size that they are told, whoever tells it."""
 KEEP = -1
 """Attribute id that means: leave this attribute as it is."""
 
@@ -130,7 +132,7 @@ def _checked(name: str, value: Any) -> Any:
         raise ValueError(f"{name!r} is no list of names")
     if name == "image_size":
         # True is an int to Python.
-        fits = type(value) is int and value > 0
+        fits = type(value) is int and 0 < value <= _LARGEST
     elif name == "keeps_unnamed":
         fits = isinstance(value, bool)
     elif name == "kind" and isinstance(value, str) and value not in _KINDS:

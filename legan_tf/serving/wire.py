@@ -116,9 +116,6 @@ PredictionLog = _DECLARED["PredictionLog"]
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
-AVAILABLE = 30
-"""``ModelVersionStatus.state`` of a version that answers; smaller is not yet, larger no more."""
-
 _STRING = 7
 # NumPy's type by DataType, and the field of numbers that are not in tensor_content.
 _NUMBERS = {
@@ -195,7 +192,10 @@ def from_tensor(tensor: Message) -> np.ndarray:
         values = np.concatenate([values, rest])
     if len(values) != size:
         raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")
-    return values.reshape(shape)
+    try:
+        return values.reshape(shape)
+    except ValueError as error:  # More dimensions than NumPy takes, or an empty one of huge ones.
+        raise WireError(f"a tensor of {len(shape)} dimensions cannot be read.") from error
 
 
 def _numbers(tensor: Message, dtype: np.dtype, field: str) -> np.ndarray:

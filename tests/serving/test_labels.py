@@ -25,6 +25,7 @@ def test_they_travel_as_json_and_a_later_release_may_tell_more():
         ({"kind": 3}, "'kind' cannot be 3"),
         ({"architecture": None}, "'architecture' cannot be None"),
         ({"image_size": 0}, "'image_size' cannot be 0"),
+        ({"image_size": 10**7}, "'image_size' cannot be 10000000"),
         ({"image_size": True}, "'image_size' cannot be True"),
         ({"image_size": "16"}, "'image_size' cannot be '16'"),
         ({"expressions": "smile"}, "'expressions' is no list of names"),
