@@ -1,7 +1,8 @@
 """Clients of a server that serves exported networks: edit, rate and map pictures; no TensorFlow.
 
-``AsyncClient`` does the work, ``Client`` runs one on an event loop of its own. Pictures are squared
-and resized here, as training does it, so that no more goes over the wire than the network looks at.
+``AsyncClient`` does the work, ``Client`` runs one on an event loop in the background. Pictures are
+squared and resized here, as training does it, so that no more goes over the wire than the network
+looks at.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ _MOST_IN_FLIGHT = 8
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.05, 1.0
 _BEGINNING_S = 2.0
 _STOP_S = 5.0
+_LATE_S = 0.1
 _STATES = {0: "unknown", 10: "start", 20: "loading", 30: "available", 40: "unloading", 50: "end"}
 _CAN = {
     EDITOR: "edits pictures",
@@ -411,6 +413,17 @@ class AsyncClient:
         deadline = self._deadline()
         pictures, one = inputs.one_by_one(images)
         job = _Job(model, kind, signature, pictures, _one_each(targets), outputs, deadline)
+        try:
+            # What waits for other calls or for files has no deadline of its own. A request has,
+            # and is to tell by itself what became of it.
+            made = await asyncio.wait_for(self._do(job), deadline - time.monotonic() + _LATE_S)
+        except asyncio.TimeoutError as error:
+            raise self._connection.late(model, signature) from error
+        return made, one
+
+    async def _do(self, job: _Job) -> dict[str, np.ndarray]:
+        """Returns the outputs for all pictures."""
+        pictures = job.pictures
         known = await self._checked_labels(job)
         rows = self._rows(known)
         parts = await self._chunks(
@@ -419,7 +432,7 @@ class AsyncClient:
         while True:
             # Where a version of another size came in between, what was done before it is not fit
             # to stand beside what was done after.
-            newest = self._known[model]
+            newest = self._known[job.model]
             fit = [part for part in parts if part.known.same_form(newest)]
             if len(fit) == len(parts):
                 break
@@ -428,10 +441,9 @@ class AsyncClient:
         parts.sort(key=lambda part: part.start)
         names = parts[0].outputs
         try:
-            made = {name: np.concatenate([part.outputs[name] for part in parts]) for name in names}
+            return {name: np.concatenate([part.outputs[name] for part in parts]) for name in names}
         except (KeyError, ValueError) as error:
-            raise self._not_understood(error, model, signature) from error
-        return made, one
+            raise self._not_understood(error, job.model, job.signature) from error
 
     async def _chunks(self, job: _Job, chunks: list[tuple[int, int]]) -> list[_Part]:
         """Has chunks done, several at a time; the first failure ends them all."""
@@ -669,7 +681,9 @@ class Client:
         self.editor, self.mapper = self._client.editor, self._client.mapper
         self.scorer = self._client.scorer
         self._lock = threading.Lock()
-        self._runner: _Runner | None = None
+        self._closed = False
+        self._under_way: set[concurrent.futures.Future] = set()
+        self._end: weakref.finalize | None = None
 
     @property
     def address(self) -> str:
@@ -687,9 +701,10 @@ class Client:
     def close(self) -> None:
         """Ends the channel and the calls that are under way; later calls are refused."""
         with self._lock:
-            if self._runner is None:
-                self._runner = _Runner(self._client)
-            self._runner.stop()
+            self._closed = True
+            ended = self._end() if self._end else None
+        if ended is not None:
+            concurrent.futures.wait([ended], _STOP_S)
 
     def edit(
         self,
@@ -734,30 +749,14 @@ class Client:
     def _run(self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
         check_not_forked()
         with self._lock:
-            if self._runner is None:
-                self._runner = _Runner(self._client)
-                # At the end of the program, too: a loop that is still running then would crash it.
-                weakref.finalize(self, self._runner.stop)
-            runner = self._runner
-        return runner.run(method(*arguments))
-
-
-class _Runner:
-    """An event loop on a thread of its own."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name=f"client of {client.address}", daemon=True
-        )
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        if not self._thread.is_alive():
-            work.close()
-            raise UserError("This client is closed; make another one.")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            if self._closed:
+                raise UserError("This client is closed; make another one.")
+            future = _background.start(method, *arguments)
+            self._under_way.add(future)
+            if self._end is None:
+                # After the start: at the end of the program, the latest ends first.
+                self._end = weakref.finalize(self, _end, self._client, self._under_way)
+        future.add_done_callback(self._under_way.discard)
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -766,22 +765,80 @@ class _Runner:
             future.cancel()  # Ctrl-C: the call is not to go on without anyone who waits for it.
             raise
 
-    def stop(self) -> None:
-        """Ends what runs and the loop; what has ended already stays so."""
-        if not self._thread.is_alive():
-            return
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop)
-        if threading.current_thread() is not self._thread:
-            # The loop is not closed: gRPC's own thread may still wake it.
-            self._thread.join(_STOP_S)
 
-    async def _end(self) -> None:
+def _end(
+    client: AsyncClient, under_way: set[concurrent.futures.Future]
+) -> concurrent.futures.Future | None:
+    """Begins to close a client, and returns what to wait for, if anything can be done."""
+    for future in list(under_way):
+        future.cancel()
+    return _background.close(client)
+
+
+class _Background:
+    """An event loop on a thread of its own, for all clients of the process.
+
+    A loop that gRPC was used in cannot be closed, since gRPC's own thread may still wake it: one
+    for each client would leave its descriptors open for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ended = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def _runs(self) -> bool:
+        return self._thread is not None and self._thread.is_alive() and not self._ended
+
+    def start(
+        self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any
+    ) -> concurrent.futures.Future:
+        with self._lock:
+            if self._ended:
+                raise UserError("The program is ending; clients cannot be used any more.")
+            if self._thread is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="legan_tf clients", daemon=True
+                )
+                self._thread.start()
+                # A loop that still runs at the end of the program would crash it.
+                weakref.finalize(self, self.stop)
+            return asyncio.run_coroutine_threadsafe(method(*arguments), self._loop)
+
+    def close(self, client: AsyncClient) -> concurrent.futures.Future | None:
+        # Without the lock: freeing a client closes it, on any thread and whatever that is doing.
+        if not self._runs():
+            return None
+        return asyncio.run_coroutine_threadsafe(client.close(), self._loop)
+
+    def stop(self) -> None:
+        """Lets the clients that are being closed finish, and ends the loop for good."""
+        with self._lock:
+            if not self._runs():
+                return
+            self._ended = True
+            asyncio.run_coroutine_threadsafe(self._finish(), self._loop)
+        self._thread.join(2 * _STOP_S)
+
+    async def _finish(self) -> None:
         try:
             others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-            await self._client.close()
-            await self._loop.shutdown_default_executor()
+            if others:
+                await asyncio.wait(others, timeout=_STOP_S)
         finally:
             self._loop.stop()
+
+
+_background = _Background()
+
+
+def _begin_anew() -> None:
+    """The thread is not in a forked process, which may begin its own if gRPC was not used yet."""
+    global _background
+    _background = _Background()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

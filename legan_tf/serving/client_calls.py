@@ -23,6 +23,7 @@ Metadata = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _LONGEST_RECONNECT_MS = 1000
+_LATE = "DEADLINE_EXCEEDED", "no time was left"
 _MOST_RECEIVED = 1 << 26  # Bytes; gRPC's own 4 MiB are 5 float pictures at 256 x 256.
 _METADATA_KEY = re.compile(r"[0-9a-z_.-]+")
 
@@ -92,7 +93,8 @@ class Connection:
         self._closed = False
         # Unseeded on purpose: clients that lost one server are not to come back in step.
         self._jitter = random.Random()
-        self._lost = False
+        self._away: tuple[str, str] | None = None
+        """The last status of a server that has not answered since."""
         self._watching: asyncio.Task | None = None
         self.losses = 0
         """How often the server was lost; what answers next may be another one."""
@@ -102,8 +104,9 @@ class Connection:
     ) -> bytes:
         """Sends a request and returns the answer; tries again while no server answers.
 
-        Only what the server cannot have answered is tried again (``UNAVAILABLE``); nothing that is
-        asked for here changes the server, so it does no harm where it was already at work on it.
+        Only what the server cannot have answered is tried again (``UNAVAILABLE``), and what found
+        TensorFlow Serving's queue full, which it tells by the same code. Nothing that is asked for
+        here changes the server, so it does no harm where it was already at work on it.
 
         Args:
             method: Path of the method.
@@ -116,35 +119,49 @@ class Connection:
             ClientError: Of the class that fits.
         """
         send = self._open().unary_unary(method)
-        clock = time.monotonic
         pause = _FIRST_PAUSE_S
-        status = "DEADLINE_EXCEEDED", "no time was left to send it"
-        while clock() < deadline:
+        status = self._away or _LATE
+        while (left := deadline - time.monotonic()) > 0:
             try:
-                answer = await send(request, timeout=deadline - clock(), metadata=self._metadata)
+                answer = await send(request, timeout=left, metadata=self._metadata)
             except self._grpc.aio.AioRpcError as error:
-                status = error.code().name, error.details() or ""
+                code, details = error.code().name, error.details() or ""
             else:
-                self._lost = False
+                self._away = None
                 return answer
-            if status[0] != "UNAVAILABLE":
+            if code == "DEADLINE_EXCEEDED":
+                # A last try as short as a pause does not tell that the server is there.
+                if status[0] != "UNAVAILABLE" or left > _LONGEST_PAUSE_S:
+                    status = code, details
                 break
-            self._tell_lost(status[1], deadline - clock())
-            await asyncio.sleep(min(pause * self._jitter.uniform(0.5, 1), deadline - clock()))
+            status = code, details
+            if code == "UNAVAILABLE" and not client_errors.is_full(details):
+                self._note_loss(status, deadline - time.monotonic())
+            else:
+                self._away = None
+            if code != "UNAVAILABLE":
+                break
+            left = deadline - time.monotonic()
+            await asyncio.sleep(min(pause * self._jitter.uniform(0.5, 1), left))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         raise client_errors.from_status(*status, self.address, model, signature)
 
-    def _tell_lost(self, details: str, left: float) -> None:
+    def late(self, model: str, signature: str) -> client_errors.ClientError:
+        """Returns the error for what has had no time left to be sent, or to be read."""
+        status = self._away or _LATE
+        return client_errors.from_status(*status, self.address, model, signature)
+
+    def _note_loss(self, status: tuple[str, str], left: float) -> None:
         self.losses += 1
-        if not self._lost:
-            reason = client_errors.sentence_of(details).rstrip(".")
+        if self._away is None:
+            reason = client_errors.sentence_of(status[1]).rstrip(".")
             _log.warning(
                 "%s: no server answers (%s); trying for another %.0f s.",
                 self.address,
                 reason,
                 left,
             )
-        self._lost = True
+        self._away = status
 
     def _open(self):
         loop = asyncio.get_running_loop()
@@ -168,7 +185,6 @@ class Connection:
             ("grpc.max_receive_message_length", _MOST_RECEIVED),
             # A server that comes back is to be found soon; by itself gRPC waits up to two minutes.
             ("grpc.initial_reconnect_backoff_ms", int(1000 * _FIRST_PAUSE_S)),
-            ("grpc.min_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
             ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
         ]
         if self._tls is None:

@@ -75,6 +75,7 @@ class ServerError(ClientError):
     """The server failed, or answered what cannot be understood."""
 
 
+_FULL = re.compile(r"\bqueue\b.*\bfull\b", re.DOTALL)
 _ROW = re.compile(r"\bRow (\d+)\b")
 
 _CLASSES = {
@@ -100,6 +101,16 @@ _SENTENCES = {
 }
 
 
+def is_full(details: str) -> bool:
+    """Returns whether ``UNAVAILABLE`` came from a server that is there and has too much to do.
+
+    Args:
+        details: What came with it; TensorFlow Serving says that "the batch scheduling queue to
+            which this task was submitted is full".
+    """
+    return bool(_FULL.search(details))
+
+
 def from_status(
     code: str, details: str, address: str, model: str = "", signature: str = ""
 ) -> ClientError:
@@ -115,6 +126,8 @@ def from_status(
     kind = _CLASSES.get(code, ServerError)
     if kind is Overloaded and "message larger than max" in details:
         kind = MessageTooLarge
+    if kind is ServerUnavailable and is_full(details):
+        kind = Overloaded
     told = sentence_of(details).rstrip(".")
     if kind is ServerError:
         told = f"{code}: {told}"

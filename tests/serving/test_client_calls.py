@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import shutil
 import signal
@@ -158,12 +159,50 @@ def test_a_server_that_is_away_for_a_while_is_asked_again(caplog):
     assert f"{server.address}: no server answers (starting); trying for another" in told
 
 
+FULL = "The batch scheduling queue to which this task was submitted is full"
+
+
+def test_a_full_queue_is_no_loss_and_tried_again_until_the_timeout(caplog):
+    # As TensorFlow Serving tells it: by the code of a server that is not there.
+    def predict(request, attempt):
+        if attempt <= 2:
+            raise RuntimeError(CODE.UNAVAILABLE, FULL)
+        return answer(request, 1)
+
+    with Scripted(predict) as server:
+        assert edit(server)[0, 0, 0, 0] == 1
+        assert len(server.requests) == 3 and server.seen.count("labels") == 1
+        server.predict = fails(CODE.UNAVAILABLE, FULL)
+        with pytest.raises(serving.Overloaded, match=r"is overloaded \(.*queue.* is full\)"):
+            edit(server, timeout=2)
+    assert not caplog.messages
+
+
+def test_calls_at_once_are_all_told_that_no_server_is_there():
+    with serving.Client("127.0.0.1:1", timeout=0.5) as client, ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(client.edit, np.zeros((2, 4, 4, 3), np.uint8)) for _ in range(4)]
+        told = [call.exception(30) for call in calls]
+    assert {type(error) for error in told} == {serving.ServerUnavailable}
+
+
+def test_the_timeout_is_also_for_a_file_that_does_not_come(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with Scripted() as server, serving.Client(server.address, timeout=2) as client:
+        client.labels()
+        try:
+            with pytest.raises(serving.DeadlineExceeded, match="no time was left"):
+                client.edit(tmp_path / "a.png", "b")
+        finally:
+            os.close(os.open(tmp_path / "a.png", os.O_RDWR))  # Ends the thread that reads.
+        assert not server.requests
+
+
 def test_a_server_that_stays_away_is_given_up_at_the_timeout():
     with Scripted(fails(CODE.UNAVAILABLE, "down")) as server:
         begun = time.monotonic()
         with pytest.raises(serving.ServerUnavailable, match=r"no server answers \(down\)"):
-            edit(server, timeout=0.7)
-        assert time.monotonic() - begun >= 0.69
+            edit(server, timeout=2)
+        assert time.monotonic() - begun >= 1.99
         assert len(server.requests) >= 2
 
 
@@ -349,9 +388,12 @@ def test_tls_shows_who_is_who(certificates):
     credentials = grpc.ssl_server_credentials([(content[key], content[own])], content[root], True)
     with Scripted(credentials=credentials) as server:
         assert edit(server, tls=serving.Tls(root, own, key)).shape == (1, 4, 4, 3)
-        for wrong in (None, serving.Tls(), serving.Tls(root)):
-            with pytest.raises(serving.ServerUnavailable):
-                edit(server, tls=wrong, timeout=0.5)
+        wrong = (None, serving.Tls(), serving.Tls(root))
+        with ThreadPoolExecutor(len(wrong)) as threads:
+            calls = [threads.submit(edit, server, tls=tls, timeout=3) for tls in wrong]
+            for call in calls:
+                with pytest.raises(serving.ServerUnavailable):
+                    call.result(60)
         assert len(server.requests) == 1
 
 
