@@ -6,7 +6,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,9 +79,9 @@ def use_server(client: Client, wanted: Wanted) -> Outcome:
     """Has pictures edited, mapped and rated.
 
     A batch is read while the one before is at the server. Each picture is written whole or not at
-    all, as soon as its batch is done; the ratings are written in the end. A picture that cannot be
-    read is skipped and reported. Results of an earlier job are replaced. A folder shows its
-    progress on stderr.
+    all, as soon as its batch is done; the ratings are written in the end, also if that is an error
+    or Ctrl-C. A picture that cannot be read is skipped and reported. Results of an earlier job are
+    replaced. A folder shows its progress on stderr.
 
     Args:
         client: Its timeout is for one batch.
@@ -107,25 +107,28 @@ def use_server(client: Client, wanted: Wanted) -> Outcome:
     edits = [target for _, target in edit_jobs]
     maps = [target for _, target in map_jobs]
     written, mapped, skipped, ratings = [], [], [], []
-    for rows, batch in _read_ahead(client, wanted, paths, skipped):
-        ask = functools.partial(_ask, [paths[row] for row in rows])
-        if wanted.edits:
-            targets = wanted.expression or None, wanted.lighting or None
-            made = ask(client.edit, batch[client.editor], *targets)
-            written += _save(edits, rows, made)
-            batch = dict.fromkeys((client.mapper or client.editor, client.scorer), made)
-        if wanted.map_output:
-            made = ask(client.depth, batch[client.mapper or client.editor])
-            mapped += _save(maps, rows, made)
-        if wanted.scores:
-            scores = ask(client.score, batch[client.scorer])
-            judged = edits if wanted.edits else paths
-            places = (judged[row] for row in rows)
-            ratings += zip(places, scores.rating.tolist(), scores.natural.tolist())
+    try:
+        for rows, batch in _read_ahead(client, wanted, paths, skipped):
+            ask = functools.partial(_ask, [paths[row] for row in rows])
+            if wanted.edits:
+                targets = wanted.expression or None, wanted.lighting or None
+                made = ask(client.edit, batch[client.editor], *targets)
+                written += _save(edits, rows, made)
+                batch = dict.fromkeys((client.mapper or client.editor, client.scorer), made)
+            if wanted.map_output:
+                made = ask(client.depth, batch[client.mapper or client.editor])
+                mapped += _save(maps, rows, made)
+            if wanted.scores:
+                scores = ask(client.score, batch[client.scorer])
+                judged = edits if wanted.edits else paths
+                places = (judged[row] for row in rows)
+                ratings += zip(places, scores.rating.tolist(), scores.natural.tolist())
+    except BaseException:
+        if ratings:  # What took hours; nothing is no reason to replace what an earlier job rated.
+            _write_ratings(wanted.scores, ratings)
+        raise
     if wanted.scores:
-        lines = ((path, f"{rating:.4f}", int(natural)) for path, rating, natural in ratings)
-        table = csv_text.to_bytes(("path", "rating", "natural"), lines)
-        pictures.files_of(wanted.scores).write_bytes(wanted.scores, table)
+        _write_ratings(wanted.scores, ratings)
     report = Report(tuple(written), tuple(skipped), tuple(mapped))
     return Outcome(report, tuple(ratings))
 
@@ -137,6 +140,13 @@ def _check_scores(wanted: Wanted) -> None:
         raise UserError(f"{wanted.scores}: the file for ratings must end in .csv.")
     if os.path.isdir(wanted.scores):
         raise UserError(f"{wanted.scores}: is a folder; name a file for the ratings.")
+
+
+def _write_ratings(path: str, ratings: Sequence[tuple[str, float, bool]]) -> None:
+    lines = ((picture, f"{rating:.4f}", int(natural)) for picture, rating, natural in ratings)
+    pictures.files_of(path).write_bytes(
+        path, csv_text.to_bytes(("path", "rating", "natural"), lines)
+    )
 
 
 def _read_ahead(
@@ -153,25 +163,33 @@ def _read_ahead(
         models = [model for wanted_of_it, model in asked if wanted_of_it]
     progress = Progress(len(paths), "done") if len(paths) > 1 else None
     batches = [range(len(paths))[at : at + _BATCH] for at in range(0, len(paths), _BATCH)]
-    with concurrent.futures.ThreadPoolExecutor(1) as reader:
-        ahead = reader.submit(_read, client, models, paths, batches[0])
+    reader = concurrent.futures.ThreadPoolExecutor(1)
+
+    def read(rows: Sequence[int]) -> concurrent.futures.Future:
+        # Asked here and not by the reader, so that Ctrl-C ends it while the server is away.
+        sizes = {model: client.labels(model).image_size for model in models}
+        return reader.submit(_read, sizes, paths, rows)
+
+    try:
+        ahead = read(batches[0])
         for rows, following in zip(batches, [*batches[1:], None]):
             usable, batch, complaints = ahead.result()
             if following is not None:
-                ahead = reader.submit(_read, client, models, paths, following)
+                ahead = read(following)
             skipped += complaints
             if usable:
                 yield usable, batch
             if progress:
                 progress.update(rows.stop, skipped=len(skipped))
+    finally:
+        reader.shutdown(wait=False, cancel_futures=True)
 
 
 def _read(
-    client: Client, models: Sequence[str], paths: Sequence[str], rows: Sequence[int]
+    sizes: Mapping[str, int], paths: Sequence[str], rows: Sequence[int]
 ) -> tuple[list[int], dict[str, np.ndarray], list[str]]:
     """Reads pictures at the sizes that models take, so that no more of them is kept in memory."""
-    sizes = {model: client.labels(model).image_size for model in models}
-    usable, read, complaints = [], {model: [] for model in models}, []
+    usable, read, complaints = [], {model: [] for model in sizes}, []
     for row in rows:
         try:
             picture = pictures.decode(paths[row])

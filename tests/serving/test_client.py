@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from legan_tf.errors import UserError
 from legan_tf.serving import inputs
 from legan_tf.serving.local_server import LocalServer, Options
 
-SMILE, WINK = 100, 150  # What the painted pictures show of these expressions.
+HELD = 101  # The level of pictures that are not answered before the test says so.
 
 
 @pytest.fixture(scope="module")
@@ -304,12 +305,37 @@ def test_a_version_with_other_classes_and_size_is_noticed(painted, paint, tmp_pa
         assert levels("wink", "smile") == [150, 100]
 
 
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux tells them")
+def test_clients_that_are_closed_leave_no_descriptors(painted):
+    def use():
+        with painter(painted.address) as client:
+            client.labels()
+
+    use()
+    before = descriptors()
+    for _ in range(10):
+        use()
+    # The server's ends of the connections are in this process, and close a little later.
+    deadline = time.monotonic() + 30
+    while descriptors() >= before + 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_no_time_is_told_as_such(tmp_path, paint):
-    paint(tmp_path, 1, ["smile"], work=1_000_000)
+    paint(tmp_path, 1, ["smile"], gate=tmp_path)
     options = Options(port=-1, model_name="painter", model_base_path=str(tmp_path / "painter"))
     with LocalServer(options) as server:
         assert server.wait_until_settled(60)
-        with painter(server.address, timeout=0.5) as client:
+        with painter(server.address, timeout=2) as client:
             client.wait_until_available(60, ["painter"])
-            with pytest.raises(serving.DeadlineExceeded, match="no answer within the timeout"):
-                client.edit(greens([1]), "smile")
+            client.labels()
+            try:
+                with pytest.raises(serving.DeadlineExceeded, match="no answer within the timeout"):
+                    client.edit(greens([HELD]), "smile")
+            finally:
+                (tmp_path / "go-0").touch()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import os
 import pathlib
-import socket
+import signal
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -144,56 +144,93 @@ def test_a_server_that_is_not_there_is_told_after_the_timeout(tmp_path, blobs):
     assert "Error: 127.0.0.1:1, model legan, signature labels: no server answers" in err
 
 
-PICTURES = 140  # More than two batches of the script.
+def test_ctrl_c_ends_the_wait_for_a_server(tmp_path, blobs):
+    Image.fromarray(blobs(8, 8)[0]).save(tmp_path / "a.png")
+    flags = (f"--input={tmp_path}/a.png", f"--depth={tmp_path}/m.png", "--timeout=600")
+    process = start("--server=127.0.0.1:1", *flags)
+    try:
+        said = ""
+        while "no server answers" not in said:
+            said = process.stderr.readline()
+            assert said, "it ended by itself"
+        process.send_signal(signal.SIGINT)
+        status, _, err = finish(process)
+    finally:
+        process.kill()
+    assert status == 130 and err.endswith("Interrupted.\n")
+
+
+def test_ratings_that_were_made_are_written_where_a_later_batch_fails(server, blobs, tmp_path):
+    folder, table = tmp_path / "in", tmp_path / "s.csv"
+    folder.mkdir()
+    for row in range(66):  # A batch and two more.
+        Image.fromarray(blobs(8, 8, seed=row)[0]).save(folder / f"{row:02}.png")
+    with serving.Client(server.address, timeout=60) as client:
+        score, asked = client.score, []
+
+        def once(pictures):
+            asked.append(pictures)
+            if len(asked) > 1:
+                raise UserError("the second one")
+            return score(pictures)
+
+        client.score = once
+        with pytest.raises(UserError, match="the second one"):
+            use_server(client, Wanted(str(folder), scores=str(table)))
+        rows = list(csv.DictReader(table.open()))
+        assert [row["path"] for row in rows] == [str(folder / f"{n:02}.png") for n in range(64)]
+        # What was rated stays where nothing is rated.
+        with pytest.raises(UserError, match="the second one"):
+            use_server(client, Wanted(str(folder), scores=str(table)))
+        assert list(csv.DictReader(table.open())) == rows
+
+
+PICTURES, BATCH = 140, 64  # More than two batches of the script.
+# The painter is held at level 101, which is that of picture 100, of the second batch.
 
 
 def test_a_server_killed_amid_requests_and_started_again_loses_and_doubles_nothing(
-    server_process, paint, tmp_path
+    server_process, paint, tmp_path, monkeypatch, caplog
 ):
-    paint(tmp_path, 1, ["neutral", "smile"], work=150)
+    # Two requests are held, and others are to come through on any machine.
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "8")
+    paint(tmp_path, 1, ["neutral", "smile"], gate=tmp_path)
     folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     pictures = np.zeros((PICTURES, 8, 8, 3), np.uint8)
     pictures[..., 1] = 1 + np.arange(PICTURES, dtype=np.uint8)[:, None, None]
     for row, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{row:03}.png")
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port = bound.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    flags = ("--model_name=painter", f"--model_base_path={tmp_path / 'painter'}", f"--port={port}")
-
-    # Both begin before there is a server.
+    flags = ("--model_name=painter", f"--model_base_path={tmp_path / 'painter'}")
+    first = server_process(*flags, "--port=-1")
+    address = first.address
+    client = serving.Client(address, editor="painter", scorer=None, timeout=120, max_batch=4)
+    client.wait_until_available()
     flagged = ("--model=painter", "--max_batch=4", "--timeout=120", "--expression=smile")
     process = start(f"--server={address}", f"--input={folder}", f"--output={output}", *flagged)
-    client = serving.Client(address, editor="painter", scorer=None, timeout=120, max_batch=4)
-    edited = []
     expressions = ["neutral", "smile"] * (PICTURES // 2)
-
-    def edit():
-        client.wait_until_available()
-        edited.append(client.edit(pictures, expressions))
-
-    thread = threading.Thread(target=edit)
-    thread.start()
     try:
-        first = server_process(*flags)
-        deadline = time.monotonic() + 120
-        while not (output.is_dir() and any(n.endswith(".png") for n in os.listdir(output))):
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.01)
-        first.kill()
-        first.wait()
-        assert thread.is_alive() and len(os.listdir(output)) < PICTURES
-        server_process(*flags)
-        status, told, err = finish(process)
-        thread.join(120)
+        with ThreadPoolExecutor(1) as thread:
+            edited = thread.submit(client.edit, pictures, expressions)
+            # Each is within a request: this one's begin with neutral, the script's with smile.
+            deadline = time.monotonic() + 120
+            while not all((tmp_path / f"begun-{id_}").exists() for id_ in (0, 1)):
+                assert time.monotonic() < deadline and process.poll() is None
+                time.sleep(0.01)
+            first.kill()
+            first.wait()
+            assert not edited.done() and len(os.listdir(output)) == BATCH
+            for id_ in (0, 1):
+                (tmp_path / f"go-{id_}").touch()
+            server_process(*flags, f"--port={address.rpartition(':')[2]}")
+            status, told, err = finish(process)
+            edited = edited.result(120)
     finally:
         process.kill()
         client.close()
     assert status == 0 and told == [f"{PICTURES} pictures in {output}"], err
-    assert "no server answers" in err
-    (edited,) = edited
+    for said in (err, caplog.text):
+        assert f"{address}: no server answers" in said
     np.testing.assert_array_equal(edited[:, 0, 0, 1], pictures[:, 0, 0, 1])
     np.testing.assert_array_equal(edited[:, 0, 0, 0], [50, 100] * (PICTURES // 2))
     assert sorted(os.listdir(output)) == [f"{row:03}.png" for row in range(PICTURES)]
