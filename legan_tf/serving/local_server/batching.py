@@ -238,6 +238,9 @@ class Batcher:
                     if full or left <= 0 or self._stopping:
                         self._batches.remove(batch)
                         self._metrics.queued(sum(len(b.tasks) for b in self._batches))
+                        if self._batches:
+                            # Whoever was woken for them may just have given up waiting.
+                            self._changed.notify()
                         return batch
                     wait = left if wait is None else min(wait, left)
                 if self._stopping:
@@ -272,7 +275,7 @@ class Batcher:
             # own first one.
             for task in tasks:
                 try:
-                    task.finish(batch.signature.run(task.inputs))
+                    self._hand_out([task], batch.signature.run(task.inputs), task.rows)
                 except ServingError as own:
                     task.finish(error=own)
 

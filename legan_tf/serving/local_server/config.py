@@ -141,7 +141,8 @@ def _local(model: str, base_path: str, mapped: Mapping[str, str]) -> str:
             f"The model {model!r} needs an absolute path as its base path, not {base_path!r}."
         )
     path = os.path.normpath(base_path)
-    for container, host in mapped.items():
+    # The deepest first: it was meant more closely.
+    for container, host in sorted(mapped.items(), key=lambda pair: -len(pair[0])):
         if os.path.commonpath([container, path]) == container:
             return os.path.normpath(os.path.join(host, os.path.relpath(path, container)))
     return path

@@ -90,22 +90,29 @@ def _array(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
 def _numbers(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
     wrong = f"input {name!r} holds values that are no {dtype.name}, or rows of different lengths"
     try:
-        array = np.array(value)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        # As objects: in an array of text, each would take the room of the longest.
+        array = np.array(value, dtype=object)
+    except (ValueError, RecursionError) as error:
         raise _invalid(wrong) from error
     wanted = dtype.as_numpy_dtype
-    if array.size == 0 and array.dtype.kind == "f":
-        return array.astype(wanted)  # An empty list has no type of its own.
+    kinds = set(map(type, array.flat))
+    if not kinds:
+        return array.astype(wanted)
     if dtype == tf.bool:
-        fits = array.dtype.kind == "b"
+        fits = kinds == {bool}
     elif dtype.is_integer:
-        fits = array.dtype.kind in "iu" and (array.min() >= dtype.min and array.max() <= dtype.max)
+        fits = kinds == {int} and (array.min() >= dtype.min and array.max() <= dtype.max)
     else:
-        fits = array.dtype.kind in "iuf"
+        fits = kinds <= {int, float}
     if not fits:
         raise _invalid(wrong)
-    with np.errstate(over="ignore"):  # What is too large for the type becomes infinite.
+    if dtype == tf.bool or dtype.is_integer:
         return array.astype(wanted)
+    try:
+        with np.errstate(over="ignore"):  # What is too large for the type becomes infinite.
+            return array.astype(np.float64).astype(wanted)
+    except OverflowError as error:  # An integer beyond all floats.
+        raise _invalid(wrong) from error
 
 
 def _strings(name: str, value: Any) -> np.ndarray:

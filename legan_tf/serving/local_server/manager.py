@@ -125,13 +125,17 @@ class Manager:
         """Begins to look and to load."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends looking and loading; what is loaded still answers."""
+    def stop(self, grace: float) -> None:
+        """Ends looking and loading; what is loaded still answers.
+
+        Args:
+            grace: How long to wait for a version that is being loaded, in seconds.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(grace)
 
     @property
     def models(self) -> list[ModelConfig]:
@@ -407,7 +411,11 @@ def _version_folders(base_path: str) -> dict[int, str] | None:
         return {
             int(entry.name): entry.path
             for entry in os.scandir(base_path)
-            if entry.name.isascii() and entry.name.isdigit() and entry.is_dir()
+            if entry.name.isascii()
+            and entry.name.isdigit()
+            # No request could ask for a larger one, no answer tell it.
+            and int(entry.name) < 2**63
+            and entry.is_dir()
         }
     except OSError as error:
         logging.error("%s: cannot be looked into (%s).", base_path, error.strerror)

@@ -33,19 +33,17 @@ class Metrics:
             ("model_name", "signature", "status"),
             registry=registry,
         )
-        self._latency = prometheus_client.Histogram(
-            ":tensorflow:serving:request_latency",
+        self._latency = self._histogram(
+            "request_latency",
             "Time in the server, in microseconds.",
+            _MICROSECONDS,
             ("model_name", "API", "entrypoint"),
-            buckets=_MICROSECONDS,
-            registry=registry,
         )
-        self._runtime = prometheus_client.Histogram(
-            ":tensorflow:serving:runtime_latency",
+        self._runtime = self._histogram(
+            "runtime_latency",
             "Time in the model, in microseconds; with batching also in the queue.",
+            _MICROSECONDS,
             ("model_name", "API", "runtime"),
-            buckets=_MICROSECONDS,
-            registry=registry,
         )
         self._loads = prometheus_client.Counter(
             ":tensorflow:cc:saved_model:load_attempt_count",
@@ -59,23 +57,28 @@ class Metrics:
             ("model_path",),
             registry=registry,
         )
-        self._queuing = self._batching("queuing_latency", "Wait for a batch.", _MICROSECONDS)
-        self._input_rows = self._batching("input_batch_size", "Rows of a request.", _ROWS)
-        self._rows = self._batching("processed_batch_size", "Rows of a batch, padded.", _ROWS)
-        self._padding = self._batching("padding_size", "Rows that were padded.", (0.0, *_ROWS))
+        self._queuing = self._histogram(
+            "batching_session:queuing_latency", "Wait for a batch.", _MICROSECONDS
+        )
+        self._input_rows = self._histogram(
+            "batching_session:input_batch_size", "Rows of a request.", _ROWS
+        )
+        self._rows = self._histogram(
+            "batching_session:processed_batch_size", "Rows of a batch, padded.", _ROWS
+        )
+        self._padding = self._histogram(
+            "batching_session:padding_size", "Rows that were padded.", (0.0, *_ROWS)
+        )
         self._queue = prometheus_client.Gauge(
             "local_server_queued_requests", "Requests that wait for a batch.", registry=registry
         )
         registry.register(self)
 
-    def _batching(
-        self, name: str, text: str, buckets: tuple[float, ...]
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()
     ) -> prometheus_client.Histogram:
         return prometheus_client.Histogram(
-            f":tensorflow:serving:batching_session:{name}",
-            text,
-            buckets=buckets,
-            registry=self._registry,
+            f":tensorflow:serving:{name}", text, labels, buckets=buckets, registry=self._registry
         )
 
     def collect(self) -> Iterable[Metric]:

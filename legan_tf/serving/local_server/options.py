@@ -1,4 +1,4 @@
-"""What the local server can be told: TensorFlow Serving's flags, and three of its own."""
+"""What the local server can be told: TensorFlow Serving's flags, and a few of our own."""
 
 from __future__ import annotations
 

@@ -26,10 +26,13 @@ from legan_tf.serving.local_server.codes import Code, ServingError
 from legan_tf.serving.local_server.manager import Manager
 from legan_tf.serving.local_server.predictor import Predictor, Question
 
-_LARGEST_BODY = 2**26
+LARGEST_BODY = 2**26
+"""Most bytes of a request, over gRPC as well."""
 # A connection that is kept open holds a thread.
 _MOST_CONNECTIONS = 256
 _IDLE_S = 30.0
+# For a thread to become free, with a whole body in memory.
+_PATIENCE_S = 1.0
 _MODELS = re.compile(
     r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?(/metadata|:predict)?"
 )
@@ -209,7 +212,10 @@ class _Reader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the request did not come in time")
         self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
+        try:
+            return self._connection.recv_into(buffer)
+        except socket.timeout as error:  # In Python 3.9 that is no TimeoutError yet.
+            raise TimeoutError("the request did not come in time") from error
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -265,6 +271,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             kind, content, status = "application/json", b"", HTTPStatus.OK
             try:
+                self._check_framing()
                 kind, content = make()
             except ServingError as error:
                 status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -283,6 +290,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             with self.server.changed:
                 self.server.busy -= 1
                 self.server.changed.notify_all()
+
+    def _check_framing(self) -> None:
+        """Refuses what another server on the way may see the end of elsewhere."""
+        lengths = self.headers.get_all("Content-Length", [])
+        if self.headers.defects or len(lengths) > 1 or "Transfer-Encoding" in self.headers:
+            raise Refusal(
+                HTTPStatus.BAD_REQUEST,
+                "The headers are damaged, or tell the body's length otherwise than by one "
+                "Content-Length.",
+            )
+        if lengths and self.command != "POST":
+            self.close_connection = True  # Its body is not read.
 
     def _send(self, status: int, kind: str, content: bytes) -> None:
         self.connection.settimeout(self.server.rest.timeout)
@@ -323,21 +342,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if what != ":predict":
             raise self._malformed()
         deadline = time.monotonic() + rest.timeout
-        content = json_tensors.read_body(body)
-        question = Question(
-            *spec, content.get("signature_name", ""), deadline=deadline, entrypoint="REST"
-        )
-        if not rest.working.acquire(timeout=rest.timeout):
+        # Before it is parsed, which takes many times the memory of the body.
+        if not rest.working.acquire(timeout=min(_PATIENCE_S, rest.timeout)):
             raise ServingError(Code.RESOURCE_EXHAUSTED, "Too many requests are being answered.")
         try:
+            content = json_tensors.read_body(body)
+            question = Question(
+                *spec, content.get("signature_name", ""), deadline=deadline, entrypoint="REST"
+            )
             answer = rest.predictor.predict(
                 question, lambda signature: json_tensors.read_inputs(content, signature)
             )
+            written = json_tensors.write_outputs(answer.outputs, "instances" in content)
         finally:
             rest.working.release()
-        return "application/json", json_tensors.write_outputs(
-            answer.outputs, "instances" in content
-        )
+        return "application/json", written
 
     def _preflight(self) -> tuple[str, bytes]:
         if not self.server.rest.cors:
@@ -352,10 +371,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not (length.isascii() and length.isdigit()):
             raise Refusal(HTTPStatus.LENGTH_REQUIRED, "The request tells no Content-Length.")
         # Compared as text first: it may have any number of digits.
-        if len(length) > 12 or int(length) > _LARGEST_BODY:
+        if len(length) > 12 or int(length) > LARGEST_BODY:
             raise Refusal(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"The body is larger than {_LARGEST_BODY} bytes; send fewer pictures at once.",
+                f"The body is larger than {LARGEST_BODY} bytes; send fewer pictures at once.",
             )
         self._reader.deadline = time.monotonic() + self.server.rest.timeout
         body = self.rfile.read(int(length))

@@ -22,11 +22,19 @@ from legan_tf.serving.local_server.messages import MonitoringConfig, SSLConfig
 from legan_tf.serving.local_server.metrics import Metrics
 from legan_tf.serving.local_server.options import ANY_PORT, Options, volumes
 from legan_tf.serving.local_server.predictor import Predictor
-from legan_tf.serving.local_server.rest import RestServer
+from legan_tf.serving.local_server.rest import LARGEST_BODY, RestServer
 
 # Requests that wait for a thread, by thread; those beyond are refused at once.
 _BACKLOG = 4
 _LOOK_S = 0.1
+# After the grace, for what is cut off to be told so.
+_PARTING_S = 1.0
+_ARGUMENTS: dict[str, int | str] = {
+    "grpc.max_receive_message_length": LARGEST_BODY,
+    "grpc.max_send_message_length": -1,
+    # Or a second server on the same port would take some of the requests.
+    "grpc.so_reuseport": 0,
+}
 _METRICS_PATH = "/monitoring/prometheus/metrics"
 _HEALTH_SERVICES = (
     "",
@@ -80,6 +88,7 @@ class LocalServer:
             self._batcher = batching.Batcher(parameters, self._metrics)
         self._predictor = Predictor(self._manager, self._batcher, self._metrics)
         self._health = None
+        self._told_ready: bool | None = None
         if options.enable_grpc_healthcheck_service:
             self._health = health.HealthServicer(
                 experimental_non_blocking=True,
@@ -128,9 +137,10 @@ class LocalServer:
             UserError: An address is taken, or a model cannot be served as configured.
         """
         options = self._options
-        self._tell_health()
         try:
             self._manager.configure(self._models)
+            # Only now is it known what is missing, and only from the next line on can it be asked.
+            self._tell_health()
             self._start_grpc()
             self._start_rest()
         except ServingError as error:
@@ -150,13 +160,7 @@ class LocalServer:
         server = grpc.server(
             concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
             interceptors=[grpc_services.RawRequests()],
-            options=[
-                ("grpc.max_receive_message_length", -1),
-                ("grpc.max_send_message_length", -1),
-                # Or a second server on the same port would take some of the requests.
-                ("grpc.so_reuseport", 0),
-                *self._arguments,
-            ],
+            options=list({**_ARGUMENTS, **self._arguments}.items()),
             maximum_concurrent_rpcs=threads * (1 + _BACKLOG),
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
@@ -221,6 +225,9 @@ class LocalServer:
         if self._health is None or self._stopping.is_set():
             return
         ready = not self._manager.unavailable()
+        if ready is self._told_ready:
+            return
+        self._told_ready = ready
         status = health_pb2.HealthCheckResponse
         for service in _HEALTH_SERVICES:
             self._health.set(service, status.SERVING if ready else status.NOT_SERVING)
@@ -265,21 +272,27 @@ class LocalServer:
         """Takes no more requests, lets those that are being answered finish, and ends.
 
         Args:
-            grace: How long these may take, in seconds.
+            grace: How long all of that may take, in seconds. A model that still runs or loads then
+                cannot be interrupted; its thread goes on and nobody waits for it.
         """
+        deadline = time.monotonic() + grace
+
+        def left() -> float:
+            return max(0.0, deadline - time.monotonic())
+
         self._stopping.set()
         if self._health is not None:
             self._health.enter_graceful_shutdown()
         stopped = self._grpc.stop(grace) if self._grpc is not None else None
         if self._rest is not None:
-            self._rest.stop(grace)
+            self._rest.stop(left())
         if stopped is not None:
-            stopped.wait()
+            stopped.wait(left() + _PARTING_S)
         if self._batcher is not None:
-            self._batcher.stop(grace)
-        self._manager.stop()
+            self._batcher.stop(left())
+        self._manager.stop(left())
         if self._reader is not None:
-            self._reader.join()
+            self._reader.join(left())
         self.request_stop()
 
 
@@ -321,13 +334,13 @@ def _metrics_path(file: str) -> str:
     return given.path or _METRICS_PATH
 
 
-def _channel_arguments(text: str) -> list[tuple[str, int | str]]:
-    arguments = []
+def _channel_arguments(text: str) -> dict[str, int | str]:
+    arguments: dict[str, int | str] = {}
     for argument in text.split(",") if text else []:
         name, equals, value = argument.partition("=")
         if not (name and equals):
             raise UserError(f"--grpc_channel_arguments: {argument!r} is not NAME=VALUE.")
-        arguments.append((name, int(value) if re.fullmatch(r"-?\d+", value) else value))
+        arguments[name] = int(value) if re.fullmatch(r"-?\d+", value) else value
     return arguments
 
 

@@ -13,6 +13,7 @@ from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_service_pb2_grpc,
     predict_pb2,
+    prediction_log_pb2,
     prediction_service_pb2_grpc,
 )
 
@@ -33,6 +34,11 @@ class _Tiny(tf.Module):
         message = tf.strings.format("Row {}: negative.", tf.reshape(rows, [-1])[:1])
         with tf.control_dependencies([tf.Assert(tf.equal(tf.size(rows), 0), [message])]):
             return {"y": x * self.version}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def total(self, x):
+        """Has one answer for all rows."""
+        return {"sum": tf.reduce_sum(x)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "file")])
     def wait(self, file):
@@ -67,6 +73,7 @@ def tiny(tmp_path_factory):
             "serving_default": module.multiply,
             "wait": module.wait,
             "reverse": module.reverse,
+            "total": module.total,
         }
         tf.saved_model.save(module, str(folder / str(version)), signatures=signatures)
     return folder
@@ -86,6 +93,28 @@ def publish(tiny, tmp_path):
         return model
 
     return publish
+
+
+@pytest.fixture(scope="session")
+def begun():
+    """Tells whether a request that waits for a file has begun."""
+    return lambda file: file.with_name(f"{file.name}.begun").exists()
+
+
+@pytest.fixture
+def held(tmp_path):
+    """Spoils a version with a warm-up request, so that loading it waits for the file ``gate``."""
+    log = prediction_log_pb2.PredictionLog()
+    inputs = {"file": [str(tmp_path / "gate")]}
+    log.predict_log.request.CopyFrom(predict_request("tiny", inputs, "wait"))
+
+    def spoil(folder):
+        (folder / "assets.extra").mkdir()
+        file = folder / "assets.extra" / "tf_serving_warmup_requests"
+        with tf.io.TFRecordWriter(str(file)) as writer:
+            writer.write(log.SerializeToString())
+
+    return spoil
 
 
 class Running:

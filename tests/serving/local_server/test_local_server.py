@@ -10,7 +10,6 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_service_pb2_grpc,
-    predict_pb2,
     prediction_service_pb2_grpc,
 )
 
@@ -31,32 +30,13 @@ def models(channel):
     return model_service_pb2_grpc.ModelServiceStub(channel)
 
 
-def request_for(model, inputs, signature="", **spec):
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = model
-    request.model_spec.signature_name = signature
-    if "version" in spec:
-        request.model_spec.version.value = spec["version"]
-    if "label" in spec:
-        request.model_spec.version_label = spec["label"]
-    for name, value in inputs.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-    return request
-
-
-def refused(call, request) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(grpc.RpcError) as caught:
-        call(request, timeout=60)
-    return caught.value.code(), caught.value.details()
-
-
-def test_predict_answers_as_the_signature_does(serving_root, prediction, blobs):
+def test_predict_answers_as_the_signature_does(serving_root, prediction, blobs, predict_request):
     inputs = {
         "image": blobs(20, 30, 3),
         "expression": np.array([0, 2, -1], np.int32),
         "lighting": np.array([1, -1, 0], np.int32),
     }
-    response = prediction.Predict(request_for("legan", inputs), timeout=60)
+    response = prediction.Predict(predict_request("legan", inputs), timeout=60)
     loaded = tf.saved_model.load(str(serving_root / "legan" / "1"))
     signature = loaded.signatures["serving_default"]
     expected = signature(**{name: tf.constant(value) for name, value in inputs.items()})
@@ -68,16 +48,16 @@ def test_predict_answers_as_the_signature_does(serving_root, prediction, blobs):
     assert response.model_spec.signature_name == "serving_default"
 
 
-def test_bytes_go_in_and_come_out(prediction, blobs):
+def test_bytes_go_in_and_come_out(prediction, blobs, predict_request):
     encoded = tf.io.encode_png(blobs(16, 16)[0]).numpy()
     inputs = {"image_bytes": [encoded], "expression": ["smile"], "lighting": [""]}
-    response = prediction.Predict(request_for("legan", inputs, "serving_bytes"), timeout=60)
+    response = prediction.Predict(predict_request("legan", inputs, "serving_bytes"), timeout=60)
     (answer,) = tf.make_ndarray(response.outputs["image_bytes"])
     assert tf.io.decode_png(answer).shape == (16, 16, 3)
 
 
-def test_only_the_outputs_that_are_asked_for_come(prediction, blobs):
-    request = request_for("quality", {"image": blobs(16, 16)})
+def test_only_the_outputs_that_are_asked_for_come(prediction, blobs, predict_request):
+    request = predict_request("quality", {"image": blobs(16, 16)})
     request.output_filter.append("rating")
     assert set(prediction.Predict(request, timeout=60).outputs) == {"rating"}
 
@@ -98,43 +78,47 @@ def test_status_and_metadata_tell_what_is_served(models, prediction):
     assert [dim.size for dim in image.tensor_shape.dim] == [-1, -1, -1, 3]
 
 
-def test_what_is_not_there_is_named(prediction, models, blobs):
+def test_what_is_not_there_is_named(prediction, models, blobs, predict_request, refused):
     inputs = {"image": blobs(16, 16)}
     call = prediction.Predict
-    assert refused(call, request_for("nobody", inputs)) == (
+    assert refused(call, predict_request("nobody", inputs), timeout=60) == (
         grpc.StatusCode.NOT_FOUND,
         "Servable not found for request: Latest(nobody)",
     )
-    assert refused(call, request_for("quality", inputs, version=7)) == (
+    assert refused(call, predict_request("quality", inputs, version=7), timeout=60) == (
         grpc.StatusCode.NOT_FOUND,
         "Servable not found for request: Specific(quality, 7)",
     )
-    assert refused(call, request_for("quality", inputs, label="stable")) == (
+    assert refused(call, predict_request("quality", inputs, label="stable"), timeout=60) == (
         grpc.StatusCode.INVALID_ARGUMENT,
         "Unrecognized servable version label: stable",
     )
-    assert refused(call, request_for("quality", inputs, "masks")) == (
+    assert refused(call, predict_request("quality", inputs, "masks"), timeout=60) == (
         grpc.StatusCode.FAILED_PRECONDITION,
         'Serving signature key "masks" not found.',
     )
-    code, message = refused(call, request_for("quality", {"picture": blobs(16, 16)}))
+    code, message = refused(
+        call, predict_request("quality", {"picture": blobs(16, 16)}), timeout=60
+    )
     assert code == grpc.StatusCode.INVALID_ARGUMENT
     assert "Sent extra: {picture}. Missing but required: {image}." in message
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "nobody"
-    assert refused(models.GetModelStatus, request) == (
+    assert refused(models.GetModelStatus, request, timeout=60) == (
         grpc.StatusCode.NOT_FOUND,
         "Could not find any versions of model nobody",
     )
 
 
-def test_the_models_sentence_comes_without_tensorflows_wrapping(prediction, blobs):
+def test_the_models_sentence_comes_without_tensorflows_wrapping(
+    prediction, blobs, predict_request, refused
+):
     inputs = {
         "image": blobs(16, 16, 2),
         "expression": np.int32([0, 9]),
         "lighting": np.int32([0, 0]),
     }
-    code, message = refused(prediction.Predict, request_for("legan", inputs))
+    code, message = refused(prediction.Predict, predict_request("legan", inputs), timeout=60)
     assert code == grpc.StatusCode.INVALID_ARGUMENT
     assert "Row 1: unknown expression id 9" in message
     assert "node" not in message and "\n" not in message

@@ -22,12 +22,12 @@ from legan_tf.serving.local_server import LocalServer, Options, options
 ROWS = np.float32([[1, 2], [3, 4]])
 
 
-def test_stopping_lets_a_request_finish_and_takes_no_more(publish, serve, until, refused, tmp_path):
+def test_stopping_lets_a_request_finish_and_takes_no_more(publish, serve, until, begun, tmp_path):
     publish(1)
     running = serve(enable_batching=True)
     gate = tmp_path / "gate"
     waiting = running.wait_for(gate)
-    until((tmp_path / "gate.begun").exists)
+    until(lambda: begun(tmp_path / "gate"))
     stopping = threading.Thread(target=running.server.stop, args=(60,))
     stopping.start()
 
@@ -44,11 +44,13 @@ def test_stopping_lets_a_request_finish_and_takes_no_more(publish, serve, until,
     stopping.join()
 
 
-def test_a_request_that_outlasts_the_grace_is_ended(publish, serve, until, refused, tmp_path):
+def test_a_request_that_outlasts_the_grace_is_ended(
+    publish, serve, until, begun, refused, tmp_path
+):
     publish(1)
     running = serve()
     waiting = running.wait_for(tmp_path / "gate")
-    until((tmp_path / "gate.begun").exists)
+    until(lambda: begun(tmp_path / "gate"))
     running.server.stop(0)
     assert refused(waiting.result)[0] in (
         grpc.StatusCode.CANCELLED,
@@ -57,21 +59,43 @@ def test_a_request_that_outlasts_the_grace_is_ended(publish, serve, until, refus
     (tmp_path / "gate").touch()
 
 
+def test_stopping_waits_for_nothing_beyond_the_grace(publish, serve, until, begun, held, tmp_path):
+    publish(1, spoil=held)
+    running = serve(settled=False)
+    until(lambda: begun(tmp_path / "gate"))
+    stopping = threading.Thread(target=running.server.stop, args=(0.2,))
+    stopping.start()
+    stopping.join(20)
+    ended = not stopping.is_alive()
+    (tmp_path / "gate").touch()
+    assert ended
+
+
+def test_health_waits_for_the_first_models(publish, serve, until, begun, held, tmp_path):
+    publish(1, spoil=held)
+    running = serve(settled=False, enable_grpc_healthcheck_service=True)
+    until(lambda: begun(tmp_path / "gate"))
+    for service in ("", "tensorflow.serving.PredictionService"):
+        assert health(running, service) == health_pb2.HealthCheckResponse.NOT_SERVING
+    (tmp_path / "gate").touch()
+    until(lambda: health(running) == health_pb2.HealthCheckResponse.SERVING)
+
+
+def health(running, service=""):
+    request = health_pb2.HealthCheckRequest(service=service)
+    return health_pb2_grpc.HealthStub(running.channel).Check(request, timeout=60).status
+
+
 def test_health_follows_the_models(publish, serve, until, tmp_path):
     publish(1)
     running = serve(enable_grpc_healthcheck_service=True)
-    check = health_pb2_grpc.HealthStub(running.channel).Check
     status = health_pb2.HealthCheckResponse
-
-    def health(service=""):
-        return check(health_pb2.HealthCheckRequest(service=service), timeout=60).status
-
-    until(lambda: health() == status.SERVING)
-    assert health("tensorflow.serving.PredictionService") == status.SERVING
+    until(lambda: health(running) == status.SERVING)
+    assert health(running, "tensorflow.serving.PredictionService") == status.SERVING
     (tmp_path / "models" / "tiny" / "1").rename(tmp_path / "models" / "tiny" / ".withdrawn-1")
-    until(lambda: health() == status.NOT_SERVING)
+    until(lambda: health(running) == status.NOT_SERVING)
     publish(2)
-    until(lambda: health() == status.SERVING)
+    until(lambda: health(running) == status.SERVING)
 
 
 def test_tls(publish, serve, refused, tmp_path):
@@ -103,14 +127,24 @@ def self_signed(folder) -> tuple[bytes, bytes]:
     return key.read_bytes(), certificate.read_bytes()
 
 
-def test_a_unix_socket_and_channel_arguments(publish, serve, tmp_path):
+def test_requests_beyond_the_limit_are_refused(tiny_server, refused):
+    call = tiny_server.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    code, message = refused(call, bytes(2**26 + 1), timeout=60)
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED and str(2**26) in message
+    assert tiny_server.multiply(ROWS)[1] == 3
+
+
+def test_a_unix_socket_and_channel_arguments(publish, serve, refused, tmp_path):
     publish(1)
     path = tmp_path / "socket"
     running = serve(
-        grpc_socket_path=str(path), grpc_channel_arguments="grpc.max_metadata_size=9999"
+        grpc_socket_path=str(path),
+        grpc_channel_arguments="grpc.max_metadata_size=9999,grpc.max_receive_message_length=999",
     )
     with grpc.insecure_channel(f"unix:{path}") as channel:
-        assert type(running)(running.server, channel).multiply(ROWS)[1] == 1
+        local = type(running)(running.server, channel)
+        assert local.multiply(ROWS)[1] == 1
+        assert refused(local.multiply, np.ones((1000, 2)))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 @pytest.mark.parametrize(
@@ -198,7 +232,7 @@ def test_flags_are_those_of_the_real_server():
         values(["server", "--use_alts_credentials"])
 
 
-def test_as_a_program_it_says_what_it_is_and_ends_when_told(server_process, publish, until):
+def test_as_a_program_it_says_what_it_is_and_ends_when_told(server_process, publish):
     folder = publish(1)
     process = server_process("--port=-1", f"--model_base_path={folder}", "--rest_api_port=-1")
     assert "for development and tests, not for production" in process.log()
