@@ -29,10 +29,6 @@ def parameters(tmp_path):
     return write
 
 
-def begun(file):
-    return file.with_name(f"{file.name}.begun").exists()
-
-
 def metric(running, name):
     lines = running.server.metrics().decode().splitlines()
     return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), 0)
@@ -42,7 +38,7 @@ BATCHING = ":tensorflow:serving:batching_session"
 
 
 def test_a_full_queue_refuses_at_once_and_recovers(
-    publish, serve, parameters, until, refused, tmp_path
+    publish, serve, parameters, until, begun, refused, tmp_path
 ):
     publish(1)
     running = serve(
@@ -68,7 +64,7 @@ def test_a_full_queue_refuses_at_once_and_recovers(
     np.testing.assert_array_equal(running.multiply(ROWS)[0], ROWS)
 
 
-def test_more_requests_than_threads_and_backlog_are_refused(publish, serve, until, tmp_path):
+def test_more_requests_than_threads_and_backlog_are_refused(publish, serve, until, begun, tmp_path):
     publish(1)
     running = serve(grpc_max_threads=1)
     gate = tmp_path / "gate"
@@ -84,7 +80,7 @@ def test_more_requests_than_threads_and_backlog_are_refused(publish, serve, unti
 
 
 def test_what_waits_past_its_deadline_is_not_run(
-    publish, serve, parameters, until, refused, tmp_path
+    publish, serve, parameters, until, begun, refused, tmp_path
 ):
     publish(1)
     running = serve(
@@ -95,7 +91,8 @@ def test_what_waits_past_its_deadline_is_not_run(
     gate, unused = tmp_path / "gate", tmp_path / "unused"
     first = running.wait_for(gate)
     until(lambda: begun(gate))
-    late = running.wait_for(unused, timeout=0.2)
+    late = running.wait_for(unused, timeout=2)
+    until(lambda: metric(running, "local_server_queued_requests") == 1)
     assert refused(late.result)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
     count = ":tensorflow:serving:request_count"
     labels = 'model_name="tiny",signature="wait",status="DEADLINE_EXCEEDED"'
@@ -107,20 +104,25 @@ def test_what_waits_past_its_deadline_is_not_run(
     assert not begun(unused)
 
 
-def merged(running, requests, until, tmp_path):
+@pytest.fixture
+def merged(until, begun, tmp_path):
     """Sends requests while the one batch thread is held, so that they meet in the queue."""
-    gate = tmp_path / "gate"
-    held = running.wait_for(gate)
-    until(lambda: begun(gate))
-    calls = [running.prediction.Predict.future(request, timeout=60) for request in requests]
-    until(lambda: metric(running, "local_server_queued_requests") == len(requests))
-    gate.touch()
-    held.result()
-    return calls
+
+    def send(running, requests):
+        gate = tmp_path / "gate"
+        held = running.wait_for(gate)
+        until(lambda: begun(gate))
+        calls = [running.prediction.Predict.future(request, timeout=60) for request in requests]
+        until(lambda: metric(running, "local_server_queued_requests") == len(requests))
+        gate.touch()
+        held.result()
+        return calls
+
+    return send
 
 
 def test_merged_requests_are_padded_and_get_their_own_rows(
-    publish, serve, parameters, until, tmp_path, predict_request
+    publish, serve, parameters, merged, predict_request
 ):
     publish(2)
     running = serve(
@@ -132,7 +134,7 @@ def test_merged_requests_are_padded_and_get_their_own_rows(
     )
     inputs = [np.random.default_rng(n).uniform(0, 1, (n, 2)).astype(np.float32) for n in (1, 2, 3)]
     requests = [predict_request("tiny", {"x": x}) for x in inputs]
-    calls = merged(running, requests, until, tmp_path)
+    calls = merged(running, requests)
     for x, call in zip(inputs, calls):
         np.testing.assert_array_equal(tf.make_ndarray(call.result().outputs["y"]), 2 * x)
     # The held one was a batch of one; the three were one of 6, padded to 8.
@@ -141,8 +143,24 @@ def test_merged_requests_are_padded_and_get_their_own_rows(
     assert metric(running, f"{BATCHING}:padding_size_sum") == 2
 
 
+def test_an_answer_without_rows_is_refused_alone_and_among_others(
+    publish, serve, parameters, merged, refused, predict_request
+):
+    publish(1)
+    running = serve(
+        enable_batching=True,
+        batching_parameters_file=parameters(num_batch_threads=1),
+        grpc_max_threads=16,
+    )
+    request = predict_request("tiny", {"x": ROWS}, "total")
+    alone = refused(running.prediction.Predict, request, timeout=60)
+    assert alone[0] == grpc.StatusCode.FAILED_PRECONDITION and "one row for each row" in alone[1]
+    for call in merged(running, [request, request]):
+        assert refused(call.result) == alone
+
+
 def test_one_bad_request_of_a_batch_fails_alone(
-    publish, serve, parameters, until, refused, tmp_path, predict_request
+    publish, serve, parameters, merged, refused, predict_request
 ):
     publish(1)
     running = serve(
@@ -152,7 +170,7 @@ def test_one_bad_request_of_a_batch_fails_alone(
     )
     bad = np.float32([[1, 1], [1, -1]])
     requests = [predict_request("tiny", {"x": x}) for x in (ROWS, bad, ROWS)]
-    calls = merged(running, requests, until, tmp_path)
+    calls = merged(running, requests)
     code, message = refused(calls[1].result)
     # Its own second row, not the fourth of the batch.
     assert code == grpc.StatusCode.INVALID_ARGUMENT and "Row [1]" in message
