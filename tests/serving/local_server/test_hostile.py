@@ -12,7 +12,10 @@ import zlib
 
 import grpc
 import numpy as np
+import pytest
 import tensorflow as tf
+
+from legan_tf.serving.local_server import LocalServer, Options
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 REFUSALS = {
@@ -20,7 +23,7 @@ REFUSALS = {
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.FAILED_PRECONDITION,
 }
-# What a leak of 64 KB in each request would come to.
+# What a leak of 128 KB in each request would come to.
 _GROWTH = 64 * 2**20
 
 
@@ -208,8 +211,21 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_a_thousand_hostile_requests(server, blobs, predict_request):
-    hostile = Hostile(0, blobs, predict_request)
+@pytest.fixture(scope="module")
+def batching_server(serving_root):
+    folder = serving_root / "legan"
+    options = Options(
+        port=-1, model_name="legan", model_base_path=str(folder), enable_batching=True
+    )
+    with LocalServer(options) as server:
+        assert server.wait_until_settled(120)
+        yield server
+
+
+@pytest.mark.parametrize(("which", "seed"), [("server", 0), ("batching_server", 1)])
+def test_a_thousand_hostile_requests(request, which, seed, blobs, predict_request):
+    server = request.getfixturevalue(which)
+    hostile = Hostile(seed, blobs, predict_request)
     with grpc.insecure_channel(server.address) as channel:
         call = channel.unary_unary(PREDICT)  # Bytes, as they are.
         before = call(hostile.good().SerializeToString(), timeout=60)
@@ -231,9 +247,9 @@ def test_a_thousand_hostile_requests(server, blobs, predict_request):
                 )
             return codes
 
-        send(200)  # What is set up once is not growth.
+        send(100)  # What is set up once is not growth.
         memory = resident()
-        codes = send(1000)
+        codes = send(500)
         assert set(codes) >= REFUSALS
         assert resident() - memory < _GROWTH
         assert call(hostile.good().SerializeToString(), timeout=60) == before

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import threading
 
 import grpc
 import numpy as np
 import pytest
-import tensorflow as tf
 from google.protobuf import text_format
-from tensorflow_serving.apis import model_management_pb2, prediction_log_pb2
+from tensorflow_serving.apis import model_management_pb2
 
 from legan_tf.errors import UserError
+from legan_tf.serving import Client, publishing
+from legan_tf.serving.local_server import LocalServer, Options
 
 LOADING, AVAILABLE, UNLOADING, END = 20, 30, 40, 50
 ROWS = np.float32([[1, 2], [3, 4]])
@@ -41,7 +43,7 @@ def test_publishing_and_rolling_back_fail_no_request(publish, serve, until):
         until(lambda: 1 in versions)
         publish(2)
         until(lambda: versions[-1] == 2)
-        os.rename(model / "2", model / ".withdrawn-2")
+        publishing.roll_back(str(model))
         until(lambda: versions[-1] == 1)
         until(lambda: running.states()[2].state == END)
     finally:
@@ -52,11 +54,46 @@ def test_publishing_and_rolling_back_fail_no_request(publish, serve, until):
     assert set(versions) == {1, 2}
 
 
-def begun(file):
-    return file.with_name(f"{file.name}.begun").exists()
+def test_a_client_gets_only_right_pictures_from_versions_that_come_and_go(paint, until, tmp_path):
+    paint(tmp_path, 1, ["neutral", "smile"])
+    folder = str(tmp_path / "painter")
+    options = Options(
+        port=-1,
+        model_name="painter",
+        model_base_path=folder,
+        file_system_poll_wait_seconds=0.05,
+    )
+    picture = np.full((8, 8, 3), 10, np.uint8)
+    stop, colours, sizes = threading.Event(), set(), []
+
+    def load():
+        while not stop.is_set():
+            edited = client.edit(picture, "smile")
+            colours.update(map(tuple, edited.reshape(-1, 3).tolist()))
+            sizes.append(len(edited))
+
+    with (
+        LocalServer(options) as server,
+        Client(server.address, editor="painter", timeout=60) as client,
+    ):
+        client.wait_until_available(60, ["painter"])
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(load)
+            try:
+                until(lambda: sizes or loading.done())
+                paint(tmp_path, 2, ["smile", "neutral"], 12)  # Another size and another id.
+                until(lambda: sizes[-1] == 12 or loading.done())
+                publishing.roll_back(folder)
+                until(lambda: sizes[-1] == 8 or loading.done())
+            finally:
+                stop.set()
+            loading.result()
+    assert colours == {(100, 10, 1)}
 
 
-def test_a_version_goes_only_when_its_last_request_is_answered(publish, serve, until, tmp_path):
+def test_a_version_goes_only_when_its_last_request_is_answered(
+    publish, serve, until, begun, tmp_path
+):
     publish(1)
     running = serve()
     waiting = running.wait_for(tmp_path / "gate")
@@ -75,6 +112,8 @@ def test_what_is_not_complete_is_not_looked_at(publish, serve):
     (model / ".withdrawn-7").mkdir()
     (model / "notes").mkdir()
     (model / "8").write_text("no folder")
+    (model / str(2**63)).mkdir()
+    (model / ("9" * 20)).mkdir()
     running = serve()
     assert set(running.states()) == {1}
     assert running.multiply(ROWS)[1] == 1
@@ -120,21 +159,10 @@ def test_a_number_that_failed_is_loaded_when_it_comes_back(publish, serve, until
 
 
 def test_warm_up_requests_are_answered_before_a_version_is(
-    publish, serve, tmp_path, until, predict_request
+    publish, serve, held, until, begun, tmp_path
 ):
-    log = prediction_log_pb2.PredictionLog()
     gate = tmp_path / "gate"
-    inputs = {"file": [str(gate)]}
-    log.predict_log.request.CopyFrom(predict_request("tiny", inputs, "wait"))
-
-    def with_warm_up(folder):
-        (folder / "assets.extra").mkdir()
-        with tf.io.TFRecordWriter(
-            str(folder / "assets.extra" / "tf_serving_warmup_requests")
-        ) as writer:
-            writer.write(log.SerializeToString())
-
-    publish(1, spoil=with_warm_up)
+    publish(1, spoil=held)
     running = serve(settled=False)
     until(lambda: begun(gate))
     assert running.states()[1].state == LOADING
@@ -257,3 +285,17 @@ def test_a_folder_of_the_container_stands_for_one_here(publish, serve, tmp_path)
     file = write(tmp_path / "models.config", config("/models/tiny"))
     running = serve(model_config_file=file, volume=(f"{tmp_path / 'models'}:/models",))
     assert running.multiply(ROWS)[1] == 1
+
+
+def test_of_nested_volumes_the_deepest_is_read(publish, serve, tmp_path):
+    publish(1)
+    publish(2, name="deep")
+    file = write(
+        tmp_path / "models.config",
+        config("/models/tiny"),
+        config("/models/more/deep", "deep"),
+    )
+    folder = tmp_path / "models"
+    running = serve(model_config_file=file, volume=(f"{folder}:/models", f"{folder}:/models/more"))
+    assert running.multiply(ROWS)[1] == 1
+    assert running.multiply(ROWS, name="deep")[1] == 2
