@@ -33,11 +33,11 @@ help:
 quickstart: .venv/installed
 	.venv/bin/python scripts/quickstart.py --workdir=runs/quickstart
 
-# Each stack leaves models in build/exchange; then each has read what the other wrote.
+# Each stack leaves models in build/exchange; in the end each has read what the other wrote.
 test:
 	rm -rf $(LEGAN_TF_EXCHANGE)
 	$(MAKE) --keep-going lint test-a test-b
-	.venv-a/bin/python -m pytest tests/serving/test_exchange.py
+	.venv-a/bin/python -m pytest tests/serving/test_exchange.py -k "not write"
 
 test-a: .venv-a/installed
 	.venv-a/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)

@@ -10,6 +10,7 @@ from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.readers.config import ReaderOptions
 from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.serving.local_server.options import Options
 from legan_tf.training.config import TrainConfig
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -18,9 +19,9 @@ FLAGS = [field.name for field in dataclasses.fields(TrainConfig)]
 
 
 def known_flags() -> set[str]:
-    """Every flag of a script: the fields of the configurations, and those that scripts define."""
+    """Every flag: the fields of the configurations, and those that scripts define."""
     known = {"flagfile", *FLAGS}
-    for config in (AlignOptions, DepthOptions, EvaluationConfig, ReaderOptions):
+    for config in (AlignOptions, DepthOptions, EvaluationConfig, Options, ReaderOptions):
         known |= {field.name for field in dataclasses.fields(config)}
     for script in (ROOT / "scripts").glob("*.py"):
         known |= set(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', script.read_text()))

@@ -409,7 +409,15 @@ class Hanging:
         return answer(request, 1)
 
 
-def test_ctrl_c_ends_a_call_and_leaves_the_client_usable():
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C interrupts, also where a shell runs the tests in the background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_a_call_and_leaves_the_client_usable(ctrl_c):
     hanging = Hanging()
     with Scripted(hanging) as server, serving.Client(server.address, timeout=60) as client:
         picture = np.full((4, 4, 3), 9, np.uint8)

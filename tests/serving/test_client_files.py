@@ -23,8 +23,10 @@ from legan_tf.serving.client_files import Wanted, use_server
 ROOT = pathlib.Path(__file__).parents[2]
 # The script, and whether it has imported TensorFlow.
 RUN = """
-import runpy, sys
+import runpy, signal, sys
 script, sys.argv = sys.argv[1], sys.argv[1:]
+# Ctrl-C is ignored in what a shell runs in the background, as it may run the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     runpy.run_path(script, run_name="__main__")
 finally:
