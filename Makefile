@@ -8,8 +8,8 @@ SHELL := bash
 # Quickstart runs on any Python from 3.9 to 3.13; the tests run both stacks on 3.11.
 PYTHON ?= python3
 PYTHON311 ?= $(or $(shell command -v python3.11),python3)
-# Worker processes and further arguments of pytest: make test-a PYTEST_ARGS="-k export -x"
-JOBS ?= 2
+# Worker processes (a third fills the pauses of two cores) and further arguments of pytest: make test-a PYTEST_ARGS="-k export -x"
+JOBS ?= 3
 PYTEST_ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
