@@ -8,7 +8,8 @@ SHELL := bash
 # Quickstart runs on any Python from 3.9 to 3.13; the tests run both stacks on 3.11.
 PYTHON ?= python3
 PYTHON311 ?= $(or $(shell command -v python3.11),python3)
-# Worker processes (a third fills the pauses of two cores) and further arguments of pytest: make test-a PYTEST_ARGS="-k export -x"
+# Worker processes (a third fills the pauses of two cores) and further arguments of pytest:
+# make test-a PYTEST_ARGS="-k export -x"
 JOBS ?= 3
 PYTEST_ARGS ?=
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from legan_tf.data.images import to_png
 from legan_tf.serving import wire
 from legan_tf.serving.labels import KEEP, Labels
 from legan_tf.serving.publishing import WARMUP_FILE
@@ -73,7 +73,7 @@ def _inputs(labels: Labels) -> dict[tuple[str, tf.DType], np.ndarray]:
     images = [np.asarray(Image.fromarray(one).resize((50, 70))) for one in coarse]
     values = {
         ("image", tf.uint8): np.stack(images),
-        ("image_bytes", tf.string): np.array([_png(image) for image in images], object),
+        ("image_bytes", tf.string): np.array([to_png(image) for image in images], object),
         ("row", tf.int32): np.arange(2, dtype=np.int32),
     }
     for attribute, names in (("expression", labels.expressions), ("lighting", labels.lightings)):
@@ -109,9 +109,3 @@ def _agree(output: str, answer: tf.Tensor, expected: tf.Tensor) -> bool:
         tolerance = 0 if expected.dtype == tf.bool else 1
     first, second = (np.asarray(p, np.float64) for p in pictures)
     return first.shape == second.shape and bool(np.all(np.abs(first - second) <= tolerance))
-
-
-def _png(image: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(image).save(content, format="PNG")
-    return content.getvalue()
