@@ -36,6 +36,7 @@ _PACKAGES = {
     "tensorflow_gan": ("tensorflow-gan", _STACK_A),
     "tensorflow_io": ("tensorflow-io", _STACK_A),
     "tensorflow_serving": ("tensorflow-serving-api", _SERVING),
+    "torch": ("torch", "`pip install torch` gives it"),
     "trimesh": ("trimesh", _DEPTH),
 }
 

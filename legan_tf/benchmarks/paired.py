@@ -90,14 +90,18 @@ def compare(
     return Comparison(what, first[0], second[0], tuple(seconds[0]), tuple(seconds[1]), note)
 
 
+def usable_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: it may have been given fewer than there are.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def machine() -> dict[str, str]:
     """Returns what a time depends on: the processor and the versions, by name."""
-    usable = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # Linux: this process may have been given fewer.
-        usable = len(os.sched_getaffinity(0))
     return {
         "CPU": _cpu_model(),
-        "Cores": f"{usable} used of {os.cpu_count()}",
+        "Cores": f"{usable_cores()} used of {os.cpu_count()}",
         "Python": platform.python_version(),
         "NumPy": np.__version__,
         "SciPy": scipy.__version__,
