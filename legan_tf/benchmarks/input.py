@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import models
-from legan_tf.benchmarks.paired import PAIRS, Comparison, compare
+from legan_tf.benchmarks.paired import PAIRS, Comparison, compare, with_rates
 from legan_tf.cli import bar
 from legan_tf.data import attributes, pipeline
 from legan_tf.data.faceset import FaceSet
@@ -107,12 +107,7 @@ def benchmark(
         second_s=tuple(s / trained for s in fed.second_s),
     )
     counts = (read_count, read_count, len(memory), taken)
-    return [_with_rates(result, count) for result, count in zip([*results, fed], counts)]
-
-
-def _with_rates(result: Comparison, count: int) -> Comparison:
-    first, second = (f"{float(f'{count / seconds:.3g}'):,g}" for seconds in result.medians)
-    return dataclasses.replace(result, note=f"{first} and {second} pictures/s")
+    return [with_rates(result, count) for result, count in zip([*results, fed], counts)]
 
 
 def _write_files(folder: str, size: int) -> str:

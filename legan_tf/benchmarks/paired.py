@@ -90,6 +90,22 @@ def compare(
     return Comparison(what, first[0], second[0], tuple(seconds[0]), tuple(seconds[1]), note)
 
 
+def with_rates(result: Comparison, count: int) -> Comparison:
+    """Returns a comparison whose note tells the pictures per second of both.
+
+    Args:
+        result: What both took.
+        count: Pictures in each call.
+    """
+    first, second = (figure(count / seconds) for seconds in result.medians)
+    return dataclasses.replace(result, note=f"{first} and {second} pictures/s")
+
+
+def figure(value: float) -> str:
+    """Returns a figure with three digits that count, and commas."""
+    return f"{float(f'{value:.3g}'):,g}"
+
+
 def usable_cores() -> int:
     """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux: it may have been given fewer than there are.
@@ -125,21 +141,42 @@ def as_markdown(title: str, comparisons: Sequence[Comparison], command: str) -> 
 
     Args:
         title: Its heading.
-        comparisons: One row each.
+        comparisons: One row each; there may be none, where all that was timed is ours.
         command: What was typed.
     """
     lines = [f"# {title}", "", f"`{command}`", ""]
-    lines += [" · ".join(f"{name}: {value}" for name, value in machine().items()), ""]
-    lines += [
-        "| | first | second | pairs | second / first (lowest to highest) | |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines += [" · ".join(f"{name}: {value}" for name, value in machine().items())]
+    if comparisons:
+        lines += ["", *_table(comparisons), "", _HOW]
+    return "\n".join(lines) + "\n"
+
+
+_HOW = "Wall times, medians; both timed in turn in one run, after one call of each."
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the lines of a Markdown table.
+
+    Args:
+        head: Names of the columns.
+        rows: Their cells.
+    """
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return [lines[0], "|" + "---|" * len(head), *lines[1:]]
+
+
+def _table(comparisons: Sequence[Comparison]) -> list[str]:
+    rows = []
     for row in comparisons:
         fast, slow = row.medians
-        lines.append(
-            f"| {row.what} | {row.first}: {fast:.3g} s | {row.second}: {slow:.3g} s "
-            f"| {len(row.ratios)} | **{row.ratio:.3g}** "
-            f"({min(row.ratios):.3g} to {max(row.ratios):.3g}) | {row.note} |"
+        rows.append(
+            [
+                row.what,
+                f"{row.first}: {fast:.3g} s",
+                f"{row.second}: {slow:.3g} s",
+                str(len(row.ratios)),
+                f"**{row.ratio:.3g}** ({min(row.ratios):.3g} to {max(row.ratios):.3g})",
+                row.note,
+            ]
         )
-    lines += ["", "Wall times, medians; both timed in turn in one run, after one call of each."]
-    return "\n".join(lines) + "\n"
+    return table(["", "first", "second", "pairs", "second / first (lowest to highest)", ""], rows)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import re
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from legan_tf.benchmarks import load
+from legan_tf.benchmarks.local_server import running
 from legan_tf.benchmarks.paired import PAIRS, Comparison, compare
 from legan_tf.models import LeganGenerator
 from legan_tf.serving import Client, export, server_files, wire
@@ -30,7 +25,6 @@ _FORMS = {
 }
 """Generators of ``configs/quickstart.flags`` and of ``configs/legan.flags``."""
 _LOADED = next(iter(_FORMS))
-_START_S, _STOP_S = 60.0, 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +63,10 @@ def benchmark(pairs: int = PAIRS, clients: int = 8, seconds: float = 120.0) -> R
             network.build()
             export.export(network, root, name)
         server_files.write(root, folder)
-        with _server(folder, batching=False) as address, Client(address, timeout=120.0) as client:
+        with (
+            running(folder) as address,
+            Client(address, timeout=120.0) as client,
+        ):
             for name, (what, form) in zip("ab", _FORMS.items()):
                 client.wait_until_available(60.0, models=[name])
                 rows = images[:, : form["image_size"], : form["image_size"]]
@@ -77,7 +74,7 @@ def benchmark(pairs: int = PAIRS, clients: int = 8, seconds: float = 120.0) -> R
                 sizes.append(_sizes(what, rows))
             for rows in (1, ROWS):
                 loads.append(_load(address, clients, rows, seconds, "one by one"))
-        with _server(folder, batching=True) as address, Client(address) as client:
+        with running(folder, batching=True) as address, Client(address) as client:
             client.wait_until_available(60.0, models=["a"])
             for rows in (1, ROWS):
                 loads.append(_load(address, clients, rows, seconds, "--enable_batching"))
@@ -128,35 +125,3 @@ def _sizes(what: str, images: np.ndarray) -> str:
         f"A picture of noise, {what}: {as_bytes:,.0f} bytes as uint8, {as_numbers:,.0f} as uint8 "
         f"numbers one by one, {as_floats:,.0f} as float32 ({as_floats / as_bytes:.2f} times)."
     )
-
-
-@contextlib.contextmanager
-def _server(folder: str, batching: bool) -> Iterator[str]:
-    """Starts the local server with the files in a folder; gives its address."""
-    command = [sys.executable, "-m", "legan_tf.serving.local_server", "--port=-1"]
-    command += [f"--model_config_file={os.path.join(folder, 'models.config')}"]
-    command += [f"--volume={os.path.join(folder, 'models')}:/models"]
-    if batching:
-        command += ["--enable_batching"]
-        command += [f"--batching_parameters_file={os.path.join(folder, 'batching_parameters.txt')}"]
-    log = os.path.join(folder, "server.log")
-    with open(log, "w", encoding="utf-8") as stderr:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
-    try:
-        yield _listening(process, log)
-    finally:
-        process.terminate()
-        process.wait(_STOP_S)
-
-
-def _listening(process: subprocess.Popen, log: str) -> str:
-    """Waits until the server says where it listens."""
-    until = time.monotonic() + _START_S
-    while time.monotonic() < until and process.poll() is None:
-        with open(log, encoding="utf-8") as file:
-            told = re.search(r"Listening on (\S+) \(gRPC\)", file.read())
-        if told:
-            return told[1]
-        time.sleep(0.1)
-    with open(log, encoding="utf-8") as file:
-        raise RuntimeError(f"the local server did not start: {file.read()[-2000:]}")

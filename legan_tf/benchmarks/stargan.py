@@ -1,14 +1,21 @@
-"""StarGAN of this package, as training makes it, to be timed."""
+"""StarGAN of this package, as training makes it, to be timed here or in a process of its own."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.training import devices, train
+from legan_tf.training.adversarial import AdversarialModel
 from legan_tf.training.config import TrainConfig
 from legan_tf.training.datasets import Datasets, rendered_split
 
@@ -22,7 +29,7 @@ CONFIG = TrainConfig(
     ema_decay=0.0,
 )
 """``configs/stargan.flags`` with the eight attributes that make G 8,439,936 and D 44,786,624
-parameters."""
+parameters, and a batch for processor cores."""
 
 
 def faces(config: TrainConfig) -> FaceSet:
@@ -31,28 +38,91 @@ def faces(config: TrainConfig) -> FaceSet:
     return split.of_expressions()
 
 
-def training_step(config: TrainConfig) -> Callable[[], dict[str, float]]:
-    """Returns what makes one training step and gives the running means of the losses.
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What ``scripts/train.py`` would train, and a batch in memory.
 
-    The process, the model and the step are those of ``scripts/train.py``; the batch, always the
-    same, is in memory.
+    Attributes:
+        config: Its configuration.
+        strategy: What it is distributed by.
+        trainer: Compiled.
+        optimizers: By their names.
+        batch: One element of ``editing_batches``.
+    """
+
+    config: TrainConfig
+    strategy: tf.distribute.Strategy
+    trainer: AdversarialModel
+    optimizers: dict[str, Any]
+    batch: dict[str, tf.Tensor]
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Training:
+        """Prepares this process and makes all of it.
+
+        Args:
+            config: A configuration of StarGAN.
+        """
+        strategy = devices.set_up(config)
+        data = Datasets(faces(config), None, "")
+        with strategy.scope():
+            trainer = train._trainer(config, data, {})
+            optimizers = train._compile(trainer, config)
+        batches = pipeline.editing_batches(
+            data.train, config.batch_size, config.seed, steps=1, critic_steps=config.critic_steps
+        )
+        return cls(config, strategy, trainer, optimizers, next(iter(batches)))
+
+    def step(self) -> Callable[[], dict[str, float]]:
+        """Returns what makes one step, as ``fit`` runs it, and gives the means of the losses."""
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        ready = tf.data.Dataset.from_tensors(self.batch).repeat().with_options(options)
+        feed = iter(self.strategy.experimental_distribute_dataset(ready))
+        self.trainer.make_train_function()
+        run = self.trainer.train_function
+        return lambda: {name: float(value) for name, value in run(feed).items()}
+
+
+def training_step(config: TrainConfig) -> Callable[[], dict[str, float]]:
+    """Returns ``Training.step`` of a configuration of StarGAN."""
+    return Training.of(config).step()
+
+
+def seconds_apart(config: TrainConfig, repeats: int) -> list[float]:
+    """Times training steps in a process of their own, as they are in training.
 
     Args:
-        config: A configuration of StarGAN.
+        config: A configuration of StarGAN, with ``replicas`` of the CPU.
+        repeats: How many, after one that is not timed.
+
+    Returns:
+        Wall times in seconds.
+
+    Raises:
+        RuntimeError: The process failed; its own message stands on stderr.
     """
-    strategy = devices.set_up(config)
-    data = Datasets(faces(config), None, "")
-    with strategy.scope():
-        trainer = train._trainer(config, data, {})
-        train._compile(trainer, config)
-        trainer.make_train_function()
-    batches = pipeline.editing_batches(
-        data.train, config.batch_size, config.seed, steps=1, critic_steps=config.critic_steps
-    )
-    batch = tf.data.Dataset.from_tensors(next(iter(batches))).repeat()
-    feed = iter(strategy.experimental_distribute_dataset(batch.with_options(batches.options())))
+    order = json.dumps({"config": dataclasses.asdict(config), "repeats": repeats})
+    command = [sys.executable, "-m", "legan_tf.benchmarks.stargan", order]
+    process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    if process.returncode:
+        raise RuntimeError("the process that trains failed; its own message stands on stderr")
+    return json.loads(process.stdout.splitlines()[-1])
 
-    def step() -> dict[str, float]:
-        return {name: float(value) for name, value in trainer.train_function(feed).items()}
 
-    return step
+def _main() -> None:
+    order = json.loads(sys.argv[1])
+    config = TrainConfig(**order["config"])
+    devices.divide_cpu(config.replicas)
+    step = training_step(config)
+    step()
+    seconds = []
+    for _ in range(order["repeats"]):
+        began = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - began)
+    print(json.dumps(seconds))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,56 @@
+"""The local server as a process of its own, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+_START_S, _STOP_S = 60.0, 30.0
+
+
+@contextlib.contextmanager
+def running(folder: str, batching: bool = False) -> Iterator[str]:
+    """Starts the local server, and ends it at the end.
+
+    Args:
+        folder: Has the models in ``models`` and the files that ``server_files.write`` wrote.
+        batching: Whether it merges requests.
+
+    Yields:
+        Its address, HOST:PORT.
+
+    Raises:
+        RuntimeError: It did not start.
+    """
+    command = [sys.executable, "-m", "legan_tf.serving.local_server", "--port=-1"]
+    command += [f"--model_config_file={os.path.join(folder, 'models.config')}"]
+    command += [f"--volume={os.path.join(folder, 'models')}:/models"]
+    if batching:
+        command += ["--enable_batching"]
+        command += [f"--batching_parameters_file={os.path.join(folder, 'batching_parameters.txt')}"]
+    log = os.path.join(folder, "server.log")
+    with open(log, "w", encoding="utf-8") as stderr:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
+    try:
+        yield _listening(process, log)
+    finally:
+        process.terminate()
+        process.wait(_STOP_S)
+
+
+def _listening(process: subprocess.Popen, log: str) -> str:
+    """Waits until the server says where it listens."""
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until and process.poll() is None:
+        with open(log, encoding="utf-8") as file:
+            told = re.search(r"Listening on (\S+) \(gRPC\)", file.read())
+        if told:
+            return told[1]
+        time.sleep(0.1)
+    with open(log, encoding="utf-8") as file:
+        raise RuntimeError(f"the local server did not start: {file.read()[-2000:]}")
