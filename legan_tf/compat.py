@@ -49,6 +49,24 @@ def assign_in_replica(
     tf.distribute.get_replica_context().merge_call(update)
 
 
+def fit_over_workers(model: keras.Model) -> None:
+    """Prepares a model for ``fit`` under MultiWorkerMirroredStrategy.
+
+    Args:
+        model: Built and compiled; its ``train_step`` returns the results of mean metrics.
+    """
+    if not KERAS_3:
+        # The results are those of all workers already; ``fit`` would add them up once more.
+        model.distribute_reduction_method = "first"
+        return
+    step = model.train_step
+    # ``fit`` takes the mean over the replicas along the first axis, which a number has not.
+    model.train_step = lambda data: {name: value[None] for name, value in step(data).items()}
+    # It builds what is not built yet, for which it reduces a batch over the workers, but can only
+    # where a batch is no dictionary.
+    model._maybe_symbolic_build = lambda iterator=None, data_batch=None: None
+
+
 def weights_of(item: keras.Model | keras.layers.Layer | keras.optimizers.Optimizer) -> list:
     """Returns the floating-point weights of a model, or variables of an optimizer, as arrays."""
     if hasattr(item, "get_weights"):
