@@ -104,6 +104,7 @@ def editing_batches(
     keep_share: float = 0.0,
     balance: bool = True,
     flip: bool = False,
+    own: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Batches for training a generator.
 
@@ -119,6 +120,8 @@ def editing_batches(
         balance: Whether the expressions take turns.
         flip: Whether half of the images are mirrored, each with its map. A mirrored face is lit
             from the other side, so lighting labels are then wrong.
+        own: Which of several workers this is; each loads its own part of every batch alone, and
+            gives it replica by replica. None for whole batches.
 
     Returns:
         A data set of dictionaries, one element per generator update, each value of shape
@@ -159,7 +162,7 @@ def editing_batches(
     order = functools.partial(
         endless_order, len(faces), seed, groups=faces.expression if balance else None
     )
-    return _batched(order, sample, batch_size, start_step, steps, critic_steps)
+    return _batched(order, sample, batch_size, start_step, steps, critic_steps, own)
 
 
 def _mirrored(image: tf.Tensor, map_kind: str = "") -> tf.Tensor:
@@ -196,6 +199,7 @@ def labelled_batches(
     steps: int | None = None,
     flip: bool = False,
     image_size: int | None = None,
+    own: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Batches for supervised training.
 
@@ -210,6 +214,7 @@ def labelled_batches(
         image_size: Height and width of the images, in pixels; default is that of the faces. Where
             the faces are larger, an image is a random part of one: from all of it, made smaller, to
             this many of its pixels.
+        own: As ``editing_batches`` has it.
 
     Returns:
         A data set of dictionaries: ``image`` float32 [B,S,S,3] in [-1, 1]; ``expression``,
@@ -237,7 +242,7 @@ def labelled_batches(
         return {"image": image, **labels}
 
     order = functools.partial(endless_order, len(faces), seed)
-    return _batched(order, sample, batch_size, start_step, steps, None)
+    return _batched(order, sample, batch_size, start_step, steps, None, own)
 
 
 def _batched(
@@ -247,12 +252,20 @@ def _batched(
     start_step: int,
     steps: int | None,
     critic_steps: int | None,
+    own: tf.distribute.InputContext | None,
 ) -> tf.data.Dataset:
     """Maps positions and their indices to samples and batches them, from ``start_step`` on."""
     per_step = batch_size * (critic_steps or 1)
     start = start_step * per_step
     stop = np.iinfo(np.int64).max if steps is None else start + steps * per_step
     dataset = tf.data.Dataset.zip((tf.data.Dataset.range(start, stop), order(start=start)))
+    if own is not None:
+        # Cut here, where a sample is two numbers, a worker reads and renders nothing of the others.
+        count = per_step // own.num_input_pipelines
+        part = slice(own.input_pipeline_id * count, (own.input_pipeline_id + 1) * count)
+        dataset = dataset.batch(per_step, drop_remainder=True)
+        dataset = dataset.map(lambda p, index: (p[part], index[part])).unbatch()
+        batch_size = own.get_per_replica_batch_size(batch_size)
     dataset = dataset.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if critic_steps is not None:
         # The critic's steps lie inside a row, so that cutting a batch for the replicas leaves

@@ -122,6 +122,39 @@ def test_a_sample_is_the_same_whatever_the_batch_size():
         np.testing.assert_array_equal(values, large[name])
 
 
+@pytest.mark.parametrize("critic_steps", [None, 2])
+def test_workers_load_consecutive_parts_of_each_batch_replica_by_replica(critic_steps):
+    loaded = []
+
+    def load(index):
+        tf.py_function(lambda i: loaded.append(int(i)), [index], [])
+        return tf.fill([2, 2, 3], tf.cast(index, tf.uint8))
+
+    faces = dataclasses.replace(numbered_faces(), load=load)
+
+    def batches(own=None):
+        if critic_steps is None:
+            return pipeline.labelled_batches(faces, 8, seed=3, start_step=1, steps=3, own=own)
+        return pipeline.editing_batches(
+            faces, 8, seed=3, start_step=1, steps=3, critic_steps=critic_steps, own=own
+        )
+
+    whole = list(batches().as_numpy_iterator())
+    loaded.clear()
+    parts = [
+        list(batches(tf.distribute.InputContext(2, worker, 4)).as_numpy_iterator())
+        for worker in (0, 1)
+    ]
+    # Nobody has read what belongs to another worker.
+    assert len(loaded) == 3 * 8 * (critic_steps or 1)
+    assert [len(part) for part in parts] == [6, 6]
+    for step, batch in enumerate(whole):
+        replicas = [part[2 * step + replica] for part in parts for replica in (0, 1)]
+        for name, values in batch.items():
+            together = np.concatenate([replica[name] for replica in replicas])
+            np.testing.assert_array_equal(together, values, err_msg=name)
+
+
 def test_targets_are_uniform_and_independent_of_the_source_and_each_other():
     drawn = collected(pipeline.editing_batches(numbered_faces(), 1000, 2, 0, 6))
     sources, expressions, lightings = (
