@@ -33,11 +33,16 @@ class RunningMeans(tf.train.experimental.PythonState):
     def __init__(self, metrics: Sequence[keras.metrics.Metric]) -> None:
         """Takes the metrics."""
         self._variables = [variable for metric in metrics for variable in metric.variables]
+        self._read: list[float] = []
         self._restored: list[float] | None = None
 
+    def read(self) -> None:
+        """Reads the metrics, for the next checkpoint; of several workers all have to take part."""
+        self._read = [compat.scalar(variable) for variable in self._variables]
+
     def serialize(self) -> str:
-        """Returns the state of the metrics; called when a checkpoint is saved."""
-        return json.dumps([compat.scalar(variable) for variable in self._variables])
+        """Returns what was read; called when a checkpoint is saved."""
+        return json.dumps(self._read)
 
     def deserialize(self, string_value: str) -> None:
         """Takes what ``serialize`` gave; called when a checkpoint is restored."""
@@ -84,14 +89,18 @@ class Recorder(keras.callbacks.Callback):
         self._batch_size = batch_size
         self._every = every
         self._rates = rates
-        self._means = means
+        self.means = means
         self._progress = Progress(total, label, start)
-        self._writer = tf.summary.create_file_writer(run.path("tensorboard"))
+        self._writer = (
+            tf.summary.create_file_writer(run.path("tensorboard"))
+            if run.writes
+            else tf.summary.create_noop_writer()
+        )
         self._since = (time.monotonic(), start)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Puts the running means back, which ``fit`` has just reset."""
-        self._means.put_back()
+        self.means.put_back()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Checks the losses, shows them, and writes a line when one is due."""
@@ -162,6 +171,7 @@ class Saver(keras.callbacks.Callback):
         networks: Mapping[str, keras.Model],
         every: int,
         total: int,
+        any_worker: Callable[[bool], bool] = bool,
     ) -> None:
         """Saves every ``every`` steps and at step ``total``.
 
@@ -173,15 +183,18 @@ class Saver(keras.callbacks.Callback):
                 checkpoint, in this order.
             every: Steps between checkpoints.
             total: Steps of the whole run.
+            any_worker: Tells whether any of the workers that train together says yes; called by
+                all of them at the end of every step.
         """
         super().__init__()
-        self.stopped_by: signal.Signals | None = None
+        self.stopped_by = ""
         self._run = run
         self._recorder = recorder
         self._checkpoints = checkpoints
         self._networks = networks
         self._every = every
         self._total = total
+        self._any_worker = any_worker
         self._before: dict[signal.Signals, Any] = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -197,11 +210,13 @@ class Saver(keras.callbacks.Callback):
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
         """Asks the run to save and stop at the end of the step; the next signal is not held."""
-        self.stopped_by = signal.Signals(number)
+        self.stopped_by = signal.Signals(number).name
         signal.signal(number, signal.SIG_DFL)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Saves when it is due or when a signal came."""
+        """Saves when it is due or when a signal came, to this worker or another one."""
+        if self._any_worker(bool(self.stopped_by)) and not self.stopped_by:
+            self.stopped_by = "another worker was stopped"
         step = self._recorder.step
         if step % self._every == 0 or step == self._total or self.stopped_by:
             self.save()
@@ -209,12 +224,13 @@ class Saver(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def save(self) -> None:
-        """Saves a checkpoint and the network to use.
+        """Saves a checkpoint and the network to use; of several workers all have to take part.
 
         Raises:
             TrainingDivergedError: A weight is not finite; nothing is saved.
         """
         step = self._recorder.step
+        self._recorder.means.read()
         try:
             self._checkpoints.check_finite()
         except FloatingPointError as error:
@@ -226,4 +242,5 @@ class Saver(keras.callbacks.Callback):
         # never a complete run with the network of an earlier checkpoint.
         for name, network in self._networks.items():
             self._run.save_network(network, name)
-        self._checkpoints.save(step)
+        if self._run.writes:
+            self._checkpoints.save(step)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import signal
 
 import keras
 import tensorflow as tf
 
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 from legan_tf.training.config import TrainConfig
+from legan_tf.training.workers import VARIABLE, Place, place
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
@@ -20,12 +22,14 @@ def set_up(config: TrainConfig) -> tf.distribute.Strategy:
         config: Its ``replicas``, ``precision``, ``deterministic`` and ``seed`` are used.
 
     Returns:
-        A MirroredStrategy over the GPUs, or over the CPU where there are none.
+        A MirroredStrategy over the GPUs, or over the CPU where there are none. Where ``TF_CONFIG``
+        names several workers, and it is no dry run, the strategy over all of them.
 
     Raises:
         UserError: There are fewer GPUs than ``replicas``, the batch cannot be divided among them,
             or the CPU cannot be divided any more.
     """
+    own, wanted = _replicas(config)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -33,22 +37,84 @@ def set_up(config: TrainConfig) -> tf.distribute.Strategy:
     # penalty has read it: on a busy machine the penalty then sees, now and again, the new bias.
     tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
-    gpus = tf.config.list_physical_devices("GPU")
-    wanted = config.replicas or len(gpus) or 1
-    if gpus and wanted > len(gpus):
-        raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
-    if config.batch_size % wanted:
-        raise UserError(
-            f"--batch_size={config.batch_size} must be a multiple of the {wanted} GPUs of this "
-            "machine; or say with --replicas how many to use"
-        )
-    kind = "GPU" if gpus else "CPU"
-    if not gpus and len(tf.config.list_logical_devices("CPU")) < wanted:
+    if own.count > 1 and not config.dry_run:
+        return _over_workers()
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if kind == "CPU" and len(tf.config.list_logical_devices("CPU")) < wanted:
         raise UserError(
             f"--replicas={wanted}: the CPU is already in use as one device; call "
             "divide_cpu before TensorFlow is used"
         )
     return _strategy(kind, wanted)
+
+
+def _replicas(config: TrainConfig) -> tuple[Place, int]:
+    """The place of this process, and how many replicas it has; checks that they can share."""
+    own = place()
+    gpus = tf.config.list_physical_devices("GPU")
+    wanted = config.replicas or len(gpus) or 1
+    if gpus and wanted > len(gpus):
+        raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
+    if own.count > 1 and not gpus and wanted > 1:
+        raise UserError(
+            f"--replicas={wanted}: without GPUs each worker of {VARIABLE} is one replica; start a "
+            "worker for each"
+        )
+    if config.batch_size % (own.count * wanted):
+        shared = f"{wanted} GPUs of this machine; or say with --replicas how many to use"
+        if own.count > 1:
+            shared = f"{own.count * wanted} replicas, {wanted} on each worker of {VARIABLE}"
+        raise UserError(f"--batch_size={config.batch_size} must be a multiple of the {shared}")
+    return own, wanted
+
+
+def join(config: TrainConfig) -> None:
+    """Meets the other workers that ``TF_CONFIG`` names; must come before TensorFlow is used.
+
+    Waits until all are there.
+
+    Raises:
+        UserError: The replicas cannot share the batch, or this worker cannot listen at its address.
+    """
+    own, wanted = _replicas(config)
+    gpus = tf.config.list_physical_devices("GPU")
+    if wanted < len(gpus):
+        tf.config.set_visible_devices(gpus[:wanted], "GPU")
+    own.check_port()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    if handlers[signal.SIGINT] == signal.default_int_handler:
+        # It would not be called before TensorFlow has met the others.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        _over_workers()
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"{VARIABLE}: this worker could not meet the others at {', '.join(own.addresses)} "
+            f"({first_line(error)})."
+        ) from error
+    finally:
+        # Also that of SIGTERM, which TensorFlow has made its own.
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@functools.lru_cache(None)
+def _over_workers() -> tf.distribute.Strategy:
+    """The strategy over all workers, which can be made once in a process."""
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def gathered(strategy: tf.distribute.Strategy, number: int) -> list[int]:
+    """Returns the numbers of all workers, each as often as it has replicas, in their order.
+
+    Every worker has to call it at the same point of its work, and waits there for the others.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return [number]
+    own = strategy.experimental_distribute_values_from_function(
+        lambda _: tf.constant([number], tf.int64)
+    )
+    return strategy.gather(own, axis=0).numpy().tolist()
 
 
 @functools.lru_cache

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import zipfile
-from typing import Any
+from typing import IO, Any
 
 import keras
 import numpy as np
@@ -65,19 +65,30 @@ def make_writable(flag: str, folder: str) -> None:
 
 
 class Run:
-    """A run folder that belongs to this process while it is open."""
+    """A run folder that belongs to this process while it is open.
 
-    def __init__(self, config: TrainConfig) -> None:
+    Attributes:
+        folder: Its path.
+        writes: Whether anything is written; of several workers that train together the chief does.
+    """
+
+    def __init__(self, config: TrainConfig, writes: bool = True) -> None:
         """Opens the folder for a configuration, or makes it.
 
         Args:
             config: The configuration; its ``workdir`` is the folder.
+            writes: Whether this process is the one that writes; what saves does nothing otherwise.
 
         Raises:
             UserError: The folder belongs to a run with other flags or input files, or to a
                 running process.
         """
         self.folder = config.workdir
+        self.writes = writes
+        self._lock: IO[str] | None = None
+        if not writes:
+            check_fits(config)
+            return
         try:
             os.makedirs(os.path.join(self.folder, "samples"), exist_ok=True)
             self._lock = open(os.path.join(self.folder, ".lock"), "w")  # noqa: SIM115 - held open
@@ -111,16 +122,19 @@ class Run:
 
     def close(self) -> None:
         """Lets another process have the folder."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Appends one line to ``metrics.jsonl``."""
+        if not self.writes:
+            return
         with open(self.path(METRICS_FILE), "a") as file:
             file.write(json.dumps(line) + "\n")
 
     def forget_metrics_after(self, step: int) -> None:
         """Drops the lines of steps that a resumed run is going to take again."""
-        if not os.path.exists(self.path(METRICS_FILE)):
+        if not self.writes or not os.path.exists(self.path(METRICS_FILE)):
             return
         with open(self.path(METRICS_FILE)) as file:
             lines = file.readlines()
@@ -135,12 +149,16 @@ class Run:
 
     def save_network(self, network: keras.Model, name: str) -> None:
         """Writes a network to use, replacing the last one in one step."""
+        if not self.writes:
+            return
         temporary = self.path(UNFINISHED + name)
         network.save(temporary)
         os.replace(temporary, self.path(name))
 
     def save_picture(self, name: str, picture: np.ndarray) -> None:
         """Writes a uint8 [H,W,3] picture as ``samples/NAME.png``."""
+        if not self.writes:
+            return
         temporary = self.path("samples", f"{UNFINISHED}{name}.png")
         Image.fromarray(picture).save(temporary)
         os.replace(temporary, self.path("samples", f"{name}.png"))
@@ -345,11 +363,11 @@ class Checkpoints:
             **items: Networks and optimizers, built, and other state.
         """
         self._items = items
-        self._manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(**{name: _trackable(item) for name, item in items.items()}),
-            folder,
-            max_to_keep=keep,
-        )
+        checkpoint = tf.train.Checkpoint(**{name: _trackable(item) for name, item in items.items()})
+        # Made now: by the first save it would be made inside ``fit`` under its strategy, which
+        # waits for the other workers, and those do not save.
+        _ = checkpoint.save_counter
+        self._manager = tf.train.CheckpointManager(checkpoint, folder, max_to_keep=keep)
 
     def restore(self) -> bool:
         """Restores the last checkpoint; returns whether there was one.

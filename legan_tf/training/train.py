@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 import os
 import platform
 import sys
 import time
+import zlib
 from typing import Any
 
 import keras
@@ -18,7 +20,7 @@ import tensorflow as tf
 from legan_tf import compat
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 from legan_tf.models import (
     AttributeClassifier,
     DepthNetwork,
@@ -59,6 +61,7 @@ from legan_tf.training.supervised import (
     QualityTrainer,
     SupervisedTrainer,
 )
+from legan_tf.training.workers import VARIABLE, Place, place
 
 SAMPLED_PEOPLE = 3
 VALIDATED = 1000
@@ -88,6 +91,16 @@ EDITOR_ALONE = (
 """Options of an editor that do not concern the depth network that it trains first."""
 STOPPED_STATUS = 143
 """Exit status after SIGTERM, as a shell gives it."""
+SHOWN_WITHIN_S = 90.0
+"""How long a network file system may hide from one machine what another one has written."""
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+)
+"""What TensorFlow raises where another worker has ended."""
 
 
 def say(text: str) -> None:
@@ -105,7 +118,8 @@ def train(config: TrainConfig) -> int:
         0 when the run is complete, 143 when a signal stopped it after saving.
 
     Raises:
-        UserError: The flags do not fit together, the data or the checkpoint; or training diverged.
+        UserError: The flags do not fit together, the data or the checkpoint; or training diverged,
+            or another worker was lost.
     """
     config.check()
     check_fits(config)
@@ -113,11 +127,25 @@ def train(config: TrainConfig) -> int:
     if not config.dry_run and _is_complete(config):
         say(f"{config.workdir}: complete at step {saved_step(config.workdir)}, nothing to do")
         return 0
-    devices.divide_cpu(config.replicas)
-    data = load_datasets(config)
     if config.dry_run:
-        return _dry_run(config, data)
-    return _train(config, data)
+        devices.divide_cpu(config.replicas)
+        return _dry_run(config, load_datasets(config))
+    own = place()
+    if own.count > 1:
+        say(f"worker {own.index} of {own.count}: waits for the others ({', '.join(own.addresses)})")
+        devices.join(config)
+    else:
+        devices.divide_cpu(config.replicas)
+    try:
+        return _train(config, load_datasets(config), own)
+    except LOST as error:
+        if own.count == 1:
+            raise
+        raise UserError(
+            f"worker {own.index} of {own.count}: another worker has ended or cannot be reached any "
+            f"more ({first_line(error)}); its own output tells why. The same command on all "
+            "workers resumes."
+        ) from error
 
 
 def _is_complete(config: TrainConfig) -> bool:
@@ -166,9 +194,9 @@ def _dry_run(config: TrainConfig, data: Datasets) -> int:
     return 0
 
 
-def _train(config: TrainConfig, data: Datasets) -> int:
+def _train(config: TrainConfig, data: Datasets, own: Place) -> int:
     """Trains or resumes; see ``train``."""
-    run = Run(config)
+    run = Run(config, writes=own.is_chief)
     try:
         auxiliary = {}
         for kind, given in auxiliary_kinds(config).items():
@@ -177,12 +205,14 @@ def _train(config: TrainConfig, data: Datasets) -> int:
                 network = run.path(kind)
                 # The checkpoint of a guided run holds its depth network, further trained.
                 resumes = kind == "depth" and saved_step(config.workdir) is not None
-                stopped = not resumes and _train_auxiliary(config, kind, data)
+                stopped = not resumes and _train_auxiliary(config, kind, data, own)
                 if stopped:
                     return stopped
             auxiliary[kind] = network
         # Again, since training another network has moved the generators of random numbers.
         strategy = devices.set_up(config)
+        if own.count > 1:
+            _check_alike(config, data, strategy)
         with strategy.scope():
             loaded: dict[str, Network] = {}
             for kind, path in auxiliary.items():
@@ -193,15 +223,30 @@ def _train(config: TrainConfig, data: Datasets) -> int:
                 )
             trainer = _trainer(config, data, loaded)
             optimizers = _compile(trainer, config)
-        return _fit(config, data, run, trainer, optimizers, auxiliary)
+        if own.count > 1:
+            compat.fit_over_workers(trainer)
+        return _fit(config, data, run, strategy, trainer, optimizers, auxiliary)
     finally:
         run.close()
+
+
+def _check_alike(config: TrainConfig, data: Datasets, strategy: tf.distribute.Strategy) -> None:
+    """Checks that all workers were given the same; they would wait for each other otherwise."""
+    same = dataclasses.replace(config, workdir="", data_dir="")
+    given = (same, check_fits(config), data.table, tf.__version__, keras.__version__)
+    told = devices.gathered(strategy, zlib.crc32(repr(given).encode()))
+    if len(set(told)) > 1:
+        raise UserError(
+            f"{VARIABLE}: not all workers were started with the flags, the data and the versions "
+            "of the chief; only --workdir and --data_dir may differ."
+        )
 
 
 def _fit(
     config: TrainConfig,
     data: Datasets,
     run: Run,
+    strategy: tf.distribute.Strategy,
     trainer: AdversarialModel | SupervisedTrainer,
     optimizers: dict[str, keras.optimizers.Optimizer],
     auxiliary: dict[str, str],
@@ -213,6 +258,12 @@ def _fit(
     )
     resumed = checkpoints.restore()
     start = compat.scalar(trainer.optimizer.iterations)
+    starts = devices.gathered(strategy, start)
+    if len(set(starts)) > 1:
+        raise UserError(
+            f"--workdir={config.workdir}: the workers find checkpoints of different steps there "
+            f"({', '.join(map(str, starts))}): it must be on a file system that all of them share."
+        )
     if start % config.steps_per_execution:
         raise UserError(
             f"--steps_per_execution={config.steps_per_execution}: the run goes on at step {start}, "
@@ -223,7 +274,8 @@ def _fit(
     networks = {**products, NETWORK_FILE: trainer.network}
     assert tuple(networks) == product_files(config)
     for name in {CRITIC_FILE, DEPTH_FILE} - set(networks):
-        if os.path.exists(run.path(name)):  # Of a run of other flags that was begun anew.
+        # Of a run of other flags that was begun anew.
+        if run.writes and os.path.exists(run.path(name)):
             os.remove(run.path(name))
     if resumed and start >= config.train_steps:
         if not all(os.path.exists(run.path(name)) for name in networks):
@@ -233,7 +285,8 @@ def _fit(
         return 0
     if resumed:
         say(f"{config.workdir}: resumed at step {start}")
-    _write_record(config, run, data, trainer, auxiliary, start)
+    if run.writes:
+        _write_record(config, run, data, trainer, auxiliary, start, strategy)
     total = config.train_steps
     images = config.batch_size * (config.critic_steps if config.model in ADVERSARIAL else 1)
     rates = {
@@ -241,7 +294,15 @@ def _fit(
         for name, optimizer in optimizers.items()
     }
     recorder = Recorder(run, config.model, start, total, images, config.log_every, rates, means)
-    saver = Saver(run, recorder, checkpoints, networks, config.checkpoint_every, total)
+    saver = Saver(
+        run,
+        recorder,
+        checkpoints,
+        networks,
+        config.checkpoint_every,
+        total,
+        lambda stopped: any(devices.gathered(strategy, int(stopped))),
+    )
 
     def look() -> None:
         if isinstance(trainer, AdversarialModel):
@@ -252,9 +313,12 @@ def _fit(
             if figures:
                 recorder.note(figures)
 
-    callbacks = [recorder, Every(recorder, config.sample_every, total, look), saver]
+    callbacks = [recorder, saver]
+    if run.writes:
+        callbacks.insert(1, Every(recorder, config.sample_every, total, look))
     if isinstance(trainer, AdversarialModel):
-        batches = pipeline.editing_batches(
+        load = functools.partial(
+            pipeline.editing_batches,
             data.train,
             config.batch_size,
             config.seed,
@@ -266,7 +330,8 @@ def _fit(
             config.flip,
         )
     else:
-        batches = pipeline.labelled_batches(
+        load = functools.partial(
+            pipeline.labelled_batches,
             data.train,
             config.batch_size,
             config.seed,
@@ -275,6 +340,10 @@ def _fit(
             config.flip,
             config.image_size,
         )
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        batches = strategy.distribute_datasets_from_function(lambda own: load(own=own))
+    else:
+        batches = load()
     began = time.monotonic()
     try:
         trainer.fit(
@@ -287,8 +356,10 @@ def _fit(
         )
     finally:
         saver.restore_signals()
+    # The others need what the chief saves at the end, and itself as long as they train.
+    devices.gathered(strategy, recorder.step)
     if saver.stopped_by and recorder.step < total:
-        say(f"\n{saver.stopped_by.name}: saved at step {recorder.step}; the same command resumes")
+        say(f"\n{saver.stopped_by}: saved at step {recorder.step}; the same command resumes")
         return STOPPED_STATUS
     say(f"{config.workdir}: complete, {total - start} steps in {time.monotonic() - began:.0f} s")
     return 0
@@ -359,7 +430,7 @@ def _auxiliary(config: TrainConfig, kind: str) -> TrainConfig:
     )
 
 
-def _train_auxiliary(config: TrainConfig, kind: str, data: Datasets) -> int:
+def _train_auxiliary(config: TrainConfig, kind: str, data: Datasets, own: Place) -> int:
     """Trains a small network that was not given, and says so."""
     auxiliary = _auxiliary(config, kind)
     if _is_complete(auxiliary):
@@ -378,7 +449,22 @@ def _train_auxiliary(config: TrainConfig, kind: str, data: Datasets) -> int:
         f"NOTE: no --{kind}_model is given: {told[0]} ({auxiliary.train_steps} steps, "
         f"{auxiliary.workdir}). {told[1]}"
     )
-    return _train(auxiliary, data if kind == "depth" else load_datasets(auxiliary))
+    status = _train(auxiliary, data if kind == "depth" else load_datasets(auxiliary), own)
+    if not status:
+        _await_complete(auxiliary)
+    return status
+
+
+def _await_complete(config: TrainConfig) -> None:
+    """Waits until this worker, too, sees what the chief has written."""
+    deadline = time.monotonic() + SHOWN_WITHIN_S
+    while not _is_complete(config):
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{config.workdir}: this worker does not see the network that the chief has "
+                "written there: --workdir must be on a file system that all workers share."
+            )
+        time.sleep(1)
 
 
 def _load_auxiliary(
@@ -549,6 +635,7 @@ def _write_record(
     trainer: AdversarialModel | SupervisedTrainer,
     auxiliary: dict[str, str],
     start: int,
+    strategy: tf.distribute.Strategy,
 ) -> None:
     """Appends to ``record.jsonl`` what this start of the run works with."""
     given = auxiliary_kinds(config)
@@ -561,6 +648,8 @@ def _write_record(
         "keras": keras.__version__,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
         f"{len(tf.config.list_physical_devices('GPU'))} GPUs",
+        "workers": place().count,
+        "replicas": strategy.num_replicas_in_sync,
         "parameters": _sizes(trainer),
         "data": data.table.splitlines(),
         "expressions": data.train.expressions,

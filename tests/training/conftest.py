@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -71,14 +74,19 @@ def arguments(workdir: pathlib.Path, **options: object) -> list[str]:
 class Process:
     """A Python process and its output."""
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, arguments: list[str], **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={
+                **os.environ,
+                "CUDA_VISIBLE_DEVICES": "-1",
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                **environment,
+            },
         )
 
     def wait(self) -> tuple[int, str]:
@@ -112,6 +120,29 @@ class Runs:
         return Process([str(ROOT / "scripts/train.py"), *arguments(workdir, **options)])
 
     @staticmethod
+    @contextlib.contextmanager
+    def workers(count: int, workdir: pathlib.Path, **options: object) -> Iterator[list[Process]]:
+        """Starts a small run on so many workers of this machine; ends what is left of it."""
+        with contextlib.ExitStack() as held:
+            ports = [held.enter_context(socket.socket()) for _ in range(count)]
+            for port in ports:
+                port.bind(("127.0.0.1", 0))
+            addresses = [f"127.0.0.1:{port.getsockname()[1]}" for port in ports]
+        command = [str(ROOT / "scripts/train.py"), *arguments(workdir, **options)]
+        processes = []
+        try:
+            for index in range(count):
+                place = {
+                    "cluster": {"worker": addresses},
+                    "task": {"type": "worker", "index": index},
+                }
+                processes.append(Process(command, TF_CONFIG=json.dumps(place)))
+            yield processes
+        finally:
+            for process in processes:
+                process.process.kill()
+
+    @staticmethod
     def metrics(workdir: pathlib.Path) -> list[dict]:
         """The complete lines of ``metrics.jsonl``, without what depends on the machine's mood."""
         file = workdir / "metrics.jsonl"
@@ -143,6 +174,29 @@ class Runs:
         networks = [keras.models.load_model(path / "model.keras") for path in (one, other)]
         for a, b in zip(*(network.get_weights() for network in networks)):
             np.testing.assert_array_equal(a, b)
+
+    @staticmethod
+    def assert_same_update(one: dict[str, object], other: dict[str, object]) -> None:
+        """Asserts that two checkpoints are of the same updates, summed up in another order."""
+        assert one.keys() == other.keys()
+        compared, off = 0, []
+        for name, value in one.items():
+            if name.startswith("means"):
+                continue
+            left, right = np.asarray(value, np.float64), np.asarray(other[name], np.float64)
+            if "optimizer/_variables" in name and left.ndim:
+                # Adam's moments: the gradients themselves, which a wrong mean would double or halve
+                np.testing.assert_allclose(
+                    right, left, rtol=1e-3, atol=1e-3 * np.abs(left).max(), err_msg=name
+                )
+                compared += 1
+            else:
+                np.testing.assert_allclose(right, left, atol=5e-3, err_msg=name)
+                off.append(np.abs(right - left).ravel() > 1e-5)
+        assert compared > 10
+        # Adam turns a gradient of nearly 0, as instance normalization leaves, into a step of
+        # either sign; everywhere else the weights are the same.
+        assert np.concatenate(off).mean() < 0.05
 
     @staticmethod
     def config(workdir: pathlib.Path, **options: object) -> TrainConfig:
