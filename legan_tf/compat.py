@@ -24,8 +24,15 @@ def float32_policy() -> Iterator[None]:
 
 
 def tensorflow_variable(weight) -> tf.Variable:
-    """Returns the TensorFlow variable behind a weight of either Keras."""
-    return weight.value if KERAS_3 else weight
+    """Returns the TensorFlow variable behind a weight of either Keras, or the variable itself."""
+    return weight.value if KERAS_3 and isinstance(weight, keras.Variable) else weight
+
+
+def place_of(optimizer: keras.optimizers.Optimizer, variable) -> int:
+    """Returns the number of a trained variable among those that an optimizer was built for."""
+    if KERAS_3:
+        return optimizer._get_variable_index(variable)
+    return optimizer._index_dict[optimizer._var_key(variable)]
 
 
 def assign_in_replica(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from legan_tf.models import convolutions
+
 PACKAGE = "legan_tf"
 UPSAMPLINGS = ("pixelshuffle", "nearest", "transposed")
 LEAK = 0.01
@@ -22,9 +24,22 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.leaky_relu(x, LEAK)
 
 
+# Named as its base, since Keras names weights in files after the class.
+class Conv2D(keras.layers.Conv2D):
+    """Keras' convolution, computed in the quickest of the ways of ``convolutions``."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Convolves [B,H,W,C]."""
+        way = convolutions.way_of(self, inputs)
+        if way is None:
+            return super().call(inputs)
+        outputs = way(inputs, tf.convert_to_tensor(self.kernel))
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+
 def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False) -> keras.layers.Layer:
     """A convolution padded so that stride 1 keeps and stride 2 halves the size."""
-    return keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=use_bias)
+    return Conv2D(filters, kernel, stride, padding="same", use_bias=use_bias)
 
 
 def relu_conv(filters: int, kernel: int | tuple[int, int], **kwargs) -> keras.layers.Layer:
@@ -46,12 +61,24 @@ def pool_over_the_edge() -> list[keras.layers.Layer]:
     return [keras.layers.ZeroPadding2D(((0, 1), (0, 1)), **EXACT), pool(3)]
 
 
+# Named as its base, since Keras names weights in files after the class.
+class GroupNormalization(keras.layers.GroupNormalization):
+    """Keras' normalisation of every channel by itself, with half of its operations."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Normalises [B,H,W,C] over H and W."""
+        mean = tf.reduce_mean(inputs, [1, 2], keepdims=True)
+        variance = tf.reduce_mean(tf.math.squared_difference(inputs, mean), [1, 2], keepdims=True)
+        scale = tf.math.rsqrt(variance + self.epsilon) * self.gamma
+        return inputs * scale + (self.beta - mean * scale)
+
+
 def instance_norm() -> keras.layers.Layer:
     """Instance normalisation with a learned scale and offset per channel, always in float32.
 
     Keras 2.15 would take the moments in bfloat16 under mixed precision, which is too coarse.
     """
-    return keras.layers.GroupNormalization(groups=-1, epsilon=1e-5, dtype="float32")
+    return GroupNormalization(groups=-1, epsilon=1e-5, dtype="float32")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -40,6 +40,7 @@ from legan_tf.training.config import ADVERSARIAL, GANS, TrainConfig
 from legan_tf.training.datasets import Datasets, load_datasets
 from legan_tf.training.depth import DepthGAN, DepthGuidedGAN, DepthObjective, Guidance
 from legan_tf.training.gan import AttributeGAN, Objective
+from legan_tf.training.optimizers import Adam
 from legan_tf.training.run import (
     CHECKPOINTS,
     CRITIC_FILE,
@@ -141,10 +142,10 @@ def train(config: TrainConfig) -> int:
     except LOST as error:
         if own.count == 1:
             raise
+        reason = first_line(error).rpartition("aborted by: ")[2].partition(". ")[0]
         raise UserError(
             f"worker {own.index} of {own.count}: another worker has ended or cannot be reached any "
-            f"more ({first_line(error)}); its own output tells why. The same command on all "
-            "workers resumes."
+            f"more ({reason}); its own output tells why. The same command on all workers resumes."
         ) from error
 
 
@@ -597,7 +598,7 @@ def _compile(
     def adam(updates_per_step: int, iterations_per_update: int) -> keras.optimizers.Optimizer:
         updates = config.train_steps * updates_per_step
         rate = schedules.make(config.schedule, config.learning_rate, updates, iterations_per_update)
-        return keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2)
+        return Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2)
 
     if isinstance(trainer, AdversarialModel):
         steps = config.critic_steps

@@ -1,0 +1,203 @@
+"""The same convolutions, in ways that are quicker than the library's where they apply.
+
+Each function here equals ``tf.nn.conv2d`` with zero padding, in its gradients of any order too, but
+for rounding: float32 sums in another order, and in ``winograd`` about 1e-5 of the largest value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+SMALL_MAP = 8
+"""Largest side of a feature map that is halved by a matrix product."""
+MANY_CHANNELS = 128
+"""Fewest channels on either side for which Winograd's transforms pay."""
+FEW_FILTERS = 4
+"""Most filters for which ``side_by_side`` pays; processors compute 16 at a time."""
+_TOGETHER = 4
+_TILE = 4
+
+Way = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def way_of(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Way | None:
+    """Returns the quickest way to compute a layer on an input, or None for the library's.
+
+    ``halving`` is quicker everywhere. The others save arithmetic that GPUs' libraries save by
+    themselves, so they are taken where TensorFlow sees no GPU.
+
+    Args:
+        layer: A built convolution.
+        inputs: [B,H,W,C] with known H, W and C.
+    """
+    height, width, channels = inputs.shape[1:]
+    plain = layer.activation is keras.activations.linear and layer.padding == "same"
+    if not plain or layer.groups != 1 or tuple(layer.dilation_rate) != (1, 1):
+        return None
+    kernel, strides = tuple(layer.kernel_size), tuple(layer.strides)
+    if (kernel, strides) == ((4, 4), (2, 2)):
+        small = height == width and height % 2 == 0 and height <= SMALL_MAP
+        return halving if small else None
+    if strides != (1, 1) or tf.config.list_logical_devices("GPU"):
+        return None
+    if kernel == (3, 3) and inputs.dtype == tf.float32:
+        fits = height % _TILE == 0 and width % _TILE == 0
+        return winograd if fits and min(channels, layer.filters) >= MANY_CHANNELS else None
+    odd = kernel[0] % 2 and kernel[1] % 2 and kernel[1] > 3
+    return side_by_side if odd and layer.filters <= FEW_FILTERS and not width % _TOGETHER else None
+
+
+def halving(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Halves a small feature map by one matrix product.
+
+    At the deep end of a discriminator a kernel has a thousand times as many numbers as the feature
+    map, and what a convolution costs is reading its kernel. Libraries of convolutions copy the
+    kernel into an order of their own at every call; a matrix product takes it as it lies.
+
+    Args:
+        x: [B,S,S,C], S even.
+        kernel: [4,4,C,F].
+
+    Returns:
+        [B,S/2,S/2,F], the convolution of stride 2.
+    """
+    half, filters = x.shape[1] // 2, kernel.shape[3]
+    product = tf.matmul(_patches(x), tf.reshape(kernel, [-1, filters]))
+    return tf.reshape(product, [-1, half, half, filters])
+
+
+# The two are each other's transpose and so each other's gradient. TensorFlow's own gradient of
+# patches is a product with a sparse matrix, which GPUs cannot repeat bit for bit.
+@tf.custom_gradient
+def _patches(x: tf.Tensor):
+    """What a 4 × 4 kernel of stride 2 sees at each place: [B,S,S,C] to [B·S/2·S/2, 16·C]."""
+    side, channels = x.shape[1], x.shape[3]
+    patches = tf.image.extract_patches(
+        x, sizes=[1, 4, 4, 1], strides=[1, 2, 2, 1], rates=[1, 1, 1, 1], padding="SAME"
+    )
+    return tf.reshape(patches, [-1, 16 * channels]), lambda d: _add_patches(d, side)
+
+
+def _add_patches(patches: tf.Tensor, side: int) -> tf.Tensor:
+    """Adds up patches where they overlap: the transpose of ``_patches``."""
+    half, channels = side // 2, patches.shape[1] // 16
+
+    @tf.custom_gradient
+    def add(patches: tf.Tensor):
+        # A window is 2 × 2 blocks of 2 × 2 pixels; those of one place in it do not overlap.
+        windows = tf.reshape(patches, [-1, half, half, 2, 2, 2, 2 * channels])
+        placed = []
+        for row in range(2):
+            for column in range(2):
+                blocks = windows[:, :, :, row, :, column]
+                blocks = tf.reshape(blocks, [-1, half, half, 4 * channels])
+                beside = [[0, 0], *([2 * at, 2 - 2 * at] for at in (row, column)), [0, 0]]
+                placed.append(tf.pad(tf.nn.depth_to_space(blocks, 2), beside))
+        return tf.add_n(placed)[:, 1:-1, 1:-1], _patches
+
+    return add(patches)
+
+
+def side_by_side(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Computes four neighbouring pixels of few filters as one pixel of many.
+
+    A vector of 16 numbers holds the filters of one pixel, and with three filters most of it is
+    idle. One wider kernel holds the kernels of four pixels, each moved by one.
+
+    Args:
+        x: [B,H,W,C], W a multiple of 4.
+        kernel: [k,l,C,F], k and l odd.
+
+    Returns:
+        [B,H,W,F], the convolution of stride 1.
+    """
+    height, width = x.shape[1:3]
+    rows, columns, _, filters = kernel.shape
+    moved = [
+        tf.pad(kernel, [[0, 0], [place, _TOGETHER - 1 - place], [0, 0], [0, 0]])
+        for place in range(_TOGETHER)
+    ]
+    edges = [[0, 0], [rows // 2] * 2, [columns // 2] * 2, [0, 0]]
+    outputs = tf.nn.conv2d(tf.pad(x, edges), tf.concat(moved, -1), [1, _TOGETHER], "VALID")
+    return tf.reshape(outputs, [-1, height, width, filters])
+
+
+# F(4 × 4, 3 × 3) of Lavin and Gray, Fast algorithms for convolutional neural networks (CVPR 2016).
+_INPUT = [
+    [4, 0, -5, 0, 1, 0],
+    [0, -4, -4, 1, 1, 0],
+    [0, 4, -4, -1, 1, 0],
+    [0, -2, -1, 2, 1, 0],
+    [0, 2, -1, -2, 1, 0],
+    [0, 4, 0, -5, 0, 1],
+]
+_KERNEL = [
+    [1 / 4, 0, 0],
+    [-1 / 6, -1 / 6, -1 / 6],
+    [-1 / 6, 1 / 6, -1 / 6],
+    [1 / 24, 1 / 12, 1 / 6],
+    [1 / 24, -1 / 12, 1 / 6],
+    [0, 0, 1],
+]
+_OUTPUT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+_FREQUENCIES = 36
+
+
+@tf.custom_gradient
+def winograd(x: tf.Tensor, kernel: tf.Tensor):
+    """Convolves with a quarter of the multiplications (Lavin and Gray, CVPR 2016).
+
+    Tiles of 6 × 6 pixels and kernels of 3 × 3 become 36 numbers each, for which the convolution is
+    36 matrix products; these become tiles of 4 × 4 pixels.
+
+    Args:
+        x: float32 [B,H,W,C], H and W multiples of 4.
+        kernel: float32 [3,3,C,F].
+
+    Returns:
+        float32 [B,H,W,F], the convolution of stride 1.
+    """
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+        to_kernel = tf.raw_ops.Conv2DBackpropFilter(
+            input=x,
+            filter_sizes=kernel.shape,
+            out_backprop=upstream,
+            strides=[1, 1, 1, 1],
+            padding="SAME",
+        )
+        return winograd(upstream, turned), to_kernel
+
+    height, width, channels = x.shape[1:]
+    rows, columns, filters = height // _TILE, width // _TILE, kernel.shape[3]
+    padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    pixels = tf.reshape(padded, [-1, channels])
+    # [36, B, tiles]: gathered in the order of the products, since TensorFlow's patches are slower.
+    starts = (height + 2) * (width + 2) * tf.range(tf.shape(x)[0])
+    tiles = tf.gather(pixels, _places(rows, columns)[:, None] + starts[:, None])
+    tiles = tf.reshape(_transform(_INPUT, tiles), [_FREQUENCIES, -1, channels])
+    kernels = tf.reshape(_transform(_KERNEL, kernel), [_FREQUENCIES, channels, filters])
+    outputs = _transform(_OUTPUT, tf.matmul(tiles, kernels))
+    outputs = tf.reshape(outputs, [_TILE, _TILE, -1, rows, columns, filters])
+    outputs = tf.transpose(outputs, [2, 3, 0, 4, 1, 5])
+    return tf.reshape(outputs, [-1, height, width, filters]), gradient
+
+
+def _places(rows: int, columns: int) -> np.ndarray:
+    """Numbers of the pixels of each tile in a padded picture, int32 [36, rows · columns]."""
+    down, right = (
+        (_TILE * np.arange(count) + np.arange(_TILE + 2)[:, None]) for count in (rows, columns)
+    )
+    places = down[:, None, :, None] * (_TILE * columns + 2) + right[None, :, None, :]
+    return places.reshape(_FREQUENCIES, -1).astype(np.int32)
+
+
+def _transform(matrix: list[list[float]], values: tf.Tensor) -> tf.Tensor:
+    """Applies a matrix to rows and columns, which the first axes of ``values`` hold."""
+    both = np.kron(matrix, matrix).astype(np.float32)
+    return tf.matmul(both, tf.reshape(values, [both.shape[1], -1]))

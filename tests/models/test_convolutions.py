@@ -1,0 +1,109 @@
+"""Every way to compute a convolution gives what the library's gives, in its gradients too."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from legan_tf.compat import tensorflow_variable
+from legan_tf.models import convolutions, layers
+
+CASES = {
+    "halving 8": (convolutions.halving, 8, 5, 6, 4, 2),
+    "halving 4": (convolutions.halving, 4, 3, 7, 4, 2),
+    "halving 2": (convolutions.halving, 2, 4, 3, 4, 2),
+    "side by side": (convolutions.side_by_side, 8, 5, 3, 7, 1),
+    "winograd": (convolutions.winograd, 12, 128, 160, 3, 1),
+}
+
+
+def _values_and_gradients(function, x, kernel):
+    """The output, its gradients, and the gradients of their squares: what a penalty needs."""
+
+    @tf.function
+    def run(x, kernel):
+        with tf.GradientTape() as outer:
+            outer.watch([x, kernel])
+            with tf.GradientTape() as inner:
+                inner.watch([x, kernel])
+                y = function(x, kernel)
+                value = tf.reduce_sum(tf.sin(y))
+            first = inner.gradient(value, [x, kernel])
+            squares = tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in first])
+        return [y, *first, *outer.gradient(squares, [x, kernel])]
+
+    return [tensor.numpy() for tensor in run(x, kernel)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_way_equals_the_library_to_the_second_derivative(name):
+    way, side, channels, filters, size, stride = CASES[name]
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(2, side, side, channels)), tf.float32)
+    kernel = rng.normal(size=(size, size, channels, filters)) / (size * np.sqrt(channels))
+    kernel = tf.constant(kernel, tf.float32)
+
+    def library(x, kernel):
+        return tf.nn.conv2d(x, kernel, stride, "SAME")
+
+    pairs = zip(_values_and_gradients(way, x, kernel), _values_and_gradients(library, x, kernel))
+    for ours, theirs in pairs:
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, atol=5e-5 * np.abs(theirs).max(), rtol=0)
+
+
+@pytest.mark.parametrize(
+    "side, channels, filters, kernel, stride, chosen",
+    [
+        (8, 4, 8, 4, 2, convolutions.halving),
+        (16, 4, 8, 4, 2, None),
+        (8, 128, 128, 3, 1, convolutions.winograd),
+        (8, 128, 64, 3, 1, None),
+        (6, 128, 128, 3, 1, None),
+        (8, 16, 3, 7, 1, convolutions.side_by_side),
+        (8, 16, 64, 7, 1, None),
+        (6, 16, 3, 7, 1, None),
+        (8, 16, 3, 3, 1, None),
+    ],
+)
+def test_a_layer_takes_the_way_that_fits_it(side, channels, filters, kernel, stride, chosen):
+    layer = layers.conv(filters, kernel, stride, use_bias=True)
+    layer.build((None, side, side, channels))
+    x = tf.random.stateless_normal([2, side, side, channels], [0, 1])
+    way = convolutions.way_of(layer, x)
+    assert way is (None if tf.config.list_logical_devices("GPU") and stride == 1 else chosen)
+    layer.bias.assign(np.arange(filters))
+    library = keras.layers.Conv2D(filters, kernel, stride, padding="same")
+    library.build((None, side, side, channels))
+    library.set_weights(layer.get_weights())
+    expected = library(x).numpy()
+    np.testing.assert_allclose(layer(x), expected, rtol=0, atol=5e-5 * np.abs(expected).max())
+
+
+def test_bfloat16_is_not_given_to_winograd():
+    layer = keras.layers.Conv2D(128, 3, padding="same", dtype="mixed_bfloat16")
+    layer.build((None, 8, 8, 128))
+    assert convolutions.way_of(layer, tf.zeros([1, 8, 8, 128], tf.bfloat16)) is None
+
+
+def test_a_halving_in_bfloat16_has_its_gradients():
+    layer = layers.Conv2D(8, 4, 2, padding="same", dtype="mixed_bfloat16")
+    layer.build((None, 4, 4, 4))
+    x = tf.random.stateless_normal([2, 4, 4, 4], [0, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+        value = tf.reduce_sum(tf.cast(y, tf.float32) ** 2)
+    assert y.dtype == tf.bfloat16
+    exact = tf.nn.conv2d(x, tf.convert_to_tensor(layer.kernel), 2, "SAME")
+    np.testing.assert_allclose(tf.cast(y, tf.float32), exact, atol=0.02)
+    gradients = tape.gradient(value, [x, tensorflow_variable(layer.kernel)])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = tf.reduce_sum(tf.nn.conv2d(x, tensorflow_variable(layer.kernel), 2, "SAME") ** 2)
+    for gradient, exact in zip(
+        gradients, tape.gradient(value, [x, tensorflow_variable(layer.kernel)])
+    ):
+        np.testing.assert_allclose(gradient, exact, atol=0.03 * np.abs(exact).max())
