@@ -29,6 +29,11 @@ class CriticGoal(Protocol):
     penalty_every: int
 
 
+def _sub_batches(data: Batch, count: int) -> list[Batch]:
+    """Takes [B,count,...] apart into batches [B,...]."""
+    return [{name: values[:, step] for name, values in data.items()} for step in range(count)]
+
+
 def averaged(network: Network) -> Network:
     """Returns a copy of a network for ``assign_in_replica`` to keep the average in."""
     copy = copy_of(network, f"averaged_{network.name}")
@@ -167,11 +172,20 @@ class AdversarialModel(keras.Model):
             The running mean of every term in ``terms``, unweighted.
         """
         critic_steps = data["image"].shape[1]
-        batches = [
-            {name: values[:, step] for name, values in data.items()} for step in range(critic_steps)
-        ]
-        for batch in batches[:-1]:
-            self._update_critics(batch, self._generate(batch))
+        batches = _sub_batches(data, critic_steps)
+        # Between two updates of its own the generator stays as it is, so that one pass makes all
+        # that the critics are to see. The last sub-batch is made under the tape, in ``_update``.
+        if critic_steps > 1:
+            early = {
+                name: tf.reshape(values[:, :-1], [-1, *values.shape[2:]])
+                for name, values in data.items()
+            }
+            made = {
+                name: tf.reshape(values, [-1, critic_steps - 1, *values.shape[1:]])
+                for name, values in self._generate(early).items()
+            }
+            for batch, seen in zip(batches[:-1], _sub_batches(made, critic_steps - 1)):
+                self._update_critics(batch, seen)
         self._update(batches[-1])
         return {mean.name: mean.result() for mean in self._means}
 
