@@ -126,6 +126,36 @@ def side_by_side(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.reshape(outputs, [-1, height, width, filters])
 
 
+def with_planes(image: tf.Tensor, code: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    """Convolves an image and codes as if every number of a code were a plane beside its channels.
+
+    Away from the border a constant plane adds the same to every pixel, so that a plane of a few
+    pixels tells all that a whole one would.
+
+    Args:
+        image: [B,S,S,C].
+        code: [B,N].
+        kernel: [k,k,C + N,F] with an odd k and a stride of 1, or an even one and 2.
+        stride: 1 or 2.
+
+    Returns:
+        [B,S/stride,S/stride,F].
+    """
+    channels, size = image.shape[3], kernel.shape[0]
+    outputs = tf.nn.conv2d(image, kernel[:, :, :channels], stride, "SAME")
+    if not code.shape[1]:
+        return outputs
+    edge = -(-((size - stride + 1) // 2) // stride)  # Outputs that see beyond one border.
+    side = (2 * edge + 1) * stride
+    planes = tf.tile(code[:, None, None, :], [1, side, side, 1])
+    added = tf.nn.conv2d(planes, kernel[:, :, channels:], stride, "SAME")
+    for axis in (2, 1):
+        before, middle, after = tf.split(added, [edge, added.shape[axis] - 2 * edge, edge], axis)
+        middle = tf.repeat(middle, outputs.shape[axis] - 2 * edge, axis)
+        added = tf.concat([before, middle, after], axis)
+    return outputs + added
+
+
 # F(4 × 4, 3 × 3) of Lavin and Gray, Fast algorithms for convolutional neural networks (CVPR 2016).
 _INPUT = [
     [4, 0, -5, 0, 1, 0],

@@ -87,8 +87,8 @@ class DepthNetwork(Network):
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Translates the images; see the class."""
-        planes = layers.with_planes(inputs["image"], inputs["domain"])
-        painted = tf.tanh(tf.cast(self.hourglass(planes), tf.float32))
+        painted = self.hourglass((inputs["image"], inputs["domain"]))
+        painted = tf.tanh(tf.cast(painted, tf.float32))
         if self.geometry == "depth":
             # A map of depth is grey by its nature; the picture of a face is not.
             grey = tf.reduce_mean(painted, axis=-1, keepdims=True)

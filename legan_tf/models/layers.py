@@ -26,14 +26,27 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
 
 # Named as its base, since Keras names weights in files after the class.
 class Conv2D(keras.layers.Conv2D):
-    """Keras' convolution, computed in the quickest of the ways of ``convolutions``."""
+    """Keras' convolution, computed in the quickest of the ways of ``convolutions``.
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Convolves [B,H,W,C]."""
-        way = convolutions.way_of(self, inputs)
-        if way is None:
-            return super().call(inputs)
-        outputs = way(inputs, tf.convert_to_tensor(self.kernel))
+    Built for an image and attribute codes as constant planes, it is called on both apart.
+    """
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Creates the weights for [B,H,W,C], planes included."""
+        super().build(input_shape)
+        self.input_spec = None  # Of Keras, which would not let the codes pass.
+
+    def call(self, inputs: tf.Tensor | tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Convolves [B,H,W,C], or an image [B,H,W,C] and codes [B,N]."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        if isinstance(inputs, (tuple, list)):
+            image, code = (tf.cast(given, self.compute_dtype) for given in inputs)
+            outputs = convolutions.with_planes(image, code, kernel, self.strides[0])
+        else:
+            way = convolutions.way_of(self, inputs)
+            if way is None:
+                return super().call(inputs)
+            outputs = way(inputs, kernel)
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
 
@@ -67,6 +80,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Normalises [B,H,W,C] over H and W."""
+        inputs = tf.cast(inputs, self.compute_dtype)
         mean = tf.reduce_mean(inputs, [1, 2], keepdims=True)
         variance = tf.reduce_mean(tf.math.squared_difference(inputs, mean), [1, 2], keepdims=True)
         scale = tf.math.rsqrt(variance + self.epsilon) * self.gamma
@@ -130,8 +144,8 @@ class Chain(keras.layers.Layer):
             shape = tuple(layer.compute_output_shape(shape))
         self.built = True
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the layers in their order."""
+    def call(self, x: tf.Tensor | tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        """Applies the layers in their order; the first may take an image and codes."""
         for layer in self.steps:
             x = layer(x)
         return x
@@ -251,21 +265,3 @@ def hourglass(
         return Chain([*layers, *upsample(out_channels, upsampling)])
     layers += [*upsample(deepest // 4, upsampling), *(make() for make in normed)]
     return Chain([*layers, conv(out_channels, 7)])
-
-
-def with_planes(image: tf.Tensor, *codes: tf.Tensor) -> tf.Tensor:
-    """Appends every attribute code to the image as constant planes.
-
-    Args:
-        image: [B,H,W,C].
-        *codes: [B,N] each.
-
-    Returns:
-        [B,H,W,C + sum of N], of the image's type.
-    """
-    height, width = image.shape[1], image.shape[2]
-    planes = [
-        tf.tile(tf.cast(code, image.dtype)[:, None, None, :], [1, height, width, 1])
-        for code in codes
-    ]
-    return tf.concat([image, *planes], axis=-1)

@@ -91,8 +91,8 @@ class LeganGenerator(AttributeGenerator):
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Edits the images; see ``AttributeGenerator`` and the class."""
         image = inputs["image"]
-        expression = self.expression_hourglass(layers.with_planes(image, inputs["expression"]))
-        lighting = self.lighting_hourglass(layers.with_planes(image, inputs["lighting"]))
+        expression = self.expression_hourglass((image, inputs["expression"]))
+        lighting = self.lighting_hourglass((image, inputs["lighting"]))
         seen = [expression, lighting]
         if self.image_to_synthesis:
             seen.append(tf.cast(image, expression.dtype))

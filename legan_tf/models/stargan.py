@@ -58,5 +58,5 @@ class StarganGenerator(AttributeGenerator):
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Edits the images; see ``AttributeGenerator``."""
         image = inputs["image"]
-        planes = layers.with_planes(image, inputs["expression"], inputs["lighting"])
-        return {"image": self.painted(self.hourglass(planes), image)}
+        codes = tf.concat([inputs["expression"], inputs["lighting"]], -1)
+        return {"image": self.painted(self.hourglass((image, codes)), image)}

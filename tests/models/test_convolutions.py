@@ -54,6 +54,25 @@ def test_a_way_equals_the_library_to_the_second_derivative(name):
         np.testing.assert_allclose(ours, theirs, atol=5e-5 * np.abs(theirs).max(), rtol=0)
 
 
+@pytest.mark.parametrize("side, size, stride", [(16, 7, 1), (8, 7, 1), (16, 4, 2), (6, 4, 2)])
+def test_codes_are_constant_planes_up_to_the_border(side, size, stride):
+    rng = np.random.default_rng(0)
+    image = tf.constant(rng.normal(size=(2, side, side, 3)), tf.float32)
+    codes = tf.constant(rng.normal(size=(2, 4)), tf.float32)
+    kernel = tf.constant(rng.normal(size=(size, size, 7, 5)), tf.float32)
+
+    def ours(image, kernel):
+        return convolutions.with_planes(image, codes, kernel, stride)
+
+    def library(image, kernel):
+        planes = tf.tile(codes[:, None, None, :], [1, side, side, 1])
+        return tf.nn.conv2d(tf.concat([image, planes], -1), kernel, stride, "SAME")
+
+    pairs = zip(*(_values_and_gradients(way, image, kernel) for way in (ours, library)))
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, atol=5e-5 * np.abs(other).max(), rtol=0)
+
+
 @pytest.mark.parametrize(
     "side, channels, filters, kernel, stride, chosen",
     [

@@ -46,13 +46,6 @@ def test_hourglass_keeps_the_size(how, stem):
     assert ((7, 7) in kernels) is stem
 
 
-def test_codes_become_constant_planes_behind_the_image():
-    image = tf.ones([1, 2, 2, 3])
-    planes = layers.with_planes(image, tf.constant([[0.0, 1.0]]), tf.constant([[5.0]]))
-    assert planes.shape == (1, 2, 2, 6)
-    np.testing.assert_array_equal(planes[0, 1, 0], [1, 1, 1, 0, 1, 5])
-
-
 def test_residual_block_adds_to_its_input():
     block = layers.residual_block(3)
     block.build((None, 4, 4, 3))
