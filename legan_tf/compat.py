@@ -10,6 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+STEPS_TOGETHER_ON_REPLICAS = not KERAS_3
+"""Whether ``fit`` takes several steps between returns to Python also on several replicas: the loop
+that Keras 3 makes of them cannot hold collective operations."""
 
 
 @contextlib.contextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import signal
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
+from legan_tf import compat
 from legan_tf.errors import UserError, first_line
 from legan_tf.training.config import TrainConfig
 from legan_tf.training.workers import VARIABLE, Place, place
@@ -65,6 +67,12 @@ def _replicas(config: TrainConfig) -> tuple[Place, int]:
         if own.count > 1:
             shared = f"{own.count * wanted} replicas, {wanted} on each worker of {VARIABLE}"
         raise UserError(f"--batch_size={config.batch_size} must be a multiple of the {shared}")
+    together = config.steps_per_execution > 1
+    if own.count * wanted > 1 and together and not compat.STEPS_TOGETHER_ON_REPLICAS:
+        raise UserError(
+            f"--steps_per_execution={config.steps_per_execution}: with several replicas Keras 3 "
+            "takes one step at a time; use 1"
+        )
     return own, wanted
 
 
@@ -111,10 +119,21 @@ def gathered(strategy: tf.distribute.Strategy, number: int) -> list[int]:
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return [number]
-    own = strategy.experimental_distribute_values_from_function(
-        lambda _: tf.constant([number], tf.int64)
-    )
-    return strategy.gather(own, axis=0).numpy().tolist()
+    return _gathering(strategy)(tf.constant(number, tf.int64)).numpy().tolist()
+
+
+@functools.lru_cache(None)
+def _gathering(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A graph for ``gathered``; called step by step, ``Strategy.gather`` makes one every time."""
+
+    def of_replica(number: tf.Tensor) -> tf.Tensor:
+        return tf.distribute.get_replica_context().all_gather(number[None], axis=0)
+
+    @tf.function
+    def gather(number: tf.Tensor) -> tf.Tensor:
+        return strategy.experimental_local_results(strategy.run(of_replica, args=(number,)))[0]
+
+    return gather
 
 
 @functools.lru_cache

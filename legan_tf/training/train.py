@@ -20,7 +20,7 @@ import tensorflow as tf
 from legan_tf import compat
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
-from legan_tf.errors import UserError, first_line
+from legan_tf.errors import UserError
 from legan_tf.models import (
     AttributeClassifier,
     DepthNetwork,
@@ -123,30 +123,39 @@ def train(config: TrainConfig) -> int:
             or another worker was lost.
     """
     config.check()
+    if config.dry_run:
+        return _prepared(config, Place())
+    own = place()
+    if own.count > 1:
+        # Before anything else: whoever then fails is missed by the others, who do not wait for it.
+        say(f"worker {own.index} of {own.count}: waits for the others ({', '.join(own.addresses)})")
+        devices.join(config)
+    try:
+        return _prepared(config, own)
+    except LOST as error:
+        if own.count == 1:
+            raise
+        reason = str(error).rpartition("aborted by: ")[2].splitlines()[0].partition(". ")[0]
+        raise UserError(
+            f"worker {own.index} of {own.count}: another worker has ended or cannot be reached any "
+            f"more ({reason.rstrip(':')}); its own output tells why. The same command on all "
+            "workers resumes."
+        ) from error
+
+
+def _prepared(config: TrainConfig, own: Place) -> int:
+    """Checks what can be checked before any work, and does the work; see ``train``."""
     check_fits(config)
     _check_auxiliary(config)
     if not config.dry_run and _is_complete(config):
         say(f"{config.workdir}: complete at step {saved_step(config.workdir)}, nothing to do")
         return 0
+    if own.count == 1:
+        devices.divide_cpu(config.replicas)
+    data = load_datasets(config)
     if config.dry_run:
-        devices.divide_cpu(config.replicas)
-        return _dry_run(config, load_datasets(config))
-    own = place()
-    if own.count > 1:
-        say(f"worker {own.index} of {own.count}: waits for the others ({', '.join(own.addresses)})")
-        devices.join(config)
-    else:
-        devices.divide_cpu(config.replicas)
-    try:
-        return _train(config, load_datasets(config), own)
-    except LOST as error:
-        if own.count == 1:
-            raise
-        reason = first_line(error).rpartition("aborted by: ")[2].partition(". ")[0]
-        raise UserError(
-            f"worker {own.index} of {own.count}: another worker has ended or cannot be reached any "
-            f"more ({reason}); its own output tells why. The same command on all workers resumes."
-        ) from error
+        return _dry_run(config, data)
+    return _train(config, data, own)
 
 
 def _is_complete(config: TrainConfig) -> bool:
