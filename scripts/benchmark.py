@@ -12,6 +12,9 @@ which must be installed; and Q beside a NIMA model on MobileNet; takes two minut
 growth: training over image sizes, batches, replicas and steps, with a picture beside the table;
 takes three quarters of an hour on two cores.
 profile: what a training step spends its time on, beside the machine's peak; takes three minutes.
+scaling: nothing is timed: a model on paper of training on 1 to 1,024 GPUs, from the gradients of
+the networks in the papers' form and from assumptions, which are flags; --seconds_per_image is the
+one to measure.
 serve: an exported editor behind the local server, beside the SavedModel called in process, and the
 load of --clients for --seconds, four times.
 """
@@ -37,6 +40,44 @@ _CLIENTS = flags.DEFINE_integer("clients", 8, "Clients that ask at once.", lower
 _SECONDS = flags.DEFINE_integer("seconds", 120, "How long they ask.", lower_bound=1)
 _BATCH_SIZES = flags.DEFINE_multi_integer(
     "batch_sizes", [4], "Batch sizes to train with; give it again for each.", lower_bound=1
+)
+
+_SECONDS_PER_IMAGE = flags.DEFINE_float(
+    "seconds_per_image",
+    0.0027,
+    "Seconds that a GPU computes for each critic image of a training step: 1 by images_per_second "
+    "in metrics.jsonl of a run on one GPU. The default is an assumption, no GPU was timed.",
+    lower_bound=1e-9,
+)
+_LINK_GIGABITS = flags.DEFINE_multi_float(
+    "link_gigabits",
+    [25.0, 100.0, 400.0],
+    "Gbit/s between machines, shared by the GPUs of one; give it again for each.",
+    lower_bound=1e-3,
+)
+_LINK_LATENCY_US = flags.DEFINE_float(
+    "link_latency_us", 20.0, "Microseconds of a message between machines.", lower_bound=0.0
+)
+_NVLINK_GIGABYTES = flags.DEFINE_float(
+    "nvlink_gigabytes", 200.0, "GB/s from GPU to GPU inside a machine.", lower_bound=1e-3
+)
+_NVLINK_LATENCY_US = flags.DEFINE_float(
+    "nvlink_latency_us", 5.0, "Microseconds of a message inside a machine.", lower_bound=0.0
+)
+_GPUS_PER_NODE = flags.DEFINE_enum("gpus_per_node", "8", ["1", "2", "4", "8"], "GPUs of a machine.")
+_BATCH_PER_GPU = flags.DEFINE_integer(
+    "batch_per_gpu", 16, "Images of an update on each GPU, for weak scaling.", lower_bound=1
+)
+_GLOBAL_BATCH = flags.DEFINE_integer(
+    "global_batch", 1024, "Images of an update on all GPUs, for strong scaling.", lower_bound=1
+)
+_OVERLAP = flags.DEFINE_float(
+    "overlap",
+    0.0,
+    "Share of the backward computation that hides gradients on their way; TensorFlow sends them "
+    "all together when the last one is there.",
+    lower_bound=0.0,
+    upper_bound=1.0,
 )
 
 
@@ -77,6 +118,23 @@ def _profile() -> tuple[str, list, str]:
     return "Profile of a training step", [], "\n" + profile.benchmark(_PAIRS.value)
 
 
+def _scaling() -> tuple[str, list, str, bytes]:
+    from legan_tf.benchmarks import scaling
+
+    models = scaling.models(
+        _SECONDS_PER_IMAGE.value,
+        _LINK_GIGABITS.value,
+        1e-6 * _LINK_LATENCY_US.value,
+        scaling.Link(1e9 * _NVLINK_GIGABYTES.value, 1e-6 * _NVLINK_LATENCY_US.value),
+        int(_GPUS_PER_NODE.value),
+        _BATCH_PER_GPU.value,
+        _GLOBAL_BATCH.value,
+        _OVERLAP.value,
+    )
+    text = "".join("\n" + model.markdown() for model in models)
+    return "Training on many GPUs, on paper", [], text, scaling.picture(models)
+
+
 def _serve() -> tuple[str, list, str]:
     from legan_tf.benchmarks import serve
 
@@ -92,6 +150,7 @@ _COMMANDS = {
     "infer": _infer,
     "growth": _growth,
     "profile": _profile,
+    "scaling": _scaling,
     "serve": _serve,
 }
 
@@ -110,5 +169,19 @@ def main(argv) -> None:
 
 
 if __name__ == "__main__":
-    own = {"serve": ("clients", "seconds"), "train": ("batch_sizes",)}
+    own = {
+        "scaling": (
+            "seconds_per_image",
+            "link_gigabits",
+            "link_latency_us",
+            "nvlink_gigabytes",
+            "nvlink_latency_us",
+            "gpus_per_node",
+            "batch_per_gpu",
+            "global_batch",
+            "overlap",
+        ),
+        "serve": ("clients", "seconds"),
+        "train": ("batch_sizes",),
+    }
     cli.run(main, commands={**dict.fromkeys(_COMMANDS, ()), **own})
