@@ -1,0 +1,111 @@
+"""What makes a step quicker does not change the update that it makes."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from legan_tf.models import Discriminator, LeganGenerator, StarganGenerator, convolutions
+from legan_tf.training.gan import AttributeGAN, Objective
+
+SIZE, BATCH, CRITIC_STEPS = 16, 2, 3
+NAMES = ("neutral", "smile", "surprise"), ("left", "right")
+
+
+def batch() -> dict[str, tf.Tensor]:
+    rng = np.random.default_rng(0)
+    first = (BATCH, CRITIC_STEPS)
+    labels = {
+        f"{prefix}{name}": tf.constant(rng.integers(0, len(known), first), tf.int32)
+        for name, known in zip(("expression", "lighting"), NAMES)
+        for prefix in ("", "target_")
+    }
+    image = tf.constant(rng.uniform(-1, 1, (*first, SIZE, SIZE, 3)), tf.float32)
+    return {"image": image, "mix": tf.constant(rng.uniform(size=first), tf.float32), **labels}
+
+
+def updated() -> tuple[dict[str, float], dict[str, list[np.ndarray]]]:
+    """Losses and weights after one step of plain gradient descent."""
+    keras.utils.set_random_seed(0)
+    # Wide enough for Winograd in the residual blocks.
+    gan = AttributeGAN(
+        StarganGenerator(*NAMES, SIZE, width=32, blocks=1),
+        Discriminator(3, 2, SIZE, width=8, depth=3),
+        objective=Objective(identity_weight=0.0, quality_weight=0.0),
+    )
+    gan.compile(d_optimizer=keras.optimizers.SGD(1e-2), g_optimizer=keras.optimizers.SGD(1e-2))
+    before = {name: network.get_weights() for name, network in gan.state.items()}
+    figures = tf.function(gan.train_step)(batch())
+    change = {
+        name: [new - old for new, old in zip(network.get_weights(), before[name])]
+        for name, network in gan.state.items()
+    }
+    return {name: float(value) for name, value in figures.items()}, change
+
+
+def by_the_library(image, code, kernel, stride):
+    side = image.shape[1]
+    planes = tf.tile(code[:, None, None, :], [1, side, side, 1])
+    return tf.nn.conv2d(tf.concat([image, planes], -1), kernel, stride, "SAME")
+
+
+def one_by_one(gan, data):
+    """A step as it reads in the papers: every critic update makes its own images."""
+    batches = [
+        {name: values[:, step] for name, values in data.items()} for step in range(CRITIC_STEPS)
+    ]
+    for each in batches[:-1]:
+        gan._update_critics(each, gan._generate(each))
+    gan._update(batches[-1])
+    return {mean.name: mean.result() for mean in gan._means}
+
+
+def test_a_step_makes_the_update_of_plain_convolutions(monkeypatch):
+    taken = set()
+    way_of = convolutions.way_of
+
+    def seen(layer, inputs):
+        way = way_of(layer, inputs)
+        taken.add(way)
+        return way
+
+    monkeypatch.setattr(convolutions, "way_of", seen)
+    figures, change = updated()
+    ways = {convolutions.halving, convolutions.winograd, convolutions.side_by_side}
+    if not tf.config.list_logical_devices("GPU"):
+        assert ways <= taken
+    monkeypatch.setattr(convolutions, "way_of", lambda layer, inputs: None)
+    monkeypatch.setattr(convolutions, "with_planes", by_the_library)
+    monkeypatch.setattr(AttributeGAN, "train_step", one_by_one)
+    expected_figures, expected = updated()
+    assert figures == pytest.approx(expected_figures, rel=1e-3, abs=1e-4)
+    for name in ("generator", "discriminator"):
+        ours, theirs = (
+            np.concatenate([array.ravel() for array in arrays[name]])
+            for arrays in (change, expected)
+        )
+        # Rounding alone turns the sign of a difference in L1 or of an activation here and there;
+        # each such turn is a small jump of the gradient.
+        assert np.linalg.norm(ours - theirs) < 5e-3 * np.linalg.norm(theirs)
+        assert np.median(np.abs(ours - theirs)) < 1e-4 * np.abs(theirs).max()
+
+
+def test_legan_paints_as_by_plain_convolutions(monkeypatch):
+    # Its loss has too many kinks near each other for comparing whole updates.
+    keras.utils.set_random_seed(0)
+    generator = LeganGenerator(*NAMES, SIZE, width=32, blocks=1, mask_channels=8)
+    generator.build()
+    rng = np.random.default_rng(0)
+    inputs = {
+        "image": tf.constant(rng.uniform(-1, 1, (BATCH, SIZE, SIZE, 3)), tf.float32),
+        "expression": tf.one_hot([0, 2], 3),
+        "lighting": tf.one_hot([1, 0], 2),
+    }
+    ours = generator(inputs)
+    monkeypatch.setattr(convolutions, "way_of", lambda layer, inputs: None)
+    monkeypatch.setattr(convolutions, "with_planes", by_the_library)
+    for name, expected in generator(inputs).items():
+        scale = float(tf.reduce_max(tf.abs(expected)))
+        np.testing.assert_allclose(ours[name], expected, rtol=0, atol=1e-4 * scale, err_msg=name)
