@@ -10,7 +10,7 @@ on two cores for each of --batch_sizes=4, in both precisions.
 infer: StarGAN's generator at 128 x 128, in process and through client and server, beside PyTorch's,
 which must be installed; and Q beside a NIMA model on MobileNet; takes two minutes.
 growth: training over image sizes, batches, replicas and steps, with a picture beside the table;
-takes three quarters of an hour on two cores.
+takes half an hour on two cores.
 profile: what a training step spends its time on, beside the machine's peak; takes three minutes.
 scaling: nothing is timed: a model on paper of training on 1 to 1,024 GPUs, from the gradients of
 the networks in the papers' form and from assumptions, which are flags; --seconds_per_image is the

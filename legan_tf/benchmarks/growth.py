@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from legan_tf.benchmarks import stargan
+from legan_tf.benchmarks import training
 from legan_tf.benchmarks.paired import PAIRS, figure, table
 from legan_tf.cli import Progress
 from legan_tf.drawing import as_png, dress, panels, style
@@ -122,13 +122,17 @@ class Growth:
         canvas, grid = panels(len(drawn))
         for axes, (title, xlabel, ylabel, values) in zip(grid, drawn):
             dress(axes, title, xlabel, ylabel)
-            dots = "o" if len(values) < 10 else None
-            axes.plot([*values], [*values.values()], marker=dots, markersize=4, **style(0))
+            few = len(values) < 10
+            axes.plot(
+                [*values], [*values.values()], marker="o" if few else None, markersize=4, **style(0)
+            )
+            if few:
+                axes.set_xticks([*values])
             axes.set_ylim(0.0, 1.1 * max(values.values()))
         return as_png(canvas)
 
 
-def benchmark(root: str, repeats: int = PAIRS, config: TrainConfig = stargan.CONFIG) -> Growth:
+def benchmark(root: str, repeats: int = PAIRS, config: TrainConfig = training.CONFIG) -> Growth:
     """Times training steps, each kind in a process of its own, and looks at real runs.
 
     Args:
@@ -147,7 +151,7 @@ def benchmark(root: str, repeats: int = PAIRS, config: TrainConfig = stargan.CON
     for variant in variants:
         curves.append({})
         for key, form in variant.items():
-            curves[-1][key] = statistics.median(stargan.seconds_apart(form, repeats))
+            curves[-1][key] = statistics.median(training.seconds_apart(form, repeats))
             done += 1
             progress.update(done)
     start = functools.partial(started, root)
@@ -161,21 +165,16 @@ def benchmark(root: str, repeats: int = PAIRS, config: TrainConfig = stargan.CON
 
 
 def _long_run(start: Callable[..., Iterator[Moment]], steps: int, every: int) -> list[Moment]:
-    """The small LEGAN of the quickstart; what guides it, which it trains first, hardly learns."""
-    progress, run = Progress(steps, "memory"), []
+    """The small LEGAN of the quickstart; what it trains first, to guide it, hardly learns."""
     flags = [f"--train_steps={steps}", f"--log_every={every}", "--checkpoint_every=500"]
-    for moment in start("quickstart", *flags, "--auxiliary_steps=50", "--rated_faces=500"):
-        if moment.step:
-            run.append(moment)
-            progress.update(moment.step, MiB=round(moment.memory))
-    return run
+    flags += ["--auxiliary_steps=50", "--rated_faces=500"]
+    return [moment for moment in start("quickstart", *flags) if moment.step]
 
 
 def _first_steps(start: Callable[..., Iterator[Moment]], steps: int) -> list[Moment]:
-    progress, seen = Progress(steps + 1, "first steps"), []
+    seen = []
     for moment in start("stargan", "--log_every=1"):
         seen.append(moment)
-        progress.update(len(seen))
         if moment.step == steps:
             break
     return seen
@@ -252,8 +251,8 @@ def checkpointed(config: TrainConfig, repeats: int) -> tuple[float, float, int]:
     Returns:
         Median seconds to check and write one, to restore it, and its bytes.
     """
-    training = stargan.Training.of(config)
-    state = {**training.trainer.state, **training.optimizers}
+    made = training.Training.of(config)
+    state = {**made.trainer.state, **made.optimizers}
     with tempfile.TemporaryDirectory() as folder:
         checkpoints = Checkpoints(folder, 1, **state)
 

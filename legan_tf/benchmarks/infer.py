@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.benchmarks import stargan
+from legan_tf.benchmarks import training
 from legan_tf.benchmarks.local_server import running
 from legan_tf.benchmarks.paired import PAIRS, Comparison, compare, usable_cores, with_rates
 from legan_tf.benchmarks.torch_stargan import TorchStargan
@@ -42,7 +42,7 @@ def benchmark(pairs: int = PAIRS) -> list[Comparison]:
 def edits(
     pairs: int,
     batch_sizes: Sequence[int] = BATCH_SIZES,
-    config: TrainConfig = stargan.CONFIG,
+    config: TrainConfig = training.CONFIG,
 ) -> list[Comparison]:
     """Times edits, by every way to make them and of every size of the batch.
 
@@ -69,7 +69,7 @@ def edits(
     return results
 
 
-def ratings(pairs: int, config: TrainConfig = stargan.CONFIG) -> Comparison:
+def ratings(pairs: int, config: TrainConfig = training.CONFIG) -> Comparison:
     """Times Q beside NIMA on MobileNet (Talebi and Milanfar, 2018) on the same pictures.
 
     Args:

@@ -7,12 +7,12 @@ import os
 import tempfile
 from collections.abc import Callable
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from legan_tf import models
 from legan_tf.benchmarks.paired import PAIRS, Comparison, compare, with_rates
+from legan_tf.benchmarks.training import Training
 from legan_tf.cli import bar
 from legan_tf.data import attributes, pipeline
 from legan_tf.data.faceset import FaceSet
@@ -22,7 +22,6 @@ from legan_tf.data.manifest import manifest_faces, read_manifest, to_csv
 from legan_tf.data.parallel import Workers
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.training.config import TrainConfig
-from legan_tf.training.gan import AttributeGAN, Objective
 
 PEOPLE = 5
 """Rendered people, under every expression and light: 570 pictures."""
@@ -140,42 +139,17 @@ def _write_files(folder: str, size: int) -> str:
 
 
 def _training(config: TrainConfig, faces: FaceSet, steps: int) -> Callable[[], None]:
-    """Returns what takes so many training steps, on a batch that lies ready.
-
-    They are steps of one call, as in training: what each call begins with counts once.
-    """
+    """Returns what takes so many training steps, on a batch that lies ready."""
     size = config.image_size
-    trainer = AttributeGAN(
-        models.LeganGenerator(
-            faces.expressions,
-            faces.lightings,
-            size,
-            config.width,
-            config.blocks,
-            mask_channels=config.mask_channels,
-        ),
-        models.Discriminator(
-            len(faces.expressions), len(faces.lightings), size, config.d_width, config.d_depth
-        ),
-        models.QualityEstimator(size, config.q_width, config.q_depth),
-        models.LightCNN29(size, config.identity_width),
-        Objective(
-            **{field.name: getattr(config, field.name) for field in dataclasses.fields(Objective)}
-        ),
-    )
-    trainer.compile(
-        **{
-            name: keras.optimizers.Adam(config.learning_rate, beta_1=config.beta_1)
-            for name in trainer.trained
-        }
-    )
-    batches = pipeline.editing_batches(
-        faces, config.batch_size, 0, steps=1, critic_steps=config.critic_steps
-    )
-    batch = {name: value.numpy() for name, value in next(iter(batches)).items()}
-    ready = tf.data.Dataset.from_tensors(batch).repeat(steps)
+    step = Training.of(
+        config,
+        faces,
+        quality=models.QualityEstimator(size, config.q_width, config.q_depth),
+        identity=models.LightCNN29(size, config.identity_width),
+    ).step()
 
     def train() -> None:
-        trainer.fit(ready, verbose=0)
+        for _ in range(steps):
+            step()
 
     return train

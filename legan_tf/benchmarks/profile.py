@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from legan_tf.benchmarks import stargan
+from legan_tf.benchmarks import training
 from legan_tf.benchmarks.paired import PAIRS, figure, table
 from legan_tf.cli import Progress
 from legan_tf.training.config import PRECISIONS, TrainConfig
@@ -41,7 +41,7 @@ _TYPES = (
         MOVES,
         re.compile(
             r"Transpose|Concat|Slice|Pad(V2)?$|PadGrad|Pack$|Split|Tile|Reshape|Gather|Copy"
-            r"|SpaceToDepth|DepthToSpace|ToBatch|ToSpace|Reverse|BroadcastTo|Identity|^Cast$"
+            r"|SpaceToDepth|DepthToSpace|Patches|ToBatch|ToSpace|Reverse|BroadcastTo|Identity|^Cast$"
         ),
     ),
 )
@@ -56,8 +56,7 @@ class Profile:
         config: Of what is trained.
         wall: Median seconds of a step that is not watched.
         processor: Those of all cores in it.
-        multiply_adds: Of its convolutions and matrix products, in both gradients too and in the
-            penalty's second order.
+        multiply_adds: See the function.
         operations: Seconds by type of operation, of a step that is watched. Where several run at
             once, or one on all cores, these are no shares of the wall time.
         kinds: The same by ``KINDS``.
@@ -82,7 +81,7 @@ class Peak:
     convolution: float
 
 
-def benchmark(repeats: int = PAIRS, config: TrainConfig = stargan.CONFIG) -> str:
+def benchmark(repeats: int = PAIRS, config: TrainConfig = training.CONFIG) -> str:
     """Profiles the step in both precisions; returns the tables.
 
     Args:
@@ -106,8 +105,8 @@ def profiled(config: TrainConfig, repeats: int) -> Profile:
         config: A configuration of StarGAN.
         repeats: Steps to take the medians of.
     """
-    training = stargan.Training.of(config)
-    step = training.step()
+    made = training.Training.of(config)
+    step = made.step()
     step()
     times = []
     for _ in range(repeats):
@@ -120,8 +119,9 @@ def profiled(config: TrainConfig, repeats: int) -> Profile:
     for (name, kind), seconds in _watched(step).items():
         operations[kind] += seconds
         kinds[kind_of(name, kind)] += seconds
-    graph = traced_step(training)
-    return Profile(config, wall, processor, multiply_adds(graph), dict(operations), dict(kinds))
+    attributes = len(made.trainer.generator.expressions)
+    count = multiply_adds(config, attributes)
+    return Profile(config, wall, processor, count, dict(operations), dict(kinds))
 
 
 def _watched(call: Callable[[], object]) -> collections.Counter:
@@ -153,62 +153,60 @@ def kind_of(name: str, kind: str) -> str:
     return next((known for known, pattern in _TYPES if pattern.search(kind)), REST)
 
 
-def traced_step(training: stargan.Training) -> tf.Graph:
-    """Returns the graph of a training step on batches of the known size."""
-
-    @tf.function(autograph=False)
-    def step(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return training.strategy.run(training.trainer.train_step, (batch,))
-
-    return step.get_concrete_function(training.batch).graph
-
-
-def multiply_adds(graph: tf.Graph) -> int:
-    """Counts those of the convolutions and matrix products in a graph.
+def generator_layers(config: TrainConfig, attributes: int) -> list[int]:
+    """Returns the multiply-adds of StarGAN's convolutions on one image, from first to last.
 
     At the border, what meets the padding is counted too.
 
     Args:
-        graph: One whose shapes are known.
-
-    Raises:
-        ValueError: The shape of such an operation is not known.
+        config: Its sizes are used.
+        attributes: Classes in the code.
     """
-    total = 0
-    for operation in graph.get_operations():
-        if operation.type not in _FACTORS:
-            continue
-        factors = _FACTORS[operation.type](operation)
-        if None in factors:
-            raise ValueError(f"the shapes of {operation.name} are not known")
-        product = 1
-        for factor in factors:
-            product *= factor
-        total += product
-    return total
+    full, half, quarter = ((config.image_size // by) ** 2 for by in (1, 2, 4))
+    width = config.width
+    ends = [full * 49 * (3 + attributes) * width, full * 49 * width * 3]
+    scaled = [half * 16 * 2 * width**2, quarter * 16 * 8 * width**2]
+    blocks = [quarter * 9 * 16 * width**2] * (2 * config.blocks)
+    return [ends[0], *scaled, *blocks, *scaled[::-1], ends[1]]
 
 
-def _of_kernel(of_filters: Callable[[tf.Operation], tf.TensorShape], outputs: int) -> Callable:
-    """Each output of the convolution, whichever gradient this is, sees the kernel once."""
+def discriminator_layers(config: TrainConfig, attributes: int) -> list[int]:
+    """Returns those of the discriminator, the last two those of its heads.
 
-    def factors(operation: tf.Operation) -> list[int | None]:
-        seen = operation.outputs[0] if outputs < 0 else operation.inputs[outputs]
-        return [seen.shape.num_elements(), *of_filters(operation)[:3]]
+    Args:
+        config: Its sizes are used.
+        attributes: Classes that it tells.
+    """
+    layers, seen, side = [], 3, config.image_size
+    for level in range(config.d_depth):
+        side, channels = side // 2, config.d_width * 2**level
+        layers.append(side**2 * 16 * seen * channels)
+        seen = channels
+    return [*layers, side**2 * 9 * seen, side**2 * seen * attributes]
 
-    return factors
 
+def multiply_adds(config: TrainConfig, attributes: int) -> int:
+    """Counts those of a training step, as if every convolution were computed as it is defined.
 
-def _of_product(operation: tf.Operation) -> list[int | None]:
-    inner = operation.inputs[0].shape[0 if operation.get_attr("transpose_a") else 1]
-    return [operation.outputs[0].shape.num_elements(), inner]
+    For D, every update takes a pass over real and edited images, the gradients of all kernels and
+    of all inputs but the first. On the images between them it takes a pass, the gradient by the
+    image, a pass that follows how that gradient's length changes, and the gradients of the kernels;
+    without the classes, and both passes end before the realness, whose value nothing needs. A leaky
+    ReLU, made of straight lines, lets nothing back through the first pass. Each update sees fresh
+    edits. Those of the last one teach G: by D's gradient, and by a second pass of G back to the
+    original.
 
-
-_FACTORS = {
-    "Conv2D": _of_kernel(lambda operation: operation.inputs[1].shape, -1),
-    "Conv2DBackpropInput": _of_kernel(lambda operation: operation.inputs[1].shape, 2),
-    "Conv2DBackpropFilter": _of_kernel(lambda operation: operation.outputs[0].shape, 2),
-    "MatMul": _of_product,
-}
+    Args:
+        config: A configuration of StarGAN with the gradient penalty in each step.
+        attributes: Classes.
+    """
+    edit = generator_layers(config, attributes)
+    judge = discriminator_layers(config, attributes)
+    once, scored, trunk = sum(judge), sum(judge[:-1]), sum(judge[:-2])
+    critic = 2 * (3 * once - judge[0]) + 2 * scored + 2 * trunk + sum(edit)
+    # Both passes of G, of which the critic has made the first, and the way back.
+    generator = sum(edit) + 4 * sum(edit) - edit[0] + 2 * once
+    return config.batch_size * (config.critic_steps * critic + generator)
 
 
 def peak(precision: str, repeats: int = 7, scale: float = 1.0) -> Peak:
@@ -230,9 +228,9 @@ def peak(precision: str, repeats: int = 7, scale: float = 1.0) -> Peak:
     kernel = values(3, 3, _CHANNELS, _CHANNELS)
     product = tf.function(lambda: tf.matmul(matrix, matrix)[0, 0])
     convolution = tf.function(lambda: tf.nn.conv2d(pictures, kernel, 1, "SAME")[0, 0, 0, 0])
+    counts = side**3, images * (3 * _IMAGE_SIZE * _CHANNELS) ** 2
     rates = []
-    for call in (product, convolution):
-        count = multiply_adds(call.get_concrete_function().graph)
+    for call, count in zip((product, convolution), counts):
         call()
         seconds = []
         for _ in range(repeats):
@@ -257,7 +255,9 @@ def markdown(profiles: Mapping[str, Profile], peaks: Mapping[str, Peak]) -> str:
         rate = 2e-9 * one.multiply_adds / one.wall
         rows["step"].append(f"{one.wall:.3g} s")
         rows["cores at work"].append(f"{one.processor / one.wall:.2f}")
-        rows["multiply-adds"].append(f"{figure(1e-9 * one.multiply_adds)} * 10^9")
+        rows["multiply-adds, in plain convolutions"].append(
+            f"{figure(1e-9 * one.multiply_adds)} * 10^9"
+        )
         rows["achieved"].append(f"{figure(rate)} GFLOP/s")
         rows["peak, a product of large matrices"].append(
             f"{figure(peaks[precision].matmul)} GFLOP/s"

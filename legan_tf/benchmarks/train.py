@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from legan_tf.benchmarks import stargan
+from legan_tf.benchmarks import training
 from legan_tf.benchmarks.paired import PAIRS, Comparison, compare, usable_cores
 from legan_tf.benchmarks.torch_stargan import TorchStargan
 from legan_tf.training.config import PRECISIONS, TrainConfig
@@ -13,8 +13,8 @@ from legan_tf.training.config import PRECISIONS, TrainConfig
 
 def benchmark(
     pairs: int = PAIRS,
-    batch_sizes: Sequence[int] = (stargan.CONFIG.batch_size,),
-    config: TrainConfig = stargan.CONFIG,
+    batch_sizes: Sequence[int] = (training.CONFIG.batch_size,),
+    config: TrainConfig = training.CONFIG,
 ) -> list[Comparison]:
     """Times the step in both precisions beside that of the published code, in float32.
 
@@ -26,7 +26,7 @@ def benchmark(
     Raises:
         UserError: PyTorch is not installed.
     """
-    attributes = len(stargan.faces(config).expressions)
+    attributes = len(training.faces(config).expressions)
     results = []
     with TorchStargan(config, attributes, usable_cores()) as theirs:
         for batch_size in batch_sizes:
@@ -36,7 +36,7 @@ def benchmark(
                     compare(
                         f"{config.critic_steps} critic updates and one of G, "
                         f"{config.image_size} x {config.image_size}, batch {batch_size}",
-                        (f"legan_tf, {precision}", stargan.training_step(form)),
+                        (f"legan_tf, {precision}", training.training_step(form)),
                         (f"PyTorch {theirs.version}, float32", theirs.train_step(batch_size)),
                         pairs,
                     )

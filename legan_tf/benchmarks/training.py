@@ -1,4 +1,4 @@
-"""StarGAN of this package, as training makes it, to be timed here or in a process of its own."""
+"""Training of this package as ``scripts/train.py`` does it, to be timed; StarGAN's above all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
+from legan_tf.models import Network
 from legan_tf.training import devices, train
 from legan_tf.training.adversarial import AdversarialModel
 from legan_tf.training.config import TrainConfig
@@ -57,16 +58,20 @@ class Training:
     batch: dict[str, tf.Tensor]
 
     @classmethod
-    def of(cls, config: TrainConfig) -> Training:
+    def of(
+        cls, config: TrainConfig, shown: FaceSet | None = None, **auxiliary: Network
+    ) -> Training:
         """Prepares this process and makes all of it.
 
         Args:
-            config: A configuration of StarGAN.
+            config: A configuration of an editor.
+            shown: What to take the batch from; default is ``faces``.
+            **auxiliary: The networks that guide it, by the trainer's names for them.
         """
         strategy = devices.set_up(config)
-        data = Datasets(faces(config), None, "")
+        data = Datasets(shown or faces(config), None, "")
         with strategy.scope():
-            trainer = train._trainer(config, data, {})
+            trainer = train._trainer(config, data, auxiliary)
             optimizers = train._compile(trainer, config)
         batches = pipeline.editing_batches(
             data.train, config.batch_size, config.seed, steps=1, critic_steps=config.critic_steps
@@ -103,7 +108,7 @@ def seconds_apart(config: TrainConfig, repeats: int) -> list[float]:
         RuntimeError: The process failed; its own message stands on stderr.
     """
     order = json.dumps({"config": dataclasses.asdict(config), "repeats": repeats})
-    command = [sys.executable, "-m", "legan_tf.benchmarks.stargan", order]
+    command = [sys.executable, "-m", "legan_tf.benchmarks.training", order]
     process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if process.returncode:
         raise RuntimeError("the process that trains failed; its own message stands on stderr")

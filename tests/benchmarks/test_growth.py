@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from legan_tf.benchmarks import growth, stargan
+from legan_tf.benchmarks import growth, training
 from legan_tf.benchmarks.growth import Growth, Moment
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = dataclasses.replace(
-    stargan.CONFIG, image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4,
+    training.CONFIG, image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4,
     d_depth=1,
 )  # fmt: skip
 
 
 def test_what_was_measured_becomes_tables_and_a_picture():
     measured = Growth(
-        stargan.CONFIG,
+        training.CONFIG,
         sizes={64: 2.0, 128: 8.0},
         batch_sizes={1: 2.5, 4: 8.0},
         replicas={1: 8.0, 2: 10.0},
@@ -56,7 +56,7 @@ def test_what_was_measured_becomes_tables_and_a_picture():
 
 def test_a_step_of_two_replicas_is_timed_in_a_process_of_its_own():
     # Here the CPU is one device, and stays it.
-    seconds = stargan.seconds_apart(dataclasses.replace(SMALL, replicas=2), repeats=2)
+    seconds = training.seconds_apart(dataclasses.replace(SMALL, replicas=2), repeats=2)
     assert len(seconds) == 2 and min(seconds) > 0.0
 
 
@@ -79,5 +79,5 @@ def test_checkpoints_are_written_and_restored():
     written, restored, size = growth.checkpointed(SMALL, repeats=2)
     assert written > 0.0 and restored > 0.0
     # Weights and both of Adam's moments, float32.
-    networks = stargan.Training.of(SMALL).trainer.trained.values()
+    networks = training.Training.of(SMALL).trainer.trained.values()
     assert size > 12 * sum(network.count_params() for network in networks)

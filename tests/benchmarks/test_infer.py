@@ -5,10 +5,10 @@ import dataclasses
 import keras
 import pytest
 
-from legan_tf.benchmarks import infer, stargan
+from legan_tf.benchmarks import infer, training
 
 SMALL = dataclasses.replace(
-    stargan.CONFIG, image_size=32, width=4, blocks=1, d_width=4, d_depth=2, q_width=4, q_depth=2
+    training.CONFIG, image_size=32, width=4, blocks=1, d_width=4, d_depth=2, q_width=4, q_depth=2
 )
 
 
