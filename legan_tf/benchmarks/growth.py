@@ -211,21 +211,20 @@ def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
 
 
 def _steps_of(folder: str, process: subprocess.Popen) -> Iterator[int]:
-    """Yields 0 when a run has all that it needs, then the last step that it wrote figures of."""
+    """Yields 0 when a run has all that it needs, then every step that it wrote figures of."""
     metrics, told = os.path.join(folder, METRICS_FILE), -1
     ended = False
     while not ended:
         # Asked first, so that nothing is missed that was written before the end.
         ended = process.poll() is not None
-        step = 0 if os.path.exists(os.path.join(folder, RECORD_FILE)) else -1
+        steps = [0] if os.path.exists(os.path.join(folder, RECORD_FILE)) else []
         if os.path.exists(metrics):
             with open(metrics, encoding="utf-8") as file:
-                whole = [line for line in file if line.endswith("\n")]
-            step = json.loads(whole[-1])["step"] if whole else step
-        if step > told:
-            told = step
-            yield step
-        elif not ended:
+                steps += [json.loads(line)["step"] for line in file if line.endswith("\n")]
+        new = [step for step in steps if step > told]
+        yield from new
+        told = max(new, default=told)
+        if not new and not ended:
             time.sleep(_POLL_S)
     if process.returncode:
         raise RuntimeError("scripts/train.py failed; its own message stands on stderr")

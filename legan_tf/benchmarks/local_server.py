@@ -40,7 +40,11 @@ def running(folder: str, batching: bool = False) -> Iterator[str]:
         yield _listening(process, log)
     finally:
         process.terminate()
-        process.wait(_STOP_S)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _listening(process: subprocess.Popen, log: str) -> str:

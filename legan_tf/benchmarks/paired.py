@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+import keras
 import numpy as np
 import scipy
 import tensorflow as tf
@@ -122,6 +123,7 @@ def machine() -> dict[str, str]:
         "NumPy": np.__version__,
         "SciPy": scipy.__version__,
         "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
     }
 
 

@@ -71,8 +71,8 @@ class Training:
         strategy = devices.set_up(config)
         data = Datasets(shown or faces(config), None, "")
         with strategy.scope():
-            trainer = train._trainer(config, data, auxiliary)
-            optimizers = train._compile(trainer, config)
+            trainer = train.make_trainer(config, data, auxiliary)
+            optimizers = train.compile_trainer(trainer, config)
         batches = pipeline.editing_batches(
             data.train, config.batch_size, config.seed, steps=1, critic_steps=config.critic_steps
         )

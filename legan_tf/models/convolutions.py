@@ -27,14 +27,17 @@ Way = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 def way_of(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Way | None:
     """Returns the quickest way to compute a layer on an input, or None for the library's.
 
-    ``halving`` is quicker everywhere. The others save arithmetic that GPUs' libraries save by
-    themselves, so they are taken where TensorFlow sees no GPU.
+    ``halving`` saves the copying of kernels. The others save arithmetic that GPUs' libraries save
+    by themselves, so they are taken where TensorFlow sees no GPU when the graph is made; an export
+    keeps what was chosen then.
 
     Args:
         layer: A built convolution.
-        inputs: [B,H,W,C] with known H, W and C.
+        inputs: [B,H,W,C].
     """
     height, width, channels = inputs.shape[1:]
+    if height is None or width is None:
+        return None
     plain = layer.activation is keras.activations.linear and layer.padding == "same"
     if not plain or layer.groups != 1 or tuple(layer.dilation_rate) != (1, 1):
         return None
@@ -140,10 +143,19 @@ def with_planes(image: tf.Tensor, code: tf.Tensor, kernel: tf.Tensor, stride: in
 
     Returns:
         [B,S/stride,S/stride,F].
+
+    Raises:
+        ValueError: Channels and numbers do not add up to those of the kernel.
     """
     channels, size = image.shape[3], kernel.shape[0]
+    numbers = kernel.shape[2] - channels
+    if code.shape[1] not in (numbers, None):
+        raise ValueError(
+            f"the image has {channels} channels and the code {code.shape[1]} numbers; the kernel "
+            f"is for {kernel.shape[2]} of both together"
+        )
     outputs = tf.nn.conv2d(image, kernel[:, :, :channels], stride, "SAME")
-    if not code.shape[1]:
+    if not numbers:
         return outputs
     edge = -(-((size - stride + 1) // 2) // stride)  # Outputs that see beyond one border.
     side = (2 * edge + 1) * stride

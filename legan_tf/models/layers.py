@@ -38,15 +38,15 @@ class Conv2D(keras.layers.Conv2D):
 
     def call(self, inputs: tf.Tensor | tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """Convolves [B,H,W,C], or an image [B,H,W,C] and codes [B,N]."""
-        kernel = tf.convert_to_tensor(self.kernel)
         if isinstance(inputs, (tuple, list)):
+            kernel = tf.convert_to_tensor(self.kernel)
             image, code = (tf.cast(given, self.compute_dtype) for given in inputs)
             outputs = convolutions.with_planes(image, code, kernel, self.strides[0])
         else:
             way = convolutions.way_of(self, inputs)
             if way is None:
                 return super().call(inputs)
-            outputs = way(inputs, kernel)
+            outputs = way(inputs, tf.convert_to_tensor(self.kernel))
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
 

@@ -13,6 +13,7 @@ from legan_tf import losses
 from legan_tf.compat import assign_in_replica
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import Discriminator, Network, copy_of
+from legan_tf.training.optimizers import Adam  # noqa: F401 (files of compiled models name it)
 
 ATTRIBUTES = ("expression", "lighting")
 

@@ -33,7 +33,7 @@ class RunningMeans(tf.train.experimental.PythonState):
     def __init__(self, metrics: Sequence[keras.metrics.Metric]) -> None:
         """Takes the metrics."""
         self._variables = [variable for metric in metrics for variable in metric.variables]
-        self._read: list[float] = []
+        self._read: list[float] | None = None
         self._restored: list[float] | None = None
 
     def read(self) -> None:
@@ -42,6 +42,7 @@ class RunningMeans(tf.train.experimental.PythonState):
 
     def serialize(self) -> str:
         """Returns what was read; called when a checkpoint is saved."""
+        assert self._read is not None  # Else the checkpoint would begin without means.
         return json.dumps(self._read)
 
     def deserialize(self, string_value: str) -> None:
@@ -215,12 +216,13 @@ class Saver(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves when it is due or when a signal came, to this worker or another one."""
-        if self._any_worker(bool(self.stopped_by)) and not self.stopped_by:
-            self.stopped_by = "another worker was stopped"
+        # What all were told decides: a signal that comes from here on counts at the next step.
+        stop = self._any_worker(bool(self.stopped_by))
         step = self._recorder.step
-        if step % self._every == 0 or step == self._total or self.stopped_by:
+        if step % self._every == 0 or step == self._total or stop:
             self.save()
-        if self.stopped_by:
+        if stop:
+            self.stopped_by = self.stopped_by or "another worker was stopped"
             self.model.stop_training = True
 
     def save(self) -> None:

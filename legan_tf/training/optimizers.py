@@ -15,8 +15,15 @@ class Adam(keras.optimizers.Adam):
 
     Keras writes the same formula as a dozen operations, each of which reads and writes as many
     numbers as the variable has: of a discriminator with 45 million weights that is several times
-    what its convolutions read. For dense gradients and without Keras' further options.
+    what its convolutions read. For dense gradients and without ``amsgrad``.
     """
+
+    def __init__(self, *args, **options) -> None:
+        """Takes what Keras' Adam takes."""
+        super().__init__(*args, **options)
+        self.jit_compile = (
+            False  # Keras 2 would compile each update for a GPU; it is one operation.
+        )
 
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor | None = None

@@ -127,7 +127,7 @@ def train(config: TrainConfig) -> int:
         return _prepared(config, Place())
     own = place()
     if own.count > 1:
-        # Before anything else: whoever then fails is missed by the others, who do not wait for it.
+        # Before any look at files: whoever fails there is missed by the others.
         say(f"worker {own.index} of {own.count}: waits for the others ({', '.join(own.addresses)})")
         devices.join(config)
     try:
@@ -135,7 +135,8 @@ def train(config: TrainConfig) -> int:
     except LOST as error:
         if own.count == 1:
             raise
-        reason = str(error).rpartition("aborted by: ")[2].splitlines()[0].partition(". ")[0]
+        lines = str(error).rpartition("aborted by: ")[2].splitlines()
+        reason = lines[0].partition(". ")[0] if lines else type(error).__name__
         raise UserError(
             f"worker {own.index} of {own.count}: another worker has ended or cannot be reached any "
             f"more ({reason.rstrip(':')}); its own output tells why. The same command on all "
@@ -194,7 +195,7 @@ def _dry_run(config: TrainConfig, data: Datasets) -> int:
             if given
             else _new_auxiliary(_auxiliary(config, kind), data)
         )
-    trainer = _trainer(config, data, auxiliary)
+    trainer = make_trainer(config, data, auxiliary)
     lines += [f"{name}: {count:,} parameters" for name, count in _sizes(trainer).items()]
     steps = f"{config.train_steps:,} steps of {config.batch_size} images"
     if config.model in ADVERSARIAL:
@@ -231,8 +232,8 @@ def _train(config: TrainConfig, data: Datasets, own: Place) -> int:
                     if os.path.exists(path)
                     else _new_auxiliary(_auxiliary(config, kind), data)
                 )
-            trainer = _trainer(config, data, loaded)
-            optimizers = _compile(trainer, config)
+            trainer = make_trainer(config, data, loaded)
+            optimizers = compile_trainer(trainer, config)
         if own.count > 1:
             compat.fit_over_workers(trainer)
         return _fit(config, data, run, strategy, trainer, optimizers, auxiliary)
@@ -550,7 +551,7 @@ def _network(config: TrainConfig, data: Datasets) -> Network:
     )
 
 
-def _trainer(
+def make_trainer(
     config: TrainConfig, data: Datasets, auxiliary: dict[str, Network]
 ) -> AdversarialModel | SupervisedTrainer:
     """The model to fit, not compiled."""
@@ -599,7 +600,7 @@ def _fields(kind: type[Objective | DepthObjective | Guidance], config: TrainConf
     return kind(**{field.name: getattr(config, field.name) for field in dataclasses.fields(kind)})
 
 
-def _compile(
+def compile_trainer(
     trainer: AdversarialModel | SupervisedTrainer, config: TrainConfig
 ) -> dict[str, keras.optimizers.Optimizer]:
     """Compiles the model to fit; returns its optimizers by name."""

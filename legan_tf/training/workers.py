@@ -83,12 +83,16 @@ def place() -> Place:
     if "ps" in jobs:
         raise UserError(f"{VARIABLE}: there are no parameter servers here: leave out the job ps.")
     if job not in _TRAINING:
-        raise UserError(f"{VARIABLE}: a task of type {job!r} has no work here: only {_TRAINING}.")
+        raise UserError(
+            f"{VARIABLE}: a task of type {job!r} has no work here; give chief or worker."
+        )
     if not 0 <= index < len(workers[job]):
-        raise UserError(f"{VARIABLE}: its cluster has no {job} with the index {index}.")
+        raise UserError(
+            f"{VARIABLE}: its cluster has no {job} with the index {index}; they count from 0."
+        )
     for address in addresses:
         if not address.rpartition(":")[2].isdecimal():
-            raise UserError(f"{VARIABLE}: {address!r} is no HOST:PORT.")
+            raise UserError(f"{VARIABLE}: {address!r} is no address: write HOST:PORT.")
     if len(set(addresses)) < len(addresses):
-        raise UserError(f"{VARIABLE}: two workers have the same address.")
+        raise UserError(f"{VARIABLE}: two workers have the same address; give each its own.")
     return Place(tuple(addresses), index + (len(workers["chief"]) if job == "worker" else 0))

@@ -16,6 +16,8 @@ CASES = {
     "halving 2": (convolutions.halving, 2, 4, 3, 4, 2),
     "side by side": (convolutions.side_by_side, 8, 5, 3, 7, 1),
     "winograd": (convolutions.winograd, 12, 128, 160, 3, 1),
+    "winograd, not square": (convolutions.winograd, (4, 12), 5, 6, 3, 1),
+    "side by side, not square": (convolutions.side_by_side, (6, 12), 5, 3, 7, 1),
 }
 
 
@@ -41,7 +43,8 @@ def _values_and_gradients(function, x, kernel):
 def test_a_way_equals_the_library_to_the_second_derivative(name):
     way, side, channels, filters, size, stride = CASES[name]
     rng = np.random.default_rng(0)
-    x = tf.constant(rng.normal(size=(2, side, side, channels)), tf.float32)
+    height, width = side if isinstance(side, tuple) else (side, side)
+    x = tf.constant(rng.normal(size=(2, height, width, channels)), tf.float32)
     kernel = rng.normal(size=(size, size, channels, filters)) / (size * np.sqrt(channels))
     kernel = tf.constant(kernel, tf.float32)
 
@@ -73,6 +76,21 @@ def test_codes_are_constant_planes_up_to_the_border(side, size, stride):
         np.testing.assert_allclose(one, other, atol=5e-5 * np.abs(other).max(), rtol=0)
 
 
+def test_codes_of_another_width_are_refused():
+    with pytest.raises(ValueError, match="3 channels and the code 5 numbers; the kernel is for 7"):
+        convolutions.with_planes(
+            tf.zeros([1, 8, 8, 3]), tf.zeros([1, 5]), tf.zeros([7, 7, 7, 2]), 1
+        )
+
+
+def test_images_of_unknown_size_are_left_to_the_library():
+    layer = layers.conv(8, 4, 2)
+    layer.build((None, None, None, 3))
+    run = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 3])])
+    x = tf.random.stateless_normal([2, 4, 4, 3], [0, 1])
+    np.testing.assert_allclose(run(x), layer(x), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "side, channels, filters, kernel, stride, chosen",
     [
@@ -93,7 +111,7 @@ def test_a_layer_takes_the_way_that_fits_it(side, channels, filters, kernel, str
     x = tf.random.stateless_normal([2, side, side, channels], [0, 1])
     way = convolutions.way_of(layer, x)
     assert way is (None if tf.config.list_logical_devices("GPU") and stride == 1 else chosen)
-    layer.bias.assign(np.arange(filters))
+    layer.bias.assign(np.linspace(-1, 1, filters))
     library = keras.layers.Conv2D(filters, kernel, stride, padding="same")
     library.build((None, side, side, channels))
     library.set_weights(layer.get_weights())

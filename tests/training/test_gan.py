@@ -19,6 +19,7 @@ from legan_tf.models import (
     StarganGenerator,
 )
 from legan_tf.training.gan import AttributeGAN, Objective
+from legan_tf.training.optimizers import Adam
 
 SIZE = 16
 EXPRESSIONS = ("neutral", "smile", "scream")
@@ -55,8 +56,8 @@ def stargan(
 
 def compiled(gan: AttributeGAN, d_rate: float = 1e-2, g_rate: float = 1e-2) -> AttributeGAN:
     gan.compile(
-        d_optimizer=keras.optimizers.Adam(d_rate, 0.5),
-        g_optimizer=keras.optimizers.Adam(g_rate, 0.5),
+        d_optimizer=Adam(d_rate, 0.5),
+        g_optimizer=Adam(g_rate, 0.5),
     )
     return gan
 

@@ -38,3 +38,13 @@ def test_weights_and_moments_are_those_of_keras(steps):
     assert len(moments[0]) >= 2 * len(SHAPES)
     for one, other in zip(*moments):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-8)
+
+
+def test_a_checkpoint_of_keras_goes_on(tmp_path):
+    _, theirs = trained(keras.optimizers.Adam, 3)
+    path = tf.train.Checkpoint(optimizer=theirs).write(str(tmp_path / "checkpoint"))
+    _, ours = trained(Adam, 0)
+    tf.train.Checkpoint(optimizer=ours).read(path).assert_consumed()
+    assert scalar(ours.iterations) == 3
+    for one, other in zip(weights_of(ours), weights_of(theirs)):
+        np.testing.assert_array_equal(one, other)

@@ -75,7 +75,7 @@ def test_what_is_no_tf_config_is_refused(text, reason, monkeypatch):
         ({"worker": TWO}, "chief", 0, "no chief with the index 0"),
         ({"worker": TWO}, "evaluator", 0, "'evaluator' has no work"),
         ({"worker": ["a:1"], "ps": ["b:2"]}, "worker", 0, "no parameter servers"),
-        ({"worker": ["a:1", "b"]}, "worker", 0, "'b' is no HOST:PORT"),
+        ({"worker": ["a:1", "b"]}, "worker", 0, "'b' is no address: write HOST:PORT"),
         ({"worker": ["a:1", "a:1"]}, "worker", 0, "the same address"),
     ],
 )
