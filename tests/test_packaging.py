@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "legan_tf"
 
 # A package imports only from itself and from those before it.
-LAYERS = ("data", "models", "losses", "training", "evaluation", "serving", "benchmarks")
+LAYERS = ("data", "models", "losses", "training", "evaluation", "serving", "uses", "benchmarks")
 # Modules beside the layers that every layer may use, and that use no layer.
 SHARED = tuple(sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__"))
 STACK_A_ONLY = ("tensorflow_addons", "tensorflow_gan", "tensorflow_io")
