@@ -163,6 +163,9 @@ class AdversarialModel(keras.Model):
             **{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()}
         )
 
+    # There is no control flow of Python in it, and to look for it takes as long as all the rest of
+    # tracing.
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Updates the critics once for each sub-batch, then what they judge once.
 

@@ -69,6 +69,7 @@ def rendered_split(
     size: int,
     seed: int,
     map_kind: str = "",
+    on_demand: bool = False,
 ) -> FaceSet:
     """Rendered faces, kept for the next network that this process trains on them."""
     return rendered_faces(
@@ -80,11 +81,18 @@ def rendered_split(
         seed,
         bar(f"rendering {split} faces"),
         map_kind,
+        on_demand,
     )
 
 
-def held_out_faces(config: TrainConfig, split: str = "test") -> FaceSet:
-    """Rendered people of a configuration that no training of it has seen."""
+def held_out_faces(config: TrainConfig, split: str = "test", on_demand: bool = False) -> FaceSet:
+    """Rendered people of a configuration that no training of it has seen.
+
+    Args:
+        config: The configuration.
+        split: ``val``, whom training looks at, or ``test``.
+        on_demand: See ``rendered_faces``.
+    """
     return rendered_split(
         split,
         HELD_OUT_PEOPLE,
@@ -93,6 +101,7 @@ def held_out_faces(config: TrainConfig, split: str = "test") -> FaceSet:
         config.image_size,
         config.seed,
         config.map_kind,
+        on_demand,
     )
 
 
@@ -127,8 +136,9 @@ def _rendered(config: TrainConfig) -> Datasets:
         config.loaded_size,
         config.seed,
         config.map_kind,
+        on_demand=True,
     )
-    val = held_out_faces(config, "val")
+    val = held_out_faces(config, "val", on_demand=True)
     return Datasets(train, val, _grid_table(train, val))
 
 

@@ -69,6 +69,7 @@ class SupervisedTrainer(keras.Model):
         """Applies the network."""
         return self.network(inputs)
 
+    @tf.autograph.experimental.do_not_convert  # As in AdversarialModel.
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Updates the network once; returns the running mean of every term."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync

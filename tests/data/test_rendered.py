@@ -220,6 +220,31 @@ def test_face_set_is_the_full_grid(grid):
     assert calls[-1] == (54, 54) and [c[0] for c in calls] == sorted(c[0] for c in calls)
 
 
+@pytest.mark.parametrize("kind", ["", "depth"])
+def test_faces_rendered_on_demand_are_the_same(kind):
+    classes = (("neutral", "surprise"), ("shot00", "shot05", "shot16"), 32, 4)
+    made = rendered_faces("test", 3, *classes, map_kind=kind)
+    later = rendered_faces("test", 3, *classes, map_kind=kind, on_demand=True)
+    order = np.random.default_rng(0).permutation(len(made))
+    data = tf.data.Dataset.from_tensor_slices(order.astype(np.int64))
+    pictures = np.stack(list(data.map(later.load, num_parallel_calls=4).as_numpy_iterator()))
+    np.testing.assert_array_equal(pictures, made.images(order))
+    np.testing.assert_array_equal(later.truth(17, 0, 1), made.truth(17, 0, 1))
+    if kind:
+        again = rendered_faces("test", 3, *classes, map_kind=kind, on_demand=True)
+        np.testing.assert_array_equal(again.true_map(17, 0), made.true_map(17, 0))
+        np.testing.assert_array_equal(again.map_images(order), made.map_images(order))
+
+
+def test_faces_on_demand_are_not_rendered_before():
+    # All of them would take a minute.
+    many = rendered_faces(
+        "train", 4_000, ["smile"], attributes.MULTIPIE_SHOTS, 64, 0, on_demand=True
+    )
+    expected = render([people_of("train", 4_000, 0)[3_999]], ["smile"], ["shot03"], 64)
+    np.testing.assert_array_equal(many.images([3_999 * 20 + 3]), expected)
+
+
 def test_truth_is_the_picture_with_that_label(grid):
     made, _ = grid
     pictures = made.images(np.arange(len(made)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
 
@@ -21,6 +22,7 @@ SPLITS = ("train", "val", "test")
 _PEOPLE_PER_SPLIT = 1_000_000
 _SHOTS_OF_RATED_FACE = 4  # a geometry costs as much as several pictures of it
 _GEOMETRIES_PER_TASK = 4  # small enough to stay in the cache, large enough to be worth a task
+_LOCKS = 64
 
 Progress = Callable[[int, int], None]
 
@@ -84,6 +86,7 @@ def rendered_faces(
     seed: int,
     on_progress: Progress | None = None,
     map_kind: str = "",
+    on_demand: bool = False,
 ) -> faceset.FaceSet:
     """Renders every person under every expression and light.
 
@@ -97,6 +100,8 @@ def rendered_faces(
         on_progress: Called with the pictures done and their total.
         map_kind: ``depth`` or ``normal`` to have the exact maps of the faces too, without hair,
             ears and neck.
+        on_demand: Whether to render no face before it is looked at, so that training begins at
+            once; else all are rendered now, on all cores.
 
     Returns:
         A face set of people x expressions x lightings pictures, in this order, without ratings.
@@ -115,27 +120,11 @@ def rendered_faces(
         lights.light(name)
     shape = (people, len(expressions), len(lightings))
     size = image_size
-    pool = np.empty((people * len(expressions), len(lightings), size, size, 3), np.uint8)
-    # The surface is the same under every light.
-    surfaces = np.empty((len(pool) if map_kind else 0, size, size, 3), np.uint8)
-    pairs = [(person, expression) for person in numbers for expression in expressions]
-
-    def task(start: int) -> Callable[[], int]:
-        def run() -> int:
-            part = pairs[start : start + _GEOMETRIES_PER_TASK]
-            faces = geometry([p for p, _ in part], [e for _, e in part], size)
-            pool[start : start + len(part)] = shade(faces, lightings)
-            if map_kind:
-                surfaces[start : start + len(part)] = _maps(faces, map_kind)
-            return len(part) * len(lightings)
-
-        return run
-
+    pool = _Pool(numbers, expressions, lightings, size, map_kind)
     total = int(np.prod(shape))
-    in_parallel(
-        [task(start) for start in range(0, len(pairs), _GEOMETRIES_PER_TASK)], total, on_progress
-    )
-    load = faceset.from_pool(pool.reshape(total, size, size, 3))
+    if not on_demand:
+        pool.fill(on_progress)
+    load = _once_rendered(pool, pool.pictures, 1, on_demand)
     identity, expression_of, lighting_of = (
         axis.ravel().astype(np.int32) for axis in np.indices(shape)
     )
@@ -149,7 +138,7 @@ def rendered_faces(
 
     def true_map(index: int, expression: int) -> np.ndarray:
         _check_class(expression, expressions)
-        return surfaces[identity[index] * len(expressions) + expression]
+        return pool.of(pool.surfaces, identity[index] * len(expressions) + expression)
 
     def surface(indices: np.ndarray, wanted: np.ndarray) -> faceset.Surface:
         for value in wanted:
@@ -174,7 +163,7 @@ def rendered_faces(
         truth=truth,
         surface=surface,
         map_kind=map_kind,
-        maps=_per_geometry(surfaces, len(lightings)) if map_kind else None,
+        maps=_once_rendered(pool, pool.surfaces, len(lightings), on_demand) if map_kind else None,
         true_map=true_map if map_kind else None,
     )
 
@@ -187,10 +176,78 @@ def _maps(faces: Geometry, kind: str) -> np.ndarray:
     return np.stack([maps.depth_to_map(depth) for depth in shown])
 
 
-def _per_geometry(surfaces: np.ndarray, lights: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The ``maps`` of pictures of which ``lights`` one after the other show one surface."""
-    load = faceset.from_pool(surfaces)
-    return lambda index: load(index // lights)
+class _Pool:
+    """The pictures of a grid of people, expressions and lights, and when they are rendered.
+
+    Attributes:
+        pictures: uint8 [people x expressions x lights, S, S, 3].
+        surfaces: uint8 [people x expressions, S, S, 3], the maps; none of them without a kind.
+    """
+
+    def __init__(
+        self,
+        numbers: Sequence[int],
+        expressions: Sequence[str],
+        lightings: Sequence[str],
+        size: int,
+        map_kind: str,
+    ) -> None:
+        self._shown = [(person, expression) for person in numbers for expression in expressions]
+        self._lightings, self._size, self._map_kind = lightings, size, map_kind
+        # Of memory that is asked for, only what is written to is taken.
+        self.pictures = np.empty((len(self._shown) * len(lightings), size, size, 3), np.uint8)
+        # The surface is the same under every light.
+        self.surfaces = np.empty((len(self._shown) if map_kind else 0, size, size, 3), np.uint8)
+        self._done = np.zeros(len(self._shown), bool)
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    def _render(self, first: int, count: int) -> int:
+        """Renders so many geometries under every light; returns the number of pictures."""
+        people, expressions = zip(*self._shown[first : first + count])
+        faces = geometry(people, expressions, self._size)
+        lights = len(self._lightings)
+        rows = slice(first * lights, (first + len(people)) * lights)
+        made = shade(faces, self._lightings)
+        self.pictures[rows] = made.reshape(-1, *made.shape[2:])
+        if self._map_kind:
+            self.surfaces[first : first + count] = _maps(faces, self._map_kind)
+        self._done[first : first + count] = True
+        return rows.stop - rows.start
+
+    def fill(self, on_progress: Progress | None) -> None:
+        """Renders everything, on all cores."""
+
+        def task(first: int) -> Callable[[], int]:
+            return lambda: self._render(first, _GEOMETRIES_PER_TASK)
+
+        starts = range(0, len(self._shown), _GEOMETRIES_PER_TASK)
+        in_parallel([task(first) for first in starts], len(self.pictures), on_progress)
+
+    def of(self, rows: np.ndarray, index: int) -> np.ndarray:
+        """Returns a row of ``pictures`` or ``surfaces``, rendered now if it was not yet."""
+        shown = int(index) * len(self._shown) // len(rows)
+        if not self._done[shown]:
+            with self._locks[shown % _LOCKS]:
+                if not self._done[shown]:
+                    self._render(shown, 1)
+        return rows[index]
+
+
+def _once_rendered(
+    pool: _Pool, rows: np.ndarray, per_row: int, on_demand: bool
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The ``load`` or, of rows that ``per_row`` pictures share, the ``maps`` of a face set."""
+    if not on_demand:
+        load = faceset.from_pool(rows)
+        return lambda index: load(index // per_row)
+
+    def load_or_render(index: tf.Tensor) -> tf.Tensor:
+        picture = tf.numpy_function(
+            lambda row: pool.of(rows, row), [index // per_row], tf.uint8, stateful=False
+        )
+        return tf.ensure_shape(picture, rows.shape[1:])
+
+    return load_or_render
 
 
 def rated_faces(
@@ -238,7 +295,7 @@ def rated_faces(
             shown = geometry([numbers[who[face]]], [expressions[mien[face]]], image_size)
             shots = shade(shown, [lightings[lighting[row]] for row in rows])[0]
             for row, shot in zip(rows, shots):
-                pictures[row], natural[row] = _damaged(shot, [7005, seed, numbers[0], row])
+                pictures[row], natural[row] = _damaged(shot, _damage_rng(seed, numbers[0], row))
             return len(rows)
 
         return run
@@ -261,12 +318,39 @@ def rated_faces(
     )
 
 
-def _damaged(picture: np.ndarray, seeds: Sequence[int]) -> tuple[np.ndarray, float]:
-    """Damages a uint8 picture at random; returns it and how natural it still looks."""
-    rng = np.random.default_rng(list(seeds))
+def damage_done(split: str, count: int, seed: int) -> list[dict[str, float]]:
+    """Returns what was done to the pictures of ``rated_faces``, which does not show in ratings.
+
+    Args:
+        split: As for ``rated_faces``, like the two that follow.
+        count: How many pictures.
+        seed: Seed of the damage.
+
+    Returns:
+        For each picture the severity, in [0, 1], of each kind of damage that was done to it, in
+        the order in which it was done.
+
+    Raises:
+        ValueError: The split is not known.
+    """
+    first = people_of(split, 1, seed)[0]
+    return [_severities(_damage_rng(seed, first, row)) for row in range(count)]
+
+
+def _damage_rng(seed: int, first: int, row: int) -> np.random.Generator:
+    """The draws of one picture's damage; ``first`` is the number of the split's first person."""
+    return np.random.default_rng([7005, seed, first, row])
+
+
+def _severities(rng: np.random.Generator) -> dict[str, float]:
     how_many = int(rng.choice([0, 1, 2], p=[1 / 6, 7 / 12, 1 / 4]))
     kinds = rng.choice(sorted(damage.DAMAGES), size=how_many, replace=False)
-    severities = {str(kind): float(rng.uniform()) for kind in kinds}
+    return {str(kind): float(rng.uniform()) for kind in kinds}
+
+
+def _damaged(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Damages a uint8 picture at random; returns it and how natural it still looks."""
+    severities = _severities(rng)
     image = picture.astype(np.float32) / 255
     for kind, severity in severities.items():
         image = damage.DAMAGES[kind](image, severity, rng)
