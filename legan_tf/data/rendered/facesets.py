@@ -194,10 +194,10 @@ class _Pool:
     ) -> None:
         self._shown = [(person, expression) for person in numbers for expression in expressions]
         self._lightings, self._size, self._map_kind = lightings, size, map_kind
-        # Of memory that is asked for, only what is written to is taken.
-        self.pictures = np.empty((len(self._shown) * len(lightings), size, size, 3), np.uint8)
+        # Written to, the memory is taken now: where there is too little, that shows at once.
+        self.pictures = np.full((len(self._shown) * len(lightings), size, size, 3), 0, np.uint8)
         # The surface is the same under every light.
-        self.surfaces = np.empty((len(self._shown) if map_kind else 0, size, size, 3), np.uint8)
+        self.surfaces = np.full((len(self._shown) if map_kind else 0, size, size, 3), 0, np.uint8)
         self._done = np.zeros(len(self._shown), bool)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
