@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -19,9 +19,19 @@ EXACT = {"dtype": "float32"}
 trained."""
 
 
-def leaky_relu(x: tf.Tensor) -> tf.Tensor:
-    """Leaky ReLU with the slope of the papers, 0.01."""
-    return tf.nn.leaky_relu(x, LEAK)
+@tf.custom_gradient
+def leaky_relu(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Leaky ReLU with the slope of the papers, 0.01.
+
+    Its slope does not depend on x but where it jumps. TensorFlow's own gradient does not know: of a
+    gradient penalty, it sends zeros through the whole network back to its input.
+    """
+    kept = tf.stop_gradient(x)
+
+    def gradient(upstream: tf.Tensor) -> tf.Tensor:
+        return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=kept, alpha=LEAK)
+
+    return tf.nn.leaky_relu(x, LEAK), gradient
 
 
 # Named as its base, since Keras names weights in files after the class.

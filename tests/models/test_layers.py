@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,46 @@ def test_pixel_shuffle_fills_two_by_two_pixels():
 
 def test_leaky_relu_has_the_papers_slope():
     np.testing.assert_allclose(layers.leaky_relu(tf.constant([-2.0, 3.0])), [-0.02, 3.0])
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_leaky_relu_has_the_gradients_of_the_librarys(traced):
+    random = np.random.default_rng(0)
+    image = tf.constant(random.normal(size=(2, 8, 8, 3)), tf.float32)
+    kernel = tf.constant(random.normal(size=(4, 4, 3, 5)), tf.float32)
+    head = tf.constant(random.normal(size=(4 * 4 * 5, 1)), tf.float32)
+
+    def gradients(activation):
+        # As a gradient penalty does it: how the gradient by the image changes with the weights.
+        with tf.GradientTape() as outer:
+            outer.watch([kernel, head])
+            with tf.GradientTape() as inner:
+                inner.watch(image)
+                features = activation(tf.nn.conv2d(image, kernel, 2, "SAME"))
+                scores = tf.reshape(features, [2, -1]) @ head
+            slope = inner.gradient(scores, image)
+            penalty = tf.reduce_mean(tf.square(tf.norm(slope, axis=-1) - 1.0))
+        return slope, *outer.gradient(penalty, [kernel, head])
+
+    def run(activation):
+        call = functools.partial(gradients, activation)
+        return tf.function(call)() if traced else call()
+
+    ours, theirs = run(layers.leaky_relu), run(lambda x: tf.nn.leaky_relu(x, layers.LEAK))
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_the_slope_of_leaky_relu_does_not_ask_for_the_gradient_of_its_place():
+    x = tf.constant([-2.0, 3.0])
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = layers.leaky_relu(x)
+        slope = inner.gradient(y, x)
+    np.testing.assert_allclose(slope, [0.01, 1.0], rtol=1e-6)
+    assert outer.gradient(slope, x) is None
 
 
 @pytest.mark.parametrize(("policy", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 0.05)])
