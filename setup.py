@@ -12,6 +12,7 @@ EVERYWHERE = [
     "pillow>=10.1",
     "scikit-learn>=1.2",
     "scipy>=1.10",
+    "threadpoolctl>=3.1",
 ]
 
 # TensorFlow 2.15 is the last release on which Addons, IO and GAN install and work together.

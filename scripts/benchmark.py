@@ -15,6 +15,8 @@ profile: what a training step spends its time on, beside the machine's peak; tak
 scaling: nothing is timed: a model on paper of training on 1 to 1,024 GPUs, from the gradients of
 the networks in the papers' form and from assumptions, which are flags; --seconds_per_image is the
 one to measure.
+score: the rating of files as scripts/score.py does it, beside Q alone on pictures in memory;
+takes five minutes on two cores.
 serve: an exported editor behind the local server, beside the SavedModel called in process, and the
 load of --clients for --seconds, four times.
 """
@@ -135,6 +137,12 @@ def _scaling() -> tuple[str, list, str, bytes]:
     return "Training on many GPUs, on paper", [], text, scaling.picture(models)
 
 
+def _score() -> tuple[str, list, str]:
+    from legan_tf.benchmarks import score
+
+    return "Rating of files", score.benchmark(_PAIRS.value), ""
+
+
 def _serve() -> tuple[str, list, str]:
     from legan_tf.benchmarks import serve
 
@@ -151,6 +159,7 @@ _COMMANDS = {
     "growth": _growth,
     "profile": _profile,
     "scaling": _scaling,
+    "score": _score,
     "serve": _serve,
 }
 

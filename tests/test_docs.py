@@ -12,6 +12,9 @@ from legan_tf.data.readers.config import ReaderOptions
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.serving.local_server.options import Options
 from legan_tf.training.config import TrainConfig
+from legan_tf.uses.augment.config import AugmentOptions
+from legan_tf.uses.experiments.config import ExperimentOptions
+from legan_tf.uses.scoring.config import ScoringConfig
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -21,7 +24,8 @@ FLAGS = [field.name for field in dataclasses.fields(TrainConfig)]
 def known_flags() -> set[str]:
     """Every flag: the fields of the configurations, and those that scripts define."""
     known = {"flagfile", *FLAGS}
-    for config in (AlignOptions, DepthOptions, EvaluationConfig, Options, ReaderOptions):
+    configs = (AlignOptions, DepthOptions, EvaluationConfig, Options, ReaderOptions)
+    for config in (*configs, AugmentOptions, ExperimentOptions, ScoringConfig):
         known |= {field.name for field in dataclasses.fields(config)}
     for script in (ROOT / "scripts").glob("*.py"):
         known |= set(re.findall(r'DEFINE_\w+\(\s*"(\w+)"', script.read_text()))
@@ -30,7 +34,17 @@ def known_flags() -> set[str]:
 
 @pytest.mark.parametrize(
     "page",
-    ["fidelity.md", "data.md", "evaluation.md", "experiments.md", "serving.md", "weights.md"],
+    [
+        "augmentation.md",
+        "fidelity.md",
+        "data.md",
+        "evaluation.md",
+        "experiments.md",
+        "serving.md",
+        "weights.md",
+        "filtering.md",
+        "recipes.md",
+    ],
 )
 def test_every_flag_that_a_page_names_exists(page):
     named = set(re.findall(r"--(\w+)", (DOCS / page).read_text()))

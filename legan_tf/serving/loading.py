@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from legan_tf.compat import float32_policy
 from legan_tf.data import storage
-from legan_tf.data.pipeline import to_uint8
+from legan_tf.data.pipeline import to_float, to_uint8
 from legan_tf.errors import UserError, first_line
 from legan_tf.models import Network
 from legan_tf.serving import publishing, signatures
@@ -19,6 +20,7 @@ from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Attribute, Labe
 from legan_tf.training.run import DEPTH_FILE, load_network, network_file
 
 _BATCH = 16
+_RANGE_SLACK = 1e-3
 
 
 class _Model:
@@ -55,6 +57,29 @@ class _Model:
             inputs = {name: tf.constant(value[rows]) for name, value in ids.items()}
             parts.append(run(image=tf.constant(image[rows]), **inputs))
         return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
+
+    def _in_parts(self, output: str, nothing: tf.Tensor, **inputs: tf.Tensor) -> tf.Tensor:
+        """Runs tensors of any number of rows, as many at once as a signature takes.
+
+        Args:
+            output: Name of the output.
+            nothing: What it is of no rows.
+            **inputs: By name, each with a first axis of rows.
+        """
+        run, rows = self._signatures["serving_default"], tf.shape(inputs["image"])[0]
+
+        def one(start: tf.Tensor, made: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            stop = start + signatures.MAX_ROWS
+            part = {name: value[start:stop] for name, value in inputs.items()}
+            return stop, tf.concat([made, run(**part)[output]], 0)
+
+        _, made = tf.while_loop(
+            lambda start, _: start < rows,
+            one,
+            (tf.constant(0), nothing),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, *nothing.shape[1:]])),
+        )
+        return made
 
     def _maps(self, images: Any, signature: str) -> np.ndarray:
         """Makes the maps of pictures; see ``DepthEstimator.__call__``."""
@@ -120,6 +145,39 @@ class Editor(_Model):
             edited[rows] = self._run(stack, **chosen)["image"]
         return edited[0] if one else edited
 
+    def edit(
+        self,
+        image: tf.Tensor,
+        expression: tf.Tensor | None = None,
+        lighting: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Edits tensors, in a graph or out of one: in ``tf.data``, in a layer.
+
+        Args:
+            image: uint8 [B, H, W, 3], or float in [-1, 1], which is rounded to eight bits. Any
+                size: the middle square is resized to ``image_size``.
+            expression: int32 [B], the target expressions by id, -1 to leave it as it is; None
+                leaves that of all.
+            lighting: The target lightings, likewise.
+
+        Returns:
+            uint8 [B, image_size, image_size, 3]; the same as of ``__call__``, up to rounding. There
+            is no gradient.
+
+        Raises:
+            tf.errors.InvalidArgumentError: Float pictures are not in [-1, 1], or a target is
+                unknown, or left out where the model cannot leave it as it is.
+        """
+        image = _eight_bits(tf.convert_to_tensor(image))
+        kept = tf.fill([tf.shape(image)[0]], KEEP)
+        return self._in_parts(
+            "image",
+            tf.zeros([0, self.image_size, self.image_size, 3], tf.uint8),
+            image=image,
+            expression=kept if expression is None else expression,
+            lighting=kept if lighting is None else lighting,
+        )
+
     @property
     def geometry(self) -> str:
         """What the maps of ``depth`` show, ``depth`` or ``normal``; nothing if it makes none."""
@@ -175,6 +233,43 @@ class Editor(_Model):
 
 class Scorer(_Model):
     """Predicts how natural people would find pictures of faces."""
+
+    def __init__(self, *loaded: Any, network: Network | None = None) -> None:
+        """Takes what ``_Model`` takes, and the network itself, which an export does not hold."""
+        super().__init__(*loaded)
+        self._network = None
+        if network is not None:
+            # Traced once, whatever the form of the pictures and wherever it is called from.
+            self._network = tf.function(
+                lambda image: network(image, training=False),
+                input_signature=[tf.TensorSpec([None, self.image_size, self.image_size, 3])],
+                autograph=False,
+            )
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether ``rate`` has a gradient: of run folders and ``.keras`` files, not of exports."""
+        return self._network is not None
+
+    def rate(self, image: tf.Tensor) -> tf.Tensor:
+        """Rates tensors, in a graph or out of one: in a loss, a metric, in ``tf.data``.
+
+        Args:
+            image: uint8 [B, H, W, 3], or float in [-1, 1]. Any size: the middle square is resized
+                to ``image_size``.
+
+        Returns:
+            float32 [B], the same as of ``__call__``, up to rounding: where there is a gradient,
+            float pictures are not rounded to eight bits.
+        """
+        image = tf.convert_to_tensor(image)
+        exact = image.dtype == tf.uint8
+        if self._network is None:
+            image = image if exact else to_uint8(image)
+            return self._in_parts("rating", tf.zeros([0]), image=image)
+        image = to_float(image) if exact else tf.cast(image, tf.float32)
+        square = _middle_square(image, self.image_size)
+        return self._network(to_float(to_uint8(square)) if exact else square)
 
     def __call__(self, images: Any) -> np.ndarray | np.float32:
         """Rates one picture or several.
@@ -242,12 +337,17 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer | DepthEstimator:
     version = _exported_version(path)
     if version is None:
         file = network_file(path)
-        network, depth = load_network(file), depth_beside(path)
+        # What is loaded for use computes in float32, whatever the caller trains in.
+        with float32_policy():
+            network, depth = load_network(file), depth_beside(path)
         try:
             servable = signatures.build(network, depth)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
         labels, owner, offered = servable.labels, servable, servable.signatures
+        if labels.kind == SCORER:
+            network.trainable = False
+            return Scorer(path, file, labels, offered, owner, network=network)
     else:
         file = version
         labels = _read_labels(version)
@@ -277,6 +377,55 @@ def depth_beside(path: str) -> Network | None:
     """
     file = os.path.join(path, DEPTH_FILE)
     return load_network(file) if os.path.isfile(file) else None
+
+
+def _eight_bits(image: tf.Tensor) -> tf.Tensor:
+    """Rounds float pictures in [-1, 1] to uint8 and refuses others, which would be cut off."""
+    if image.dtype == tf.uint8:
+        return image
+    low, high = (tf.cast(bound(image), tf.float32) for bound in (tf.reduce_min, tf.reduce_max))
+    told = tf.strings.join(
+        ["Float pictures must lie in [-1, 1]; these go from ", tf.strings.as_string(low, 4)]
+        + [" to ", tf.strings.as_string(high, 4), ". Give uint8 for values of 0 to 255."]
+    )
+    # Of no picture at all, the lowest value is above the highest.
+    fits = (low > high) | ((low >= -1 - _RANGE_SLACK) & (high <= 1 + _RANGE_SLACK))
+    with tf.control_dependencies([tf.debugging.Assert(fits, [told])]):
+        return to_uint8(image)
+
+
+def _middle_square(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Resizes the middle square as ``signatures.prepare`` does, but for its rounding.
+
+    Done by products of matrices: XLA does not compile TensorFlow's own resizing.
+
+    Args:
+        image: float32 [B, H, W, 3] in [-1, 1].
+        size: Height and width of the result.
+
+    Returns:
+        float32 [B, size, size, 3] in [-1, 1]; ``image`` as it is where that is its size.
+    """
+    if image.shape[1:3] == [size, size]:
+        return image
+    height, width = tf.shape(image)[1], tf.shape(image)[2]
+    side = tf.minimum(height, width)
+    rows, columns = (_bicubic(length, side, size) for length in (height, width))
+    resized = tf.einsum("bswc,tw->bstc", tf.einsum("sh,bhwc->bswc", rows, image), columns)
+    return tf.clip_by_value(resized, -1.0, 1.0)
+
+
+def _bicubic(length: tf.Tensor, side: tf.Tensor, size: int) -> tf.Tensor:
+    """Weights [size, length] that make ``size`` pixels of the middle ``side`` of a line."""
+    places = tf.cast(tf.range(length), tf.float32) + 0.5
+    length, side = tf.cast(length, tf.float32), tf.cast(side, tf.float32)
+    step = side / size
+    centres = (tf.range(size, dtype=tf.float32) + 0.5) * step + (length - side) / 2
+    # Antialiased: where pixels become fewer, the kernel covers as many more.
+    x = tf.abs(places - centres[:, tf.newaxis]) / tf.maximum(step, 1.0)
+    outer = tf.where(x < 2, ((2.5 - 0.5 * x) * x - 4.0) * x + 2.0, 0.0)
+    weights = tf.where(x < 1, (1.5 * x - 2.5) * x * x + 1.0, outer)
+    return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
 
 
 def _exported_version(path: str) -> str | None:

@@ -228,6 +228,73 @@ def test_scorer(tmp_path, quality, serving_root, blobs):
         assert scorer(images[1]) == pytest.approx(expected[1], abs=1e-4)
 
 
+@pytest.mark.parametrize("count", [0, 5, 70])
+def test_tensors_are_edited_in_a_graph_as_pictures_are_outside(
+    run_folder, serving_root, blobs, count
+):
+    images = blobs(24, 20, count=70)[:count]
+    ids = np.arange(count, dtype=np.int32) % 3
+    for path in (run_folder, serving_root / "legan"):
+        editor = legan_tf.load(path)
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 24, 20, 3], tf.uint8)])
+        def edit(image, editor=editor):
+            return editor.edit(image, expression=tf.range(tf.shape(image)[0]) % 3)
+
+        edited = edit(images)
+        assert edited.dtype == tf.uint8 and edited.shape == (count, 16, 16, 3)
+        floats = editor.edit(images.astype(np.float32) / 127.5 - 1, expression=ids)
+        np.testing.assert_array_equal(floats, edited)
+        if count:
+            expected = editor(images, expression=list(ids))
+            np.testing.assert_allclose(edited.numpy().astype(int), expected, rtol=0, atol=LEVELS)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="unknown expression id 7"):
+        editor.edit(blobs(8, 8, count=2), expression=[0, 7], lighting=[0, 1])
+
+
+@pytest.mark.parametrize("height, width", [(16, 16), (40, 31), (9, 12), (16, 20)])
+def test_tensors_are_rated_in_a_graph_as_pictures_are_outside(
+    tmp_path, quality, serving_root, blobs, height, width
+):
+    quality.save(tmp_path / "model.keras")
+    images = blobs(height, width, count=70)
+    floats = tf.constant(images / 127.5 - 1, tf.float32)
+    for path, differentiable in ((tmp_path, True), (serving_root / "quality", False)):
+        scorer = legan_tf.load(path)
+        assert scorer.differentiable is differentiable
+        expected = scorer(images)
+        for given in (images, floats):
+            rating = tf.function(lambda image, scorer=scorer: scorer.rate(image))(given)
+            assert rating.dtype == tf.float32 and rating.shape == (70,)
+            np.testing.assert_allclose(rating, expected, atol=5e-3)
+            np.testing.assert_allclose(scorer.rate(given), rating, atol=1e-3)
+        with tf.GradientTape() as tape:
+            tape.watch(floats)
+            rating = scorer.rate(floats)
+        assert (tape.gradient(rating, floats) is not None) is differentiable
+
+
+def test_the_resizing_that_has_a_gradient_is_that_of_the_graph(blobs):
+    for height, width in ((16, 16), (40, 31), (9, 12), (300, 17)):
+        images = tf.constant(blobs(height, width, count=3))
+        made = loading._middle_square(tf.cast(images, tf.float32) / 127.5 - 1, 16)
+        # It rounds to eight bits.
+        expected = signatures.prepare(images, 16)
+        np.testing.assert_allclose(made, expected, atol=0.501 / 127.5)
+
+
+def test_q_computes_in_float32_whatever_the_policy(tmp_path, quality, blobs):
+    quality.save(tmp_path / "model.keras")
+    expected = legan_tf.load(tmp_path).rate(blobs(16, 16, count=3))
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        rated = legan_tf.load(tmp_path).rate(blobs(16, 16, count=3))
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+    np.testing.assert_array_equal(rated, expected)
+
+
 @pytest.mark.parametrize("geometry", ["depth", "normal"])
 def test_depth_estimator(tmp_path, mappers, serving_root, blobs, geometry):
     mappers[geometry].save(tmp_path / "model.keras")

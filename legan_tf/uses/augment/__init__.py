@@ -1,0 +1,1 @@
+"""Adding a model's edits of train pictures to a training set."""

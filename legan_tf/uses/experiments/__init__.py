@@ -1,0 +1,1 @@
+"""What filtering and augmentation are worth, measured on rendered faces."""

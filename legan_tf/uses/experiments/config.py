@@ -1,0 +1,118 @@
+"""What the experiments can be told, once: as a dataclass and as flags."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from legan_tf import options
+from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.options import option
+
+SIZES: Mapping[str, Mapping[str, int]] = {
+    "expression": {"people": 300, "pictures": 335, "test_people": 150, "steps": 300},
+    "verification": {"people": 150, "pictures": 4, "test_people": 100, "steps": 600},
+}
+"""The sizes of each experiment where none are given."""
+FOLDS = 10
+"""Folds of the people to verify, as LFW has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentOptions:
+    """The options of ``scripts/experiment.py``; each field is a flag."""
+
+    seeds: int = option(3, "expression, verification: trainings of each arm, on other people each.")
+    data_seed: int = option(
+        5000, "The first seed of the rendered people, none of whom the model may have learnt from."
+    )
+    people: int = option(
+        0,
+        "expression, verification: rendered people to train on; 0 for 300 (expression) or 150 "
+        "(verification).",
+    )
+    pictures: int = option(
+        0,
+        "expression: real pictures of the commonest class, 0 for 335; verification: of each "
+        "person, 0 for 4.",
+    )
+    test_people: int = option(
+        0,
+        "expression, verification: rendered people to test with; 0 for 150 (expression) or 100 "
+        "(verification).",
+    )
+    steps: int = option(
+        0,
+        "expression, verification: updates of each training; 0 for 300 (expression) or 600 "
+        "(verification).",
+    )
+    quality_model: str = option(
+        "",
+        "expression, filter: run folder, .keras file or export of Q; if empty, the one that the "
+        "model was trained with.",
+    )
+    quality_above: float = option(
+        0.0,
+        "expression: the lowest rating of the edits of the arm that Q chooses; 0 for the lower "
+        "quartile of the ratings of all edits.",
+    )
+    rated: int = option(2000, "filter: rendered faces with known damage.")
+    edits: int = option(2000, "filter: edits of unseen people.")
+    judges: str = option(
+        "", "filter: folder of the face judge, trained there if missing; OUTPUT/judges if empty."
+    )
+    judge_steps: int = option(800, "filter: updates of a face judge that is trained.")
+    identity_model: str = option(
+        "", "filter: a face network in the judge's place; see docs/evaluation.md."
+    )
+    features: str = option("face", "filter: network of FID and KID; see docs/evaluation.md.")
+
+    def check(self, experiment: str) -> None:
+        """Checks every value and every rule between values.
+
+        Args:
+            experiment: ``expression``, ``verification`` or ``filter``.
+
+        Raises:
+            UserError: Something does not fit; the message names the flags and is complete.
+        """
+        problems = []
+        for name in ("seeds", "edits", "rated"):
+            if getattr(self, name) < 1:
+                problems.append(f"--{name}={getattr(self, name)}: must be more than 0")
+        for name in ("people", "pictures", "test_people", "steps"):
+            if getattr(self, name) < 0:
+                problems.append(f"--{name}={getattr(self, name)}: must not be negative")
+        if not 0 <= self.data_seed <= 1_000_000:
+            problems.append(f"--data_seed={self.data_seed}: must be 0 to 1000000")
+        if self.quality_above and not 1 <= self.quality_above <= 10:
+            problems.append(f"--quality_above={self.quality_above:g}: ratings are 1 to 10")
+        if experiment == "verification" and 0 < self.test_people < 2 * FOLDS:
+            problems.append(
+                f"--test_people={self.test_people}: {FOLDS} folds of two people or more need "
+                f"{2 * FOLDS}"
+            )
+        if experiment == "verification" and self.people == 1:
+            problems.append("--people=1: there must be two or more to tell apart")
+        for name in ("edits", "rated"):
+            if experiment == "filter" and 0 < getattr(self, name) < 20:
+                problems.append(
+                    f"--{name}={getattr(self, name)}: a tenth of them is dropped; give 20 or more"
+                )
+        options.refuse(problems)
+
+    def sized(self, experiment: str) -> ExperimentOptions:
+        """Returns the same with the sizes of an experiment where none are given."""
+        sizes = {n: getattr(self, n) or size for n, size in SIZES.get(experiment, {}).items()}
+        return dataclasses.replace(self, **sizes)
+
+    def for_edits(self, cache: str) -> EvaluationConfig:
+        """Returns what evaluating edits would be told.
+
+        Args:
+            cache: Folder of what has been computed already.
+        """
+        shared = ("edits", "judges", "judge_steps", "identity_model", "features")
+        return EvaluationConfig(
+            seed=self.data_seed, cache=cache, **{name: getattr(self, name) for name in shared}
+        )

@@ -1,0 +1,94 @@
+"""Ratings of a folder in pictures: the pictures by rank, and the histogram."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from legan_tf.data import images
+from legan_tf.drawing import COLOURS, as_png, dress, new_figure, write_legend
+from legan_tf.errors import UserError
+from legan_tf.evaluation.metrics.ratings import NATURAL
+from legan_tf.sheet import captioned_sheet
+from legan_tf.uses.scoring.state import State
+
+_COLUMNS, _PICTURES = 8, 64
+_SIDE = 128
+_NARROWEST = 0.05
+_BARS = 40
+
+
+def sheet(state: State, folder: str) -> bytes:
+    """Draws pictures evenly spaced by rank, the worst first and the best last.
+
+    Args:
+        state: The ratings, one or more.
+        folder: What was rated.
+
+    Returns:
+        A PNG of up to 64 pictures with their ratings and names.
+    """
+    ratings = state.ratings()
+    spaced = np.linspace(0, len(ratings) - 1, min(_PICTURES, len(ratings))).round().astype(int)
+    rank_of = {row: rank for rank, row in enumerate(np.argsort(ratings, kind="stable")[spaced])}
+    chosen = [
+        (rank_of[row], path, rating)
+        for row, (path, rating) in enumerate(state.rated())
+        if row in rank_of
+    ]
+    cells = []
+    for _, path, rating in sorted(chosen):
+        try:
+            picture = images.to_square(images.decode(os.path.join(folder, path)), _SIDE)
+        except UserError:  # It was there when it was rated.
+            picture = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
+        cells.append((picture, f"{rating:.2f} {printable(path.rpartition('/')[2])}"))
+    rows = [["", cells[start : start + _COLUMNS]] for start in range(0, len(cells), _COLUMNS)]
+    rows[0][0] = "worst"
+    if len(rows) > 1:
+        rows[-1][0] = "best"
+    return captioned_sheet(rows)
+
+
+def histogram(ratings: np.ndarray, least: float | None) -> bytes:
+    """Draws how many pictures are rated how.
+
+    Args:
+        ratings: float [n], one or more.
+        least: The lowest rating of what is kept, if anything is.
+
+    Returns:
+        A PNG.
+    """
+    width = max(_NARROWEST, np.ptp(ratings) / _BARS)
+    # A bar ends where what counts as natural begins.
+    first = np.floor((ratings.min() - NATURAL) / width)
+    last = np.floor((ratings.max() - NATURAL) / width) + 1
+    edges = NATURAL + width * np.arange(first, last + 1)
+    counts, _ = np.histogram(ratings, edges)
+    share = float(np.mean(ratings >= NATURAL))
+    figure = new_figure(7.2, 3.8)
+    axes = figure.add_subplot()
+    dress(axes, f"{len(ratings):,} pictures, mean {ratings.mean():.2f}", "rating by Q", "pictures")
+    handles, labels = [], []
+    for natural, colour, name in (
+        (False, COLOURS[1], "not natural"),
+        (True, COLOURS[0], "natural"),
+    ):
+        of = (edges[:-1] >= NATURAL - width / 2) == natural
+        bars = axes.bar(edges[:-1][of], counts[of], width, align="edge", color=colour)
+        handles.append(bars)
+        labels.append(f"{name}: {share if natural else 1 - share:.1%}")
+    handles.append(axes.axvline(NATURAL, color="black", linestyle="--", linewidth=1.2))
+    labels.append(f"{NATURAL:g}, the lowest that counts as natural")
+    if least is not None and least != NATURAL:
+        handles.append(axes.axvline(least, color=COLOURS[3], linestyle=":", linewidth=1.6))
+        labels.append(f"{least:g}, the lowest that is kept")
+    write_legend(figure, handles, labels, loc="outside lower center", ncols=2)
+    return as_png(figure)
+
+
+def printable(path: str) -> str:
+    """Returns a path in UTF-8; bytes that are none are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

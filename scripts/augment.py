@@ -1,0 +1,53 @@
+"""Adds a model's edits of train pictures to a training set.
+
+Rare expressions filled up to the commonest, with what Q finds natural enough:
+  python scripts/augment.py --policy=balance --model=runs/legan --manifest=faces.csv \
+      --output=augmented --quality_model=runs/quality --quality_above=5
+One edit of each picture of train, to tell people apart whatever their expression and light:
+  python scripts/augment.py --policy=vary --model=runs/legan --manifest=faces.csv --output=varied
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from legan_tf import cli, options
+from legan_tf.uses.augment.config import AugmentOptions
+
+_MODEL = flags.DEFINE_string(
+    "model", None, "Run folder, .keras file or export of an editor.", required=True
+)
+_MANIFEST = flags.DEFINE_string(
+    "manifest", None, "The training set; see docs/data.md.", required=True
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder of the edits and of the manifest with both.", required=True
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", "", "Folder that the manifest's paths start from; its own if empty."
+)
+_CROP = flags.DEFINE_string("crop", "", "As in training: left,top,right,bottom as fractions.")
+options.define_flags(AugmentOptions)
+
+
+def main(_) -> None:
+    chosen = options.from_flags(AugmentOptions)
+    chosen.check()
+    options.parse_crop(_CROP.value)
+    # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
+    from legan_tf.serving.loading import load
+    from legan_tf.uses.augment.make import Source, augment
+
+    made = augment(
+        load(_MODEL.value),
+        Source(_MANIFEST.value, _DATA_DIR.value, _CROP.value),
+        _OUTPUT.value,
+        chosen,
+        load(chosen.quality_model) if chosen.quality_model else None,
+        bar=cli.bar,
+    )
+    print(made.report)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,67 @@
+"""Measures on rendered faces what edits are worth; the word before the flags says at what.
+
+Example: python scripts/experiment.py expression --model=runs/rendered --output=runs/expression
+
+expression: rare expressions filled with edits, to train a classifier.
+verification: an edit of each picture, to train a network that tells people apart.
+filter: whether Q finds what is damaged, and whether dropping what it rates low lowers FID.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from legan_tf import cli, options
+from legan_tf.uses.experiments.config import ExperimentOptions
+
+_MODEL = flags.DEFINE_string(
+    "model", None, "Run folder or .keras file of an editor.", required=True
+)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of everything that is made.", required=True)
+options.define_flags(ExperimentOptions)
+
+
+def _expression(chosen: ExperimentOptions) -> str:
+    from legan_tf.uses.experiments.expression import expression_experiment
+
+    return expression_experiment(_MODEL.value, _OUTPUT.value, chosen, cli.bar)
+
+
+def _verification(chosen: ExperimentOptions) -> str:
+    from legan_tf.uses.experiments.verification import verification_experiment
+
+    return verification_experiment(_MODEL.value, _OUTPUT.value, chosen, cli.bar)
+
+
+def _filter(chosen: ExperimentOptions) -> str:
+    from legan_tf.uses.experiments.filter import filter_experiment
+
+    return filter_experiment(_MODEL.value, _OUTPUT.value, chosen, cli.bar)
+
+
+_COMMANDS = {"expression": _expression, "verification": _verification, "filter": _filter}
+_TRAININGS = ("seeds", "people", "pictures", "test_people", "steps")
+# --data_seed is for all of them.
+_FLAGS = {
+    "expression": (*_TRAININGS, "quality_model", "quality_above"),
+    "verification": _TRAININGS,
+    "filter": (
+        "quality_model",
+        "rated",
+        "edits",
+        "judges",
+        "judge_steps",
+        "identity_model",
+        "features",
+    ),
+}
+
+
+def main(argv) -> None:
+    chosen = options.from_flags(ExperimentOptions)
+    chosen.check(argv[1])
+    print(_COMMANDS[argv[1]](chosen))
+
+
+if __name__ == "__main__":
+    cli.run(main, commands=_FLAGS)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import collections
+import types
+
+import pytest
+
+from legan_tf.data.manifest import Row
+from legan_tf.errors import UserError
+from legan_tf.uses.augment.plan import balance, vary
+
+
+def rows_of(*groups):
+    """Rows of (count, person, expression, lighting, split)."""
+    rows = []
+    for count, person, expression, lighting, split in groups:
+        for _ in range(count):
+            line = len(rows) + 2
+            rows.append(
+                Row(
+                    line, f"{line}.png", f"/f/{line}.png", person, expression, lighting, split=split
+                )
+            )
+    return rows
+
+
+def knowing(expressions, lightings=(), keeps_unnamed=True):
+    return types.SimpleNamespace(
+        expressions=tuple(expressions), lightings=tuple(lightings), keeps_unnamed=keeps_unnamed
+    )
+
+
+ROWS = rows_of(
+    (30, "ann", "happy", "left", "train"),
+    (4, "bob", "happy", "right", "train"),
+    (2, "cy", "neutral", "left", "train"),
+    (1, "", "fear", "left", "train"),
+    (5, "dee", "neutral", "left", "test"),
+    (3, "eve", "", "left", "train"),
+)
+
+
+def test_rare_classes_are_filled_up_to_the_commonest_from_other_classes_of_train():
+    wants, notes = balance(ROWS, knowing(["neutral", "happy", "scream"], ["left"]), 0, 1)
+    assert [(want.name, want.count, len(want.candidates)) for want in wants] == [
+        ("neutral", 32, 32)
+    ]
+    for edit in wants[0].candidates:
+        row = ROWS[edit.source]
+        assert row.split == "train" and row.expression in ("happy", "fear")
+        assert (edit.expression, edit.lighting) == ("neutral", None)
+    assert notes == ["The model does not know fear, which stay as they are."]
+
+
+def test_people_take_turns_and_no_picture_has_two():
+    wants, _ = balance(ROWS, knowing(["neutral"]), 0, 1)
+    people = [ROWS[edit.source].identity for edit in wants[0].candidates]
+    # ann has 30 pictures, bob 4, nobody knows who one is of: all are there in the first turn.
+    assert collections.Counter(people[:3]) == {"ann": 1, "bob": 1, "": 1}
+    assert collections.Counter(people[:9]) == {"ann": 4, "bob": 4, "": 1}
+    sources = [edit.source for edit in wants[0].candidates]
+    assert len(set(sources)) == len(sources)
+
+
+def test_the_seed_decides_and_further_candidates_come_after_the_others():
+    editor = knowing(["neutral"])
+    once, again, other = (balance(ROWS, editor, seed, 1)[0][0] for seed in (3, 3, 4))
+    assert once == again and once != other
+    more = balance(ROWS, editor, 3, 4)[0][0]
+    assert more.candidates[: len(once.candidates)] == once.candidates
+    assert len(more.candidates) == 35  # All pictures of others, fewer than four times 32.
+
+
+def test_a_model_that_must_be_told_the_light_is_told_the_pictures_own():
+    rows = [*ROWS, *rows_of((1, "flo", "happy", "", "train"))]
+    wants, notes = balance(rows, knowing(["neutral"], ["left"], keeps_unnamed=False), 0, 1)
+    assert {edit.lighting for edit in wants[0].candidates} == {"left"}
+    assert wants[0].count == 33 and len(wants[0].candidates) == 31
+    assert notes[0].startswith("5 pictures of train were no sources")
+    with pytest.raises(UserError, match="cannot leave the light as it is"):
+        balance(rows, knowing(["neutral"], ["above"], keeps_unnamed=False), 0, 1)
+
+
+def test_what_cannot_be_balanced_is_told():
+    with pytest.raises(UserError, match="knows the expressions scream, and split 'train' has fear"):
+        balance(ROWS, knowing(["scream"]), 0, 1)
+    with pytest.raises(UserError, match=r"\(happy\) has 34 pictures in split 'train' already"):
+        balance(ROWS, knowing(["happy"]), 0, 1)
+
+
+def test_each_picture_of_a_known_person_is_varied_over_all_classes_alike():
+    rows = rows_of((4000, "ann", "happy", "left", "train"), (2, "", "happy", "left", "train"))
+    editor = knowing(["neutral", "happy"], ["left", "right", "above"])
+    wants, notes = vary(rows, editor, 0, 2)
+    assert [want.candidates[0].source for want in wants] == list(range(4000))
+    assert all(want.count == 1 and len(want.candidates) == 2 for want in wants)
+    drawn = collections.Counter(
+        (edit.expression, edit.lighting) for want in wants for edit in want.candidates
+    )
+    assert len(drawn) == 6
+    # 8,000 draws of six: 1,333 each, with a standard deviation of 33.
+    assert max(abs(count - 8000 / 6) for count in drawn.values()) < 4 * 33.3
+    assert notes == ["2 pictures of train have no identity and were not varied."]
+    wants, _ = vary(rows, knowing(["neutral"]), 0, 1)
+    assert {edit.lighting for want in wants for edit in want.candidates} == {None}
+
+
+def test_without_people_nothing_is_varied():
+    with pytest.raises(UserError, match="no line of split 'train' has an identity"):
+        vary(rows_of((2, "", "happy", "", "train")), knowing(["happy"]), 0, 1)

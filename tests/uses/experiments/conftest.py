@@ -1,0 +1,50 @@
+"""A small editor with its Q, not trained, as a run folder."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+from legan_tf.data import attributes
+from legan_tf.models import LeganGenerator, LightCNN29, QualityEstimator
+
+SIZE = 16
+
+
+@pytest.fixture(scope="session")
+def editor_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("editor")
+    keras.utils.set_random_seed(1)
+    network = LeganGenerator(
+        attributes.MULTIPIE_EXPRESSIONS,
+        attributes.lightings(),
+        image_size=SIZE,
+        width=4,
+        blocks=0,
+        mask_channels=2,
+        output="affine",
+        keeps_unnamed=True,
+    )
+    network.build()
+    network.save(folder / "model.keras")
+    quality = QualityEstimator(SIZE, width=4, depth=2)
+    quality.build()
+    (folder / "quality").mkdir()
+    quality.save(folder / "quality" / "model.keras")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def face_network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("face") / "model.keras"
+    keras.utils.set_random_seed(2)
+    network = LightCNN29(SIZE, 0.1)
+    network.build()
+    network.save(path)
+    return path
+
+
+@pytest.fixture
+def quiet():
+    """Shows no progress."""
+    return lambda label: lambda done, total: None

@@ -1,0 +1,380 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import sqlite3
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from legan_tf.errors import UserError
+from legan_tf.uses.scoring import figures, rate, score
+from legan_tf.uses.scoring.config import ScoringConfig
+from legan_tf.uses.scoring.state import State, opened
+from legan_tf.uses.scoring.walk import walk
+
+NAMES = [f"{i:02d}.png" for i in range(10)] + [f"b/c/{i}.jpg" for i in range(10)]
+
+
+@pytest.fixture
+def config(folder, tmp_path):
+    return ScoringConfig(str(folder), str(tmp_path / "out" / "scores.csv"), batch_size=4)
+
+
+def table(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def contents(config):
+    return [open(path, "rb").read() for path in (config.output, score.skipped_file(config.output))]
+
+
+class Counting:
+    """A scorer that tells which shapes it was asked to rate, and stops after so many."""
+
+    def __init__(self, scorer, stop_after=10**9):
+        self.fed, self._scorer, self._left = [], scorer, stop_after
+
+    def attach(self, monkeypatch):
+        original = type(self._scorer).rate
+
+        def counted(scorer, image):
+            if self._left == 0:
+                raise KeyboardInterrupt
+            self._left -= 1
+            self.fed.append(tuple(image.shape))
+            return original(scorer, image)
+
+        monkeypatch.setattr(type(self._scorer), "rate", counted)
+        return self
+
+
+def test_every_picture_below_the_folder_gets_its_rating(scorer, exported, config, folder, tmp_path):
+    report = score.score_folder(scorer, config)
+    header, *rows = table(config.output)
+    assert header == ["path", "rating", "natural"]
+    assert [row[0] for row in rows] == sorted(NAMES)
+    ratings = np.array([float(row[1]) for row in rows])
+    # Pillow's and TensorFlow's resizing round differently, by one level of 255 at most.
+    expected = scorer([str(folder / row[0]) for row in rows])
+    np.testing.assert_allclose(ratings, expected, atol=0.05)
+    assert np.std(ratings) > 0.3
+    natural = ratings >= 5
+    assert 0 < natural.sum() < 20
+    assert [row[2] for row in rows] == [str(int(one)) for one in natural]
+    header, *skipped = table(tmp_path / "out" / "scores.skipped.csv")
+    assert header == ["path", "reason"]
+    ((path, reason),) = skipped
+    assert path == "a/cut.png" and reason.startswith("is damaged or cut short")
+    assert (report.rated, report.skipped) == (20, 1)
+    text = "\n".join(report.lines)
+    assert f"20 pictures rated: mean {ratings.mean():.2f}, natural (5 or more) " in text
+    assert f"{natural.mean():.1%}" in text
+    assert " ".join(f"{d:.2f}" for d in np.quantile(ratings, np.arange(1, 10) / 10)) in text
+    worst = rows[int(ratings.argmin())]
+    assert report.lines[3] == f"  {float(worst[1]):.2f} {worst[0]}"
+    assert "1 of 21 could not be read" in text and "a/cut.png: is damaged" in text
+    other = dataclasses.replace(config, output=str(tmp_path / "exported.csv"), batch_size=7)
+    score.score_folder(exported, other)
+    again = np.array([float(row[1]) for row in table(other.output)[1:]])
+    np.testing.assert_allclose(again, ratings, atol=1e-3)
+
+
+def test_the_rating_is_the_network_s_of_the_middle_square(scorer, quality, config, folder):
+    score.score_folder(scorer, config)
+    (rating,) = [float(row[1]) for row in table(config.output) if row[0] == "b/c/3.jpg"]
+    with Image.open(folder / "b" / "c" / "3.jpg") as image:
+        square = image.convert("RGB").resize((16, 16), Image.BICUBIC, box=(10, 0, 30, 20))
+    pixels = tf.constant(np.asarray(square)[None] / 127.5 - 1, tf.float32)
+    assert rating == pytest.approx(float(quality(pixels)[0]), abs=1e-3)
+
+
+def test_q_sees_whole_batches_of_one_shape(scorer, config, monkeypatch):
+    counting = Counting(scorer).attach(monkeypatch)
+    score.score_folder(scorer, dataclasses.replace(config, batch_size=8))
+    assert counting.fed == [(8, 16, 16, 3)] * 3
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 3, 4])
+def test_stopped_anywhere_the_same_command_makes_the_same_files(
+    scorer, config, tmp_path, monkeypatch, stop_after
+):
+    whole = dataclasses.replace(config, output=str(tmp_path / "whole.csv"))
+    score.score_folder(scorer, whole)
+    monkeypatch.setattr(score, "_KEEP_EVERY_S", 0.0)
+    with monkeypatch.context() as patch:
+        Counting(scorer, stop_after).attach(patch)
+        with pytest.raises(KeyboardInterrupt):
+            score.score_folder(scorer, config)
+    assert not os.path.exists(config.output)
+    counting = Counting(scorer).attach(monkeypatch)
+    report = score.score_folder(scorer, config)
+    assert len(counting.fed) == 5 - stop_after
+    assert contents(config) == contents(whole)
+    assert not stop_after or report.lines[0] == f"{4 * stop_after} pictures were rated before."
+
+
+def test_what_is_complete_and_unchanged_is_left_alone(scorer, config, monkeypatch):
+    score.score_folder(scorer, config)
+    times = [os.stat(path).st_mtime_ns for path in (config.output,)]
+    counting = Counting(scorer).attach(monkeypatch)
+    report = score.score_folder(scorer, config)
+    assert report.lines[0] == f"{config.output}: complete and unchanged; there was nothing to rate."
+    assert counting.fed == []
+    assert [os.stat(path).st_mtime_ns for path in (config.output,)] == times
+    os.remove(config.output)
+    score.score_folder(scorer, config)
+    assert len(table(config.output)) == 21 and counting.fed == []
+
+
+def test_a_folder_that_has_changed_is_followed(scorer, config, folder, paint, monkeypatch):
+    score.score_folder(scorer, config)
+    before = {row[0]: row[1] for row in table(config.output)[1:]}
+    paint(folder / "00.png", 50, width=30)
+    paint(folder / "a" / "cut.png", 51)
+    paint(folder / "new" / "z.webp", 52)
+    (folder / "01.png").unlink()
+    counting = Counting(scorer).attach(monkeypatch)
+    score.score_folder(scorer, config)
+    assert counting.fed == [(4, 16, 16, 3)]
+    after = {row[0]: row[1] for row in table(config.output)[1:]}
+    assert set(after) == {*before, "a/cut.png", "new/z.webp"} - {"01.png"}
+    assert {path for path in before if after.get(path) != before[path]} == {"00.png", "01.png"}
+    assert len(table(score.skipped_file(config.output))) == 1
+    # Put back, a picture is rated anew only if it is another one.
+    (folder / "new" / "z.webp").unlink()
+    score.score_folder(scorer, config)
+    assert "new/z.webp" not in {row[0] for row in table(config.output)}
+    assert len(counting.fed) == 1
+
+
+def test_lists_are_written_also_where_it_was_stopped_just_before(
+    scorer, config, folder, paint, monkeypatch
+):
+    score.score_folder(scorer, config)
+    paint(folder / "new.png", 60)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(score, "_write_lists", stop)
+        with pytest.raises(KeyboardInterrupt):
+            score.score_folder(scorer, config)
+    assert "new.png" not in {row[0] for row in table(config.output)}
+    score.score_folder(scorer, config)
+    assert "new.png" in {row[0] for row in table(config.output)}
+
+
+def test_a_walk_that_was_stopped_is_forgotten(folder, tmp_path):
+    def half():
+        yield from list(walk(str(folder)))[:5]
+        raise KeyboardInterrupt
+
+    with opened(str(tmp_path / "a.csv")) as state:
+        state.see(walk(str(folder)))
+        with pytest.raises(KeyboardInterrupt):
+            state.see(half())
+        assert state.counts() == (21, 0, 0)
+
+
+def test_names_that_are_no_utf_8_are_rated_and_escaped(scorer, tmp_path, paint):
+    root = tmp_path / "odd"
+    paint(root / "ä,\n.png", 1)
+    os.rename(os.fsencode(root / "ä,\n.png"), os.fsencode(root) + b"/\xff,\n.png")
+    config = ScoringConfig(
+        str(root), str(tmp_path / "a.csv"), keep_above=-100.0, keep_dir=str(tmp_path / "kept")
+    )
+    score.score_folder(scorer, config)
+    assert [row[0] for row in table(config.output)] == ["path", "\\xff,\n.png"]
+    assert os.listdir(os.fsencode(tmp_path / "kept")) == [b"\xff,\n.png"]
+
+
+def test_links_are_followed_but_not_in_circles(folder, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    os.rename(folder / "09.png", outside / "far.png")
+    (outside / "back").symlink_to(folder)
+    (folder / "to").symlink_to(outside)
+    (folder / "b" / "self").symlink_to(folder / "b")
+    (folder / "broken.png").symlink_to(tmp_path / "nothing")
+    found = sorted(one.path for one in walk(str(folder)))
+    assert found == sorted([*set(NAMES) - {"09.png"}, "a/cut.png", "to/far.png"])
+
+
+def test_many_folders_are_all_walked_and_counted(tmp_path):
+    for index in range(150):
+        (tmp_path / f"{index}" / "deep").mkdir(parents=True)
+        (tmp_path / f"{index}" / "deep" / "x.png").write_bytes(b"")
+    told = []
+    found = list(walk(str(tmp_path), lambda done, total: told.append((done, total))))
+    assert len({one.path for one in found}) == len(found) == 150
+    assert told == [(done, 150) for done in range(1, 151)]
+
+
+def test_copies_of_what_is_rated_high_enough(scorer, config, folder, tmp_path):
+    kept = tmp_path / "kept"
+    config = dataclasses.replace(config, keep_above=5.2, keep_dir=str(kept))
+    report = score.score_folder(scorer, config)
+    wanted = {row[0] for row in table(config.output)[1:] if float(row[1]) >= 5.2}
+    assert 0 < len(wanted) < 20
+    found = {str(path.relative_to(kept)) for path in kept.rglob("*.*")}
+    assert found == wanted
+    assert f"{len(wanted)} rated 5.2 or more: copies in {kept}" in report.lines
+    for name in wanted:
+        assert (kept / name).read_bytes() == (folder / name).read_bytes()
+        assert not os.path.samefile(kept / name, folder / name)
+    # What is missing is copied again, what is there is left, and leftovers are cleared away.
+    first, *rest = sorted(wanted)
+    (kept / first).unlink()
+    (kept / ".0123.part").write_text("half")
+    there = {name: os.stat(kept / name).st_ino for name in rest}
+    score.score_folder(scorer, config)
+    assert {str(path.relative_to(kept)) for path in kept.rglob("*.*")} == wanted
+    assert {name: os.stat(kept / name).st_ino for name in rest} == there
+    with pytest.raises(UserError, match="was begun with --keep_above=5.2, now it is 6; name a new"):
+        score.score_folder(scorer, dataclasses.replace(config, keep_above=6.0))
+    other = dataclasses.replace(config, keep_dir=str(folder.parent / "out"))
+    with pytest.raises(UserError, match="--keep_dir=.*out: holds files that are no copies"):
+        score.score_folder(scorer, other)
+
+
+def test_the_sheet_goes_from_the_worst_to_the_best(scorer, config, folder, tmp_path, monkeypatch):
+    drawn = []
+    original = figures.captioned_sheet
+    monkeypatch.setattr(
+        figures, "captioned_sheet", lambda rows: drawn.extend(rows) or original(rows)
+    )
+    monkeypatch.setattr(figures, "_PICTURES", 12)
+    config = dataclasses.replace(config, sheet=str(tmp_path / "sheet.png"))
+    score.score_folder(scorer, config)
+    assert [name for name, _ in drawn] == ["worst", "best"]
+    captions = [caption for _, cells in drawn for _, caption in cells]
+    ranked = sorted((float(row[1]), row[0]) for row in table(config.output)[1:])
+    places = np.linspace(0, 19, 12).round().astype(int)
+    assert captions == [
+        f"{ranked[place][0]:.2f} {ranked[place][1].rpartition('/')[2]}" for place in places
+    ]
+    with Image.open(folder / ranked[0][1]) as worst:
+        box = (2, 0, 22, 20) if worst.width == 24 else (10, 0, 30, 20)
+        expected = np.asarray(worst.convert("RGB").resize((128, 128), Image.BICUBIC, box=box))
+    np.testing.assert_array_equal(drawn[0][1][0][0], expected)
+    for name in ("sheet.png", "sheet.histogram.png"):
+        with Image.open(tmp_path / name) as image:
+            assert min(image.size) > 250
+
+
+def test_the_histogram_counts_every_picture_on_its_side_of_natural(monkeypatch):
+    seen = []
+    monkeypatch.setattr(figures, "as_png", lambda figure: seen.append(figure.axes[0]) or b"")
+    ratings = np.array([1.0, 4.9999, 5.0, 5.1, 9.99, -300.0])
+    figures.histogram(ratings, 6.0)
+    low, high = seen[0].containers
+    assert sum(bar.get_height() for bar in low) == 3 and sum(bar.get_height() for bar in high) == 3
+    assert max(bar.get_x() + bar.get_width() for bar in low) == pytest.approx(5.0)
+    assert min(bar.get_x() for bar in high) == pytest.approx(5.0)
+    assert [line.get_xdata()[0] for line in seen[0].lines] == [5.0, 6.0]
+    figures.histogram(np.array([7.0]), None)
+    assert sum(bar.get_height() for bars in seen[1].containers for bar in bars) == 1
+
+
+def test_other_settings_are_refused_and_nothing_is_lost(scorer, exported, config, tmp_path, paint):
+    score.score_folder(scorer, config)
+    before = contents(config)
+    with pytest.raises(UserError, match=f"was begun with another model, of sha256 {scorer.sha256}"):
+        score.score_folder(exported, config)
+    paint(tmp_path / "elsewhere" / "x.png", 1)
+    with pytest.raises(UserError, match="was begun with --input=.*faces; repeat the flags"):
+        score.score_folder(scorer, dataclasses.replace(config, input=str(tmp_path / "elsewhere")))
+    # Another batch or number of threads changes no rating.
+    score.score_folder(scorer, dataclasses.replace(config, batch_size=3, workers=1))
+    assert contents(config) == before
+    os.remove(os.path.splitext(config.output)[0] + ".state.sqlite")
+    with pytest.raises(UserError, match="scores.csv: is there already, and .*state.sqlite, which"):
+        score.score_folder(scorer, config)
+    assert contents(config) == before
+    assert not os.path.exists(os.path.splitext(config.output)[0] + ".state.sqlite")
+
+
+def test_two_at_once_into_one_output_are_refused(scorer, config):
+    os.makedirs(os.path.dirname(config.output))
+    with opened(config.output):
+        with pytest.raises(UserError, match="another process is rating into it"):
+            score.score_folder(scorer, config)
+    score.score_folder(scorer, config)
+
+
+def test_a_damaged_state_is_told(scorer, config):
+    os.makedirs(os.path.dirname(config.output))
+    file = os.path.splitext(config.output)[0] + ".state.sqlite"
+    with open(file, "w") as text:
+        text.write("not a data base " * 100)
+    with pytest.raises(UserError, match="state.sqlite: cannot be used .*; remove it to begin anew"):
+        score.score_folder(scorer, config)
+
+
+def test_a_state_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(UserError, match="state.sqlite: cannot be written .*goes on from here"):
+        with opened(str(tmp_path / "a.csv")) as state:
+            state.see([])
+            raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_model_that_rates_with_no_number_is_told(tmp_path, quality, config):
+    import legan_tf
+    from legan_tf.models import copy_of
+
+    broken = copy_of(quality, "broken")
+    broken.fc1.bias.assign([np.nan])
+    broken.save(tmp_path / "model.keras")
+    with pytest.raises(UserError, match=f"--model={tmp_path}: rates 00.png with nan"):
+        score.score_folder(legan_tf.load(tmp_path), config)
+    assert not os.path.exists(config.output)
+
+
+def test_where_nothing_can_be_read_the_table_is_empty(scorer, tmp_path):
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces" / "a.png").write_bytes(b"")
+    config = ScoringConfig(
+        str(tmp_path / "faces"), str(tmp_path / "a.csv"), sheet=str(tmp_path / "sheet.png")
+    )
+    report = score.score_folder(scorer, config)
+    assert (report.rated, report.skipped) == (0, 1)
+    assert table(config.output) == [["path", "rating", "natural"]]
+    assert not os.path.exists(config.sheet)
+
+
+def test_pictures_are_read_as_they_are_needed(scorer, folder):
+    asked = []
+
+    def paths():
+        for _ in range(50):
+            asked.append(1)
+            yield "00.png"
+
+    batches = rate.rate_files(scorer, str(folder), paths(), 4, 1)
+    assert [len(next(batches)), len(asked)] == [4, 11]
+    batches.close()
+    assert len(asked) == 11
+
+
+def test_a_wrong_input_is_told(scorer, config, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.txt").write_text("")
+    with pytest.raises(UserError, match="--input=.*empty: there is no picture in it, or below"):
+        score.score_folder(scorer, dataclasses.replace(config, input=str(tmp_path / "empty")))
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "file").write_text("")
+    output = str(tmp_path / "file" / "a.csv")
+    with pytest.raises(UserError, match="--output=.*file: it cannot be written to as a folder"):
+        score.score_folder(scorer, dataclasses.replace(config, output=output))
+
+
+def test_the_state_keeps_what_was_added(tmp_path):
+    output = str(tmp_path / "a.csv")
+    State(output).close()
+    assert os.listdir(tmp_path) == []
