@@ -38,10 +38,10 @@ EXPRESSION = {
         204_325,
         279_324,
         {
-            "auc_neutral": "0.868",
-            "auc_smile": "0.956",
-            "auc_surprise": "0.890",
-            "auc_disgust": "0.897",
+            "auc_neutral": "0.868 ± 0.005",
+            "auc_smile": "0.956 ± 0.001",
+            "auc_surprise": "0.890 ± 0.003",
+            "auc_disgust": "0.897 ± 0.001",
         },
     ),
 }
