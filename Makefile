@@ -12,6 +12,8 @@ PYTHON311 ?= $(or $(shell command -v python3.11),python3)
 # make test-a PYTEST_ARGS="-k export -x"
 JOBS ?= 3
 PYTEST_ARGS ?=
+# A file is the work of one worker, for its fixtures; conftest.py says in which order.
+SHARED := --dist loadfile --no-loadscope-reorder --durations=15
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
@@ -41,10 +43,10 @@ test:
 	.venv-a/bin/python -m pytest tests/serving/test_exchange.py -k "not write"
 
 test-a: .venv-a/installed
-	.venv-a/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	.venv-a/bin/python -m pytest -n $(JOBS) $(SHARED) $(PYTEST_ARGS)
 
 test-b: .venv-b/installed
-	.venv-b/bin/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	.venv-b/bin/python -m pytest -n $(JOBS) $(SHARED) $(PYTEST_ARGS)
 
 lint: .venv-a/installed
 	.venv-a/bin/ruff check .

@@ -16,6 +16,8 @@ KERAS_MAJOR = int(importlib.metadata.version("keras").split(".")[0])
 
 
 def pytest_collection_modifyitems(items):
+    # Whole runs of training first: at the end, one worker would do them while the others wait.
+    items.sort(key=lambda item: "training" not in item.path.parts)
     # Decided by the stack, not by trying the imports: on stack A a broken import has to fail.
     if KERAS_MAJOR == 2:
         return

@@ -44,7 +44,7 @@ def test_leaky_relu_has_the_gradients_of_the_librarys(traced):
         return tf.function(call)() if traced else call()
 
     ours, theirs = run(layers.leaky_relu), run(lambda x: tf.nn.leaky_relu(x, layers.LEAK))
-    for one, other in zip(ours, theirs, strict=True):
+    for one, other in zip(ours, theirs):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
