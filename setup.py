@@ -65,6 +65,9 @@ DEVELOPMENT = [
 # the stacks are; constraints/beam.txt goes on top of those.
 BEAM = ["apache-beam>=2.77,<3"]
 
+# What the package reads beside its modules: the templates of a study's page.
+PACKAGE_DATA = {"legan_tf.uses.study": ["page/*"]}
+
 
 def on(marker: str, requirements: list[str]) -> list[str]:
     """Returns the requirements, each in force only where the environment marker holds."""
@@ -82,6 +85,7 @@ if __name__ == "__main__":
         ),
         license="Apache-2.0",
         packages=find_packages(include=["legan_tf", "legan_tf.*"]),
+        package_data=PACKAGE_DATA,
         python_requires=">=3.9",
         install_requires=[
             *EVERYWHERE,

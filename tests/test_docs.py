@@ -15,6 +15,7 @@ from legan_tf.training.config import TrainConfig
 from legan_tf.uses.augment.config import AugmentOptions
 from legan_tf.uses.experiments.config import ExperimentOptions
 from legan_tf.uses.scoring.config import ScoringConfig
+from legan_tf.uses.study.config import ScreenOptions, StudyOptions
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -25,6 +26,7 @@ def known_flags() -> set[str]:
     """Every flag: the fields of the configurations, and those that scripts define."""
     known = {"flagfile", *FLAGS}
     configs = (AlignOptions, DepthOptions, EvaluationConfig, Options, ReaderOptions)
+    configs += (ScreenOptions, StudyOptions)
     for config in (*configs, AugmentOptions, ExperimentOptions, ScoringConfig):
         known |= {field.name for field in dataclasses.fields(config)}
     for script in (ROOT / "scripts").glob("*.py"):
@@ -41,6 +43,7 @@ def known_flags() -> set[str]:
         "evaluation.md",
         "experiments.md",
         "serving.md",
+        "studies.md",
         "weights.md",
         "filtering.md",
         "recipes.md",

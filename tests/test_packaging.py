@@ -111,6 +111,18 @@ def test_every_folder_with_modules_is_a_package():
     assert [str(f) for f in sorted(folders) if not (f / "__init__.py").is_file()] == []
 
 
+def test_every_file_that_is_no_module_is_installed_too():
+    data = runpy.run_path(str(ROOT / "setup.py"))["PACKAGE_DATA"]
+    patterns = [f"{package.replace('.', '/')}/{p}" for package, ps in data.items() for p in ps]
+    installed = {file for pattern in patterns for file in ROOT.glob(pattern)}
+    others = {
+        path
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+    assert others == installed
+
+
 @pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda p: p.stem)
 def test_every_script_tells_its_flags(script):
     result = subprocess.run(

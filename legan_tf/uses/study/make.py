@@ -1,0 +1,309 @@
+"""Makes a study from folders of pictures: the page, Mechanical Turk's files, and the key."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+
+import numpy as np
+
+from legan_tf.cli import counter
+from legan_tf.data import images, local_files
+from legan_tf.data.journal import folder_problem
+from legan_tf.data.readers.ledger import Ledger
+from legan_tf.data.readers.tree import scan
+from legan_tf.data.rendered.damage import DAMAGES
+from legan_tf.errors import UserError
+from legan_tf.evaluation.compare import parse_models
+from legan_tf.uses.study.config import StudyOptions
+from legan_tf.uses.study.design import (
+    ASKED,
+    BROKEN,
+    CONTROLS,
+    REAL,
+    REPEAT,
+    Control,
+    controls_needed,
+    draw_lists,
+    plan_raters,
+    position_counts,
+)
+from legan_tf.uses.study.key import KEY_FILE, MTURK, PAGE, PICTURES, Picture, Study, to_json
+from legan_tf.uses.study.page_files import mturk_files, page_files, paragraphs
+
+LETTERS = "ABCDEFGHI"
+"""What the page calls the places of a choice."""
+MOST_MODELS = len(LETTERS)
+_ID_LENGTH = 12
+RUIN = {"warp": 1.0, "blobs": 1.0, "seam": 1.0, "noise": 0.7}
+"""What is done to a real picture so that nobody can take it for one, with its severity."""
+
+
+def make_study(models: str, output: str, options: StudyOptions) -> str:
+    """Makes a study; the folder appears when it is complete.
+
+    Args:
+        models: ``NAME=FOLDER,NAME=FOLDER``; pictures whose path in their folder is the same but for
+            the suffix are of one source.
+        output: Folder to write; must not exist yet, or be empty.
+        options: Everything else.
+
+    Returns:
+        What was made, in words.
+
+    Raises:
+        UserError: A flag does not fit, or a picture cannot be used; the message names it.
+        ImageError: A file is not a picture.
+    """
+    options.check()
+    folders = _folders(models, options)
+    problem = folder_problem(output)
+    if problem:
+        raise UserError(problem)
+    if os.path.isdir(output) and os.listdir(output):
+        raise UserError(f"--output={output}: holds other files already; name a new folder.")
+    instructions = _instructions(options.instructions)
+    ledger = Ledger()
+    found = {name: _pictures(folder, "models", ledger) for name, folder in folders.items()}
+    sources = _shared(found, ledger)
+    raters, choices, ratings = plan_raters(options, len(found), len(sources))
+    needed = max(controls_needed(options, choices), controls_needed(options, ratings))
+    real = _real(options, needed, ledger) if needed else {}
+
+    edits: dict[str, dict[str, str]] = {name: {} for name in found}
+    known: dict[str, Picture] = {}
+    for name, files in found.items():
+        for source in sources:
+            edits[name][source] = _id(options.seed, "model", name, source)
+            known[edits[name][source]] = Picture(name, source, os.path.abspath(files[source]))
+    controls = []
+    for source, file in real.items():
+        names = [_id(options.seed, "control", str(n), source) for n in range(max(2, len(found)))]
+        controls.append(Control(names[0], tuple(names[1:])))
+        for kind, name in zip([REAL] + [BROKEN] * len(names), names):
+            known[name] = Picture(kind, source, os.path.abspath(file), control=True)
+    if len(known) < len(sources) * len(found) + sum(1 + len(c.broken) for c in controls):
+        raise UserError(f"--seed={options.seed}: gives two pictures one name; give another.")
+    lists = draw_lists(edits, controls, raters, options)
+    shown = {picture for questions in lists for q in questions for picture in q.pictures}
+    known = {name: picture for name, picture in known.items() if name in shown}
+    settings = {"models": folders, **dataclasses.asdict(options)}
+    study = Study("", "", settings, tuple(found), known, lists)
+    size, resized = _write(study, output, instructions)
+    return _told(study, output, ledger, size, resized)
+
+
+def _folders(models: str, options: StudyOptions) -> dict[str, str]:
+    folders = {}
+    for name, paths in parse_models(models).items():
+        if len(paths) > 1:
+            raise UserError(
+                f"--models: {name} has {len(paths)} folders; a study asks about one each."
+            )
+        folders[name] = paths[0]
+    if len(folders) > MOST_MODELS:
+        raise UserError(
+            f"--models: {len(folders)} models are too many for a study; give {MOST_MODELS} at most."
+        )
+    if len(folders) < 2 and options.questions != "rating":
+        raise UserError(
+            f"--questions={options.questions}: a choice needs two models or more; give more in "
+            "--models, or --questions=rating."
+        )
+    return folders
+
+
+def _instructions(file: str) -> tuple[str, ...]:
+    if not file:
+        return ()
+    try:
+        text = local_files.read_bytes(file).decode("utf-8-sig")
+    except local_files.StorageError as error:
+        raise UserError(f"--instructions={error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"--instructions={file}: is not UTF-8; save it as plain text.") from error
+    found = paragraphs(text)
+    if not found:
+        raise UserError(
+            f"--instructions={file}: is empty; write what raters should read, or leave it out."
+        )
+    return found
+
+
+def _pictures(folder: str, flag: str, ledger: Ledger) -> dict[str, str]:
+    """Full paths of the pictures of a folder, by their path in it without the suffix."""
+    found: dict[str, str] = {}
+    tree = scan(folder, flag, ledger)
+    for path in tree.pictures(ledger):
+        source = os.path.splitext(path)[0]
+        if source in found:
+            raise UserError(
+                f"--{flag}={folder}: {os.path.basename(found[source])} and {path} differ in their "
+                "suffix only; keep one."
+            )
+        found[source] = tree.full(path)
+    if not found:
+        raise UserError(f"--{flag}={folder}: there is no picture in it, or below.")
+    return found
+
+
+def _shared(found: Mapping[str, Mapping[str, str]], ledger: Ledger) -> list[str]:
+    """The sources that all models have pictures of."""
+    everything = sorted({source for files in found.values() for source in files})
+    shared = []
+    for source in everything:
+        lacking = [name for name, files in found.items() if source not in files]
+        if lacking:
+            ledger.drop("not there of every model", f"{source} (none of {lacking[0]})")
+        else:
+            shared.append(source)
+    if not shared:
+        raise UserError(
+            "--models: no file name is in the folders of all models; pictures of a source must be "
+            f"called alike, as {everything[0]} is not."
+        )
+    return shared
+
+
+def _real(options: StudyOptions, needed: int, ledger: Ledger) -> dict[str, str]:
+    found = _pictures(options.real, "real", ledger)
+    if len(found) < needed:
+        raise UserError(
+            f"--real={options.real}: has {len(found)} pictures where one person is shown {needed}; "
+            "add some, or lower --controls."
+        )
+    rng = np.random.default_rng([7102, options.seed])
+    names = sorted(found)
+    # A few more than one person sees, so that not all are shown the same ones.
+    return {names[i]: found[names[i]] for i in rng.permutation(len(names))[: 4 * needed]}
+
+
+def _id(seed: int, *parts: str) -> str:
+    """An opaque name, of which nothing can be told and that sorts at random."""
+    text = "\0".join((str(seed), *parts))
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:_ID_LENGTH]
+
+
+def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[int, int]:
+    """Writes everything beside ``output`` and renames it.
+
+    Returns:
+        The size of the pictures, and how many had another.
+    """
+    parent = os.path.dirname(os.path.abspath(output))
+    url = study.options["image_url"].rstrip("/")
+    try:
+        os.makedirs(parent, exist_ok=True)
+        aside = tempfile.mkdtemp(prefix=".study-", dir=parent)
+    except OSError as error:
+        raise UserError(f"--output={output}: cannot be written ({error.strerror}).") from error
+    try:
+        folder = os.path.join(aside, PAGE, PICTURES)
+        size, resized, digest = _write_pictures(study, folder)
+        # Answers to other questions, or about other pictures, carry another name.
+        asked = repr((digest, study.lists)).encode()
+        study = dataclasses.replace(study, id=hashlib.sha256(asked).hexdigest()[:_ID_LENGTH])
+        contents = {KEY_FILE: to_json(study)}
+        for name, content in page_files(study.id, study.lists, instructions).items():
+            contents[os.path.join(PAGE, name)] = content
+        if url:
+            for name, content in mturk_files(study.id, study.lists, instructions, url).items():
+                contents[os.path.join(MTURK, name)] = content
+        for name, content in contents.items():
+            local_files.write_bytes(os.path.join(aside, name), content)
+        os.chmod(aside, 0o755)
+        os.replace(aside, output)  # Takes the place of an empty folder, too.
+    except OSError as error:
+        raise UserError(f"--output={output}: cannot be written ({error.strerror}).") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return size, resized
+
+
+def _write_pictures(study: Study, folder: str) -> tuple[int, int, str]:
+    """Writes all pictures as PNGs of one size, from which nothing tells them apart.
+
+    Returns:
+        The size, how many had another, and a checksum of all files they were made of.
+    """
+    first = next(iter(study.pictures.values())).file
+    size = study.options["image_size"] or min(images.decode(first).shape[:2])
+    count = counter(len(study.pictures), "pictures")
+
+    def write(item: tuple[str, Picture]) -> tuple[bool, bytes]:
+        name, picture = item
+        content = local_files.read_bytes(picture.file)
+        decoded = images.decode(content, picture.file)
+        other = decoded.shape[:2] != (size, size)
+        shown = images.to_square(decoded, size) if other else decoded
+        if picture.model == BROKEN and picture.control:
+            shown = ruined(shown, np.random.default_rng([7103, int(name, 16)]))
+        images.save_png(os.path.join(folder, f"{name}.png"), shown)
+        return other, hashlib.sha256(content).digest()
+
+    resized, digest = 0, hashlib.sha256()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        for other, content in threads.map(write, study.pictures.items()):
+            resized += other
+            digest.update(content)
+            count(1)
+    return size, resized, digest.hexdigest()
+
+
+def ruined(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Damages a picture so much that nobody can take it for a real one.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        rng: Decides the damage.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    image = picture.astype(np.float32) / 255
+    for kind, severity in RUIN.items():
+        image = DAMAGES[kind](image, severity, rng)
+    return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+
+
+def _told(study: Study, output: str, ledger: Ledger, size: int, resized: int) -> str:
+    roles = collections.Counter(q.role for questions in study.lists for q in questions)
+    lengths = sorted({len(questions) for questions in study.lists})
+    sources = {picture.source for picture in study.pictures.values() if not picture.control}
+    model_of = {name: picture.model for name, picture in study.pictures.items()}
+    key, page = os.path.join(output, KEY_FILE), os.path.join(output, PAGE)
+    lines = [
+        f"{output}: {len(sources)} sources, models {', '.join(study.models)}, {size} x {size} "
+        "pixels.",
+        f"{len(study.lists)} raters, {' to '.join(map(str, lengths[:: len(lengths) - 1 or 1]))} "
+        f"questions each; in all {roles[ASKED]} that count, {roles[REPEAT]} repeats, "
+        f"{sum(roles[role] for role in CONTROLS)} controls.",
+    ]
+    placed = position_counts(study.lists, model_of)
+    for model, counts in [(name, placed[name]) for name in study.models if placed]:
+        places = ", ".join(f"{letter} {n} times" for letter, n in zip(LETTERS, counts))
+        lines.append(f"  {model} stands at {places}.")
+    if resized:
+        lines.append(f"{resized} pictures had another size and were cut and resized.")
+    if not study.options["real"]:
+        lines.append("Without --real there are no controls: careless raters are harder to tell.")
+    if not study.options["instructions"]:
+        lines.append("--instructions=FILE says who asks, why, and what becomes of the answers.")
+    lines += ledger.lines()
+    lines += [
+        f"To ask over a network: python scripts/study.py serve --study={output}",
+        f"To ask by mail: send {page} as an archive, and to each person another number.",
+    ]
+    if study.options["image_url"]:
+        lines.append(
+            f"To ask at Mechanical Turk: {os.path.join(output, MTURK)}, and the pictures of {page} "
+            f"at {study.options['image_url']}."
+        )
+    lines.append(f"Keep {key} to yourself: it is the key.")
+    return "\n".join(lines)

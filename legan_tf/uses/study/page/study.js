@@ -1,0 +1,350 @@
+"use strict";
+// Each answer is stored before the next question is shown, under the study and the person, so that
+// closing or reloading the page loses nothing. No dollar sign stands before a brace here:
+// Mechanical Turk would take it for a variable.
+const AHEAD = 4;  // Questions whose pictures are fetched before they are asked.
+const BATCH = 100;  // Answers to send at a time.
+const LETTERS = "ABCDEFGHI";
+const at = id => document.getElementById(id);
+
+function kept(name) {
+  try { return JSON.parse(localStorage.getItem(name)); } catch (error) { return null; }
+}
+
+function keep(name, value) {
+  try {
+    localStorage.setItem(name, JSON.stringify(value));
+    return true;
+  } catch (error) { return false; }
+}
+
+function onPage() {
+  const asked = new URLSearchParams(location.search).get("rater");
+  const name = "study/" + STUDY.study;
+  const served = location.protocol.startsWith("http");
+  const numbered = value => /^[1-9][0-9]{0,3}$/.test(String(value).trim()) ? Number(value) : 0;
+  return {
+    study: STUDY.study,
+    rater: numbered(asked === null ? kept(name) : asked),
+    // Of another study at this address, a picture may have the same name.
+    address: id => "pictures/" + id + ".png?" + STUDY.study,
+    served,
+    download: true,
+    store: rater => name + "/" + rater,
+    list: rater => STUDY.lists[(rater - 1) % STUDY.lists.length],
+    remember: rater => keep(name, rater),
+    async number() {
+      if (numbered(at("number").value)) return numbered(at("number").value);
+      if (!at("number-row").hidden) throw new Error("Please give your number, 1 to 9999.");
+      if (served) {
+        try {
+          const answer = await fetch("rater", {method: "POST"});
+          if (answer.ok) return (await answer.json()).rater;
+        } catch (error) { /* Not our server, or not now: ask for it. */ }
+      }
+      at("number-row").hidden = false;
+      at("number").focus();
+      return 0;
+    },
+    answered() {},
+    finished() {},
+  };
+}
+
+function onMechanicalTurk() {
+  const form = at("mturk_form"), asked = new URLSearchParams(location.search);
+  const assignment = asked.get("assignmentId") || "", hit = form.dataset;
+  const list = hit.questions.split(" ").map(question => question.split("."));
+  at("assignmentId").value = assignment;
+  if (asked.get("turkSubmitTo")) form.action = asked.get("turkSubmitTo").replace(/\/+$/, "") + "/mturk/externalSubmit";
+  form.addEventListener("keydown", event => { if (event.key === "Enter" && event.target.type !== "submit") event.preventDefault(); });
+  if (assignment === "ASSIGNMENT_ID_NOT_AVAILABLE") {
+    at("begin").disabled = true;
+    tell("This is a preview. Please accept the task to begin.");
+  }
+  const field = (name, value) => {
+    let input = form.elements[name];
+    if (!input) {
+      input = document.createElement("input");
+      input.type = "hidden";
+      input.name = name;
+      form.append(input);
+    }
+    input.value = value;
+  };
+  return {
+    study: hit.study,
+    rater: Number(hit.rater),
+    address: id => hit.imageUrl + "/" + id + ".png",
+    served: false,
+    download: false,
+    store: rater => "study/" + hit.study + "/" + rater + "/" + assignment,
+    list: () => list,
+    remember: () => true,
+    answered(said) {
+      field("q" + (said.trial + 1), said.answer);
+      field("q" + (said.trial + 1) + "_ms", said.ms);
+    },
+    finished() { at("submit").hidden = false; },
+  };
+}
+
+function tell(text, button) {
+  at("told").textContent = text;
+  if (button) at("told").append(button);
+  at("told").hidden = !text;
+}
+
+function run(host) {
+  // What is kept: who, where in the list, the newest answer of each question, and what is not sent.
+  let person = null, list = [], shown = 0, began = 0, sending = false, failures = 0, retry = 0, ahead = [];
+
+  function save() {
+    if (!keep(host.store(person.rater), person)) {
+      tell("This browser stores nothing for this page: do not close it before you are done.");
+    }
+  }
+
+  function enter(rater) {
+    list = host.list(rater);
+    person = kept(host.store(rater)) || {
+      rater, place: 0, answers: {}, unsent: [],
+      person: Array.from(crypto.getRandomValues(new Uint8Array(6)), byte => byte.toString(16).padStart(2, "0")).join(""),
+    };
+    host.remember(rater);
+    save();
+    Object.values(person.answers).forEach(host.answered);
+    at("start").hidden = true;
+    at("foot").hidden = !host.download;
+    show();
+    send();
+  }
+
+  async function begin() {
+    at("begin").disabled = true;
+    tell("");
+    try {
+      const rater = host.rater || await host.number();
+      if (rater) enter(rater);
+    } catch (error) { tell(error.message); }
+    at("begin").disabled = false;
+  }
+
+  function fetched(id) {
+    const image = new Image();
+    image.src = host.address(id);
+    return image;
+  }
+
+  function option(group, value, face, label) {
+    const row = document.createElement("label"), input = document.createElement("input");
+    input.type = "radio";
+    // Without a name, for a form would post it.
+    input.setAttribute("aria-label", label);
+    input.value = value;
+    input.addEventListener("change", () => choose(input));
+    row.append(input, face);
+    group.append(row);
+    return input;
+  }
+
+  const options = () => Array.from(document.querySelectorAll("#stage input"));
+  const chosen = () => options().find(input => input.checked);
+
+  function choose(input) {
+    for (const other of options()) other.checked = other === input;
+    at("next").disabled = busy();
+  }
+
+  const busy = () => at("stage").getAttribute("aria-busy") === "true";
+
+  function element(tag, className, text) {
+    const made = document.createElement(tag);
+    made.className = className;
+    made.textContent = text;
+    return made;
+  }
+
+  async function show() {
+    const turn = ++shown, done = person.place >= list.length;
+    at("ask").hidden = done;
+    at("end").hidden = !done;
+    tell("");
+    report();
+    if (done) {
+      host.finished();
+      at("thanks").focus();
+      return;
+    }
+    const pictures = list[person.place], choice = pictures.length > 1;
+    at("bar").max = list.length;
+    at("bar").value = person.place;
+    at("count").textContent = (person.place + 1) + " of " + list.length;
+    at("question").textContent = choice ? "Which looks most natural?" : "How natural does this face look?";
+    const keys = choice ? LETTERS.slice(0, pictures.length).split("").join(", ") : "1 to 9, 0 for 10";
+    at("hint").textContent = (choice ? "Choose one picture." : "1 looks fake, 10 is hyper-realistic.")
+      + (matchMedia("(any-hover: hover)").matches ? " Keys: " + keys + "; Enter for next, Backspace to go back." : "");
+    at("stage").setAttribute("aria-busy", "true");
+    at("pictures").replaceChildren();
+    at("scale").replaceChildren();
+    at("scale").hidden = at("ends").hidden = choice;
+    arrange(pictures.length);
+    const images = pictures.map(fetched);
+    images.forEach((image, place) => {
+      const face = element("span", "face", "");
+      image.alt = choice ? "Picture " + LETTERS[place] : "The picture to rate";
+      face.append(image);
+      if (choice) face.append(element("b", "", LETTERS[place]));
+      if (choice) option(at("pictures"), pictures[place], face, "Picture " + LETTERS[place]);
+      else at("pictures").append(face);
+    });
+    for (let rating = 1; !choice && rating <= 10; rating++) {
+      const label = rating + ({1: ", looks fake", 10: ", hyper-realistic"}[rating] || "");
+      option(at("scale"), String(rating), element("span", "number", rating), label);
+    }
+    if (choice) at("pictures").setAttribute("role", "radiogroup");
+    else at("pictures").removeAttribute("role");
+    at("pictures").setAttribute("aria-labelledby", "question");
+    for (const input of options()) input.disabled = true;
+    at("next").disabled = true;
+    at("back").disabled = person.place === 0;
+    at("question").focus();
+    try {
+      await Promise.all(images.map(image => image.decode()));
+    } catch (error) {
+      if (turn === shown) lost();
+      return;
+    }
+    if (turn !== shown) return;
+    began = performance.now();
+    at("stage").setAttribute("aria-busy", "false");
+    const before = person.answers[person.place];
+    for (const input of options()) {
+      input.disabled = false;
+      if (before && String(before.answer) === input.value) choose(input);
+    }
+    ahead = list.slice(person.place + 1, person.place + 1 + AHEAD).flat().map(fetched);
+  }
+
+  function lost() {
+    const again = element("button", "", "Try again");
+    again.type = "button";
+    again.addEventListener("click", show);
+    tell("A picture cannot be loaded. If this page came in an archive, unpack all of it first.", again);
+  }
+
+  function arrange(count) {
+    const wide = innerWidth > 760;
+    const columns = count === 1 ? 1 : wide ? (count < 5 ? count : Math.ceil(count / 2)) : count < 5 ? 2 : 3;
+    const looks = at("pictures").style;
+    looks.setProperty("--columns", columns);
+    looks.setProperty("--rows", Math.ceil(count / columns));
+    looks.setProperty("--widest", count === 1 ? "420px" : "340px");
+    // What stands above and below the pictures; the scale takes two rows on narrow screens.
+    looks.setProperty("--beside", (count > 1 ? 260 : innerWidth > 560 ? 330 : 366) + "px");
+  }
+
+  function confirm() {
+    const input = chosen();
+    if (!input || busy()) return;
+    const said = {
+      trial: person.place, ms: Math.round(performance.now() - began), at: Date.now(),
+      answer: list[person.place].length > 1 ? input.value : Number(input.value),
+    };
+    person.answers[said.trial] = said;
+    person.unsent = person.unsent.filter(trial => trial !== said.trial).concat(said.trial);
+    person.place += 1;
+    save();
+    host.answered(said);
+    show();
+    send();
+  }
+
+  function back() {
+    if (person.place === 0) return;
+    person.place -= 1;
+    save();
+    show();
+  }
+
+  async function send() {
+    if (!host.served || sending || !person.unsent.length) return;
+    sending = true;
+    const batch = person.unsent.slice(0, BATCH).map(trial => person.answers[trial]);
+    let why = "";
+    try {
+      const answer = await fetch("answers", {
+        method: "POST", headers: {"Content-Type": "application/json"},
+        body: JSON.stringify({study: host.study, rater: person.rater, person: person.person, answers: batch}),
+      });
+      if (!answer.ok) why = answer.status === 400 ? await answer.text() : "";
+      if (!answer.ok) throw new Error();
+      failures = 0;
+      // One that was changed meanwhile has another time, and goes again.
+      const gone = new Set(batch.filter(said => person.answers[said.trial] === said).map(said => said.trial));
+      person.unsent = person.unsent.filter(trial => !gone.has(trial));
+      save();
+    } catch (error) { failures += 1; }
+    sending = false;
+    clearTimeout(retry);
+    retry = setTimeout(send, failures ? Math.min(30000, 500 * 2 ** failures) : 0);
+    report(why);
+  }
+
+  function report(why) {
+    const waiting = person.unsent.length, done = person.place >= list.length;
+    const received = host.served && !waiting;
+    at("state").textContent = why || (!host.served ? "Answers are kept in this browser." : received
+      ? (person.place ? "All answers so far are received." : "") : waiting + (waiting > 1 ? " answers are" : " answer is") + " kept here and being sent.");
+    if (!done) return;
+    at("ending").textContent = !host.download ? "All questions are answered. Please submit them."
+      : received ? "All questions are answered, and your answers are received. You may close this page."
+      : host.served ? "All questions are answered. Please leave this page open until all answers are sent; if they cannot be, download them and send the file to whoever asked you."
+      : "All questions are answered. Please download your answers and send the file to whoever asked you.";
+  }
+
+  function download() {
+    const answers = Object.values(person.answers).sort((one, other) => one.trial - other.trial);
+    const content = JSON.stringify({study: host.study, rater: person.rater, person: person.person, answers});
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([content], {type: "application/json"}));
+    link.download = "answers-" + host.study + "-" + person.rater + ".json";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    at(at("ask").hidden ? "thanks" : "question").focus();
+  }
+
+  function pressed(event) {
+    if (!person || event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "BUTTON" && event.key === "Enter") return;
+    const inputs = options(), key = event.key;
+    if (key === "Backspace") back();
+    else if (at("ask").hidden || busy()) return;
+    else if (key === "Enter") { if (!event.repeat) confirm(); }
+    else {
+      const now = inputs.indexOf(chosen()), step = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1}[key];
+      let place = -1;
+      if (step) place = now < 0 ? (step > 0 ? 0 : inputs.length - 1) : Math.min(inputs.length - 1, Math.max(0, now + step));
+      else if (/^[0-9]$/.test(key)) place = key === "0" ? 9 : Number(key) - 1;
+      else if (list[person.place].length > 1 && key.length === 1) place = LETTERS.indexOf(key.toUpperCase());
+      if (place < 0 || place >= inputs.length) return;
+      choose(inputs[place]);
+    }
+    event.preventDefault();
+  }
+
+  for (const text of STUDY.instructions) at("instructions").append(element("p", "", text));
+  at("begin").addEventListener("click", begin);
+  at("number").addEventListener("keydown", event => { if (event.key === "Enter") begin(); });
+  at("next").addEventListener("click", confirm);
+  at("back").addEventListener("click", back);
+  at("again").addEventListener("click", back);
+  at("save").addEventListener("click", download);
+  addEventListener("keydown", pressed);
+  addEventListener("online", () => { failures = 0; if (person) send(); });
+  addEventListener("resize", () => { if (person && person.place < list.length) arrange(list[person.place].length); });
+  if (host.rater && kept(host.store(host.rater))) enter(host.rater);
+  else {
+    at("start").hidden = false;
+    at("number-row").hidden = Boolean(host.rater) || host.served || !host.download;
+  }
+}

@@ -1,0 +1,238 @@
+"""A small server for a study: the page out, answers in. Free of TensorFlow."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import sys
+import threading
+from typing import Any
+
+from legan_tf.errors import UserError
+from legan_tf.uses.study.answers import PERSON, problem_with
+from legan_tf.uses.study.config import MOST_RATERS
+from legan_tf.uses.study.key import ANSWERS, PAGE, PICTURES, Study
+
+MOST_BYTES = 64 << 10
+"""Of one request; the page sends up to 100 answers at a time, of about 100 bytes each."""
+MOST_BYTES_OF_RATER = 8 << 20
+
+_PICTURE = re.compile(rf"/{PICTURES}/([0-9a-f]+)\.png")
+_FILES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/index.html": ("index.html", "text/html; charset=utf-8"),
+    "/study.js": ("study.js", "text/javascript; charset=utf-8"),
+}
+_PNG = "image/png"
+_POLICY = "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"
+
+
+class _Refused(Exception):
+    """A request that cannot be answered.
+
+    Attributes:
+        status: HTTP status.
+    """
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class StudyServer(http.server.ThreadingHTTPServer):
+    """Serves the page of one study and appends answers to ``answers/RATER.jsonl``.
+
+    An answer is on disk before it is confirmed. Numbers are handed out by making that file, so that
+    nobody gets one twice, whenever the server was started.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, study: Study, host: str, port: int) -> None:
+        """Binds the port.
+
+        Raises:
+            UserError: It cannot be bound, or the folder of answers cannot be made.
+        """
+        self.study = study
+        self.folder = os.path.join(study.folder, ANSWERS)
+        self._lock = threading.Lock()
+        try:
+            os.makedirs(self.folder, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be made ({error.strerror}).") from error
+        try:
+            super().__init__((host, port), _Handler)
+        except (OSError, OverflowError) as error:
+            raise UserError(
+                f"--host={host} --port={port}: cannot be opened ({error}); is another server there?"
+            ) from error
+
+    @property
+    def address(self) -> str:
+        """The address of the page."""
+        host, port = self.server_address[:2]
+        return f"http://{host}:{port}/"
+
+    def next_rater(self) -> int:
+        """Hands out the lowest number that nobody has.
+
+        Raises:
+            _Refused: There is none left.
+        """
+        with self._lock:
+            for rater in range(1, MOST_RATERS + 1):
+                try:
+                    with open(self._file(rater), "xb"):
+                        return rater
+                except FileExistsError:
+                    continue
+        raise _Refused(409, "All numbers are taken.")
+
+    def store(self, content: Any) -> int:
+        """Checks answers and appends them.
+
+        Args:
+            content: What the page sent: ``study``, ``rater``, ``person`` and ``answers``.
+
+        Returns:
+            How many they are.
+
+        Raises:
+            _Refused: Something is wrong with one; none is stored then.
+        """
+        if not isinstance(content, dict) or content.get("study") != self.study.id:
+            raise _Refused(400, "These are no answers to this study.")
+        rater, person, answers = (content.get(key) for key in ("rater", "person", "answers"))
+        if not isinstance(person, str) or not PERSON.fullmatch(person):
+            raise _Refused(400, "The person must be 12 digits and letters from a to f.")
+        if not isinstance(answers, list) or not answers:
+            raise _Refused(400, "There must be a list of answers.")
+        lines = []
+        for record in answers:
+            problem = problem_with(self.study, rater, record)
+            if problem:
+                raise _Refused(400, problem)
+            kept = {key: record[key] for key in ("trial", "answer", "ms", "at")}
+            whose = {"study": self.study.id, "rater": rater, "person": person}
+            lines.append(json.dumps({**whose, **kept}).encode() + b"\n")
+        self._append(self._file(rater), b"".join(lines))
+        return len(lines)
+
+    def _file(self, rater: int) -> str:
+        return os.path.join(self.folder, f"{rater}.jsonl")
+
+    def _append(self, path: str, lines: bytes) -> None:
+        try:
+            with self._lock, open(path, "a+b") as file:
+                length = file.seek(0, os.SEEK_END)
+                if length + len(lines) > MOST_BYTES_OF_RATER:
+                    raise _Refused(413, "This person has sent too many answers.")
+                if length:
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":  # Killed while writing: the rest begins a new line.
+                        lines = b"\n" + lines
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            print(f"{path}: cannot be written ({error.strerror}).", file=sys.stderr)
+            raise _Refused(507, "The answers cannot be stored now.") from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of connections that broke off; other errors are bugs and are told."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: StudyServer
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "study", ""
+    timeout = 30
+    error_message_format = "%(explain)s\n"
+    error_content_type = "text/plain; charset=utf-8"
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        picture = _PICTURE.fullmatch(path)
+        if picture and picture[1] in self.server.study.pictures:
+            name, kind = os.path.join(PICTURES, f"{picture[1]}.png"), _PNG
+        elif path in _FILES:
+            name, kind = _FILES[path]
+        else:
+            self._answer(404, "There is nothing here.\n")
+            return
+        try:
+            with open(os.path.join(self.server.study.folder, PAGE, name), "rb") as file:
+                content = file.read()
+        except OSError:
+            self._answer(404, "This file of the study is missing.\n")
+            return
+        self._answer(200, content, kind)
+
+    def do_POST(self) -> None:
+        path = self.path.partition("?")[0]
+        try:
+            if path == "/rater":
+                self._body()
+                answer = {"rater": self.server.next_rater()}
+            elif path == "/answers":
+                answer = {"stored": self.server.store(self._json())}
+            else:
+                raise _Refused(404, "There is nothing here.")
+        except _Refused as refused:
+            # What was not read of the request would be taken for the next one.
+            self.close_connection = True
+            self._answer(refused.status, f"{refused}\n")
+            return
+        self._answer(200, json.dumps(answer), "application/json")
+
+    def _body(self) -> bytes:
+        length = self.headers.get("Content-Length", "")
+        if not re.fullmatch("[0-9]{1,9}", length):
+            raise _Refused(411, "The request must tell its length.")
+        if int(length) > MOST_BYTES:
+            raise _Refused(413, f"A request may have {MOST_BYTES} bytes at most.")
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise _Refused(400, "The request broke off.")
+        return body
+
+    def _json(self) -> Any:
+        # Pages of other sites cannot send this type without being asked for leave, which nobody
+        # gives them here.
+        if self.headers.get_content_type() != "application/json":
+            raise _Refused(415, "Answers must be sent as application/json.")
+        try:
+            return json.loads(self._body())
+        except (ValueError, RecursionError) as error:
+            raise _Refused(400, "The request is not JSON.") from error
+
+    def _answer(self, status: int, content: str | bytes, kind: str = "text/plain") -> None:
+        body = content.encode() if isinstance(content, str) else content
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Security-Policy", _POLICY)
+        # Pictures that were fetched ahead are there although the server may be away by then.
+        self.send_header("Cache-Control", "max-age=86400" if kind == _PNG else "no-cache")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keeps quiet: who asks from where is nobody's business."""
+
+
+def serve(study: Study, host: str, port: int) -> None:
+    """Serves a study until interrupted.
+
+    Raises:
+        UserError: The port cannot be bound.
+    """
+    with StudyServer(study, host, port) as server:
+        print(f"{server.address} until Ctrl-C; answers go to {server.folder}.", flush=True)
+        server.serve_forever()

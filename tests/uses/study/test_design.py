@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import collections
+
+import numpy as np
+import pytest
+
+from legan_tf.errors import UserError
+from legan_tf.uses.study.config import ScreenOptions, StudyOptions
+from legan_tf.uses.study.design import (
+    ASKED,
+    BROKEN,
+    OBVIOUS,
+    REAL,
+    REPEAT,
+    Control,
+    draw_lists,
+    plan_raters,
+    position_counts,
+)
+
+MODELS, SOURCES = ("one", "two", "three", "four"), [f"s{i}" for i in range(10)]
+EDITS = {model: {source: f"{model}-{source}" for source in SOURCES} for model in MODELS}
+MODEL_OF = {name: model for model, names in EDITS.items() for name in names.values()}
+CONTROLS = [Control(f"real{i}", (f"bad{i}a", f"bad{i}b", f"bad{i}c")) for i in range(6)]
+OPTIONS = StudyOptions(real="photos", raters=7, repeats=0.2, controls=0.2, seed=3)
+
+
+@pytest.fixture(scope="module")
+def lists():
+    return draw_lists(EDITS, CONTROLS, 7, OPTIONS)
+
+
+def asked(questions, choice):
+    return [q.pictures for q in questions if q.role == ASKED and q.is_choice == choice]
+
+
+def test_every_picture_is_rated_and_every_source_chosen_from_equally_often(lists):
+    rated = collections.Counter(p for qs in lists for (p,) in asked(qs, choice=False))
+    assert rated == dict.fromkeys(MODEL_OF, 3)
+    sources = collections.Counter(
+        p[0].split("-")[1] for qs in lists for p in asked(qs, choice=True)
+    )
+    assert sources == dict.fromkeys(SOURCES, 3)
+    for questions in lists:
+        for choice in (False, True):
+            shown = [tuple(sorted(pictures)) for pictures in asked(questions, choice)]
+            assert len(set(shown)) == len(shown)  # Nobody counts twice.
+        # 30 choices and 120 ratings among 7.
+        assert len(asked(questions, choice=True)) in (4, 5)
+        assert len(asked(questions, choice=False)) in (17, 18)
+        of_models = collections.Counter(MODEL_OF[p] for (p,) in asked(questions, choice=False))
+        assert max(of_models.values()) - min(of_models.values()) <= 2
+
+
+def test_each_model_stands_in_each_place_equally_often(lists):
+    counts = np.array([position_counts(lists, MODEL_OF)[model] for model in MODELS])
+    assert counts.sum() == 4 * 30
+    assert set(counts.ravel()) <= {7, 8}
+    for questions in lists:
+        own = position_counts([questions], MODEL_OF)
+        assert all(max(places) - min(places) <= 2 for places in own.values())
+
+
+def test_repeats_come_far_from_the_first_time_and_in_another_order(lists):
+    for questions in lists:
+        again = [(i, q) for i, q in enumerate(questions) if q.role == REPEAT]
+        assert [q.is_choice for _, q in again].count(True) == 1  # 0.2 of 4 or 5
+        assert [q.is_choice for _, q in again].count(False) in (3, 4)
+        for place, question in again:
+            first = questions[question.of]
+            part = [q for q in questions if q.is_choice == question.is_choice]
+            assert first.role == ASKED and sorted(first.pictures) == sorted(question.pictures)
+            assert place - question.of >= len(part) // 3 - 1 >= 1
+            if question.is_choice:
+                assert not any(a == b for a, b in zip(first.pictures, question.pictures))
+
+
+def test_controls_have_an_answer_and_stand_between_the_others(lists):
+    places = collections.Counter()
+    for questions in lists:
+        roles = collections.Counter(q.role for q in questions)
+        assert roles[OBVIOUS] == 2 and roles[REAL] + roles[BROKEN] in (3, 4)
+        assert abs(roles[REAL] - roles[BROKEN]) <= 1
+        for kind in (True, False):
+            part = [q.role for q in questions if q.is_choice == kind]
+            assert part[0] == ASKED
+        for q in questions:
+            if q.role == OBVIOUS:
+                assert q.right.startswith("real") and len(q.pictures) == len(MODELS)
+                assert sum(p.startswith("bad") for p in q.pictures) == len(MODELS) - 1
+                places[q.pictures.index(q.right)] += 1
+    assert max(places.values()) - min(places.values()) <= 1 and len(places) == len(MODELS)
+
+
+def test_a_list_depends_on_the_seed_and_the_number_only(lists):
+    assert draw_lists(EDITS, CONTROLS, 7, OPTIONS) == lists
+    other = draw_lists(EDITS, CONTROLS, 7, StudyOptions(**{**vars(OPTIONS), "seed": 4}))
+    assert other != lists
+    # Choices first for one person, ratings first for the next.
+    assert [questions[0].is_choice for questions in lists] == [i % 2 == 0 for i in range(7)]
+
+
+def test_one_kind_of_question_and_no_controls():
+    options = StudyOptions(questions="choice", raters=5, repeats=0)
+    roles = {(q.role, q.is_choice) for qs in draw_lists(EDITS, [], 5, options) for q in qs}
+    assert roles == {(ASKED, True)}
+    options = StudyOptions(questions="rating", raters=5, repeats=0)
+    (one,) = ({"one": EDITS["one"]},)
+    lists = draw_lists(one, [], 5, options)
+    assert {(q.role, q.is_choice) for qs in lists for q in qs} == {(ASKED, False)}
+    assert [len(qs) for qs in lists] == [6] * 5
+
+
+def test_as_many_raters_as_the_trials_need():
+    # 30 choices and 120 ratings; with 5 raters 6 and 24, and 1 + 2 repeats: 33 in all.
+    options = StudyOptions(trials=33)
+    assert plan_raters(options, 4, 10) == (5, 6, 24)
+    assert plan_raters(StudyOptions(trials=32), 4, 10)[0] == 6
+    assert plan_raters(StudyOptions(), 4, 1)[0] == 3  # Never fewer than each picture needs.
+    with pytest.raises(UserError, match="--raters=2: too few for --choices_per_source=3"):
+        plan_raters(StudyOptions(raters=2), 4, 10)
+    with pytest.raises(UserError, match="each would be asked 33 questions, and --trials allows 32"):
+        plan_raters(StudyOptions(raters=5, trials=32), 4, 10)
+    with pytest.raises(UserError, match="--trials=1: .*9999"):
+        plan_raters(StudyOptions(trials=1), 4, 5000)
+
+
+def test_options_that_do_not_fit_are_told_together():
+    wrong = StudyOptions(
+        questions="guess", repeats=0.5, trials=0, image_url="ftp://x", seed=-1, image_size=4
+    )
+    with pytest.raises(UserError) as told:
+        wrong.check()
+    for flag in (
+        "questions=guess",
+        "repeats=0.5",
+        "trials=0",
+        "image_url",
+        "seed=-1",
+        "image_size=4",
+    ):
+        assert f"--{flag}" in str(told.value)
+    with pytest.raises(UserError, match="--controls_right=2: must be 0 to 1"):
+        ScreenOptions(controls_right=2.0).check()
+    StudyOptions().check()
+    ScreenOptions().check()

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from legan_tf.errors import UserError
+from legan_tf.uses.study.answers import read_answers
+from legan_tf.uses.study.server import MOST_BYTES, StudyServer
+
+PERSON = "0123456789ab"
+
+
+def ask(server, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=20)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def post(server, content, kind="application/json"):
+    body = content if isinstance(content, (bytes, str)) else json.dumps(content)
+    return ask(server, "POST", "/answers", body, **{"Content-Type": kind})
+
+
+def answer_to(study, rater, trial, rating=4):
+    question = study.lists[study.list_of(rater)][trial]
+    said = question.pictures[-1] if question.is_choice else rating
+    return {"trial": trial, "answer": said, "ms": 800, "at": 10 + trial}
+
+
+def sent(of, rater=1, trials=(0,), **changes):
+    answers = [answer_to(of, rater, trial) for trial in trials if isinstance(rater, int)]
+    return {"study": of.id, "rater": rater, "person": PERSON, "answers": answers or [0], **changes}
+
+
+def test_the_page_and_its_pictures_are_served_and_nothing_else(server, study):
+    folder = study.folder
+    for path, file in (("/", "index.html"), ("/study.js?rater=3", "study.js")):
+        with open(os.path.join(folder, "page", file), "rb") as expected:
+            assert ask(server, "GET", path) == (200, expected.read())
+    name = next(iter(study.pictures))
+    with open(os.path.join(folder, "page", "pictures", f"{name}.png"), "rb") as expected:
+        assert ask(server, "GET", f"/pictures/{name}.png?{study.id}") == (200, expected.read())
+    assert ask(server, "POST", "/rater", b"")[0] == 200
+    for path in (
+        "/study.json", "/../study.json", "/pictures/../../study.json", "/answers/1.jsonl",
+        "/pictures/", "/pictures/000000000000.png", "/pictures/%2e%2e/%2e%2e/study.json",
+        "//etc/passwd", f"/pictures/{name}.png/..", "/" + "a" * 3000,
+    ):  # fmt: skip
+        assert ask(server, "GET", path) == (404, b"There is nothing here.\n"), path
+
+
+def test_answers_are_on_disk_when_they_are_confirmed(server, study):
+    assert post(server, sent(study, trials=(0, 1))) == (200, b'{"stored": 2}')
+    assert post(server, sent(study, rater=7, trials=(2,)))[0] == 200
+    with open(os.path.join(study.folder, "answers", "1.jsonl"), encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    whose = {"study": study.id, "rater": 1, "person": PERSON}
+    assert lines == [{**whose, **answer_to(study, 1, trial)} for trial in (0, 1)]
+    found = read_answers(study, os.path.join(study.folder, "answers"))
+    assert [(a.rater, a.list, a.trial) for a in found.answers] == [
+        (f"1-{PERSON}", 0, 0), (f"1-{PERSON}", 0, 1), (f"7-{PERSON}", 0, 2),
+    ]  # fmt: skip
+    assert found.notes == []
+
+
+def test_a_line_that_was_cut_short_costs_only_itself(server, study):
+    path = os.path.join(study.folder, "answers", "1.jsonl")
+    post(server, sent(study))
+    with open(path, "ab") as file:
+        file.write(b'{"study": "')
+    post(server, sent(study, trials=(1,)))
+    found = read_answers(study, path)
+    assert [answer.trial for answer in found.answers] == [0, 1]
+    assert found.notes == [f"{path}:2: left out. The line is damaged."]
+
+
+def test_nobody_gets_a_number_twice(server, study):
+    post(server, sent(study, rater=2))  # Someone who came with a number.
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: ask(server, "POST", "/rater", b""), range(12)))
+    assert sorted(json.loads(body)["rater"] for _, body in answers) == [1, *range(3, 14)]
+    with StudyServer(study, "127.0.0.1", 0) as later:
+        assert later.next_rater() == 14
+
+
+def test_answers_of_many_at_once_are_all_kept(server, study):
+    jobs = [(rater, trial) for rater in (1, 2) for trial in range(len(study.lists[0]))]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda job: post(server, sent(study, job[0], [job[1]])), jobs))
+    assert {status for status, _ in done} == {200}
+    found = read_answers(study, os.path.join(study.folder, "answers"))
+    assert len(found.answers) == len(jobs) and found.notes == []
+
+
+def hostile(study):
+    good, choice = answer_to(study, 1, 0), study.lists[0][0]
+    assert choice.is_choice
+    rating = next(i for i, q in enumerate(study.lists[0]) if not q.is_choice)
+    foreign = next(name for name in study.pictures if name not in choice.pictures)
+    yield "no JSON", b"{", "not JSON"
+    yield "not UTF-8", b"\xff\xfe\x00", "not JSON"
+    yield "deep", b"[" * 60_000, "not JSON"
+    yield "a list", [], "no answers to this study"
+    yield "another study", sent(study, study="0" * 12), "no answers to this study"
+    yield "a path for a number", sent(study, rater="../../1"), "number from 1 to 9999"
+    yield "number 0", sent(study, rater=0), "number from 1 to 9999"
+    yield "true", sent(study, rater=True), "number from 1 to 9999"
+    yield "10000", sent(study, rater=10000), "number from 1 to 9999"
+    yield "person", sent(study, person="<script>"), "12 digits"
+    yield "no answers", sent(study, answers=[]), "list of answers"
+    yield "no object", sent(study, answers=[3]), "must be an object"
+    yield "trial", sent(study, answers=[{**good, "trial": 99}]), "trial must be"
+    yield "half a trial", sent(study, answers=[{**good, "trial": 0.5}]), "trial must be"
+    yield "picture", sent(study, answers=[{**good, "answer": foreign}]), "one of its pictures"
+    yield "an object", sent(study, answers=[{**good, "answer": {}}]), "one of its pictures"
+    late = {**good, "trial": rating}
+    yield "11", sent(study, answers=[{**late, "answer": 11}]), "number from 1 to 10"
+    yield "text", sent(study, answers=[{**late, "answer": "9"}]), "number from 1 to 10"
+    yield "time", sent(study, answers=[{**good, "ms": -1}]), "whole milliseconds"
+    huge = json.dumps(sent(study, answers=[good])).replace(": 800", ": 1e999")
+    yield "endless", huge, "whole milliseconds"
+    yield "one of two", sent(study, answers=[good, {**good, "at": None}]), "whole milliseconds"
+
+
+def test_hostile_answers_get_a_sentence_and_nothing_is_stored(server, study, capfd):
+    for name, body, sentence in hostile(study):
+        status, said = post(server, body)
+        assert (status, sentence in said.decode()) == (400, True), (name, status, said)
+    assert post(server, sent(study), kind="text/plain")[0] == 415
+    assert post(server, b"x" * (MOST_BYTES + 1))[0] == 413
+    assert ask(server, "POST", "/elsewhere", b"")[0] == 404
+    assert ask(server, "DELETE", "/answers")[0] == 501
+    assert os.listdir(server.folder) == []
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"POST /answers HTTP/1.1\r\nContent-Type: application/json\r\n\r\n", b"411"),
+        (b"POST /rater HTTP/1.1\r\nContent-Length: -5\r\n\r\n", b"411"),
+        (b"POST /rater HTTP/1.1\r\nContent-Length: 1e3\r\n\r\n", b"411"),
+        (b"GET / HTTP/9.9.9\r\n\r\n", b"Bad request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"Bad request"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", b"431"),
+    ],
+)
+def test_what_is_no_proper_request_gets_4xx(server, request_bytes, status, capfd):
+    with socket.create_connection(server.server_address[:2], timeout=20) as connection:
+        connection.sendall(request_bytes)
+        connection.shutdown(socket.SHUT_WR)
+        said = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert status in said.split(b"\r\n")[0], said[:200]
+    assert b"Traceback" not in said and "Traceback" not in capfd.readouterr().err
+    assert ask(server, "GET", "/")[0] == 200  # It still serves.
+
+
+def test_a_port_that_is_taken_is_told(server, study):
+    with pytest.raises(UserError, match="--port=.*: cannot be opened"):
+        StudyServer(study, *server.server_address[:2])
+
+
+def test_the_script_serves_without_tensorflow_until_interrupted(study):
+    command = "import runpy, sys; sys.argv = sys.argv[1:]\n"
+    command += "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    command += "finally: print('tensorflow' in sys.modules, flush=True)"
+    script = str(pathlib.Path(__file__).parents[3] / "scripts" / "study.py")
+    arguments = [script, "serve", f"--study={study.folder}", "--port=0"]
+    started = subprocess.Popen(
+        [sys.executable, "-c", command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        address = started.stdout.readline().split()[0]
+        with urllib.request.urlopen(f"{address}study.js", timeout=20) as answer:
+            assert study.id in answer.read().decode()
+        started.send_signal(signal.SIGINT)
+        told, errors = started.communicate(timeout=20)
+    finally:
+        started.kill()
+    assert (started.returncode, told, errors.strip()) == (130, "False\n", "Interrupted.")
