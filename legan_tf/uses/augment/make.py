@@ -27,7 +27,15 @@ from legan_tf.serving.labels import EDITOR, SCORER
 from legan_tf.serving.loading import Editor, Scorer
 from legan_tf.uses.augment.config import AugmentOptions
 from legan_tf.uses.augment.plan import PLANS, Edit, Want
-from legan_tf.uses.augment.results import IMAGES, ORIGINALS, Made, conclude, numbered
+from legan_tf.uses.augment.results import (
+    IMAGES,
+    ORIGINALS,
+    Made,
+    conclude,
+    is_numbered,
+    lacking,
+    numbered,
+)
 
 _DECIMALS = 3  # Of ratings, so that those written down are those that were compared.
 # Settings that are told in words, since their values are checksums.
@@ -61,10 +69,12 @@ class Augmented:
     Attributes:
         edits: The synthetic pictures, in the order in which they were wanted.
         report: It in words.
+        notes: The sentences of it on what could not be filled, and what was left out.
     """
 
     edits: tuple[Made, ...]
     report: str
+    notes: tuple[str, ...]
 
 
 def augment(
@@ -104,7 +114,7 @@ def augment(
         StorageError: A picture cannot be read, or the folder not be written.
     """
     options.check()
-    _check(editor, scorer, source, output)
+    _check(editor, scorer, source, output, options)
     manifest = read_manifest(source.manifest, source.data_dir or None, options.seed)
     if manifest.problems:
         raise ManifestError(manifest.problems)
@@ -126,17 +136,20 @@ def augment(
     if source.crop:
         work.crop_originals(bar("cropping"))
     work.close()
-    notes = [*manifest.notes, *notes]
-    report = conclude(manifest, wants, made, rejected, notes, output, work.picture, source.crop)
-    return Augmented(tuple(edit for edits in made for edit in edits), report)
+    told = [*manifest.notes, *notes]
+    report = conclude(manifest, wants, made, rejected, told, output, work.picture, source.crop)
+    edits = tuple(edit for of_want in made for edit in of_want)
+    return Augmented(edits, report, (*lacking(wants, made), *notes))
 
 
-def _check(editor: Any, scorer: Any, source: Source, output: str) -> None:
+def _check(editor: Any, scorer: Any, source: Source, output: str, options: AugmentOptions) -> None:
     problem = folder_problem(output)
     if editor.kind != EDITOR:
         problem = f"--model={editor.path}: is no editor, so it cannot make pictures"
     elif scorer is not None and scorer.kind != SCORER:
         problem = f"--quality_model={scorer.path}: is not Q, so it cannot rate pictures"
+    elif scorer is None and options.quality_model:
+        problem = f"--quality_model={options.quality_model}: load it and give it to rate the edits"
     elif not source.manifest:
         problem = "--manifest: name the CSV file of the training set"
     if problem:
@@ -244,15 +257,18 @@ class _Work:
             on_progress(places[-1] + 1, len(self._rows))
 
     def close(self) -> None:
-        """Leaves nothing of what was asked for before pictures changed."""
+        """Leaves no picture of what was asked for before pictures changed."""
         journal = self._journal
         journal.done = {part: done for part, done in journal.done.items() if part < self._batches}
         journal.close()
         for folder in (IMAGES, ORIGINALS):
-            for inside, _, names in os.walk(os.path.join(self._output, folder)):
+            base = os.path.join(self._output, folder)
+            for inside, _, names in os.walk(base):
                 for name in names:
                     file = os.path.join(inside, name)
-                    if os.path.relpath(file, self._output) not in self._written:
+                    path = os.path.relpath(file, base)
+                    # What others have put there stays.
+                    if is_numbered(path) and f"{folder}/{path}" not in self._written:
                         os.remove(file)
 
     def picture(self, place: int) -> np.ndarray:

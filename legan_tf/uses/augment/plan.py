@@ -81,12 +81,6 @@ def balance(
         )
     kept = bool(editor.keeps_unnamed or not editor.lightings)
     usable = [(i, row) for i, row in labelled if kept or row.lighting in editor.lightings]
-    if not usable:
-        raise UserError(
-            "--policy=balance: the model cannot leave the light as it is, and no picture of split "
-            f"'train' has a lighting that it knows ({_listed(editor.lightings)}). Give a model "
-            "that was trained with --keep_share, or name the lightings alike."
-        )
     notes = []
     if len(usable) < len(labelled):
         notes.append(
@@ -107,6 +101,13 @@ def balance(
             Edit(i, name, None if kept else rows[i].lighting) for i in order[: missing * tries]
         )
         wants.append(Want(name, missing, candidates))
+    if not any(want.candidates for want in wants):
+        raise UserError(
+            "--policy=balance: the model cannot leave the light as it is, and no picture of split "
+            f"'train' that could become {' or '.join(want.name for want in wants)} has a lighting "
+            f"that it knows ({_listed(editor.lightings)}). Give a model that was trained with "
+            "--keep_share, or name the lightings alike."
+        )
     return wants, notes
 
 

@@ -53,6 +53,12 @@ def numbered(number: int) -> str:
     return f"{number // _PER_FOLDER:03d}/{number:06d}.png"
 
 
+def is_numbered(path: str) -> bool:
+    """Returns whether ``numbered`` gives such a path."""
+    name = os.path.splitext(os.path.basename(path))[0]
+    return name.isdecimal() and path == numbered(int(name))
+
+
 def conclude(
     manifest: Manifest,
     wants: Sequence[Want],
@@ -104,7 +110,7 @@ def conclude(
             f"{want.name} {count}" for want, count in zip(wants, rejected) if want.name and count
         ]
         lines.append(f"{told}{': ' if of_class else ''}{', '.join(of_class)}.")
-    lines += _lacking(wants, made)
+    lines += lacking(wants, made)
     if any(line.get("depth") or line.get("normal") for line in real):
         lines.append("Edits have no depth or normal maps: a training that needs them refuses them.")
     summary = f"{output}: {len(synthetic)} synthetic pictures beside {len(real)} real ones"
@@ -169,8 +175,16 @@ def _counts(manifest: Manifest, synthetic: Sequence[dict[str, str | float]]) -> 
     return [heading, *(f"{n:<{width}} {r:>9} {a:>9} {t:>9}" for n, r, a, t in rows)]
 
 
-def _lacking(wants: Sequence[Want], made: Sequence[Sequence[Made]]) -> list[str]:
-    """Says where there are fewer edits than wanted."""
+def lacking(wants: Sequence[Want], made: Sequence[Sequence[Made]]) -> list[str]:
+    """Says where there are fewer edits than wanted.
+
+    Args:
+        wants: What was wanted.
+        made: For each, what was made.
+
+    Returns:
+        Sentences.
+    """
     lines = []
     without = 0
     for want, edits in zip(wants, made):

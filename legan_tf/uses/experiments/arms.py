@@ -23,10 +23,11 @@ from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
 from legan_tf.models import Network
 from legan_tf.serving.labels import EDITOR, SCORER
 from legan_tf.serving.loading import Editor, Scorer, load
-from legan_tf.training.config import TrainConfig, from_flagfile
-from legan_tf.training.run import FLAGS_FILE, load_network
+from legan_tf.training.config import TrainConfig
+from legan_tf.training.run import load_network
 from legan_tf.training.train import say, train
 from legan_tf.uses.experiments.config import ExperimentOptions
+from legan_tf.uses.experiments.origins import flags_of, quality_of
 from legan_tf.uses.experiments.published import SOURCE, PublishedRow
 from legan_tf.uses.experiments.statistics import mean_and_std, paired_difference
 
@@ -68,12 +69,37 @@ class Result:
     figures: Mapping[str, float]
 
 
-def open_model(path: str, options: ExperimentOptions) -> Editor:
+@dataclasses.dataclass(frozen=True)
+class _Difference(Figure):
+    """A difference, in bold where its interval leaves out 0."""
+
+    def text(self, column: Column) -> str:
+        """Returns it as a cell shows it."""
+        text = super().text(column)
+        return f"**{text}**" if self.interval and not _holds_0(*self.interval) else text
+
+
+def _holds_0(low: float, high: float) -> bool:
+    return low <= 0 <= high
+
+
+def real_folder(output: str) -> str:
+    """Returns the one path of the folder of an experiment, as its trainings write it down.
+
+    Raises:
+        UserError: It cannot be called so.
+    """
+    problem = folder_problem(output)
+    if problem:
+        raise UserError(f"{problem}.")
+    return os.path.realpath(output)
+
+
+def open_model(path: str) -> Editor:
     """Loads an editor to experiment with.
 
     Raises:
-        UserError: There is none, it names what rendered faces do not show, or it was trained on
-            people of the experiment.
+        UserError: There is none, or it names what rendered faces do not show.
     """
     editor = load(path)
     if editor.kind != EDITOR:
@@ -85,14 +111,6 @@ def open_model(path: str, options: ExperimentOptions) -> Editor:
             f"--model={path}: it knows {', '.join(strange)}, which rendered faces do not show; "
             "give a model of --dataset=rendered."
         )
-    flagfile = os.path.join(path, FLAGS_FILE)
-    if os.path.isfile(flagfile):
-        seed = from_flagfile(flagfile).seed
-        if options.data_seed <= seed < options.data_seed + options.seeds:
-            raise UserError(
-                f"--data_seed={options.data_seed}: the model was trained with seed {seed}, whose "
-                "people it has seen; give another --data_seed."
-            )
     return editor
 
 
@@ -102,12 +120,7 @@ def open_quality(path: str, options: ExperimentOptions) -> Scorer | None:
     Raises:
         UserError: What is given is not Q.
     """
-    flagfile, own = os.path.join(path, FLAGS_FILE), os.path.join(path, "quality")
-    file = options.quality_model
-    if not file and os.path.isdir(own):
-        file = own
-    if not file and os.path.isfile(flagfile):
-        file = from_flagfile(flagfile).quality_model
+    file = options.quality_model or quality_of(path)
     if not file:
         return None
     scorer = load(file)
@@ -119,14 +132,41 @@ def open_quality(path: str, options: ExperimentOptions) -> Scorer | None:
 def begin(output: str, experiment: str, settings: dict[str, Any]) -> None:
     """Makes the folder of an experiment, or looks whether what is there is of the same one.
 
+    Args:
+        output: The folder.
+        experiment: Its name.
+        settings: All that the results depend on, besides the number of seeds.
+
     Raises:
         UserError: It holds other things, or was begun with other settings.
     """
-    problem = folder_problem(output)
-    if problem:
-        raise UserError(f"{problem}.")
-    told = {"model": "another model", "quality_model": "another --quality_model"}
+    told = {
+        "model": "another model",
+        "quality_model": "another --quality_model",
+        "identity_model": "another --identity_model",
+        "features": "other --features",
+    }
     Journal(output, "experiment", {"experiment": experiment, **settings}, told).begin()
+
+
+def refuse_fewer(output: str, seeds: int) -> None:
+    """Refuses to write a report of fewer seeds over one of more.
+
+    Raises:
+        UserError: There is one of more.
+    """
+    file = os.path.join(output, REPORT_FILE)
+    if not os.path.exists(file):
+        return
+    try:
+        there = max(map(len, json.loads(storage.read_bytes(file))["arms"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return  # Damaged: it is written anew.
+    if there > seeds:
+        raise UserError(
+            f"--seeds={seeds}: the report in {output} is of {there} seeds; give as many or more, "
+            "or name a new --output."
+        )
 
 
 def train_arm(config: TrainConfig, lines: Sequence[Line], label: str, told: str) -> Network:
@@ -142,10 +182,16 @@ def train_arm(config: TrainConfig, lines: Sequence[Line], label: str, told: str)
         The network.
 
     Raises:
-        UserError: It was stopped; or see ``train``.
+        UserError: It was stopped, or begun in a folder that was moved since; or see ``train``.
     """
     say(told)
     manifest = f"{config.workdir}.csv"
+    before = flags_of(config.workdir)
+    if before and before.manifest != manifest:
+        raise UserError(
+            f"--output: {config.workdir} was begun as {before.workdir}, and the folder of an "
+            "experiment goes on only where it was begun; move it back, or name a new one."
+        )
     base = os.path.dirname(manifest)
     rows = [
         {"path": os.path.relpath(line.file, base), label: line.label, "split": "train"}
@@ -154,7 +200,12 @@ def train_arm(config: TrainConfig, lines: Sequence[Line], label: str, told: str)
     content = to_csv(rows)
     if not os.path.exists(manifest) or storage.read_bytes(manifest) != content:
         storage.write_bytes(manifest, content)
-    if train(dataclasses.replace(config, dataset="manifest", manifest=manifest)):
+    try:
+        stopped = train(dataclasses.replace(config, dataset="manifest", manifest=manifest))
+    except UserError as error:
+        # Of the flags that it names, the experiment has this one, and by another name.
+        raise UserError(str(error).replace("--workdir", "--output")) from error
+    if stopped:
         raise UserError(f"the training in {config.workdir} was stopped; the same command goes on.")
     return load_network(config.workdir)
 
@@ -168,6 +219,19 @@ def over_seeds(options: ExperimentOptions) -> str:
         f"{told} with people and weights of its own; all arms of a seed begin with the same "
         "weights and take as many updates."
     )
+
+
+def gathered(told: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Returns each sentence once, with where it was told.
+
+    Args:
+        told: Places, and what was told there.
+    """
+    places: dict[str, list[str]] = {}
+    for place, sentences in told:
+        for sentence in sentences:
+            places.setdefault(sentence, []).append(place)
+    return [f"{', '.join(where)}: {sentence}" for sentence, where in places.items()]
 
 
 def result(lines: Sequence[Line], figures: Mapping[str, float]) -> Result:
@@ -184,6 +248,8 @@ def write_arms(
     published: Mapping[str, PublishedRow],
     why_not_comparable: str,
     baselines: Sequence[str],
+    figure: str,
+    shared: str,
     about: dict[str, Any],
     notes: Sequence[str],
     pictures: Mapping[str, bytes],
@@ -197,7 +263,9 @@ def write_arms(
         columns: The figures.
         published: Rows of the paper by arm.
         why_not_comparable: What sets them apart.
-        baselines: Arms that all others are compared with.
+        baselines: Arms that the others are compared with, each but those before it.
+        figure: Key of the column to look at.
+        shared: What all seeds have in common, in words.
         about: What else ``report.json`` should hold.
         notes: Sentences before the tables.
         pictures: PNGs by name.
@@ -208,11 +276,18 @@ def write_arms(
     tables = [_arms_table(results, columns, published, why_not_comparable)]
     differences: dict[str, Any] = {}
     compared = [column for column in columns if column.better]
-    for baseline in baselines:
-        if baseline in results and len(results) > 1:
-            table, found = _differences(results, compared, baseline)
-            tables.append(table)
-            differences[baseline] = found
+    name = next(column.heading for column in columns if column.key == figure)
+    notes_on_intervals = [
+        "Mean of the differences seed by seed, with its 95 % interval by Student's t; bold: the "
+        "interval, before it is rounded, leaves out 0. Any other leaves open which is better.",
+        f"The figure to look at is *{name}*: of so many intervals, each alone errs in 5 % of "
+        f"cases. All seeds share {shared}: no interval says what another training of it gives.",
+    ]
+    for place, baseline in enumerate(baselines):
+        others = {arm: of for arm, of in results.items() if arm not in baselines[:place]}
+        told = notes_on_intervals if len(results[baseline]) > 1 else ()
+        table, differences[baseline] = _differences(others, compared, baseline, told)
+        tables.append(table)
     files = {**pictures, "figures.png": _dots(results, compared)}
     text = as_markdown(title, tables, notes)
     text += "".join(f"\n![{name}]({name})\n" for name in files)
@@ -267,7 +342,10 @@ def _printed(text: str) -> Figure:
 
 
 def _differences(
-    results: Mapping[str, Sequence[Result]], columns: Sequence[Column], baseline: str
+    results: Mapping[str, Sequence[Result]],
+    columns: Sequence[Column],
+    baseline: str,
+    notes: Sequence[str],
 ) -> tuple[Table, dict[str, Any]]:
     """Paired differences to one arm, seed by seed, with what JSON should hold of them."""
     rows, found = [], {}
@@ -279,17 +357,12 @@ def _differences(
             mine = [one.figures[column.key] for one in of_seeds]
             base = [one.figures[column.key] for one in results[baseline]]
             value, interval = paired_difference(mine, base)
-            figures[column.key] = Figure(value, interval=interval)
+            figures[column.key] = _Difference(value, interval=interval)
         rows.append(Row(arm, figures, len(of_seeds)))
         found[arm] = {
             key: {"mean": figure.value, "interval": figure.interval}
             for key, figure in figures.items()
         }
-    told = (
-        "Mean of the differences seed by seed, with its 95 % interval by Student's t; one that "
-        "holds 0 leaves open which is better."
-    )
-    notes = [told] if len(results[baseline]) > 1 else []
     table = Table("differences", f"Difference to {baseline}", columns, rows, notes, "trained on")
     return table, found
 

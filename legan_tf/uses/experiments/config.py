@@ -16,6 +16,8 @@ SIZES: Mapping[str, Mapping[str, int]] = {
 """The sizes of each experiment where none are given."""
 FOLDS = 10
 """Folds of the people to verify, as LFW has."""
+MOST_PEOPLE = 1_000_000
+"""Rendered people of one seed and split."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +85,9 @@ class ExperimentOptions:
         for name in ("people", "pictures", "test_people", "steps"):
             if getattr(self, name) < 0:
                 problems.append(f"--{name}={getattr(self, name)}: must not be negative")
+        for name in ("people", "test_people"):
+            if getattr(self, name) > MOST_PEOPLE:
+                problems.append(f"--{name}={getattr(self, name)}: must be at most {MOST_PEOPLE}")
         if not 0 <= self.data_seed <= 1_000_000:
             problems.append(f"--data_seed={self.data_seed}: must be 0 to 1000000")
         if self.quality_above and not 1 <= self.quality_above <= 10:
@@ -92,6 +97,8 @@ class ExperimentOptions:
                 f"--test_people={self.test_people}: {FOLDS} folds of two people or more need "
                 f"{2 * FOLDS}"
             )
+        if experiment == "expression" and self.pictures == 1:
+            problems.append("--pictures=1: no class would be rarer than the commonest; give 2")
         if experiment == "verification" and self.people == 1:
             problems.append("--people=1: there must be two or more to tell apart")
         for name in ("edits", "rated"):

@@ -26,6 +26,12 @@ from legan_tf.uses.augment.make import Augmented, Source, augment
 from legan_tf.uses.experiments import arms
 from legan_tf.uses.experiments.arms import ORIGINAL, Line, Result
 from legan_tf.uses.experiments.config import ExperimentOptions
+from legan_tf.uses.experiments.origins import (
+    check_unseen,
+    editor_learned_from,
+    flags_of,
+    networks_of,
+)
 from legan_tf.uses.experiments.portraits import (
     Portrait,
     file_of,
@@ -35,13 +41,15 @@ from legan_tf.uses.experiments.portraits import (
 from legan_tf.uses.experiments.published import AFFECTNET_COUNTS, EXPRESSION
 
 CLASSES = tuple(AFFECTNET_COUNTS)
-REPEATED, AUGMENTED, CHOSEN, TRUE = "repeated", "augmented", "augmented, by Q", "true"
+REPEATED, AUGMENTED, CHOSEN = "repeated", "augmented", "augmented, by Q"
+BORROWED, TRUE = "borrowed", "true"
 COLUMNS = (
     *(Column(f"auc_{name}", f"AUC {name}", "higher", 3) for name in CLASSES),
     *(Column(f"accuracy_{name}", f"accuracy {name}", "higher", 3) for name in CLASSES),
     Column("accuracy", "mean accuracy", "higher", 3),
 )
 LIGHTS_OF_TEST = 2
+_COMMONEST = max(AFFECTNET_COUNTS, key=AFFECTNET_COUNTS.get)
 _LEFT_OUT = 0.25
 _SHOWN = 6
 
@@ -54,12 +62,15 @@ class Data:
         real: The real portraits.
         files: Their files.
         augmented: The edits by arm, and the folder that they are in.
-        true: The file of the true picture of each edit of the first of these arms.
+        borrowed: For each edit of the first of these arms, the file of a picture of one of those
+            that the editor has learned from; none where they are not known.
+        true: For each of these edits, the file of its true picture.
     """
 
     real: Sequence[Portrait]
     files: Sequence[str]
     augmented: Mapping[str, tuple[Augmented, str]]
+    borrowed: Sequence[str]
     true: Sequence[str]
 
 
@@ -84,23 +95,32 @@ def expression_experiment(
     """
     options.check("expression")
     options = options.sized("expression")
-    editor = arms.open_model(model, options)
-    if not set(CLASSES) & set(editor.expressions) - {"smile"}:
+    output = arms.real_folder(output)
+    editor = arms.open_model(model)
+    unknown = [name for name in CLASSES if name not in (_COMMONEST, *editor.expressions)]
+    if unknown:
         raise UserError(
-            f"--model={model}: it knows the expressions {', '.join(editor.expressions)}, and none "
-            "of neutral, surprise and disgust, which are to be filled."
+            f"--model={model}: it does not know {', '.join(unknown)}, which are to be filled; give "
+            "a model of --dataset=rendered that knows them."
         )
     scorer = arms.open_quality(model, options)
+    seeds = range(options.data_seed, options.data_seed + options.seeds)
+    doubts = check_unseen(networks_of(model, options), seeds)
     settings = _settings(editor, scorer, options)
+    arms.refuse_fewer(output, options.seeds)
     arms.begin(output, "expression", settings)
-    names = [ORIGINAL, REPEATED, AUGMENTED, *([CHOSEN] if scorer else []), TRUE]
+    known = [BORROWED] if _lenders(editor) else []
+    names = [ORIGINAL, REPEATED, AUGMENTED, *([CHOSEN] if scorer else []), *known, TRUE]
     results: dict[str, list[Result]] = {name: [] for name in names}
-    thresholds, pictures, number = [], {}, 0
+    thresholds, pictures, number, lacking = [], {}, 0, []
     for seed in range(options.seeds):
         folder = os.path.join(output, f"seed-{seed}")
         data = _make(folder, editor, scorer, options, seed, bar)
         if CHOSEN in data.augmented:
             thresholds.append(_threshold(data.augmented[AUGMENTED][0], options))
+        lacking += [
+            (f"Seed {seed}, *{arm}*", made.notes) for arm, (made, _) in data.augmented.items()
+        ]
         if not seed:
             pictures["examples.png"] = _examples(data, editor.image_size)
         labels, unseen = _test_faces(options, editor.image_size, seed, bar)
@@ -118,8 +138,10 @@ def expression_experiment(
         EXPRESSION,
         "on AffectNet (that it is the AUC is inferred), here on rendered faces",
         (ORIGINAL, REPEATED),
+        "accuracy",
+        "one editor with one Q" if scorer else "one editor",
         {"experiment": "expression", "settings": settings, "thresholds": thresholds},
-        _notes(options, editor, scorer, thresholds),
+        [*_notes(options, editor, scorer, thresholds), *arms.gathered(lacking), *doubts],
         pictures,
     )
 
@@ -184,12 +206,44 @@ def _make(
     ]
     true = os.path.join(folder, "true")
     write_portraits(true, shown, size, bar("rendering true pictures"))
+    lent = draw_lent(_lenders(editor), [portrait.expression for portrait in shown], seed)
+    borrowed = os.path.join(folder, "borrowed")
+    if lent:
+        write_portraits(borrowed, lent, size, bar("rendering borrowed pictures"))
     return Data(
         portraits,
         [os.path.join(real, file_of(row)) for row in range(len(portraits))],
         made,
+        [os.path.join(borrowed, file_of(row)) for row in range(len(lent))],
         [os.path.join(true, file_of(row)) for row in range(len(shown))],
     )
+
+
+def _lenders(editor: Editor) -> Sequence[int]:
+    """The rendered people that an editor has learned from; nobody if that is not known."""
+    config = flags_of(editor.path)
+    if config is None or config.dataset != "rendered":
+        return ()
+    return people_of("train", config.people, config.seed)
+
+
+def draw_lent(people: Sequence[int], expressions: Sequence[str], seed: int) -> list[Portrait]:
+    """Draws who shows each of some expressions, and in which light.
+
+    Args:
+        people: Their numbers; for each expression they take turns. Of nobody there is nothing.
+        expressions: What is wanted, in this order.
+        seed: Seed of turns and lights.
+    """
+    rng = np.random.default_rng([7204, seed])
+    lightings = attributes.lightings()
+    turns: dict[str, list[int]] = {name: [] for name in expressions}
+    portraits = []
+    for name in expressions if people else ():
+        turns[name] = turns[name] or rng.permutation(people).tolist()
+        lighting = lightings[rng.integers(len(lightings))]
+        portraits.append(Portrait(turns[name].pop(), name, lighting))
+    return portraits
 
 
 def _threshold(every: Augmented, options: ExperimentOptions) -> float:
@@ -208,6 +262,8 @@ def _arms(data: Data, seed: int) -> dict[str, list[Line]]:
         found[arm] = [*real, *edits]
     every, _ = data.augmented[AUGMENTED]
     wanted = [one.edit.expression for one in every.edits]
+    if data.borrowed:
+        found[BORROWED] = [*real, *(Line(*pair) for pair in zip(data.borrowed, wanted))]
     found[TRUE] = [*real, *(Line(*pair) for pair in zip(data.true, wanted))]
     return found
 
@@ -335,14 +391,22 @@ def _notes(
         f"trained on pictures of {options.people} rendered people ({told}), all lights at random; "
         f"tested on {tested:,} pictures of {options.test_people} others, each class as often. "
         f"{arms.over_seeds(options)}",
+        editor_learned_from(editor),
         "*repeated*: rare classes repeated up to the commonest. *augmented*: filled with edits. "
-        "*true*: filled with the true pictures that the edits stand for, which is the most that "
-        "edits can do.",
+        "*true*: filled with the true pictures that the edits of *augmented* stand for: what "
+        "perfect edits of the same pictures would give.",
     ]
-    if scorer:
-        lowest = ", ".join(f"{threshold:.2f}" for threshold in thresholds)
+    if _lenders(editor):
         notes.append(
-            f"*augmented, by Q*: only edits that Q rates {lowest} or more (one number per seed)."
+            "*borrowed*: filled with as many true pictures of those people that the editor has "
+            "learned from, all lights at random: what the data behind the editor would give "
+            "without the editor."
+        )
+    if scorer:
+        lowest = ", ".join(f"{threshold:.3f}" for threshold in thresholds)
+        notes.append(
+            f"*augmented, by Q*: only edits that Q rates {lowest} or more (one number per seed). "
+            "*true* stands for the edits of *augmented*, not for those that Q chose."
         )
     else:
         notes.append("Without Q, no arm is chosen by it; give --quality_model.")

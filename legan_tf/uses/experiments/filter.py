@@ -31,9 +31,12 @@ from legan_tf.evaluation.plan import ATTRIBUTES, draw_plan, in_classes_of, share
 from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
 from legan_tf.serving.loading import Editor, Scorer
 from legan_tf.sheet import captioned_sheet
+from legan_tf.training.datasets import HELD_OUT_PEOPLE
+from legan_tf.training.run import NETWORK_FILE
 from legan_tf.uses.augment.results import enlarged
 from legan_tf.uses.experiments import arms
 from legan_tf.uses.experiments.config import ExperimentOptions
+from legan_tf.uses.experiments.origins import check_unseen, flags_of, networks_of
 
 TENTH = 0.1
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -41,6 +44,8 @@ SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 DRAWS = 20
 """Random drops that one by Q is compared with."""
 RESAMPLES = 50
+# Of so many features, one value of FID takes seconds; an interval by few draws is a little wider.
+_MANY_FEATURES, _FEWER_DRAWS = 1000, 3
 _SHOWN = 8
 _NORMAL_95 = 1.96
 _DAMAGE_COLUMNS = (
@@ -100,17 +105,24 @@ def filter_experiment(
         UserError: Flags, model or folder cannot be used, or there is no Q.
     """
     options.check("filter")
-    editor = arms.open_model(model, dataclasses.replace(options, seeds=1))
+    output = arms.real_folder(output)
+    editor = arms.open_model(model)
     scorer = arms.open_quality(model, options)
     if scorer is None:
         raise UserError(
             f"--model={model}: it is not known which Q it was trained with; give one with "
             "--quality_model."
         )
+    # All people here are of split test, from which no training on rendered faces learns.
+    unchecked = check_unseen(networks_of(model, options), ())
+    kept = ("data_seed", "rated", "edits", "judge_steps")
     settings = {
         "model": editor.sha256,
         "quality_model": scorer.sha256,
-        **{name: getattr(options, name) for name in ("data_seed", "rated", "edits", "features")},
+        **{name: getattr(options, name) for name in kept},
+        "judges": os.path.realpath(options.judges) if options.judges else "",
+        "identity_model": _content_of("--identity_model", options.identity_model),
+        "features": _content_of("--features", options.features),
     }
     arms.begin(output, "filter", settings)
     damage, damage_table, pictures = _known_damage(editor, scorer, options, bar)
@@ -122,10 +134,12 @@ def filter_experiment(
     pictures.update(more)
     notes = [
         f"Q: `{scorer.path}`, sha256 {scorer.sha256[:16]}…. {options.rated:,} rendered faces with "
-        f"damage of known severity; {options.edits:,} edits of unseen people, at "
+        f"damage of known severity; {options.edits:,} edits of {HELD_OUT_PEOPLE} unseen people, at "
         f"{editor.image_size} x {editor.image_size}, people of seed {options.data_seed}. FID and "
         f"KID by {networks['features']['name']}.",
+        _q_learned_from(scorer),
         *doubts,
+        *unchecked,
     ]
     for name, content in pictures.items():
         storage.write_bytes(os.path.join(output, name), content)
@@ -143,6 +157,29 @@ def filter_experiment(
     content = json.dumps(report, indent=2, ensure_ascii=False).encode()
     storage.write_bytes(os.path.join(output, arms.REPORT_FILE), content)
     return text
+
+
+def _content_of(flag: str, given: str) -> str:
+    """The checksum of a network; the name of one that has a name."""
+    if given in ("", "face", "inception"):
+        return given
+    if not os.path.exists(given):
+        raise UserError(f"{flag}={given}: no such file or folder.")
+    of_run = os.path.join(given, NETWORK_FILE)
+    return storage.sha256(of_run if os.path.isfile(of_run) else given)
+
+
+def _q_learned_from(scorer: Scorer) -> str:
+    config = flags_of(scorer.path)
+    known = "It is not known what Q has learned from"
+    if config and config.dataset == "rendered":
+        known = (
+            f"Q has learned from {config.rated_faces:,} faces of other rendered people with the "
+            "same kinds of damage"
+        )
+    elif config:
+        known = f"Q has learned from the pictures of `{config.manifest}`"
+    return f"{known}; what it finds of other damage is not measured."
 
 
 def lowest(values: np.ndarray, share: float) -> np.ndarray:
@@ -334,9 +371,10 @@ def dropping(
     notes = (
         f"By Q rather than at random: FID {difference:+.3f} "
         f"[{difference - margin:.3f}, {difference + margin:.3f}], lower than {better:.0%} of "
-        f"{DRAWS} random drops. Intervals are of 95 %, by {RESAMPLES} resamples; deviations are of "
-        "the random drops. FID depends on the number of pictures: compare those of as many. "
-        f"Spearman's correlation of rating and SSIM to the truth over all edits: {agreement:.3f}.",
+        f"{DRAWS} random drops. Intervals are of 95 %, by {RESAMPLES} resamples of the pictures: "
+        "they are for these people. Deviations are of the random drops. FID depends on the number "
+        "of pictures: compare those of as many. Spearman's correlation of rating and SSIM to the "
+        f"truth over all edits: {agreement:.3f}.",
     )
     table = Table("edits", "Edits of unseen people", _DROP_COLUMNS, rows, notes, "kept")
     found = {
@@ -355,18 +393,20 @@ def dropping(
 
 
 def _deviation_of_difference(edits: Edits, seed: int, on_progress: OnProgress) -> float:
-    """The standard deviation of FID by Q less FID at random, over resamples of both sets."""
+    """The standard deviation of FID by Q less mean FID at random, over resamples of both sets."""
     rng = np.random.default_rng([7302, seed])
-    differences = []
+    differences, count = [], len(edits.rating)
+    draws = DRAWS if edits.features.shape[1] < _MANY_FEATURES else _FEWER_DRAWS
     for done in range(1, RESAMPLES + 1):
-        rows = rng.integers(len(edits.rating), size=len(edits.rating))
+        rows = rng.integers(count, size=count)
         real = edits.reference[rng.integers(len(edits.reference), size=len(edits.reference))]
-        reference = Statistics.of(real)
-        by_q, at_random = (
-            fid(Statistics.of(edits.features[rows][~lowest(order, TENTH)]), reference)
-            for order in (edits.rating[rows], rng.uniform(size=len(rows)))
+        features, reference = edits.features[rows], Statistics.of(real)
+        # As by Q, so at random, what was drawn twice is dropped twice.
+        orders = [edits.rating, *(rng.uniform(size=count) for _ in range(draws))]
+        by_q, *at_random = (
+            fid(Statistics.of(features[~lowest(order[rows], TENTH)]), reference) for order in orders
         )
-        differences.append(by_q - at_random)
+        differences.append(by_q - float(np.mean(at_random)))
         on_progress(done, RESAMPLES)
     return float(np.std(differences, ddof=1))
 

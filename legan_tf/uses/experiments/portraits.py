@@ -60,7 +60,7 @@ def render_portraits(
 def write_portraits(
     folder: str, portraits: Sequence[Portrait], size: int, on_progress: OnProgress | None = None
 ) -> str:
-    """Renders pictures into a folder with a manifest of them, unless they are there already.
+    """Renders pictures into a folder with a manifest of them, but those that are there already.
 
     Args:
         folder: It gets ``0000.png`` and so on, and last the manifest, all in split train.
@@ -72,16 +72,27 @@ def write_portraits(
         The path of the manifest.
     """
     manifest = os.path.join(folder, MANIFEST)
-    if os.path.exists(manifest):
-        return manifest
-    lines = []
-    pictures = render_portraits(portraits, size, on_progress)
-    for row, (portrait, picture) in enumerate(zip(portraits, pictures)):
-        storage.write_bytes(os.path.join(folder, file_of(row)), images.to_png(picture))
-        labels = {"expression": portrait.expression, "lighting": portrait.lighting}
-        person = name_of(portrait.person)
-        lines.append({"path": file_of(row), "identity": person, **labels, "split": "train"})
-    storage.write_bytes(manifest, to_csv(lines))
+    content = to_csv(
+        [
+            {
+                "path": file_of(row),
+                "identity": name_of(portrait.person),
+                "expression": portrait.expression,
+                "lighting": portrait.lighting,
+                "split": "train",
+            }
+            for row, portrait in enumerate(portraits)
+        ]
+    )
+    listed = os.path.exists(manifest) and storage.read_bytes(manifest) == content
+    files = [os.path.join(folder, file_of(row)) for row in range(len(portraits))]
+    missing = [row for row, file in enumerate(files) if not (listed and os.path.exists(file))]
+    if missing:
+        pictures = render_portraits([portraits[row] for row in missing], size, on_progress)
+        for row, picture in zip(missing, pictures):
+            storage.write_bytes(files[row], images.to_png(picture))
+    if not listed:
+        storage.write_bytes(manifest, content)
     return manifest
 
 

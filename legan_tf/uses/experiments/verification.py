@@ -22,6 +22,7 @@ from legan_tf.uses.augment.make import Augmented, Source, augment
 from legan_tf.uses.experiments import arms
 from legan_tf.uses.experiments.arms import ORIGINAL, Line, Result
 from legan_tf.uses.experiments.config import FOLDS, ExperimentOptions
+from legan_tf.uses.experiments.origins import check_unseen, editor_learned_from, networks_of
 from legan_tf.uses.experiments.portraits import (
     Portrait,
     file_of,
@@ -71,16 +72,21 @@ def verification_experiment(
     """
     options.check("verification")
     options = options.sized("verification")
-    editor = arms.open_model(model, options)
+    output = arms.real_folder(output)
+    editor = arms.open_model(model)
+    seeds = range(options.data_seed, options.data_seed + options.seeds)
+    doubts = check_unseen(networks_of(model, options), seeds)
     kept = ("data_seed", "people", "pictures", "test_people", "steps")
     settings = {"model": editor.sha256, **{name: getattr(options, name) for name in kept}}
+    arms.refuse_fewer(output, options.seeds)
     arms.begin(output, "verification", settings)
     names = (ORIGINAL, AUGMENTED, TRUE)
     results: dict[str, list[Result]] = {name: [] for name in names}
-    pictures, number = {}, 0
+    pictures, number, lacking = {}, 0, []
     for seed in range(options.seeds):
         folder = os.path.join(output, f"seed-{seed}")
-        lines, columns = _arms(folder, editor, options, seed, bar)
+        lines, columns, made = _arms(folder, editor, options, seed, bar)
+        lacking.append((f"Seed {seed}, *{AUGMENTED}*", made.notes))
         if not seed:
             pictures["examples.png"] = _examples(columns)
         people, unseen = _test_faces(options, editor.image_size, seed, bar)
@@ -96,10 +102,13 @@ def verification_experiment(
         results,
         COLUMNS,
         VERIFICATION,
-        "on CASIA-WebFace, IJB-B (that it is the AUC is inferred) and LFW, here on rendered faces",
+        "on CASIA-WebFace, IJB-B (templates on a fixed list of pairs; that it is the AUC is "
+        "inferred) and LFW, here on all pairs of single rendered pictures, and on folds of them",
         (ORIGINAL,),
+        "auc",
+        "one editor",
         {"experiment": "verification", "settings": settings},
-        _notes(options, editor),
+        [*_notes(options, editor), *arms.gathered(lacking), *doubts],
         pictures,
     )
 
@@ -134,8 +143,8 @@ def _arms(
     options: ExperimentOptions,
     seed: int,
     bar: Callable[[str], OnProgress],
-) -> tuple[dict[str, list[Line]], dict[str, list[str]]]:
-    """The pictures of each arm, and the files to show by heading."""
+) -> tuple[dict[str, list[Line]], dict[str, list[str]], Augmented]:
+    """The pictures of each arm, the files to show by heading, and what was made."""
     people = people_of("train", options.people, options.data_seed + seed)
     portraits = draw_portraits(people, options.pictures, seed)
     real, size = os.path.join(folder, "real"), editor.image_size
@@ -157,7 +166,7 @@ def _arms(
     for arm, files in ((AUGMENTED, edits), (TRUE, trues)):
         lines[arm] = [*originals, *(Line(*pair) for pair in zip(files, persons))]
     sources = [originals[one.edit.source].file for one in made.edits]
-    return lines, {"real": sources, "edit": edits, "true": trues}
+    return lines, {"real": sources, "edit": edits, "true": trues}, made
 
 
 def _true_portraits(made: Augmented, portraits: Sequence[Portrait]) -> list[Portrait]:
@@ -222,7 +231,7 @@ def _figures(
 
 
 def verification_figures(embeddings: np.ndarray, people: np.ndarray, seed: int) -> dict[str, float]:
-    """Returns figures of all pairs, as IJB-B has it, and of LFW's folds.
+    """Returns figures of all pairs, in the measures of IJB-B, and of LFW's folds.
 
     Args:
         embeddings: float [n,D].
@@ -291,8 +300,12 @@ def _notes(options: ExperimentOptions, editor: Editor) -> list[str]:
         f"each of {options.people} rendered people, mostly neutral or smiling and lit from the "
         f"front. Tested on {PICTURES_OF_TEST} pictures of each of {options.test_people} others, "
         f"all expressions and lights at random. {arms.over_seeds(options)}",
+        editor_learned_from(editor),
         "*augmented*: one edit of each picture, expression and light drawn. *true*: in its place "
-        "the true picture of what was asked for, which is the most that edits can do.",
+        "the true picture of what was asked for: what perfect edits of the same pictures would "
+        "give.",
+        "AUC and true accepts: in the measures of IJB-B, of all pairs of single pictures; IJB-B "
+        "itself verifies templates of several pictures, on a fixed list. "
         f"LFW's protocol: {FOLDS} folds that share no person, up to {PER_FOLD} pairs of one person "
         "in each and as many of two; the threshold is that of the other folds.",
     ]

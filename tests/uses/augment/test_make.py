@@ -181,7 +181,10 @@ def test_only_edits_that_are_rated_high_enough_are_taken_and_the_rest_is_told(fa
     # Every source is tried once at most: not all classes can be filled.
     editor = Editor()
     options["quality_above"] = 7.0
-    told = run(faces, tmp_path / "fewer", editor, **options).report
+    fewer = run(faces, tmp_path / "fewer", editor, **options)
+    told = fewer.report
+    assert fewer.notes and set(fewer.notes) < set(told.splitlines())
+    assert all("could not be filled" in note for note in fewer.notes)
     assert sum(editor.calls) == 23 + 26
     assert "'fear' could not be filled: " in told and " of 17 edits were found in 26." in told
 
@@ -190,10 +193,19 @@ def test_a_picture_that_changed_after_a_stop_is_edited_again(faces, tmp_path):
     output, fresh = tmp_path / "augmented", tmp_path / "fresh"
     scorer = {"scorer": Brightness(), "quality_model": "runs/bright", "quality_above": 5.0}
     run(faces, output, **scorer)
+    # Of the same form as what is written; the others are not, and stay.
+    (output / "images" / "000" / "000999.png").write_bytes(b"old")
+    theirs = [output / "images" / name for name in ("notes.txt", "000/1.png", "001/000002.png")]
+    for file in theirs:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"mine")
     for number in range(0, 20, 2):
         Image.new("RGB", (20, 20), "white").save(faces.parent / f"{number}.png")
     run(faces, output, **scorer)
     run(faces, fresh, **scorer)
+    for file in theirs:
+        assert file.read_bytes() == b"mine"
+        file.unlink()
     assert content_of(output) == content_of(fresh)
 
 
@@ -231,6 +243,7 @@ def test_what_does_not_fit_is_told_in_one_sentence(faces, tmp_path):
     for options, message in (
         ({"quality_above": 5.0}, "--quality_above=5 needs --quality_model"),
         ({"quality_model": "q", "quality_above": 11.0}, "ratings are 1 to 10"),
+        ({"quality_model": "q", "quality_above": 5.0}, "--quality_model=q: load it and give it"),
         ({"tries": 0}, "--tries=0: must be more than 0"),
         ({"policy": "both"}, "--policy=both: choose from balance, vary"),
         ({"editor": Brightness()}, "--model=runs/bright: is no editor"),

@@ -81,6 +81,15 @@ def test_a_model_that_must_be_told_the_light_is_told_the_pictures_own():
         balance(rows, knowing(["neutral"], ["above"], keeps_unnamed=False), 0, 1)
 
 
+def test_where_nothing_can_become_what_is_missing_it_is_told():
+    rows = rows_of((3, "ann", "fear", "left", "train"), (6, "bob", "happy", "", "train"))
+    editor = knowing(["fear", "happy"], ["left"], keeps_unnamed=False)
+    with pytest.raises(UserError, match=r"could become fear has a lighting that it knows \(left"):
+        balance(rows, editor, 0, 1)
+    wants, _ = balance([*rows, *rows_of((1, "cy", "happy", "left", "train"))], editor, 0, 1)
+    assert [(want.count, len(want.candidates)) for want in wants] == [(4, 1)]
+
+
 def test_what_cannot_be_balanced_is_told():
     with pytest.raises(UserError, match="knows the expressions scream, and split 'train' has fear"):
         balance(ROWS, knowing(["scream"]), 0, 1)

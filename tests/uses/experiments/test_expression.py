@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import collections
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from legan_tf.data import attributes, images
 from legan_tf.data.manifest import read_manifest
-from legan_tf.data.rendered.facesets import people_of
+from legan_tf.data.rendered.facesets import name_of, people_of
 from legan_tf.errors import UserError
+from legan_tf.models import LeganGenerator
 from legan_tf.uses.experiments.config import ExperimentOptions
 from legan_tf.uses.experiments.expression import (
     CLASSES,
     class_figures,
+    draw_lent,
     draw_portraits,
     expression_experiment,
 )
@@ -75,7 +78,7 @@ def test_the_arms_differ_in_what_is_added_alone(done):
         "disgust": 1,
     }
     added = {}
-    for arm in ("repeated", "augmented", "true"):
+    for arm in ("repeated", "augmented", "borrowed", "true"):
         rows = arm_of(output, arm)
         assert [row.file for row in rows[: len(real)]] == [row.file for row in real]
         assert collections.Counter(row.expression for row in rows) == dict.fromkeys(CLASSES, 40)
@@ -84,22 +87,49 @@ def test_the_arms_differ_in_what_is_added_alone(done):
     assert {row.file for row in added["repeated"]} <= files
     assert not files & {row.file for row in (*added["augmented"], *added["true"])}
     # What is added stands in the same order: the edit, and what it should show.
-    assert [row.expression for row in added["augmented"]] == [
-        row.expression for row in added["true"]
-    ]
+    wanted = [row.expression for row in added["augmented"]]
+    for arm in ("borrowed", "true"):
+        assert [row.expression for row in added[arm]] == wanted
     true = read_manifest(str(output / "seed-0" / "true" / "manifest.csv")).rows
     made = read_manifest(str(output / "seed-0" / "augmented" / "manifest.csv")).rows[len(real) :]
     labels = [[(r.identity, r.expression, r.lighting) for r in rows] for rows in (true, made)]
     assert labels[0] == labels[1]
+    # Those whom the editor has learned from, of its own seed and as many.
+    lent = read_manifest(str(output / "seed-0" / "borrowed" / "manifest.csv")).rows
+    assert [row.expression for row in lent] == wanted
+    assert {row.identity for row in lent} == {name_of(p) for p in people_of("train", 7, 3)}
+    assert not {row.identity for row in lent} & {row.identity for row in (*true, *real)}
+
+
+def test_who_lends_takes_turns():
+    portraits = draw_lent(range(4), ["disgust", "neutral"] * 8, 0)
+    assert [portrait.expression for portrait in portraits] == ["disgust", "neutral"] * 8
+    for place in (0, 1):
+        shown = [portrait.person for portrait in portraits[place::2]]
+        assert sorted(shown[:4]) == sorted(shown[4:]) == [0, 1, 2, 3]
+    assert len({portrait.lighting for portrait in portraits}) > 6
+    assert draw_lent(range(4), ["disgust"], 0) == draw_lent(range(4), ["disgust"], 0)
+    assert draw_lent((), ["disgust"], 0) == []
 
 
 def test_the_report_holds_every_seed_and_the_published_figures(done):
     output, text = done
     report = json.loads((output / "report.json").read_text())
-    assert list(report["arms"]) == ["original", "repeated", "augmented", "augmented, by Q", "true"]
+    arms = ["original", "repeated", "augmented", "augmented, by Q", "borrowed", "true"]
+    assert list(report["arms"]) == arms
+    assert list(report["differences"]["repeated"]) == arms[2:]
+    # 7 people with 6 expressions in 19 lights.
+    assert "`, has taken 1,234 updates on 798 labelled pictures of 7 other" in text
+    assert "the Q of --model=" in text and "what perfect edits of the same" in text
+    assert "most that edits can do" not in text
+    (threshold,) = report["thresholds"]
+    assert f"that Q rates {threshold:.3f} or more" in text
+    if report["arms"]["augmented, by Q"][0]["synthetic"] < 93:
+        assert "Seed 0, *augmented, by Q*: '" in text
+    assert "Seed 0, *augmented*" not in text
     for name, (one,) in report["arms"].items():
         assert one["real"] == 67
-        if name in ("repeated", "augmented", "true"):
+        if name in ("repeated", "augmented", "borrowed", "true"):
             assert one["synthetic"] == 93
         assert all(0 <= value <= 1 for value in one["figures"].values())
     assert report["differences"]["original"]["true"]["auc_disgust"]["mean"] == pytest.approx(
@@ -117,7 +147,7 @@ def test_the_same_command_goes_on_and_trains_nothing_twice(done, editor_run, qui
     output, text = done
     networks = sorted(output.rglob("model.keras"))
     before = [file.stat().st_mtime_ns for file in networks]
-    assert len(networks) == 5
+    assert len(networks) == 6
     assert expression_experiment(str(editor_run), str(output), SMALL, quiet) == text
     assert [file.stat().st_mtime_ns for file in networks] == before
     other = ExperimentOptions(**{**vars(SMALL), "people": 6})
@@ -138,5 +168,34 @@ def test_what_cannot_be_measured_is_told(editor_run, tmp_path, quiet):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.keras").write_bytes((editor_run / "model.keras").read_bytes())
     (tmp_path / "run" / "flags.txt").write_text("--seed=5002\n")
-    refused("the model was trained with seed 5002", tmp_path / "run")
+    refused("run was trained with seed 5002", tmp_path / "run")
+    refused("run/model.keras was trained with seed 5002", tmp_path / "run" / "model.keras")
+    (tmp_path / "run" / "flags.txt").write_text(f"--quality_model={tmp_path / 'q'}\n")
+    shutil.copytree(editor_run / "quality", tmp_path / "q")
+    (tmp_path / "q" / "flags.txt").write_text("--model=quality\n--seed=5000\n")
+    refused("the Q of --model=.*run was trained with seed 5000", tmp_path / "run")
+    q = tmp_path / "q" / "model.keras"
+    refused("--quality_model=.*keras was trained with seed 5000", quality_model=str(q))
+    refused("--people=1000001: must be at most 1000000", people=1_000_001)
+    refused("--test_people=1000001: must be at most", test_people=1_000_001)
+    refused("--pictures=1: no class would be rarer", pictures=1)
+    network = LeganGenerator(("neutral", "smile"), (), image_size=16, width=4, blocks=0)
+    network.build()
+    network.save(tmp_path / "two.keras")
+    refused("it does not know surprise, disgust, which", tmp_path / "two.keras")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_goes_on_under_another_spelling_and_not_with_fewer_seeds(
+    done, editor_run, quiet, monkeypatch
+):
+    output, text = done
+    monkeypatch.chdir(output.parent)
+    assert expression_experiment(str(editor_run), "expression", SMALL, quiet) == text
+    report = json.loads((output / "report.json").read_text())
+    report["arms"] = {arm: of_seeds * 2 for arm, of_seeds in report["arms"].items()}
+    kept = (output / "report.json").read_bytes()
+    (output / "report.json").write_text(json.dumps(report))
+    with pytest.raises(UserError, match="--seeds=1: the report in .* is of 2 seeds"):
+        expression_experiment(str(editor_run), "expression", SMALL, quiet)
+    (output / "report.json").write_bytes(kept)

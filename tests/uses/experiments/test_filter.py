@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,8 +13,11 @@ from legan_tf.data.rendered.facesets import damage_done
 from legan_tf.data.rendered.ratings import naturalness
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import spearman
+from legan_tf.evaluation.metrics.sets import Statistics, fid
 from legan_tf.uses.experiments.config import ExperimentOptions
 from legan_tf.uses.experiments.filter import (
+    DRAWS,
+    TENTH,
     Edits,
     dropping,
     filter_experiment,
@@ -77,6 +81,34 @@ def test_dropping_what_is_unlike_real_pictures_lowers_fid():
     }
 
 
+def test_the_interval_of_an_uninformative_q_is_as_wide_as_samples_differ():
+    count, blank = 200, np.zeros((200, 4, 4, 3), np.uint8)
+
+    def drawn(seed):
+        rng = np.random.default_rng(seed)
+        # Edits are not of the kind of the real pictures.
+        features = 0.5 + 1.2 * rng.normal(size=(count, 6))
+        rating = rng.normal(size=count)
+        return Edits(blank, blank, blank, rating, rating, features, rng.normal(size=(count, 6)))
+
+    def difference(edits, seed):
+        rng, reference = np.random.default_rng([1, seed]), Statistics.of(edits.reference)
+        orders = [edits.rating, *rng.uniform(size=(DRAWS, count))]
+        by_q, *at_random = (
+            fid(Statistics.of(edits.features[~lowest(order, TENTH)]), reference) for order in orders
+        )
+        return by_q - np.mean(at_random)
+
+    true = np.std([difference(drawn(seed), seed) for seed in range(150)], ddof=1)
+    margins = []
+    for seed in range(150, 154):
+        found, _, _ = dropping(drawn(seed), seed, lambda done, total: None)
+        low, high = found["difference"]["interval"]
+        margins.append((high - low) / 2)
+    # 150 samples tell a deviation within 6 %, four times 50 resamples within 5 %.
+    assert np.mean(margins) / 1.96 == pytest.approx(true, rel=0.2)
+
+
 def test_a_whole_experiment_is_kept_for_the_next_time(
     editor_run, face_network, tmp_path, quiet, capsys
 ):
@@ -92,7 +124,20 @@ def test_a_whole_experiment_is_kept_for_the_next_time(
     for name in ("found.png", "damaged.png", "dropped.png", "edits.png"):
         assert f"![{name}]({name})" in text
         assert images.decode(str(output / name)).std() > 5
+    assert "It is not known what Q has learned from; what it finds of other damage" in text
+    assert "40 edits of 50 unseen people" in text
+    assert f"--identity_model={face_network}: there is no flags.txt with it" in text
     assert filter_experiment(str(editor_run), str(output), options, quiet) == text
+    # The people of the editor's own seed, whom it has not learned from: they are of split test.
+    for name, value, message in (
+        ("identity_model", str(editor_run / "model.keras"), "begun with another --identity_model"),
+        ("judge_steps", 5, "begun with judge_steps 800, now it is 5"),
+        ("data_seed", 3, "begun with data_seed 5000, now it is 3"),
+        ("features", "nowhere", "--features=nowhere: no such file or folder"),
+    ):
+        other = dataclasses.replace(options, **{name: value})
+        with pytest.raises(UserError, match=message):
+            filter_experiment(str(editor_run), str(output), other, quiet)
 
 
 def test_without_q_there_is_nothing_to_filter_by(editor_run, tmp_path, quiet):

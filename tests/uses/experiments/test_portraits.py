@@ -34,6 +34,13 @@ def test_a_written_set_is_a_manifest_and_is_not_written_twice(tmp_path):
         np.testing.assert_array_equal(images.decode(row.file), picture)
         assert (row.expression, row.lighting) == portrait[1:] and row.split == "train"
     assert [row.identity for row in rows] == [f"person{p:05d}" for p in (7, 5, 7, 7)]
+    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
     os.remove(folder / "00001.png")
-    write_portraits(str(folder), SHOWN, 16)
-    assert not (folder / "00001.png").exists()
+    told = []
+    write_portraits(str(folder), SHOWN, 16, lambda done, total: told.append((done, total)))
+    assert told == [(1, 1)]
+    np.testing.assert_array_equal(images.decode(str(folder / "00001.png")), pictures[1])
+    del before[folder / "00001.png"]
+    assert all(file.stat().st_mtime_ns == time for file, time in before.items())
+    write_portraits(str(folder), SHOWN[::-1], 16)
+    np.testing.assert_array_equal(images.decode(str(folder / "00001.png")), pictures[2])

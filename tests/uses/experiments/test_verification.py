@@ -85,6 +85,8 @@ def test_a_whole_experiment(editor_run, tmp_path, quiet):
     assert "| augmented, published † | 439999 | 439999 | 0.967 ± 0.001 | 0.972 ± 0.001 |" in text
     assert "its standard error" in text.partition("## Difference")[0]
     assert "its standard error" not in text.partition("## Difference")[2]
+    assert "of all pairs of single pictures; IJB-B itself verifies templates" in text
+    assert "1,234 updates on 798 labelled pictures of 7 other rendered people" in text
     assert images.decode(str(output / "examples.png")).std() > 10
 
 
@@ -92,6 +94,8 @@ def test_too_few_people_are_told(editor_run, tmp_path, quiet):
     for options, message in (
         (ExperimentOptions(test_people=19), "10 folds of two people or more need 20"),
         (ExperimentOptions(people=1), "two or more to tell apart"),
+        (ExperimentOptions(people=1_000_001), "--people=1000001: must be at most 1000000"),
+        (ExperimentOptions(data_seed=2), "--data_seed=2: --model=.* was trained with seed 3"),
     ):
         with pytest.raises(UserError, match=message):
             verification_experiment(str(editor_run), str(tmp_path / "out"), options, quiet)
