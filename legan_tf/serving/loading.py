@@ -251,19 +251,30 @@ class Scorer(_Model):
         """Whether ``rate`` has a gradient: of run folders and ``.keras`` files, not of exports."""
         return self._network is not None
 
-    def rate(self, image: tf.Tensor) -> tf.Tensor:
+    def rate(self, image: tf.Tensor, clip: bool = False) -> tf.Tensor:
         """Rates tensors, in a graph or out of one: in a loss, a metric, in ``tf.data``.
 
         Args:
             image: uint8 [B, H, W, 3], or float in [-1, 1]. Any size: the middle square is resized
                 to ``image_size``.
+            clip: Whether floats beyond [-1, 1], as of a generator that overshoots, count as the
+                bound, where there is no gradient; else they are refused.
 
         Returns:
             float32 [B], the same as of ``__call__``, up to rounding: where there is a gradient,
             float pictures are not rounded to eight bits.
+
+        Raises:
+            UserError: Pictures are neither uint8 nor float.
+            tf.errors.InvalidArgumentError: Float pictures are not in [-1, 1]. XLA leaves this
+                check out.
         """
         image = tf.convert_to_tensor(image)
         exact = image.dtype == tf.uint8
+        if not exact and not image.dtype.is_floating:
+            raise UserError(f"Pictures must be uint8, or float in [-1, 1], not {image.dtype.name}.")
+        if not exact:
+            image = tf.clip_by_value(image, -1.0, 1.0) if clip else _in_range(image)
         if self._network is None:
             image = image if exact else to_uint8(image)
             return self._in_parts("rating", tf.zeros([0]), image=image)
@@ -381,17 +392,18 @@ def depth_beside(path: str) -> Network | None:
 
 def _eight_bits(image: tf.Tensor) -> tf.Tensor:
     """Rounds float pictures in [-1, 1] to uint8 and refuses others, which would be cut off."""
-    if image.dtype == tf.uint8:
-        return image
+    return image if image.dtype == tf.uint8 else to_uint8(_in_range(image))
+
+
+def _in_range(image: tf.Tensor) -> tf.Tensor:
+    """Returns float pictures in [-1, 1] as they are and refuses others."""
     low, high = (tf.cast(bound(image), tf.float32) for bound in (tf.reduce_min, tf.reduce_max))
-    told = tf.strings.join(
-        ["Float pictures must lie in [-1, 1]; these go from ", tf.strings.as_string(low, 4)]
-        + [" to ", tf.strings.as_string(high, 4), ". Give uint8 for values of 0 to 255."]
-    )
     # Of no picture at all, the lowest value is above the highest.
     fits = (low > high) | ((low >= -1 - _RANGE_SLACK) & (high <= 1 + _RANGE_SLACK))
-    with tf.control_dependencies([tf.debugging.Assert(fits, [told])]):
-        return to_uint8(image)
+    # In pieces: XLA, which leaves assertions out, does not compile what would join them.
+    told = ["Float pictures must lie in [-1, 1]; give uint8 for values of 0 to 255. These go from"]
+    with tf.control_dependencies([tf.debugging.Assert(fits, [*told, low, "to", high])]):
+        return tf.identity(image)
 
 
 def _middle_square(image: tf.Tensor, size: int) -> tf.Tensor:

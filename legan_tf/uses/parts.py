@@ -84,6 +84,20 @@ class RandomEdit(keras.layers.Layer):
         with tf.device("CPU:0"):
             self._random = tf.random.Generator.from_seed(self.seed)
 
+    def __call__(self, images: Any, *arguments: Any, **options: Any) -> tf.Tensor:
+        """Edits some of the pictures; see the class.
+
+        Raises:
+            UserError: Pictures are of unknown rank, or no squares.
+        """
+        # Here, as Keras asks for the shape first.
+        if tf.is_tensor(images) and images.shape.rank is None:
+            raise UserError(
+                "RandomEdit takes pictures [B, H, W, 3] or [H, W, 3], not of unknown rank; give "
+                "pictures a shape, by set_shape."
+            )
+        return super().__call__(images, *arguments, **options)
+
     def call(self, images: tf.Tensor, training: bool | None = True) -> tf.Tensor:
         """Edits some of the pictures; see the class."""
         if not training:
@@ -133,7 +147,8 @@ class NaturalnessLoss(keras.losses.Loss):
     """Pulls pictures to a wanted rating by Q: |target - Q(picture)| (LEGAN, L_qual).
 
     ``loss(pictures)`` is the mean over float pictures [B, H, W, 3] in [-1, 1] of any size, whose
-    middle squares Q rates, and has their gradient; Q does not learn. Where Keras calls it, given by
+    middle squares Q rates, and has their gradient; Q does not learn. What a generator makes beyond
+    the range counts as the bound and has no gradient. Where Keras calls it, given by
     ``compile(loss=…)``, the truth is not looked at.
     """
 
@@ -165,12 +180,22 @@ class NaturalnessLoss(keras.losses.Loss):
             )
 
     def __call__(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> tf.Tensor:
-        """Returns the loss of the last of ``y_true`` and ``y_pred`` that is given."""
-        return super().__call__(y_true, y_true if y_pred is None else y_pred, sample_weight)
+        """Returns the loss of the last of ``y_true`` and ``y_pred`` that is given.
+
+        Raises:
+            UserError: Pictures are not float.
+        """
+        images = tf.convert_to_tensor(y_true if y_pred is None else y_pred)
+        # Keras 3 would make floats of 0 to 255 of them.
+        if not images.dtype.is_floating:
+            raise UserError(
+                f"NaturalnessLoss takes float pictures in [-1, 1], not {images.dtype.name}."
+            )
+        return super().__call__(images if y_pred is None else y_true, images, sample_weight)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each picture, float32 [B]."""
-        return naturalness_loss(self.scorer.rate(y_pred), self.target)
+        return naturalness_loss(self.scorer.rate(y_pred, clip=True), self.target)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of ``__init__``; the scorer's path stands for it."""
@@ -181,8 +206,9 @@ class NaturalnessLoss(keras.losses.Loss):
 class NaturalnessMetric(keras.metrics.Mean):
     """Mean rating of pictures by Q, or the share of them that Q rates at least so much.
 
-    ``update_state(pictures)`` takes pictures [B, H, W, 3] of any size, uint8 or float in [-1, 1].
-    Where Keras calls it, given by ``compile(metrics=…)``, the truth is not looked at.
+    ``update_state(pictures)`` takes pictures [B, H, W, 3] of any size, uint8 or float in [-1, 1];
+    others are refused, though floats beyond the range not where XLA compiles the model. Where Keras
+    calls it, given by ``compile(metrics=…)``, the truth is not looked at.
     """
 
     def __init__(

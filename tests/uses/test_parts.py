@@ -162,7 +162,7 @@ def test_a_model_with_the_parts_is_saved_and_loaded(editor, scorer, tmp_path):
         [
             keras.Input((SIZE, SIZE, 3)),
             legan_tf.RandomEdit(editor, 0.4, ["lighting"], seed=7),
-            keras.layers.Conv2D(3, 3, padding="same"),
+            keras.layers.Conv2D(3, 3, padding="same", activation="tanh"),
         ]
     )
     metric = legan_tf.NaturalnessMetric(scorer, threshold=5.0)
@@ -215,7 +215,7 @@ def test_a_picture_becomes_more_natural_by_its_gradient(scorer, size, width):
 
 def test_the_gradient_is_that_of_the_difference_quotient(scorer):
     loss = legan_tf.NaturalnessLoss(scorer)
-    image = tf.constant(floats(blobs(1, 24)))
+    image = tf.constant(0.9 * floats(blobs(1, 24)))
     direction = tf.constant(np.random.default_rng(0).normal(size=image.shape), tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(image)
@@ -298,8 +298,57 @@ def test_what_cannot_be_is_told(models, editor, scorer):
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="takes squares"):
         loose(floats(blobs(2, 10, width=12)))
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"from 0.* to 255.*Give uint8 for"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"give uint8 for.*from.*0.*to.*255"):
         loose(np.linspace(0, 255, 300, dtype=np.float32).reshape(1, 10, 10, 3))
+
+
+def test_what_is_no_picture_in_range_is_refused_alike_on_every_way(models):
+    large = np.linspace(0, 255, 4 * 20 * 20 * 3, dtype=np.float32).reshape(4, 20, 20, 3)
+    whole = large.astype(np.int32)
+    for source in ("quality", "exported"):
+        scorer = legan_tf.load(models[source])
+        metric = legan_tf.NaturalnessMetric(scorer)
+        for way in (scorer.rate, tf.function(scorer.rate), metric.update_state):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="give uint8 for values of 0"):
+                way(tf.constant(large))
+            # In a graph, of a type that is TensorFlow's choice.
+            with pytest.raises(Exception, match="must be uint8, or float in .*, not int32"):
+                way(tf.constant(whole))
+            way(tf.constant(1.0005 * np.sign(large - 100)))
+            way(tf.zeros([0, 20, 20, 3]))
+    loss = legan_tf.NaturalnessLoss(models["quality"])
+    for given in ((whole.astype(np.uint8),), (np.zeros(4), tf.constant(whole))):
+        with pytest.raises(UserError, match="takes float pictures in .*, not u?int"):
+            loss(*given)
+
+
+@pytest.mark.parametrize("size", [SIZE, 24])
+def test_what_overshoots_counts_as_the_bound_in_the_loss(scorer, size):
+    loss = legan_tf.NaturalnessLoss(scorer)
+    image = tf.constant(1.5 * floats(blobs(2, size)))
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        value = loss(image)
+    clipped = np.clip(image.numpy(), -1, 1)
+    assert float(value) == pytest.approx(float(loss(clipped)), abs=1e-6)
+    gradient, beyond = tape.gradient(value, image).numpy(), np.abs(image.numpy()) > 1
+    assert beyond.any() and not gradient[beyond].any() and gradient[~beyond].any()
+
+
+def test_pictures_of_unknown_rank_are_told(editor):
+    layer = legan_tf.RandomEdit(editor, 1.0, seed=1)
+    data = tf.data.Dataset.from_tensor_slices(blobs(4)).batch(2)
+    shapeless = data.map(lambda some: tf.py_function(lambda x: x, [some], tf.uint8))
+    # Of a type that is TensorFlow's choice.
+    with pytest.raises(Exception, match="give pictures a shape, by set_shape"):
+        shapeless.map(layer)
+
+    def shaped(some):
+        some.set_shape([None, SIZE, SIZE, 3])
+        return some
+
+    (first, _) = shapeless.map(shaped).map(layer)
+    assert first.shape == (2, SIZE, SIZE, 3)
 
 
 def test_an_unlit_and_a_strict_editor_edit_all_they_know(models):

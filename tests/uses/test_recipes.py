@@ -45,7 +45,7 @@ def project(tmp_path, monkeypatch):
 
 def test_every_recipe_runs_as_it_stands_on_the_page(project, capfd):
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) >= 8
+    assert len(blocks) == 9
     space: dict = {"__name__": "recipes"}
     for number, block in enumerate(blocks, start=1):
         # From a file, where tf.function finds the source.

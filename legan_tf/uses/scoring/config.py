@@ -9,6 +9,7 @@ from legan_tf import options
 from legan_tf.options import option
 
 _MOST_WORKERS = 256
+_LARGEST_BATCH = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +42,13 @@ class ScoringConfig:
             problems.append(f"--output={self.output}: is a folder; name the CSV to write")
         if self.sheet and not self.sheet.lower().endswith(".png"):
             problems.append(f"--sheet={self.sheet}: name the picture to write, ending in .png")
+        elif os.path.isdir(self.sheet):
+            problems.append(f"--sheet={self.sheet}: is a folder; name the picture to write")
         for name in ("output", "keep_dir", "sheet"):
             if "://" in getattr(self, name):
                 problems.append(f"--{name}={getattr(self, name)}: must be on this machine")
-        if self.batch_size < 1:
-            problems.append(f"--batch_size={self.batch_size}: must be 1 or more")
+        if not 1 <= self.batch_size <= _LARGEST_BATCH:
+            problems.append(f"--batch_size={self.batch_size}: must be 1 to {_LARGEST_BATCH}")
         if not 0 <= self.workers <= _MOST_WORKERS:
             problems.append(f"--workers={self.workers}: must be 0 to {_MOST_WORKERS}")
         if self.keep_above is not None and not abs(self.keep_above) < float("inf"):

@@ -5,32 +5,33 @@ from __future__ import annotations
 import os
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from legan_tf.data import images
-from legan_tf.drawing import COLOURS, as_png, dress, new_figure, write_legend
+from legan_tf.drawing import COLOURS, dress, new_figure, write_legend
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
-from legan_tf.sheet import captioned_sheet
 from legan_tf.uses.scoring.state import State
 
-_COLUMNS, _PICTURES = 8, 64
+_COLUMNS = 8
 _SIDE = 128
 _NARROWEST = 0.05
 _BARS = 40
 
 
-def sheet(state: State, folder: str) -> bytes:
-    """Draws pictures evenly spaced by rank, the worst first and the best last.
+def ranks(state: State, folder: str, most: int = 64) -> list[tuple[str, list[tuple]]]:
+    """Chooses pictures evenly spaced by rank, the worst first and the best last.
 
     Args:
         state: The ratings, one or more.
         folder: What was rated.
+        most: How many to choose at most.
 
     Returns:
-        A PNG of up to 64 pictures with their ratings and names.
+        Rows for ``sheet.captioned_sheet``: pictures with their ratings and names.
     """
     ratings = state.ratings()
-    spaced = np.linspace(0, len(ratings) - 1, min(_PICTURES, len(ratings))).round().astype(int)
+    spaced = np.linspace(0, len(ratings) - 1, min(most, len(ratings))).round().astype(int)
     rank_of = {row: rank for rank, row in enumerate(np.argsort(ratings, kind="stable")[spaced])}
     chosen = [
         (rank_of[row], path, rating)
@@ -44,22 +45,17 @@ def sheet(state: State, folder: str) -> bytes:
         except UserError:  # It was there when it was rated.
             picture = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
         cells.append((picture, f"{rating:.2f} {printable(path.rpartition('/')[2])}"))
-    rows = [["", cells[start : start + _COLUMNS]] for start in range(0, len(cells), _COLUMNS)]
-    rows[0][0] = "worst"
-    if len(rows) > 1:
-        rows[-1][0] = "best"
-    return captioned_sheet(rows)
+    starts = range(0, len(cells), _COLUMNS)
+    names = {starts[-1]: "best", 0: "worst"}
+    return [(names.get(start, ""), cells[start : start + _COLUMNS]) for start in starts]
 
 
-def histogram(ratings: np.ndarray, least: float | None) -> bytes:
+def histogram(ratings: np.ndarray, least: float | None) -> Figure:
     """Draws how many pictures are rated how.
 
     Args:
         ratings: float [n], one or more.
         least: The lowest rating of what is kept, if anything is.
-
-    Returns:
-        A PNG.
     """
     width = max(_NARROWEST, np.ptp(ratings) / _BARS)
     # A bar ends where what counts as natural begins.
@@ -86,7 +82,7 @@ def histogram(ratings: np.ndarray, least: float | None) -> bytes:
         handles.append(axes.axvline(least, color=COLOURS[3], linestyle=":", linewidth=1.6))
         labels.append(f"{least:g}, the lowest that is kept")
     write_legend(figure, handles, labels, loc="outside lower center", ncols=2)
-    return as_png(figure)
+    return figure
 
 
 def printable(path: str) -> str:

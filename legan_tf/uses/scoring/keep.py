@@ -59,7 +59,8 @@ def copy(state: State, source: str, folder: str, least: float, on_progress: OnPr
     chosen = (path for path, rating in state.rated() if rating >= least)
     for done, path in enumerate(chosen, start=1):
         original, target = os.path.join(source, path), os.path.join(folder, path)
-        if stamp(target) != stamp(original):
+        there = stamp(target)
+        if there is None or there != stamp(original):
             try:
                 _copy_whole(original, target)
             except OSError as error:

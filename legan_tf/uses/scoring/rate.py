@@ -17,8 +17,10 @@ from legan_tf.errors import UserError
 from legan_tf.serving.loading import Scorer
 
 _DIGITS = 4
-"""Of a rating. Further ones depend on what a picture is computed together with."""
+"""Of a rating. With another number of pictures at once the last may differ by one, and further
+ones differ."""
 _BATCHES_AHEAD = 2
+_PICTURES_AHEAD = 2  # For each thread, where batches are small.
 
 
 class Outcome(NamedTuple):
@@ -51,7 +53,8 @@ def rate_files(
         Outcomes of some paths: of so many as are rated at once, or of one that cannot be read.
 
     Raises:
-        UserError: The model rates a picture with something that is no number.
+        UserError: The model rates a picture with something that is no number, or its batch does
+            not fit into the memory.
     """
     size = scorer.image_size
 
@@ -66,10 +69,12 @@ def rate_files(
     batch = np.zeros((batch_size, size, size, 3), np.uint8)
     waiting: collections.deque[tuple[str, concurrent.futures.Future]] = collections.deque()
     feed, named = iter(paths), []
-    threads = concurrent.futures.ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+    workers = workers or len(os.sched_getaffinity(0))
+    ahead = max(_BATCHES_AHEAD * batch_size, _PICTURES_AHEAD * workers)
+    threads = concurrent.futures.ThreadPoolExecutor(workers)
     try:
         while True:
-            for path in itertools.islice(feed, _BATCHES_AHEAD * batch_size - len(waiting)):
+            for path in itertools.islice(feed, ahead - len(waiting)):
                 waiting.append((path, threads.submit(read, path)))
             if waiting:
                 path, future = waiting.popleft()
@@ -90,7 +95,14 @@ def rate_files(
 
 def _rated(scorer: Scorer, paths: Sequence[str], batch: np.ndarray) -> list[Outcome]:
     outcomes = []
-    for path, rating in zip(paths, scorer.rate(tf.constant(batch)).numpy()):
+    try:
+        ratings = scorer.rate(tf.constant(batch)).numpy()
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(
+            f"--batch_size={len(batch)}: so many pictures at once do not fit into the memory; "
+            "name a smaller number, and the command goes on from here."
+        ) from error
+    for path, rating in zip(paths, ratings):
         if not np.isfinite(rating):
             raise UserError(
                 f"--model={scorer.path}: rates {path} with {rating}, which is no number; the model "

@@ -7,22 +7,24 @@ import dataclasses
 import itertools
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from legan_tf import cli
 from legan_tf.data import storage
+from legan_tf.drawing import as_png
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.serving.loading import Scorer
+from legan_tf.sheet import captioned_sheet
 from legan_tf.training.run import make_writable
 from legan_tf.uses.scoring import figures, keep
 from legan_tf.uses.scoring.config import ScoringConfig
 from legan_tf.uses.scoring.rate import rate_files
 from legan_tf.uses.scoring.state import State, opened
-from legan_tf.uses.scoring.walk import walk
+from legan_tf.uses.scoring.walk import Found, walk
 
 _KEEP_EVERY_S = 1.0
 _NAMED = 5
@@ -64,7 +66,8 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
 
     Raises:
         UserError: The flags do not fit, the model is not Q, there is no picture, a file cannot be
-            written, or the output belongs to another model or folder.
+            written or is there already and of no such command, or the output belongs to another
+            model or folder.
     """
     config.check()
     if not isinstance(scorer, Scorer):
@@ -79,20 +82,25 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
     if config.sheet:
         make_writable("sheet", os.path.dirname(config.sheet) or ".")
     with opened(config.output) as state:
-        if state.is_new and os.path.exists(config.output):
-            raise UserError(
-                f"--output={config.output}: is there already, and {state.file}, which would tell "
-                "what it was made of, is not; name another output."
-            )
+        for file in (config.output, skipped_file(config.output)):
+            if state.is_new and os.path.exists(file):
+                raise UserError(
+                    f"{file}: is there already, and {state.file}, which would tell what it was "
+                    "made of, is not; name another --output."
+                )
         real = os.path.realpath(config.input)
         state.compare({"format": _FORMAT, "model": scorer.sha256, "input": real}, _TOLD)
+        if config.sheet:
+            _claim_sheet(state, config.sheet)
+        closed = ""
         if config.keep_dir:
-            keep.claim(state, config.keep_dir, config.keep_above)
             make_writable("keep_dir", config.keep_dir)
-        state.see(walk(config.input, cli.bar("looking through folders")))
+            keep.claim(state, config.keep_dir, config.keep_above)
+            closed = os.path.realpath(config.keep_dir)
+        state.see(_counted(walk(config.input, closed), state.counts()[0]))
         lines = _rate(scorer, config, state)
-        unchanged = state.is_listed() and os.path.exists(config.output)
-        if unchanged:
+        lists = (config.output, skipped_file(config.output))
+        if state.is_listed() and all(map(os.path.exists, lists)):
             lines = [f"{config.output}: complete and unchanged; there was nothing to rate."]
         else:
             _write_lists(state, config.output)
@@ -102,6 +110,36 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
 def skipped_file(output: str) -> str:
     """Returns the path of the list of what could not be read, beside an output."""
     return f"{os.path.splitext(output)[0]}.skipped.csv"
+
+
+def histogram_file(sheet: str) -> str:
+    """Returns the path of the histogram beside a sheet."""
+    return f"{os.path.splitext(sheet)[0]}.histogram.png"
+
+
+def _claim_sheet(state: State, sheet: str) -> None:
+    """Takes note of what is written, so that it may be written again."""
+    names = {file: f"sheet {os.path.realpath(file)}" for file in (sheet, histogram_file(sheet))}
+    for file, name in names.items():
+        if state.note(name) is None and os.path.exists(file):
+            raise UserError(
+                f"{file}: is there already and was not made of --output={state.output}; name "
+                "another --sheet."
+            )
+    for name in names.values():
+        state.set_note(name, "")
+
+
+def _counted(found: Iterable[Found], before: int) -> Iterator[Found]:
+    """Shows how many there are; how many there were before stands for the total."""
+    total, count = max(1, before), 0
+    progress = cli.Progress(total, "looking for pictures")
+    for one in found:
+        yield one
+        count += 1
+        # There may be more than before.
+        progress.update(min(count, total - 1), pictures=count)
+    progress.update(total, pictures=count)
 
 
 def _rate(scorer: Scorer, config: ScoringConfig, state: State) -> list[str]:
@@ -167,9 +205,10 @@ def _report(state: State, config: ScoringConfig, lines: list[str]) -> Report:
         )
         lines.append(f"{copied:,} rated {config.keep_above:g} or more: copies in {config.keep_dir}")
     if config.sheet and rated:
-        storage.write_bytes(config.sheet, figures.sheet(state, config.input))
-        drawn = f"{os.path.splitext(config.sheet)[0]}.histogram.png"
-        storage.write_bytes(drawn, figures.histogram(state.ratings(), config.keep_above))
+        storage.write_bytes(config.sheet, captioned_sheet(figures.ranks(state, config.input)))
+        drawn = histogram_file(config.sheet)
+        histogram = figures.histogram(state.ratings(), config.keep_above)
+        storage.write_bytes(drawn, as_png(histogram))
         lines += [config.sheet, drawn]
     return Report((*lines, config.output), rated, skipped)
 

@@ -46,31 +46,30 @@ class State:
         """
         self.output = output
         self.file = os.path.splitext(output)[0] + SUFFIX
-        self.is_new = not os.path.exists(self.file)
-        try:
+        with _told(self):
             self._base = sqlite3.connect(self.file, timeout=0, isolation_level="IMMEDIATE")
-            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._base.execute("BEGIN EXCLUSIVE")
-            self._base.commit()
-            self._base.executescript(_TABLES)
-        except sqlite3.Error as error:
-            if "locked" in str(error):
-                raise UserError(
-                    f"--output={output}: another process is rating into it; wait for it, or name "
-                    "another output."
-                ) from error
-            raise UserError(
-                f"{self.file}: cannot be used ({error}); remove it to begin anew, or name another "
-                "--output."
-            ) from error
-        self._walk = int(self.note("walk") or 0)
+        try:
+            with _told(self):
+                self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._base.execute("BEGIN EXCLUSIVE")
+                self._base.commit()
+                self._base.executescript(_TABLES)
+                self._walk = int(self.note("walk") or 0)
+        except BaseException:
+            self._base.close()
+            raise
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no walk yet."""
+        return not self._walk
 
     def close(self) -> None:
         """Keeps all that was added and lets others open it; before any walk, it is removed."""
         with contextlib.suppress(sqlite3.Error):  # Where a full disk has ended it.
             self._base.commit()
         self._base.close()
-        if self.is_new and not self._walk:
+        if self.is_new:
             os.remove(self.file)
 
     def note(self, name: str) -> str | None:
@@ -124,13 +123,17 @@ class State:
 
     def is_listed(self) -> bool:
         """Returns whether nothing has changed since ``set_listed``."""
-        listed = self.note("listed")
+        number, _, count = (self.note("listed") or "").partition(" ")
+        # As many as then, and of those of then none is gone: no other one has come back, either.
         gone = "SELECT EXISTS (SELECT 1 FROM pictures WHERE walk >= ? AND walk < ?)"
-        return bool(listed) and not self._base.execute(gone, (listed, self._walk)).fetchone()[0]
+        return (
+            count == str(self.counts()[0])
+            and not self._base.execute(gone, (int(number), self._walk)).fetchone()[0]
+        )
 
     def set_listed(self) -> None:
         """Takes note that the lists of what is known now are written."""
-        self.set_note("listed", str(self._walk))
+        self.set_note("listed", f"{self._walk} {self.counts()[0]}")
 
     def unrated(self) -> Iterator[str]:
         """Yields the paths without a rating, sorted; ratings may be added meanwhile."""
@@ -198,14 +201,33 @@ def opened(output: str) -> Iterator[State]:
     """Opens the state of an output and closes it in the end.
 
     Raises:
-        UserError: See ``State``; or what is added cannot be kept.
+        UserError: See ``State``; or what is known cannot be read, or what is added not kept.
     """
     state = State(output)
     try:
-        yield state
-    except sqlite3.Error as error:
-        raise UserError(
-            f"{state.file}: cannot be written ({error}); the same command goes on from here."
-        ) from error
+        with _told(state):
+            yield state
     finally:
         state.close()
+
+
+@contextlib.contextmanager
+def _told(state: State) -> Iterator[None]:
+    """Makes a sentence of what SQLite raises."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise UserError(
+                f"--output={state.output}: another process is rating into it; wait for it, or name "
+                "another output."
+            ) from error
+        raise UserError(
+            f"{state.file}: cannot be read or written ({error}); once it can, the same command "
+            "goes on from here."
+        ) from error
+    except sqlite3.Error as error:
+        raise UserError(
+            f"{state.file}: is damaged ({error}); remove it and the lists beside it to begin anew, "
+            "or name another --output."
+        ) from error

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from legan_tf.data.manifest import OnProgress
 from legan_tf.data.readers.tree import PICTURES, suffix
 from legan_tf.errors import UserError
 
-_UNITS = 100  # Folders, at the first level that has as many, are what progress counts.
+_NOTHING_THERE = (errno.ENOENT, errno.ELOOP)
 
 
 class Found(NamedTuple):
@@ -27,51 +27,56 @@ class Found(NamedTuple):
     time: int
 
 
-def walk(folder: str, on_progress: OnProgress | None = None) -> Iterator[Found]:
+def walk(folder: str, closed: str = "") -> Iterator[Found]:
     """Yields the pictures of a folder and its subfolders, in no particular order.
 
-    Links to folders are followed, though not in circles; what is hidden is passed over, and so is
-    what is not named like a picture.
+    Links to folders are followed, though not in circles; passed over is what is hidden, what is not
+    named like a picture, and what is gone when it is looked at or links to nothing. What cannot be
+    looked at for another reason counts as a picture of 0 bytes: who reads it is told the reason.
 
     Args:
         folder: Where to begin.
-        on_progress: Told how many parts of the tree are done.
+        closed: Real path of a folder that must not be met, if any.
 
     Raises:
-        UserError: A folder cannot be listed; the message starts with its path.
+        UserError: The folder cannot be listed, or the closed one was met; the message starts with
+            the path.
     """
-    # Each with the real folders on the way there.
-    level = [("", (os.path.realpath(folder),))]
-    while level and len(level) < _UNITS:
-        deeper: list[tuple[str, tuple[str, ...]]] = []
-        for inside, way in level:
-            yield from _pictures_in(folder, inside, way, deeper)
-        level = deeper
-    for done, unit in enumerate(level, start=1):
-        pending = [unit]
-        while pending:
-            yield from _pictures_in(folder, *pending.pop(), pending)
-        if on_progress:
-            on_progress(done, len(level))
-
-
-def _pictures_in(
-    folder: str, inside: str, way: tuple[str, ...], deeper: list[tuple[str, tuple[str, ...]]]
-) -> Iterator[Found]:
-    """Yields the pictures of one folder and adds its folders to ``deeper``."""
-    full = os.path.join(folder, inside)
-    try:
-        with os.scandir(full) as entries:
-            for entry in entries:
+    # Each with the real folders on the way there. Only of folders names are held.
+    pending = [("", (os.path.realpath(folder),))]
+    while pending:
+        inside, way = pending.pop()
+        entries = _entries(os.path.join(folder, inside) if inside else folder)
+        while True:
+            path, found = inside, None
+            try:
+                entry = next(entries, None)
+                if entry is None:
+                    break
                 path = f"{inside}/{entry.name}" if inside else entry.name
                 if entry.name.startswith("."):
                     continue
                 if entry.is_dir():
                     real = os.path.realpath(entry.path)
+                    if real == closed:
+                        raise UserError(
+                            f"{entry.path}: leads to --keep_dir, whose copies would be rated "
+                            "themselves; name another folder for them."
+                        )
                     if real not in way:
-                        deeper.append((path, (*way, real)))
+                        pending.append((path, (*way, real)))
                 elif suffix(entry.name) in PICTURES and entry.is_file():
                     status = entry.stat()
-                    yield Found(path, status.st_size, status.st_mtime_ns)
-    except OSError as error:
-        raise UserError(f"{full}: cannot be listed ({error.strerror}).") from error
+                    found = Found(path, status.st_size, status.st_mtime_ns)
+            except OSError as error:
+                if not path:
+                    raise UserError(f"{folder}: cannot be listed ({error.strerror}).") from error
+                if error.errno not in _NOTHING_THERE:
+                    found = Found(path, 0, 0)
+            if found:
+                yield found
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry]:
+    with os.scandir(folder) as entries:
+        yield from entries

@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import os
-import sqlite3
+import shutil
 
 import numpy as np
 import pytest
@@ -11,10 +11,11 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.errors import UserError
-from legan_tf.uses.scoring import figures, rate, score
+from legan_tf.serving.loading import Scorer
+from legan_tf.uses.scoring import figures, keep, rate, score
 from legan_tf.uses.scoring.config import ScoringConfig
-from legan_tf.uses.scoring.state import State, opened
-from legan_tf.uses.scoring.walk import walk
+from legan_tf.uses.scoring.state import opened
+from legan_tf.uses.scoring.walk import Found, walk
 
 NAMES = [f"{i:02d}.png" for i in range(10)] + [f"b/c/{i}.jpg" for i in range(10)]
 
@@ -33,24 +34,29 @@ def contents(config):
     return [open(path, "rb").read() for path in (config.output, score.skipped_file(config.output))]
 
 
-class Counting:
-    """A scorer that tells which shapes it was asked to rate, and stops after so many."""
+def state_file(output):
+    return os.path.splitext(output)[0] + ".state.sqlite"
 
-    def __init__(self, scorer, stop_after=10**9):
-        self.fed, self._scorer, self._left = [], scorer, stop_after
 
-    def attach(self, monkeypatch):
-        original = type(self._scorer).rate
+class Watched(Scorer):
+    """Rates as a scorer does, tells what it was given, and runs something before each time."""
 
-        def counted(scorer, image):
-            if self._left == 0:
-                raise KeyboardInterrupt
-            self._left -= 1
-            self.fed.append(tuple(image.shape))
-            return original(scorer, image)
+    def __init__(self, scorer, before=lambda times: None):
+        vars(self).update(vars(scorer))
+        self.fed, self._before = [], before
 
-        monkeypatch.setattr(type(self._scorer), "rate", counted)
-        return self
+    def rate(self, image, clip=False):
+        self._before(len(self.fed))
+        self.fed.append(tuple(image.shape))
+        return super().rate(image, clip)
+
+
+def stopping(after):
+    def stop(times):
+        if times == after:
+            raise KeyboardInterrupt
+
+    return stop
 
 
 def test_every_picture_below_the_folder_gets_its_rating(scorer, exported, config, folder, tmp_path):
@@ -93,10 +99,26 @@ def test_the_rating_is_the_network_s_of_the_middle_square(scorer, quality, confi
     assert rating == pytest.approx(float(quality(pixels)[0]), abs=1e-3)
 
 
-def test_q_sees_whole_batches_of_one_shape(scorer, config, monkeypatch):
-    counting = Counting(scorer).attach(monkeypatch)
-    score.score_folder(scorer, dataclasses.replace(config, batch_size=8))
-    assert counting.fed == [(8, 16, 16, 3)] * 3
+def test_q_sees_whole_batches_of_one_shape(scorer, config):
+    watched = Watched(scorer)
+    score.score_folder(watched, dataclasses.replace(config, batch_size=8))
+    assert watched.fed == [(8, 16, 16, 3)] * 3
+
+
+def test_another_batch_size_changes_a_rating_by_no_more_than_its_last_digit(
+    scorer, config, tmp_path
+):
+    def ratings(output, **flags):
+        output = str(tmp_path / output)
+        score.score_folder(scorer, dataclasses.replace(config, output=output, **flags))
+        return np.array([float(row[1]) for row in table(output)[1:]])
+
+    expected = ratings("4.csv")
+    for size in (1, 3, 32):
+        np.testing.assert_allclose(
+            ratings(f"{size}.csv", batch_size=size), expected, rtol=0, atol=1.01e-4
+        )
+    np.testing.assert_array_equal(ratings("threads.csv", workers=5), expected)
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 3, 4])
@@ -105,69 +127,109 @@ def test_stopped_anywhere_the_same_command_makes_the_same_files(
 ):
     whole = dataclasses.replace(config, output=str(tmp_path / "whole.csv"))
     score.score_folder(scorer, whole)
-    monkeypatch.setattr(score, "_KEEP_EVERY_S", 0.0)
-    with monkeypatch.context() as patch:
-        Counting(scorer, stop_after).attach(patch)
-        with pytest.raises(KeyboardInterrupt):
-            score.score_folder(scorer, config)
+    with pytest.raises(KeyboardInterrupt):
+        score.score_folder(Watched(scorer, stopping(stop_after)), config)
     assert not os.path.exists(config.output)
-    counting = Counting(scorer).attach(monkeypatch)
-    report = score.score_folder(scorer, config)
-    assert len(counting.fed) == 5 - stop_after
+    watched = Watched(scorer)
+    report = score.score_folder(watched, config)
+    assert len(watched.fed) == 5 - stop_after
     assert contents(config) == contents(whole)
     assert not stop_after or report.lines[0] == f"{4 * stop_after} pictures were rated before."
 
 
-def test_what_is_complete_and_unchanged_is_left_alone(scorer, config, monkeypatch):
+@pytest.mark.parametrize("every_s, known", [(0.0, [0, 4, 8, 12, 16]), (1e9, [0] * 5)])
+def test_what_is_kept_outlives_a_program_that_is_killed(
+    scorer, config, tmp_path, monkeypatch, every_s, known
+):
+    monkeypatch.setattr(score, "_KEEP_EVERY_S", every_s)
+
+    def killed(times):
+        # What a killed program leaves is what is on the disk at that moment.
+        for suffix in ("", "-journal"):
+            shutil.copy(state_file(config.output) + suffix, copy(times) + suffix)
+
+    def copy(times):
+        return state_file(str(tmp_path / f"{times}.csv"))
+
+    score.score_folder(Watched(scorer, killed), config)
+    rated = []
+    for times in range(5):
+        with opened(str(tmp_path / f"{times}.csv")) as state:
+            there, done, _ = state.counts()
+            assert there == 21
+            rated.append(done)
+    assert rated == known
+    with opened(config.output) as state:
+        assert state.counts() == (21, 20, 1)
+
+
+def test_what_is_complete_and_unchanged_is_left_alone(scorer, config):
+    lists = [config.output, score.skipped_file(config.output)]
     score.score_folder(scorer, config)
-    times = [os.stat(path).st_mtime_ns for path in (config.output,)]
-    counting = Counting(scorer).attach(monkeypatch)
-    report = score.score_folder(scorer, config)
+    before, times = contents(config), [os.stat(path).st_mtime_ns for path in lists]
+    watched = Watched(scorer)
+    report = score.score_folder(watched, config)
     assert report.lines[0] == f"{config.output}: complete and unchanged; there was nothing to rate."
-    assert counting.fed == []
-    assert [os.stat(path).st_mtime_ns for path in (config.output,)] == times
-    os.remove(config.output)
+    assert [os.stat(path).st_mtime_ns for path in lists] == times
+    for path in lists:
+        os.remove(path)
+        score.score_folder(watched, config)
+        assert contents(config) == before
+    assert watched.fed == []
+
+
+def test_a_picture_that_comes_back_is_in_the_table_again(scorer, config, folder, tmp_path):
     score.score_folder(scorer, config)
-    assert len(table(config.output)) == 21 and counting.fed == []
+    whole, watched = contents(config), Watched(scorer)
+    os.rename(folder / "00.png", tmp_path / "away.png")
+    score.score_folder(watched, config)
+    assert "00.png" not in {row[0] for row in table(config.output)}
+    # Another one leaves at the same time, so that there are as many.
+    os.rename(tmp_path / "away.png", folder / "00.png")
+    os.rename(folder / "01.png", tmp_path / "away.png")
+    score.score_folder(watched, config)
+    assert [row[0] for row in table(config.output)[1:]] == sorted({*NAMES} - {"01.png"})
+    os.rename(tmp_path / "away.png", folder / "01.png")
+    score.score_folder(watched, config)
+    assert contents(config) == whole
+    assert watched.fed == []
+    assert "complete and unchanged" in score.score_folder(watched, config).lines[0]
 
 
-def test_a_folder_that_has_changed_is_followed(scorer, config, folder, paint, monkeypatch):
+def test_a_folder_that_has_changed_is_followed(scorer, config, folder, paint):
     score.score_folder(scorer, config)
     before = {row[0]: row[1] for row in table(config.output)[1:]}
     paint(folder / "00.png", 50, width=30)
     paint(folder / "a" / "cut.png", 51)
     paint(folder / "new" / "z.webp", 52)
     (folder / "01.png").unlink()
-    counting = Counting(scorer).attach(monkeypatch)
-    score.score_folder(scorer, config)
-    assert counting.fed == [(4, 16, 16, 3)]
+    watched = Watched(scorer)
+    score.score_folder(watched, config)
+    assert watched.fed == [(4, 16, 16, 3)]
     after = {row[0]: row[1] for row in table(config.output)[1:]}
     assert set(after) == {*before, "a/cut.png", "new/z.webp"} - {"01.png"}
     assert {path for path in before if after.get(path) != before[path]} == {"00.png", "01.png"}
     assert len(table(score.skipped_file(config.output))) == 1
-    # Put back, a picture is rated anew only if it is another one.
-    (folder / "new" / "z.webp").unlink()
-    score.score_folder(scorer, config)
-    assert "new/z.webp" not in {row[0] for row in table(config.output)}
-    assert len(counting.fed) == 1
+    # Put back, a picture is rated anew if it is another one.
+    paint(folder / "01.png", 53)
+    score.score_folder(watched, config)
+    assert len(watched.fed) == 2
+    assert {row[0]: row[1] for row in table(config.output)}["01.png"] != before["01.png"]
 
 
-def test_lists_are_written_also_where_it_was_stopped_just_before(
-    scorer, config, folder, paint, monkeypatch
-):
+def test_lists_are_written_also_where_that_failed_before(scorer, config, folder, paint):
     score.score_folder(scorer, config)
     paint(folder / "new.png", 60)
-
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(score, "_write_lists", stop)
-        with pytest.raises(KeyboardInterrupt):
-            score.score_folder(scorer, config)
+    skipped = score.skipped_file(config.output)
+    os.remove(skipped)
+    os.mkdir(skipped)
+    with pytest.raises(UserError, match="scores.skipped.csv"):
+        score.score_folder(scorer, config)
     assert "new.png" not in {row[0] for row in table(config.output)}
-    score.score_folder(scorer, config)
-    assert "new.png" in {row[0] for row in table(config.output)}
+    os.rmdir(skipped)
+    watched = Watched(scorer)
+    score.score_folder(watched, config)
+    assert "new.png" in {row[0] for row in table(config.output)} and watched.fed == []
 
 
 def test_a_walk_that_was_stopped_is_forgotten(folder, tmp_path):
@@ -206,14 +268,38 @@ def test_links_are_followed_but_not_in_circles(folder, tmp_path):
     assert found == sorted([*set(NAMES) - {"09.png"}, "a/cut.png", "to/far.png"])
 
 
-def test_many_folders_are_all_walked_and_counted(tmp_path):
-    for index in range(150):
-        (tmp_path / f"{index}" / "deep").mkdir(parents=True)
-        (tmp_path / f"{index}" / "deep" / "x.png").write_bytes(b"")
-    told = []
-    found = list(walk(str(tmp_path), lambda done, total: told.append((done, total))))
-    assert len({one.path for one in found}) == len(found) == 150
-    assert told == [(done, 150) for done in range(1, 151)]
+def test_what_is_gone_or_links_to_nothing_is_passed_over(folder):
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "turn").symlink_to("turn")
+    found = set()
+    for one in walk(str(folder)):
+        if not found:  # While it is underway.
+            shutil.rmtree(folder / "b")
+        found.add(one.path)
+    assert found == {*NAMES[:10], "a/cut.png"}
+
+
+def test_what_cannot_be_looked_at_is_skipped_with_the_reason(scorer, config, folder):
+    (folder / "long.png").symlink_to("x" * 300)
+    (folder / "b" / "folder").symlink_to("x" * 300)
+    report = score.score_folder(scorer, config)
+    assert (report.rated, report.skipped) == (20, 3)
+    reasons = dict(table(score.skipped_file(config.output)))
+    for name in ("long.png", "b/folder"):
+        assert reasons[name] == "cannot be read or written (File name too long)."
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path):
+    with pytest.raises(UserError, match=f"^{tmp_path}/none: cannot be listed"):
+        list(walk(f"{tmp_path}/none"))
+
+
+def test_how_many_there_are_is_shown(scorer, config, folder, capsys):
+    score.score_folder(scorer, config)
+    assert "looking for pictures 1/1 (100%) took 0:00 | pictures 21\n" in capsys.readouterr().err
+    (folder / "00.png").unlink()
+    score.score_folder(scorer, config)
+    assert "looking for pictures 21/21 (100%) took 0:00 | pictures 20" in capsys.readouterr().err
 
 
 def test_copies_of_what_is_rated_high_enough(scorer, config, folder, tmp_path):
@@ -243,15 +329,32 @@ def test_copies_of_what_is_rated_high_enough(scorer, config, folder, tmp_path):
         score.score_folder(scorer, other)
 
 
-def test_the_sheet_goes_from_the_worst_to_the_best(scorer, config, folder, tmp_path, monkeypatch):
-    drawn = []
-    original = figures.captioned_sheet
-    monkeypatch.setattr(
-        figures, "captioned_sheet", lambda rows: drawn.extend(rows) or original(rows)
-    )
-    monkeypatch.setattr(figures, "_PICTURES", 12)
+def test_copies_that_would_be_rated_through_a_link_are_refused(scorer, config, folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "to").symlink_to(tmp_path / "elsewhere")
+    config = dataclasses.replace(config, keep_above=5.0, keep_dir=f"{tmp_path}/elsewhere/kept")
+    with pytest.raises(UserError, match=f"^{folder}/to/kept: leads to --keep_dir"):
+        score.score_folder(scorer, config)
+
+
+def test_an_original_that_has_vanished_is_told(tmp_path, paint):
+    paint(tmp_path / "faces" / "a.png", 1)
+    with opened(str(tmp_path / "a.csv")) as state:
+        state.see(walk(str(tmp_path / "faces")))
+        state.add([("a.png", 7.0, None)])
+        (tmp_path / "faces" / "a.png").unlink()
+        with pytest.raises(UserError, match="a.png: cannot be copied to .*No such file"):
+            keep.copy(
+                state, str(tmp_path / "faces"), str(tmp_path / "kept"), 5.0, lambda *done: None
+            )
+
+
+def test_the_sheet_goes_from_the_worst_to_the_best(scorer, config, folder, tmp_path):
     config = dataclasses.replace(config, sheet=str(tmp_path / "sheet.png"))
     score.score_folder(scorer, config)
+    with opened(config.output) as state:
+        drawn = figures.ranks(state, config.input, most=12)
+        (_, whole), *_ = figures.ranks(state, config.input)
     assert [name for name, _ in drawn] == ["worst", "best"]
     captions = [caption for _, cells in drawn for _, caption in cells]
     ranked = sorted((float(row[1]), row[0]) for row in table(config.output)[1:])
@@ -263,23 +366,50 @@ def test_the_sheet_goes_from_the_worst_to_the_best(scorer, config, folder, tmp_p
         box = (2, 0, 22, 20) if worst.width == 24 else (10, 0, 30, 20)
         expected = np.asarray(worst.convert("RGB").resize((128, 128), Image.BICUBIC, box=box))
     np.testing.assert_array_equal(drawn[0][1][0][0], expected)
-    for name in ("sheet.png", "sheet.histogram.png"):
-        with Image.open(tmp_path / name) as image:
-            assert min(image.size) > 250
+    with Image.open(tmp_path / "sheet.png") as image:
+        # Three rows of eight, after their names.
+        assert image.height == 3 * (128 + 14)
+        left = image.width - 8 * 128
+        second = np.asarray(image)[:128, left + 128 : left + 256]
+    np.testing.assert_array_equal(second, whole[1][0])
+    with Image.open(tmp_path / "sheet.histogram.png") as image:
+        assert min(image.size) > 250
 
 
-def test_the_histogram_counts_every_picture_on_its_side_of_natural(monkeypatch):
-    seen = []
-    monkeypatch.setattr(figures, "as_png", lambda figure: seen.append(figure.axes[0]) or b"")
+def test_files_of_others_are_not_written_over(scorer, config, tmp_path):
+    config = dataclasses.replace(config, sheet=str(tmp_path / "mine.png"))
+    skipped = score.skipped_file(config.output)
+    os.makedirs(os.path.dirname(skipped))
+    for file, flag in (
+        (config.sheet, "sheet"),
+        (str(tmp_path / "mine.histogram.png"), "sheet"),
+        (skipped, "output"),
+    ):
+        with open(file, "w") as mine:
+            mine.write("mine")
+        watched = Watched(scorer)
+        with pytest.raises(UserError, match=f"{file}: is there already.*another --{flag}"):
+            score.score_folder(watched, config)
+        assert watched.fed == [] and not os.path.exists(state_file(config.output))
+        with open(file) as mine:
+            assert mine.read() == "mine"
+        os.remove(file)
+    score.score_folder(scorer, config)
+    os.remove(config.sheet)
+    score.score_folder(scorer, config)
+    assert os.path.exists(config.sheet)
+
+
+def test_the_histogram_counts_every_picture_on_its_side_of_natural():
     ratings = np.array([1.0, 4.9999, 5.0, 5.1, 9.99, -300.0])
-    figures.histogram(ratings, 6.0)
-    low, high = seen[0].containers
+    (axes,) = figures.histogram(ratings, 6.0).axes
+    low, high = axes.containers
     assert sum(bar.get_height() for bar in low) == 3 and sum(bar.get_height() for bar in high) == 3
     assert max(bar.get_x() + bar.get_width() for bar in low) == pytest.approx(5.0)
     assert min(bar.get_x() for bar in high) == pytest.approx(5.0)
-    assert [line.get_xdata()[0] for line in seen[0].lines] == [5.0, 6.0]
-    figures.histogram(np.array([7.0]), None)
-    assert sum(bar.get_height() for bars in seen[1].containers for bar in bars) == 1
+    assert [line.get_xdata()[0] for line in axes.lines] == [5.0, 6.0]
+    (axes,) = figures.histogram(np.array([7.0]), None).axes
+    assert sum(bar.get_height() for bars in axes.containers for bar in bars) == 1
 
 
 def test_other_settings_are_refused_and_nothing_is_lost(scorer, exported, config, tmp_path, paint):
@@ -290,14 +420,12 @@ def test_other_settings_are_refused_and_nothing_is_lost(scorer, exported, config
     paint(tmp_path / "elsewhere" / "x.png", 1)
     with pytest.raises(UserError, match="was begun with --input=.*faces; repeat the flags"):
         score.score_folder(scorer, dataclasses.replace(config, input=str(tmp_path / "elsewhere")))
-    # Another batch or number of threads changes no rating.
-    score.score_folder(scorer, dataclasses.replace(config, batch_size=3, workers=1))
     assert contents(config) == before
-    os.remove(os.path.splitext(config.output)[0] + ".state.sqlite")
+    os.remove(state_file(config.output))
     with pytest.raises(UserError, match="scores.csv: is there already, and .*state.sqlite, which"):
         score.score_folder(scorer, config)
     assert contents(config) == before
-    assert not os.path.exists(os.path.splitext(config.output)[0] + ".state.sqlite")
+    assert not os.path.exists(state_file(config.output))
 
 
 def test_two_at_once_into_one_output_are_refused(scorer, config):
@@ -310,18 +438,43 @@ def test_two_at_once_into_one_output_are_refused(scorer, config):
 
 def test_a_damaged_state_is_told(scorer, config):
     os.makedirs(os.path.dirname(config.output))
-    file = os.path.splitext(config.output)[0] + ".state.sqlite"
+    file = state_file(config.output)
     with open(file, "w") as text:
         text.write("not a data base " * 100)
-    with pytest.raises(UserError, match="state.sqlite: cannot be used .*; remove it to begin anew"):
+    with pytest.raises(UserError, match="state.sqlite: is damaged .*; remove it and the lists"):
+        score.score_folder(scorer, config)
+    os.remove(file)
+    with opened(config.output) as state:
+        state.see(Found(f"{number:04d}.png", 1, 1) for number in range(2000))
+    with open(file, "r+b") as pages:
+        pages.seek(3 * 4096)
+        pages.write(b"\xa5" * 4096 * 20)
+    with pytest.raises(UserError, match="state.sqlite: is damaged .*; remove it and the lists"):
         score.score_folder(scorer, config)
 
 
-def test_a_state_that_cannot_be_written_is_told(tmp_path):
-    with pytest.raises(UserError, match="state.sqlite: cannot be written .*goes on from here"):
-        with opened(str(tmp_path / "a.csv")) as state:
-            state.see([])
-            raise sqlite3.OperationalError("database or disk is full")
+def test_a_state_that_cannot_grow_is_told_and_goes_on(tmp_path):
+    output = str(tmp_path / "a.csv")
+    found = [Found(f"{number:04d}.png", 1, 1) for number in range(2000)]
+    with opened(output) as state:
+        state.see(found[:5])
+    with pytest.raises(UserError, match="state.sqlite: cannot be .* full.*goes on from here"):
+        with opened(output) as state:
+            state._base.execute("PRAGMA max_page_count = 8")
+            state.see(found)
+    with opened(output) as state:
+        assert state.counts() == (5, 0, 0)
+        state.see(found)
+        assert state.counts() == (2000, 0, 0)
+
+
+def test_a_batch_that_does_not_fit_into_the_memory_is_told(scorer, config):
+    def greedy(times):
+        # As TensorFlow does itself, though only after ten seconds of trying again.
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    with pytest.raises(UserError, match="--batch_size=4: so many .* do not fit into the memory"):
+        score.score_folder(Watched(scorer, greedy), config)
 
 
 def test_a_model_that_rates_with_no_number_is_told(tmp_path, quality, config):
@@ -360,6 +513,11 @@ def test_pictures_are_read_as_they_are_needed(scorer, folder):
     assert [len(next(batches)), len(asked)] == [4, 11]
     batches.close()
     assert len(asked) == 11
+    # With small batches, there is enough for every thread.
+    asked.clear()
+    batches = rate.rate_files(scorer, str(folder), paths(), 1, 6)
+    assert [len(next(batches)), len(asked)] == [1, 12]
+    batches.close()
 
 
 def test_a_wrong_input_is_told(scorer, config, tmp_path):
@@ -374,7 +532,7 @@ def test_a_wrong_input_is_told(scorer, config, tmp_path):
         score.score_folder(scorer, dataclasses.replace(config, output=output))
 
 
-def test_the_state_keeps_what_was_added(tmp_path):
-    output = str(tmp_path / "a.csv")
-    State(output).close()
+def test_a_state_without_a_walk_leaves_nothing(tmp_path):
+    with opened(str(tmp_path / "a.csv")) as state:
+        state.set_note("model", "x")
     assert os.listdir(tmp_path) == []

@@ -30,7 +30,9 @@ SCRIPT = os.path.join(os.path.dirname(__file__), "..", "..", "..", "scripts", "s
             {"sheet": "IN/s/a.png"},
             "--sheet=IN/s/a.png: lies in --input=IN, where it would be rated",
         ),
-        ({"batch_size": 0}, "--batch_size=0: must be 1 or more"),
+        ({"sheet": "IN/s.png"}, "--sheet=IN/s.png: is a folder; name the picture to write"),
+        ({"batch_size": 0}, "--batch_size=0: must be 1 to 1024"),
+        ({"batch_size": 1025}, "--batch_size=1025: must be 1 to 1024"),
         ({"workers": -1}, "--workers=-1: must be 0 to 256"),
         ({"keep_above": 5.0}, "--keep_above needs --keep_dir: give both or none"),
         ({"keep_dir": "kept"}, "--keep_dir needs --keep_above: give both or none"),
@@ -43,6 +45,7 @@ SCRIPT = os.path.join(os.path.dirname(__file__), "..", "..", "..", "scripts", "s
 def test_each_mistake_is_told_by_its_flag(tmp_path, values, sentence):
     folder, file = tmp_path / "in", tmp_path / "file"
     (folder / "d.csv").mkdir(parents=True)
+    (folder / "s.png").mkdir()
     (folder / "a.png").write_bytes(b"")
     file.write_bytes(b"")
 
