@@ -10,14 +10,12 @@ collect: turns the answers into figures, and into what compare.py and training r
 
 from __future__ import annotations
 
-import os
-
 from absl import flags
 
 from legan_tf import cli, options
 from legan_tf.errors import UserError
 from legan_tf.uses.study.config import ScreenOptions, StudyOptions
-from legan_tf.uses.study.key import ANSWERS, read_study
+from legan_tf.uses.study.key import read_study
 from legan_tf.uses.study.server import serve
 
 _MODELS = flags.DEFINE_string(
@@ -57,8 +55,7 @@ def _collect() -> None:
         raise UserError("--output=: name the folder to write.")
     from legan_tf.uses.study.collect import collect
 
-    answers = _ANSWERS.value or os.path.join(_STUDY.value, ANSWERS)
-    print(collect(study, answers, _OUTPUT.value, screen))
+    print(collect(study, _ANSWERS.value, _OUTPUT.value, screen))
 
 
 _COMMANDS = {"make": _make, "serve": _serve, "collect": _collect}

@@ -15,7 +15,7 @@ from typing import Any
 from legan_tf.data import local_files
 from legan_tf.errors import UserError
 from legan_tf.uses.study.config import MOST_RATERS
-from legan_tf.uses.study.key import Study
+from legan_tf.uses.study.key import ANSWERS, Study
 
 RATINGS = range(1, 11)
 PERSON = re.compile(r"[0-9a-f]{12}")
@@ -96,13 +96,19 @@ def read_answers(study: Study, places: str) -> Collected:
         study: The study.
         places: Files and folders, with commas between them: what the server wrote (``.jsonl``),
             what the page let download (``.json``), results of Mechanical Turk (``.csv``). Other
-            files in folders are left out.
+            files in folders are left out. If empty, what the server of this study wrote.
 
     Raises:
         UserError: A place is missing, a file that is named holds no answers of this study, or
             nothing was found at all. The message names it.
     """
     notes: list[str] = []
+    if not places:
+        places = os.path.join(study.folder, ANSWERS)
+        if not os.path.isdir(places):
+            raise UserError(
+                f"{places}: is not there; nobody has answered yet, or name --answers elsewhere."
+            )
     found: list[tuple[str, int, dict[str, Any]]] = []
     for place in filter(None, (part.strip() for part in places.split(","))):
         named = not os.path.isdir(place)
@@ -218,7 +224,6 @@ def _of_row(
             continue
         record = {
             "trial": int(match[1]) - 1,
-            # An id may be all digits; what was asked for tells.
             "answer": cell,
             "ms": _number(row.get(f"{name}_ms")),
             "at": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -11,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from legan_tf.data import csv_text, local_files
 from legan_tf.data.manifest import to_csv
@@ -22,9 +22,9 @@ from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
 from legan_tf.training.run import make_writable
 from legan_tf.uses.study.answers import RATINGS, Answer, Collected, read_answers
-from legan_tf.uses.study.config import ScreenOptions
+from legan_tf.uses.study.config import FEWEST, ScreenOptions
 from legan_tf.uses.study.design import ASKED
-from legan_tf.uses.study.intervals import interval, resample
+from legan_tf.uses.study.intervals import FEWEST_RATERS, interval, newcombe, resample, wilson
 from legan_tf.uses.study.key import PAGE, PICTURES, Study
 from legan_tf.uses.study.plots import rating_picture, share_picture
 from legan_tf.uses.study.screen import Rater, repeats, screen
@@ -77,17 +77,30 @@ def collect(study: Study, answers: str, output: str, options: ScreenOptions) -> 
             f"--answers={answers}: none of {len(raters)} raters is left. The first, "
             f"{next(iter(raters))}: {'; '.join(next(iter(raters.values())).reasons)}."
         )
-    asked = [a for a in kept if study.lists[a.list][a.trial].role == ASKED]
+    asked, again = _firsts(study, kept)
+    if not asked:
+        raise UserError(
+            f"--answers={answers}: holds controls only of the raters that are left; collect again "
+            "when more is answered."
+        )
     make_writable("output", output)
     report = _report(study, collected, raters, kept, asked, options)
     lines, too_few = _manifest(study, asked, output)
-    if too_few:
-        report["notes"].append(
-            f"{too_few} pictures have fewer than {FEWEST_RATINGS} ratings left and are not in "
-            f"{MANIFEST_FILE}."
+    if again:
+        report["notes"].insert(
+            0,
+            f"{again} answers are of raters who had answered about the same before, in another "
+            "list, and do not count.",
         )
-    text = _markdown(study, report)
-    files = {REPORT_FILE: json.dumps(report, indent=1, ensure_ascii=False).encode() + b"\n"}
+    if too_few:
+        report["notes"].insert(
+            0,
+            f"{too_few} pictures have fewer than {FEWEST_RATINGS} ratings left and are not in "
+            f"{MANIFEST_FILE}.",
+        )
+    # Names of files may hold what no text can.
+    text = _markdown(study, report).encode(errors="backslashreplace").decode()
+    files = {REPORT_FILE: json.dumps(report, indent=1).encode() + b"\n"}
     if lines:
         files[MANIFEST_FILE] = to_csv(lines)
     if "choice" in report:
@@ -103,9 +116,29 @@ def collect(study: Study, answers: str, output: str, options: ScreenOptions) -> 
     if "rating" in report:
         counts = {name: f["counts"] for name, f in report["rating"]["models"].items()}
         files[RATINGS_PICTURE] = rating_picture(counts)
+    earlier = os.path.isfile(os.path.join(output, REPORT_FILE))
     for name, content in {**files, TEXT_FILE: text.encode()}.items():
         local_files.write_bytes(os.path.join(output, name), content)
+    for name in (PREFERENCES_FILE, MANIFEST_FILE, SHARES_PICTURE, RATINGS_PICTURE):
+        if earlier and name not in files:  # Of other answers.
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(output, name))
     return text
+
+
+def _firsts(study: Study, kept: Sequence[Answer]) -> tuple[list[Answer], int]:
+    """The answers that count, one of each person to the same, and how many others there were.
+
+    Whoever takes several lists, as workers may, can be asked about a picture in each.
+    """
+    firsts: dict[tuple[str, bool, str], Answer] = {}
+    again = 0
+    for answer in kept:
+        question = study.lists[answer.list][answer.trial]
+        if question.role == ASKED:
+            of = _picture(study, answer).source if question.is_choice else question.pictures[0]
+            again += firsts.setdefault((answer.rater, question.is_choice, of), answer) is not answer
+    return list(firsts.values()), again
 
 
 def _report(
@@ -123,6 +156,7 @@ def _report(
         "screening": dataclasses.asdict(options),
         "raters": [_plain(dataclasses.asdict(rater)) for rater in raters.values()],
         "answers": {"all": len(collected.answers), "kept": len(kept), "counted": len(asked)},
+        "unjudged": sum(not r.reasons and r.controls < FEWEST for r in raters.values()),
         "repeats": _plain(
             {
                 "ratings": len(gaps),
@@ -158,12 +192,24 @@ def _choice_figures(study: Study, answers: Sequence[Answer], seed: int) -> dict[
         "models": {
             model: {
                 "share": float(share[i]),
-                "interval": _share_interval(sums, i, drawn[:, i]),
+                "interval": _widened(
+                    _interval(counts[[i]], 2, drawn[:, i]), wilson(sums[i].sum(), len(answers))
+                ),
                 "chosen": int(sums[i].sum()),
             }
             for i, model in enumerate(study.models)
         },
-        "differences": _differences(study.models, share, sums, drawn),
+        "differences": [
+            {
+                "models": [study.models[i], study.models[j]],
+                "difference": float(share[i] - share[j]),
+                "interval": _widened(
+                    _interval(counts[[i, j]], 2, drawn[:, i] - drawn[:, j]),
+                    newcombe(sums[i].sum(), sums[j].sum(), len(answers)),
+                ),
+            }
+            for i, j in itertools.combinations(range(len(study.models)), 2)
+        ],
         "alpha": {"nominal": krippendorff_alpha(_by_source(study, answers, chosen), "nominal")},
         "places": [places.count(place) for place in range(len(study.models))],
     }
@@ -183,7 +229,7 @@ def _rating_figures(study: Study, answers: Sequence[Answer], seed: int) -> dict[
             means[i] = own.mean()
             figures[name] = {
                 "mean": float(means[i]),
-                "interval": _interval(sums, drawn[:, i]),
+                "interval": _interval(counts[[i]], FEWEST_RATERS, drawn[:, i]),
                 "std": float(own.std()),
                 "natural": float(np.mean(own >= NATURAL)),
                 "ratings": int(own.size),
@@ -193,7 +239,15 @@ def _rating_figures(study: Study, answers: Sequence[Answer], seed: int) -> dict[
     return {
         "answers": len(answers),
         "models": figures,
-        "differences": _differences(study.models, means, sums, drawn),
+        "differences": [
+            {
+                "models": [study.models[i], study.models[j]],
+                "difference": float(means[i] - means[j]),
+                "interval": _interval(counts[[i, j]], FEWEST_RATERS, drawn[:, i] - drawn[:, j]),
+            }
+            for i, j in itertools.combinations(range(len(study.models)), 2)
+            if np.isfinite(means[[i, j]]).all()
+        ],
         "alpha": {
             level: krippendorff_alpha(by_picture, level) for level in ("ordinal", "interval")
         },
@@ -240,32 +294,21 @@ def _columns(units: Sequence[str], values: np.ndarray) -> np.ndarray:
     return table
 
 
-def _interval(sums: np.ndarray, drawn: np.ndarray) -> tuple[float, float]:
-    """None is known where there is one person or one source, which cannot be drawn anew."""
-    return interval(drawn) if min(sums.shape[1:]) > 1 else (math.nan, math.nan)
+def _interval(counts: np.ndarray, fewest: int, drawn: np.ndarray) -> tuple[float, float]:
+    """The interval of what was drawn, where so many people and two sources have answers.
+
+    Args:
+        counts: How many answers there are, [models, raters, sources]; each model needs enough.
+        fewest: People without whom nothing is known; one alone cannot be drawn anew.
+        drawn: Values, [n].
+    """
+    people, sources = (np.min(np.sum(counts.any(axis=axis), axis=1)) for axis in (2, 1))
+    return interval(drawn) if people >= fewest and sources > 1 else (math.nan, math.nan)
 
 
-def _share_interval(sums: np.ndarray, model: int, drawn: np.ndarray) -> tuple[float, float]:
-    """At least as wide as Wilson's over single answers: of no choice at all, all draws are 0."""
-    low, high = _interval(sums, drawn)
-    wilson = binomtest(round(sums[model].sum()), round(sums.sum())).proportion_ci(method="wilson")
-    return (
-        (min(low, float(wilson.low)), max(high, float(wilson.high))) if low == low else (low, high)
-    )
-
-
-def _differences(
-    models: Sequence[str], values: np.ndarray, sums: np.ndarray, drawn: np.ndarray
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "models": [models[i], models[j]],
-            "difference": float(values[i] - values[j]),
-            "interval": _interval(sums, drawn[:, i] - drawn[:, j]),
-        }
-        for i, j in itertools.combinations(range(len(models)), 2)
-        if np.isfinite(values[[i, j]]).all()
-    ]
+def _widened(ends: tuple[float, float], least: tuple[float, float]) -> tuple[float, float]:
+    """At least as wide as over single answers: of no choice at all, all draws are 0."""
+    return ends if math.isnan(ends[0]) else (min(ends[0], least[0]), max(ends[1], least[1]))
 
 
 def _manifest(
@@ -300,10 +343,16 @@ def _markdown(study: Study, report: Mapping[str, Any]) -> str:
         f"{counted['all']} answers of {len(raters)} raters; {counted['kept']} of "
         f"{len(raters) - len(left_out)} raters are kept, of which {counted['counted']} count; the "
         "others are controls and repeats.",
-        "In brackets, 95 % intervals: raters and sources drawn anew, both with replacement; of a "
-        "share, at least Wilson's. A difference whose interval holds 0 is no finding; no interval "
-        "is widened for being one of several.",
+        "In brackets, 95 % intervals: raters and sources drawn anew, both with replacement; of "
+        "shares and their differences, at least Wilson's and Newcombe's; of ratings, from "
+        f"{FEWEST_RATERS} raters on. A difference whose interval holds 0 is no finding; no "
+        "interval is widened for being one of several.",
     ]
+    if report["unjudged"]:
+        notes.append(
+            f"{report['unjudged']} of the raters kept answered fewer than {FEWEST} controls, which "
+            "tell nothing about them."
+        )
     again = report["repeats"]
     if again["ratings"]:
         notes.append(

@@ -10,7 +10,9 @@ from legan_tf.options import option
 
 QUESTIONS = ("both", "choice", "rating")
 MOST_RATERS = 9999
-_LEAST_SIZE = 16
+FEWEST = 3
+"""Controls, or repeats of a kind, without which they tell nothing about a person."""
+_SIZES = range(16, 2049)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +39,8 @@ class StudyOptions:
     )
     controls: float = option(
         0.1,
-        "make: questions of an obvious answer, as a share of the others; of each kind two at "
-        "least, 0 for none. They need --real.",
+        "make: questions of an obvious answer, as a share of the others; of each kind three "
+        "at least, 0 for none. They need --real.",
     )
     image_size: int = option(
         0, "make: height and width of the pictures shown; 0 for those of the first."
@@ -68,11 +70,14 @@ class StudyOptions:
         for name in ("repeats", "controls"):
             if not 0 <= getattr(self, name) <= 0.3:
                 problems.append(f"--{name}={getattr(self, name):g}: must be a share from 0 to 0.3")
-        if self.image_size and self.image_size < _LEAST_SIZE:
-            problems.append(f"--image_size={self.image_size}: must be {_LEAST_SIZE} or more, or 0")
-        if self.image_url and not re.fullmatch(r"https?://[^\s\"'<>&$]+", self.image_url):
+        if self.image_size and self.image_size not in _SIZES:
             problems.append(
-                f"--image_url={self.image_url}: must be an address, as https://host/pictures"
+                f"--image_size={self.image_size}: must be {_SIZES[0]} to {_SIZES[-1]}, or 0"
+            )
+        if self.image_url and not re.fullmatch(r"https?://[^\s\"'<>&$?#]+", self.image_url):
+            problems.append(
+                f"--image_url={self.image_url}: must be an address that names can be put behind, "
+                "as https://host/pictures"
             )
         if not 0 <= self.seed <= 1_000_000:
             problems.append(f"--seed={self.seed}: must be 0 to 1000000")

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from legan_tf.errors import UserError
-from legan_tf.uses.study.config import MOST_RATERS, StudyOptions
+from legan_tf.uses.study.config import FEWEST, MOST_RATERS, StudyOptions
 
 ASKED, REPEAT = "asked", "repeat"
 REAL, BROKEN, OBVIOUS = "real", "broken", "obvious"
 """Controls: to be rated natural, to be rated unnatural, and a choice of one among broken ones."""
 CONTROLS = (REAL, BROKEN, OBVIOUS)
 
-_FEWEST_CONTROLS = 2
 _APART = 3
 """A question comes again a third of its part later, or more."""
 
@@ -60,7 +59,7 @@ def controls_needed(options: StudyOptions, count: int) -> int:
     """Returns how many controls go with ``count`` questions of one kind."""
     if not count or not options.controls or not options.real:
         return 0
-    return max(_FEWEST_CONTROLS, round(options.controls * count))
+    return max(FEWEST, round(options.controls * count))
 
 
 def _repeats(options: StudyOptions, count: int) -> int:
@@ -80,7 +79,8 @@ def plan_raters(options: StudyOptions, models: int, sources: int) -> tuple[int, 
         without repeats and controls.
 
     Raises:
-        UserError: They are too few to ask each picture's share of them, or asked too much.
+        UserError: They are too few to ask each picture's share of them, or asked too much; or so
+            many that some would be asked nothing.
     """
     choices = sources * options.choices_per_source if options.questions != "rating" else 0
     ratings = models * sources * options.ratings_per_image if options.questions != "choice" else 0
@@ -98,6 +98,11 @@ def plan_raters(options: StudyOptions, models: int, sources: int) -> tuple[int, 
             raise UserError(
                 f"--raters={options.raters}: too few for --{name}={least}, as nobody is asked the "
                 "same twice but to compare; give as many raters or more."
+            )
+        if options.raters > max(choices, ratings):
+            raise UserError(
+                f"--raters={options.raters}: some would be asked nothing, as there are "
+                f"{max(choices, ratings)} questions; give so many raters or fewer."
             )
         *parts, each = asked(options.raters)
         if each > options.trials:
@@ -132,7 +137,9 @@ def draw_lists(
 
     Args:
         edits: Ids of the pictures, by model and source; all models have the same sources.
-        controls: As many or more than one person is shown of a kind; none without controls.
+        controls: As many or more than one person is shown of a kind; none without controls. Where
+            there are enough, choices and ratings have different ones, as whoever has seen a picture
+            damaged knows it.
         raters: How many people.
         options: The options.
 
@@ -161,7 +168,10 @@ def draw_lists(
         shared = _share(len(pairs), options.ratings_per_image, raters, groups, rng)
         for rater, tasks in enumerate(shared):
             ratings[rater] = [(edits[models[pairs[t][0]]][pairs[t][1]],) for t in tasks]
-    turns = _Turns(controls)
+    needed = [
+        max(controls_needed(options, len(own)) for own in part) for part in (choices, ratings)
+    ]
+    turns = _Turns(controls, *needed)
     lists = []
     for rater in range(raters):
         own = np.random.default_rng([7101, options.seed, rater])
@@ -198,12 +208,15 @@ def _share(
 class _Turns:
     """Hands out the controls, so that all are used equally often, and each place is right."""
 
-    def __init__(self, controls: Sequence[Control]) -> None:
-        self._controls = controls
+    def __init__(self, controls: Sequence[Control], choices: int, ratings: int) -> None:
+        self._to_choose = self._to_rate = controls
+        if len(controls) >= choices + ratings > max(choices, ratings):
+            split = len(controls) * choices // (choices + ratings)
+            self._to_choose, self._to_rate = controls[:split], controls[split:]
         self._choices = self._ratings = 0
 
     def obvious(self, models: int) -> Question:
-        control = self._controls[self._choices % len(self._controls)]
+        control = self._to_choose[self._choices % len(self._to_choose)]
         right = self._choices % models
         self._choices += 1
         shown = list(control.broken[: models - 1])
@@ -211,9 +224,9 @@ class _Turns:
         return Question(tuple(shown), OBVIOUS, right=control.real)
 
     def rated(self) -> Question:
-        turn, count = self._ratings, len(self._controls)
+        turn, count = self._ratings, len(self._to_rate)
         # Of an even number, a picture would be broken in every round or in none.
-        control = self._controls[(turn + (0 if count % 2 else turn // count)) % count]
+        control = self._to_rate[(turn + (0 if count % 2 else turn // count)) % count]
         self._ratings += 1
         if turn % 2:
             return Question((control.broken[0],), BROKEN)

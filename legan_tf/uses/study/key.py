@@ -73,7 +73,7 @@ def to_json(study: Study) -> bytes:
         "pictures": {name: dataclasses.asdict(p) for name, p in study.pictures.items()},
         "lists": [[_as_json(question) for question in questions] for questions in study.lists],
     }
-    return json.dumps(content, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(content).encode() + b"\n"
 
 
 def read_study(folder: str) -> Study:

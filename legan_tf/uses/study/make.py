@@ -41,6 +41,8 @@ LETTERS = "ABCDEFGHI"
 """What the page calls the places of a choice."""
 MOST_MODELS = len(LETTERS)
 _ID_LENGTH = 12
+_WRITTEN_S = 946_684_800
+"""When all that raters get was written, as it says: the order would tell the models."""
 RUIN = {"warp": 1.0, "blobs": 1.0, "seam": 1.0, "noise": 0.7}
 """What is done to a real picture so that nobody can take it for one, with its severity."""
 
@@ -73,18 +75,19 @@ def make_study(models: str, output: str, options: StudyOptions) -> str:
     found = {name: _pictures(folder, "models", ledger) for name, folder in folders.items()}
     sources = _shared(found, ledger)
     raters, choices, ratings = plan_raters(options, len(found), len(sources))
-    needed = max(controls_needed(options, choices), controls_needed(options, ratings))
-    real = _real(options, needed, ledger) if needed else {}
+    needed = controls_needed(options, choices), controls_needed(options, ratings)
+    real = _real(options, *needed, ledger) if any(needed) else {}
 
     edits: dict[str, dict[str, str]] = {name: {} for name in found}
     known: dict[str, Picture] = {}
     for name, files in found.items():
         for source in sources:
-            edits[name][source] = _id(options.seed, "model", name, source)
+            edits[name][source] = _id(options.seed, files[source], "model", name, source)
             known[edits[name][source]] = Picture(name, source, os.path.abspath(files[source]))
     controls = []
     for source, file in real.items():
-        names = [_id(options.seed, "control", str(n), source) for n in range(max(2, len(found)))]
+        count = max(2, len(found))
+        names = [_id(options.seed, file, "control", str(n), source) for n in range(count)]
         controls.append(Control(names[0], tuple(names[1:])))
         for kind, name in zip([REAL] + [BROKEN] * len(names), names):
             known[name] = Picture(kind, source, os.path.abspath(file), control=True)
@@ -142,6 +145,12 @@ def _pictures(folder: str, flag: str, ledger: Ledger) -> dict[str, str]:
     tree = scan(folder, flag, ledger)
     for path in tree.pictures(ledger):
         source = os.path.splitext(path)[0]
+        try:
+            os.path.abspath(tree.full(path)).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"--{flag}: the name {ascii(tree.full(path))} is not UTF-8; rename the file."
+            ) from error
         if source in found:
             raise UserError(
                 f"--{flag}={folder}: {os.path.basename(found[source])} and {path} differ in their "
@@ -171,8 +180,9 @@ def _shared(found: Mapping[str, Mapping[str, str]], ledger: Ledger) -> list[str]
     return shared
 
 
-def _real(options: StudyOptions, needed: int, ledger: Ledger) -> dict[str, str]:
+def _real(options: StudyOptions, choices: int, ratings: int, ledger: Ledger) -> dict[str, str]:
     found = _pictures(options.real, "real", ledger)
+    needed = max(choices, ratings)
     if len(found) < needed:
         raise UserError(
             f"--real={options.real}: has {len(found)} pictures where one person is shown {needed}; "
@@ -181,13 +191,20 @@ def _real(options: StudyOptions, needed: int, ledger: Ledger) -> dict[str, str]:
     rng = np.random.default_rng([7102, options.seed])
     names = sorted(found)
     # A few more than one person sees, so that not all are shown the same ones.
-    return {names[i]: found[names[i]] for i in rng.permutation(len(names))[: 4 * needed]}
+    return {
+        names[i]: found[names[i]] for i in rng.permutation(len(names))[: 4 * (choices + ratings)]
+    }
 
 
-def _id(seed: int, *parts: str) -> str:
-    """An opaque name, of which nothing can be told and that sorts at random."""
-    text = "\0".join((str(seed), *parts))
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:_ID_LENGTH]
+def _id(seed: int, file: str, *parts: str) -> str:
+    """An opaque name, that sorts at random and that nobody can work out who lacks the file."""
+    text = "\0".join((str(seed), *parts, hashlib.sha256(local_files.read_bytes(file)).hexdigest()))
+    return _named("p", text)
+
+
+def _named(letter: str, text: str) -> str:
+    """A letter, as spreadsheets take some names of digits and e for numbers, and a checksum."""
+    return letter + hashlib.sha256(text.encode()).hexdigest()[:_ID_LENGTH]
 
 
 def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[int, int]:
@@ -205,10 +222,9 @@ def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[in
         raise UserError(f"--output={output}: cannot be written ({error.strerror}).") from error
     try:
         folder = os.path.join(aside, PAGE, PICTURES)
-        size, resized, digest = _write_pictures(study, folder)
+        size, resized = _write_pictures(study, folder)
         # Answers to other questions, or about other pictures, carry another name.
-        asked = repr((digest, study.lists)).encode()
-        study = dataclasses.replace(study, id=hashlib.sha256(asked).hexdigest()[:_ID_LENGTH])
+        study = dataclasses.replace(study, id=_named("s", repr(study.lists)))
         contents = {KEY_FILE: to_json(study)}
         for name, content in page_files(study.id, study.lists, instructions).items():
             contents[os.path.join(PAGE, name)] = content
@@ -217,6 +233,9 @@ def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[in
                 contents[os.path.join(MTURK, name)] = content
         for name, content in contents.items():
             local_files.write_bytes(os.path.join(aside, name), content)
+        for inside, _, names in os.walk(os.path.join(aside, PAGE), topdown=False):
+            for path in (*(os.path.join(inside, name) for name in names), inside):
+                os.utime(path, (_WRITTEN_S, _WRITTEN_S))
         os.chmod(aside, 0o755)
         os.replace(aside, output)  # Takes the place of an empty folder, too.
     except OSError as error:
@@ -226,34 +245,32 @@ def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[in
     return size, resized
 
 
-def _write_pictures(study: Study, folder: str) -> tuple[int, int, str]:
+def _write_pictures(study: Study, folder: str) -> tuple[int, int]:
     """Writes all pictures as PNGs of one size, from which nothing tells them apart.
 
     Returns:
-        The size, how many had another, and a checksum of all files they were made of.
+        The size, and how many had another.
     """
     first = next(iter(study.pictures.values())).file
     size = study.options["image_size"] or min(images.decode(first).shape[:2])
     count = counter(len(study.pictures), "pictures")
 
-    def write(item: tuple[str, Picture]) -> tuple[bool, bytes]:
+    def write(item: tuple[str, Picture]) -> bool:
         name, picture = item
-        content = local_files.read_bytes(picture.file)
-        decoded = images.decode(content, picture.file)
+        decoded = images.decode(picture.file)
         other = decoded.shape[:2] != (size, size)
         shown = images.to_square(decoded, size) if other else decoded
         if picture.model == BROKEN and picture.control:
-            shown = ruined(shown, np.random.default_rng([7103, int(name, 16)]))
+            shown = ruined(shown, np.random.default_rng([7103, int(name[1:], 16)]))
         images.save_png(os.path.join(folder, f"{name}.png"), shown)
-        return other, hashlib.sha256(content).digest()
+        return other
 
-    resized, digest = 0, hashlib.sha256()
+    resized = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for other, content in threads.map(write, study.pictures.items()):
+        for other in threads.map(write, study.pictures.items()):
             resized += other
-            digest.update(content)
             count(1)
-    return size, resized, digest.hexdigest()
+    return size, resized
 
 
 def ruined(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -10,12 +10,10 @@ import numpy as np
 
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.uses.study.answers import Answer
-from legan_tf.uses.study.config import ScreenOptions
+from legan_tf.uses.study.config import FEWEST, ScreenOptions
 from legan_tf.uses.study.design import BROKEN, REAL, REPEAT, Question
 from legan_tf.uses.study.key import Study
 
-FEWEST = 3
-"""Controls, or repeats of a kind, without which they tell nothing about a person."""
 _FEWEST_ALIKE = 10
 """Answers of a kind that must be there before all being the same means something."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import json
 import os
 import re
+import socket
 import sys
 import threading
 from typing import Any
@@ -19,7 +21,7 @@ MOST_BYTES = 64 << 10
 """Of one request; the page sends up to 100 answers at a time, of about 100 bytes each."""
 MOST_BYTES_OF_RATER = 8 << 20
 
-_PICTURE = re.compile(rf"/{PICTURES}/([0-9a-f]+)\.png")
+_PICTURE = re.compile(rf"/{PICTURES}/(p[0-9a-f]+)\.png")
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/index.html": ("index.html", "text/html; charset=utf-8"),
@@ -66,29 +68,36 @@ class StudyServer(http.server.ThreadingHTTPServer):
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
+            if isinstance(error, socket.gaierror) or error.args[0] == errno.EADDRNOTAVAIL:
+                raise UserError(
+                    f"--host={host}: is no address of this computer; give one, or 0.0.0.0 for all."
+                ) from error
             raise UserError(
                 f"--host={host} --port={port}: cannot be opened ({error}); is another server there?"
             ) from error
 
     @property
     def address(self) -> str:
-        """The address of the page."""
+        """The address of the page; where it listens at all, one that others can use."""
         host, port = self.server_address[:2]
-        return f"http://{host}:{port}/"
+        return f"http://{_own_address() if host == '0.0.0.0' else host}:{port}/"
 
     def next_rater(self) -> int:
         """Hands out the lowest number that nobody has.
 
         Raises:
-            _Refused: There is none left.
+            _Refused: There is none left, or the disk takes nothing.
         """
         with self._lock:
             for rater in range(1, MOST_RATERS + 1):
+                path = self._file(rater)
                 try:
-                    with open(self._file(rater), "xb"):
+                    with open(path, "xb"):
                         return rater
                 except FileExistsError:
                     continue
+                except OSError as error:
+                    raise _not_stored(path, error) from error
         raise _Refused(409, "All numbers are taken.")
 
     def store(self, content: Any) -> int:
@@ -138,13 +147,27 @@ class StudyServer(http.server.ThreadingHTTPServer):
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            print(f"{path}: cannot be written ({error.strerror}).", file=sys.stderr)
-            raise _Refused(507, "The answers cannot be stored now.") from error
+            raise _not_stored(path, error) from error
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Says nothing of connections that broke off; other errors are bugs and are told."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
+
+
+def _not_stored(path: str, error: OSError) -> _Refused:
+    print(f"{path}: cannot be written ({error.strerror}).", file=sys.stderr)
+    return _Refused(507, "Nothing can be stored now.")
+
+
+def _own_address() -> str:
+    """The address of this computer in its network, by which way it would send; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect(("192.0.2.1", 9))
+            return way.getsockname()[0]
+        except OSError:
+            return "127.0.0.1"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -156,6 +179,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     error_content_type = "text/plain; charset=utf-8"
 
     def do_GET(self) -> None:
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # A body, which nobody reads.
         path = self.path.partition("?")[0]
         picture = _PICTURE.fullmatch(path)
         if picture and picture[1] in self.server.study.pictures:
@@ -177,7 +202,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         try:
             if path == "/rater":
-                self._body()
+                self._json()
                 answer = {"rater": self.server.next_rater()}
             elif path == "/answers":
                 answer = {"stored": self.server.store(self._json())}
@@ -190,24 +215,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self._answer(200, json.dumps(answer), "application/json")
 
-    def _body(self) -> bytes:
+    def _json(self) -> Any:
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch("[0-9]{1,9}", length):
             raise _Refused(411, "The request must tell its length.")
         if int(length) > MOST_BYTES:
             raise _Refused(413, f"A request may have {MOST_BYTES} bytes at most.")
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise _Refused(400, "The request broke off.")
-        return body
-
-    def _json(self) -> Any:
         # Pages of other sites cannot send this type without being asked for leave, which nobody
         # gives them here.
         if self.headers.get_content_type() != "application/json":
-            raise _Refused(415, "Answers must be sent as application/json.")
+            raise _Refused(415, "It must be sent as application/json.")
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise _Refused(400, "The request broke off.")
         try:
-            return json.loads(self._body())
+            return json.loads(body)
         except (ValueError, RecursionError) as error:
             raise _Refused(400, "The request is not JSON.") from error
 

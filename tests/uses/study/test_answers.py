@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 
 import pytest
 
@@ -123,6 +124,11 @@ def test_what_is_named_and_holds_nothing_is_refused(study, tmp_path):
         read_answers(study, str(tmp_path / "other.json"))
     with pytest.raises(UserError, match="holds no answer to .* yet"):
         read_answers(study, str(tmp_path))
+    with pytest.raises(UserError, match="answers: is not there; nobody has answered yet, or name"):
+        read_answers(study, "")
+    os.makedirs(os.path.join(study.folder, "answers"))
+    with pytest.raises(UserError, match="answers: holds no answer to .* yet"):
+        read_answers(study, "")
     with pytest.raises(UserError, match="--answers=x.txt: must be .jsonl, .json, .csv"):
         read_answers(study, "x.txt")
     with pytest.raises(UserError, match="gone.json: no such file"):

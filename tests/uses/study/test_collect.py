@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import os
@@ -16,7 +17,7 @@ from legan_tf.evaluation.compare import read_preferences
 from legan_tf.evaluation.metrics.agreement import krippendorff_alpha
 from legan_tf.uses.study.collect import collect
 from legan_tf.uses.study.config import ScreenOptions, StudyOptions
-from legan_tf.uses.study.intervals import interval, resample
+from legan_tf.uses.study.intervals import interval, newcombe, resample, wilson
 from legan_tf.uses.study.key import read_study
 from legan_tf.uses.study.make import make_study
 from legan_tf.uses.study.screen import screen
@@ -86,7 +87,12 @@ def test_every_figure_of_a_small_study_is_what_it_is_by_hand(study, asked, tmp_p
     assert (good["std"], poor["std"]) == (0.5, 0.0)
     assert (good["natural"], poor["natural"]) == (1.0, 0.0)
     assert good["counts"] == [0, 0, 0, 0, 0, 0, 0, 4, 4, 0] and poor["counts"][2] == 8
-    assert good["interval"] == [8.0, 9.0] and poor["interval"] == [3.0, 3.0]
+    # Two people are too few to tell how far a mean rating could be another.
+    assert good["interval"] == poor["interval"] == [None, None]
+    assert rating["differences"][0]["interval"] == [None, None]
+    # Of two models, the difference of the shares is twice the one share, less 1.
+    difference = choice["differences"][0]["interval"]
+    assert difference == pytest.approx([2 * low - 1, 2 * high - 1])
     assert rating["differences"][0]["difference"] == 5.5
     values = np.array([[8] * 4 + [3] * 4, [9] * 4 + [3] * 4], float)
     for level in ("ordinal", "interval"):
@@ -136,7 +142,7 @@ def test_careless_people_are_left_out_and_the_report_says_why(study, asked, tmp_
     assert reasons["1"] == reasons["2"] == ""
     assert "controls right" in reasons["3"]
     assert reasons["5"] == "half of the answers took 0.30 s or less"
-    assert reasons["7"] == "0 of 4 controls right"
+    assert reasons["7"] == "0 of 6 controls right"
     off = ScreenOptions(controls_right=0, repeat_gap=9, min_seconds=0, same_answer=1)
     collect(study, str(asked), str(tmp_path / "all"), off)
     everyone = json.loads((tmp_path / "all" / "report.json").read_text())
@@ -205,9 +211,136 @@ def test_one_person_alone_has_shares_but_no_intervals(study, tmp_path):
     assert "[" not in text.split("## Which")[1].split("\n\n")[1]
 
 
+def test_mean_ratings_have_intervals_from_five_people_on(study, tmp_path):
+    for number in range(1, 6):
+        say(study, number, tmp_path / "answers", place_of("real", "Good"),
+            lambda p, more=number % 3: RATED[p.model] + more * (p.model == "Good"))  # fmt: skip
+        text = collect(study, str(tmp_path / "answers"), str(tmp_path / "out"), ScreenOptions())
+        report = json.loads((tmp_path / "out/report.json").read_text())
+        low, high = report["rating"]["models"]["Good"]["interval"]
+        assert (low is None) == (number < 5)
+    # One of 8, two each of 9 and 10.
+    assert report["rating"]["models"]["Good"]["mean"] == pytest.approx(9.2)
+    assert 8 <= low < 9.2 < high <= 10
+    assert "of ratings, from 5 raters on" in text
+    # Everybody chose Good, and still the share and the difference could be others.
+    share, difference = report["choice"]["models"]["Good"], report["choice"]["differences"][0]
+    assert share["share"] == difference["difference"] == share["interval"][1] == 1
+    assert difference["interval"] == pytest.approx([2 * share["interval"][0] - 1, 1])
+    assert 0.7 < share["interval"][0] < 0.9
+
+
+def test_the_interval_of_a_difference_of_shares_fits_those_of_the_shares():
+    for one in (0, 3, 10, 20):  # Of two models.
+        low, high = wilson(one, 20)
+        assert newcombe(one, 20 - one, 20) == pytest.approx((2 * low - 1, 2 * high - 1))
+    # Nobody chose either of two: each could have what Wilson's interval says.
+    assert newcombe(0, 0, 20) == pytest.approx((-wilson(0, 20)[1], wilson(0, 20)[1]))
+    # For many answers it is that of the normal distribution.
+    error = 1.96 * np.sqrt((0.5 + 0.3 - 0.2**2) / 1e6)
+    assert newcombe(5e5, 3e5, 1e6) == pytest.approx((0.2 - error, 0.2 + error), rel=1e-4)
+
+
+def test_a_model_without_answers_of_enough_people_has_no_interval(study, tmp_path):
+    folder = tmp_path / "answers"
+    for number in range(1, 6):
+        say(study, number, folder, place_of("real", "Good"), lambda p: RATED[p.model])
+        if number > 2:  # They were shown nothing of Poor but controls.
+            path = folder / f"{number}.json"
+            said = json.loads(path.read_text())
+            shown = study.lists[study.list_of(number)]
+            said["answers"] = [
+                a for a in said["answers"]
+                if study.pictures[shown[a["trial"]].pictures[0]].model != "Poor"
+            ]  # fmt: skip
+            path.write_text(json.dumps(said))
+    collect(study, str(folder), str(tmp_path / "out"), ScreenOptions())
+    rating = json.loads((tmp_path / "out/report.json").read_text())["rating"]
+    assert rating["models"]["Good"]["interval"] == [8.0, 8.0]
+    assert rating["models"]["Poor"]["interval"] == [None, None]
+    assert rating["differences"][0]["interval"] == [None, None]
+
+
+def test_whoever_is_asked_the_same_in_two_lists_counts_once(study, tmp_path):
+    columns = ["WorkerId", "Input.study", "Input.rater"]
+    rows = []
+    for number, questions in enumerate(study.lists, start=1):
+        row = {"WorkerId": "W1", "Input.study": study.id, "Input.rater": number}
+        for trial, question in enumerate(questions, start=1):
+            model = study.pictures[question.pictures[0]].model
+            row[f"Answer.q{trial}"] = RATED[model] + (number == 2 and model == "Good")
+            if question.is_choice:
+                known = [study.pictures[name] for name in question.pictures]
+                row[f"Answer.q{trial}"] = question.pictures[place_of("real", "Good")(known)]
+            row[f"Answer.q{trial}_ms"] = 2000
+        rows.append(row)
+        columns += [name for name in row if name not in columns]
+    with open(tmp_path / "results.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    text = collect(study, str(tmp_path / "results.csv"), str(tmp_path / "out"), ScreenOptions())
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    # Each list has all 4 sources and all 8 pictures.
+    assert report["answers"]["counted"] == report["choice"]["answers"] + 8 == 12
+    assert report["rating"]["models"]["Good"]["mean"] == 8  # Those of the first list.
+    assert "12 answers are of raters who had answered about the same before" in text
+
+
+def only(study, number, folder, wanted):
+    """Leaves of what a person said what is wanted of its role and its place among all."""
+    path = folder / f"{number}.json"
+    said = json.loads(path.read_text())
+    roles = [question.role for question in study.lists[study.list_of(number)]]
+    said["answers"] = [a for a in said["answers"] if wanted(roles[a["trial"]], a["trial"])]
+    path.write_text(json.dumps(said))
+
+
+def test_controls_alone_are_refused_and_leave_what_is_there(study, asked, tmp_path):
+    for number in (1, 2):
+        only(study, number, asked, lambda role, _: role in ("real", "broken", "obvious"))
+    with pytest.raises(UserError, match="--answers=.*: holds controls only"):
+        collect(study, str(asked), str(tmp_path / "out"), ScreenOptions())
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_of_an_earlier_collect_do_not_stay(study, asked, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    collect(study, str(asked), str(out), ScreenOptions())
+    everything = {"report.md", "report.json", "notes.txt", "shares.png", "preferences.csv"}
+    assert set(os.listdir(out)) == everything | {"ratings.png", "manifest.csv"}
+    for number in (1, 2):
+        first = [q.is_choice for q in study.lists[number - 1]]
+        only(study, number, asked, lambda _, trial, first=first: first[trial])
+    collect(study, str(asked), str(out), ScreenOptions())
+    assert set(os.listdir(out)) == everything
+
+
+def test_choices_alone_tell_who_is_careless(flags, tmp_path):
+    models, options = flags
+    options = dataclasses.replace(options, questions="choice")
+    make_study(models, str(tmp_path / "study"), options)
+    study, folder = read_study(str(tmp_path / "study")), tmp_path / "answers"
+    say(study, 1, folder, place_of("real", "Good"), None)
+    say(study, 2, folder, place_of("broken", "Poor"), None)
+    say(study, 3, folder, place_of("real", "Good"), None)
+    only(study, 3, folder, lambda role, trial: role != "obvious" or trial == 0)
+    text = collect(study, str(folder), str(tmp_path / "out"), ScreenOptions())
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    reasons = [rater["reasons"] for rater in report["raters"]]
+    assert reasons == [[], ["0 of 3 controls right"], []]
+    assert report["choice"]["models"]["Good"]["share"] == 1
+    assert report["unjudged"] == 1
+    assert "1 of the raters kept answered fewer than 3 controls" in text
+
+
 # docs/studies.md shows what this study gives.
 MODELS = {"light": 0.05, "mild": 0.12, "medium": 0.3, "strong": 0.6}
 CARELESS = (5, 9)
+# Two who do not care, and two in their places.
+NUMBERS = [*range(1, 13), *(12 + number for number in CARELESS)]
 
 
 @pytest.fixture(scope="module")
@@ -217,9 +350,7 @@ def large(tmp_path_factory):
     models = ",".join(f"{name}={folder / name}" for name in MODELS)
     make_study(models, str(folder / "study"), StudyOptions(real=str(folder / "photos"), raters=12))
     study = read_study(str(folder / "study"))
-    # Two who do not care, and two in their places.
-    numbers = [*range(1, 13), *(12 + number for number in CARELESS)]
-    simulated["write_answers"](study, MODELS, numbers, CARELESS, str(folder / "study/answers"))
+    simulated["write_answers"](study, MODELS, NUMBERS, CARELESS, str(folder / "study/answers"))
     answers = str(folder / "study/answers")
     text = collect(study, answers, str(folder / "results"), ScreenOptions())
     return folder, study, text
@@ -235,10 +366,21 @@ def test_a_simulated_study_finds_what_was_put_into_it(large):
     means = [report["rating"]["models"][name]["mean"] for name in MODELS]
     assert shares == sorted(shares, reverse=True) and means == sorted(means, reverse=True)
     natural = simulated["naturalness"](study, MODELS)
+    given = {
+        name: np.mean([natural[i] for i, p in study.pictures.items() if p.model == name])
+        for name in MODELS
+    }
+    # These people are kind on average, which differences are free of.
+    numbered = zip(NUMBERS, simulated["people"](len(NUMBERS)))
+    kind = np.mean([rater.bias for number, rater in numbered if number not in CARELESS])
+    assert kind == pytest.approx(0.27, abs=0.005)
     for name in MODELS:
-        own = [natural[i] for i, p in study.pictures.items() if p.model == name and not p.control]
         low, high = report["rating"]["models"][name]["interval"]
-        assert low <= np.mean(own) <= high
+        assert low <= given[name] + kind <= high
+    for pair in report["rating"]["differences"]:
+        one, other = pair["models"]
+        low, high = pair["interval"]
+        assert low <= given[one] - given[other] <= high
     with_careless = ScreenOptions(controls_right=0, repeat_gap=9)
     collect(study, str(folder / "study/answers"), str(folder / "everyone"), with_careless)
     everyone = json.loads((folder / "everyone/report.json").read_text())

@@ -22,7 +22,7 @@ from legan_tf.uses.study.design import (
 MODELS, SOURCES = ("one", "two", "three", "four"), [f"s{i}" for i in range(10)]
 EDITS = {model: {source: f"{model}-{source}" for source in SOURCES} for model in MODELS}
 MODEL_OF = {name: model for model, names in EDITS.items() for name in names.values()}
-CONTROLS = [Control(f"real{i}", (f"bad{i}a", f"bad{i}b", f"bad{i}c")) for i in range(6)]
+CONTROLS = [Control(f"real{i}", (f"bad{i}a", f"bad{i}b", f"bad{i}c")) for i in range(8)]
 OPTIONS = StudyOptions(real="photos", raters=7, repeats=0.2, controls=0.2, seed=3)
 
 
@@ -78,9 +78,10 @@ def test_repeats_come_far_from_the_first_time_and_in_another_order(lists):
 
 def test_controls_have_an_answer_and_stand_between_the_others(lists):
     places = collections.Counter()
+    chosen, rated = set(), set()
     for questions in lists:
         roles = collections.Counter(q.role for q in questions)
-        assert roles[OBVIOUS] == 2 and roles[REAL] + roles[BROKEN] in (3, 4)
+        assert roles[OBVIOUS] == 3 and roles[REAL] + roles[BROKEN] in (3, 4)
         assert abs(roles[REAL] - roles[BROKEN]) <= 1
         for kind in (True, False):
             part = [q.role for q in questions if q.is_choice == kind]
@@ -90,6 +91,12 @@ def test_controls_have_an_answer_and_stand_between_the_others(lists):
                 assert q.right.startswith("real") and len(q.pictures) == len(MODELS)
                 assert sum(p.startswith("bad") for p in q.pictures) == len(MODELS) - 1
                 places[q.pictures.index(q.right)] += 1
+                chosen |= set(q.pictures)
+            elif q.role in (REAL, BROKEN):
+                rated |= set(q.pictures)
+        shown = [p for q in questions if q.role in (REAL, BROKEN, OBVIOUS) for p in q.pictures]
+        assert len(set(shown)) == len(shown)
+    assert {name[-1] for name in chosen} > {"a"} and not chosen & rated
     assert max(places.values()) - min(places.values()) <= 1 and len(places) == len(MODELS)
 
 
@@ -122,6 +129,12 @@ def test_as_many_raters_as_the_trials_need():
         plan_raters(StudyOptions(raters=2), 4, 10)
     with pytest.raises(UserError, match="each would be asked 33 questions, and --trials allows 32"):
         plan_raters(StudyOptions(raters=5, trials=32), 4, 10)
+    # 30 choices and 120 ratings: the 121st would be asked nothing.
+    assert plan_raters(StudyOptions(raters=120), 4, 10)[0] == 120
+    with pytest.raises(UserError, match="--raters=121: some would be asked nothing, .* 120 quest"):
+        plan_raters(StudyOptions(raters=121), 4, 10)
+    with pytest.raises(UserError, match="--raters=31: some would be asked nothing, .* 30 quest"):
+        plan_raters(StudyOptions(raters=31, questions="choice"), 4, 10)
     with pytest.raises(UserError, match="--trials=1: .*9999"):
         plan_raters(StudyOptions(trials=1), 4, 5000)
 
@@ -143,5 +156,12 @@ def test_options_that_do_not_fit_are_told_together():
         assert f"--{flag}" in str(told.value)
     with pytest.raises(UserError, match="--controls_right=2: must be 0 to 1"):
         ScreenOptions(controls_right=2.0).check()
-    StudyOptions().check()
+    for wrong, sentence in (
+        (StudyOptions(image_size=5000), "--image_size=5000: must be 16 to 2048, or 0"),
+        (StudyOptions(image_url="https://host/p?a=b"), "--image_url=.*must be an address"),
+        (StudyOptions(image_url="https://host/p#a"), "--image_url=.*must be an address"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            wrong.check()
+    StudyOptions(image_size=2048, image_url="https://host:80/~p/pictures").check()
     ScreenOptions().check()

@@ -72,6 +72,36 @@ def test_the_same_flags_give_the_same_bytes_and_another_seed_another_study(flags
     assert other.id != study.id and not set(other.pictures) & set(study.pictures)
 
 
+def test_names_depend_on_what_is_in_the_files_and_are_no_numbers(flags, study, pictures, tmp_path):
+    models, options = flags
+    shutil.copytree(pictures / "Poor", tmp_path / "Poor")
+    shutil.copy(pictures / "Good" / "person1.png", tmp_path / "Poor" / "person1.png")
+    models = models.replace(str(pictures / "Poor"), str(tmp_path / "Poor"))
+    make_study(models, str(tmp_path / "other"), options)
+    other = read_study(str(tmp_path / "other"))
+    (changed,) = set(study.pictures) - set(other.pictures)
+    assert study.pictures[changed].file.endswith("Poor/person1.png") and other.id != study.id
+    assert all(re.fullmatch("p[0-9a-f]{12}", name) for name in study.pictures)
+    assert re.fullmatch("s[0-9a-f]{12}", study.id)
+
+
+def test_no_time_tells_what_was_written_after_what(study):
+    page = pathlib.Path(study.folder) / "page"
+    times = {path.stat().st_mtime for path in (page, *page.rglob("*"))}
+    assert len(times) == 1 and times.pop() < 1e9
+
+
+def test_a_name_that_is_not_utf_8_is_refused(flags, pictures, tmp_path):
+    models, options = flags
+    shutil.copytree(pictures / "Poor", tmp_path / "Poor")
+    named = os.path.join(os.fsencode(tmp_path / "Poor"), b"per\xffson.png")
+    shutil.copy(os.fsencode(pictures / "Poor" / "person0.png"), named)
+    models = models.replace(str(pictures / "Poor"), str(tmp_path / "Poor"))
+    with pytest.raises(UserError, match=r"--models: the name .*per\\udcffson.png' is not UTF-8"):
+        make_study(models, str(tmp_path / "study"), options)
+    assert not (tmp_path / "study").exists()
+
+
 def test_sources_that_a_model_lacks_are_left_out_and_told(flags, pictures, tmp_path):
     models, options = flags
     shutil.copytree(pictures / "Poor", tmp_path / "Poor")
@@ -111,7 +141,7 @@ def test_the_table_of_mechanical_turk_has_a_line_for_each_list(flags, tmp_path):
 def test_instructions_are_shown_as_they_are_written(flags, tmp_path):
     models, options = flags
     text = "We are <b>the lab</b> & ask\nabout ${faces}.\r\n\r\n</script> Write to us."
-    (tmp_path / "consent.txt").write_text(text, encoding="utf-8", newline="")
+    (tmp_path / "consent.txt").write_bytes(text.encode())
     options = dataclasses.replace(
         options, instructions=str(tmp_path / "consent.txt"), image_url="https://host"
     )
@@ -134,7 +164,7 @@ def test_instructions_are_shown_as_they_are_written(flags, tmp_path):
         ({"models": "One={Good},Two={nowhere}"}, "--models=.*nowhere: there is no such folder"),
         ({"models": "One={Good},Two={photos}"}, "no file name is in the folders of all models"),
         ({"models": "One={Good},Two={twice}"}, "a.jpg and a.png differ in their suffix only"),
-        ({"real": "{single}"}, "--real=.*single: has 1 pictures where one person is shown 2"),
+        ({"real": "{single}"}, "--real=.*single: has 1 pictures where one person is shown 3"),
         ({"real": "{words}"}, "--real=.*words: there is no picture in it"),
         ({"raters": 1}, "--raters=1: too few for --choices_per_source=2"),
         ({"instructions": "{nowhere}"}, "--instructions=.*nowhere: no such file"),

@@ -7,6 +7,7 @@ import dataclasses
 import http.server
 import json
 import os
+import pathlib
 import queue
 import shutil
 import threading
@@ -274,6 +275,185 @@ def test_a_picture_that_does_not_come_is_told_and_asked_for_again(chromium, stud
     page.until_at(2)
 
 
+@pytest.fixture
+def no_storage(chromium):
+    """Pages that are opened while the browser takes nothing more."""
+    script = "Storage.prototype.setItem = () => { throw new DOMException('full'); };"
+    added = chromium.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    yield
+    chromium.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def held_back(page):
+    """Whether the page asks before it is closed."""
+    return page.browser.execute_script(
+        "return !dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    )
+
+
+def answer_first(page, count):
+    """Takes the first option of so many questions."""
+    for _ in range(count):
+        page.ready()
+        number = int(page.count().split()[0])
+        page.press("1", Keys.ENTER)
+        page.until_at(number + 1)
+
+
+def test_a_browser_that_stores_nothing_is_told_as_long_as_it_does(
+    chromium, study, server, no_storage, tmp_path
+):
+    chromium.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    mailed = pathlib.Path(study.folder, "page", "index.html").as_uri()
+    page = Page(chromium, f"{mailed}?rater=4", study)
+    assert not held_back(page)
+    page.at("begin").click()
+    answer_first(page, 2)
+    page.ready()
+    assert "stores nothing" in page.at("unstored").text
+    assert page.at("state").text == "Answers are kept nowhere until you download them."
+    assert held_back(page)
+    page.at("save").click()
+    file = tmp_path / f"answers-{study.id}-4.json"
+    page.until(file.exists)
+    assert len(json.loads(file.read_text())["answers"]) == 2
+    assert not held_back(page)
+    answer_first(page, 1)
+    assert held_back(page)
+    # What the server has needs no keeping.
+    page = Page(chromium, server.address + "?rater=4", study)
+    page.at("begin").click()
+    answer_first(page, 1)
+    page.until(lambda: "received" in page.at("state").text)
+    assert page.at("unstored").is_displayed() and not held_back(page)
+    chromium.execute_script("window.fetch = async () => { throw new Error(); };")
+    answer_first(page, 1)
+    assert page.at("state").text == "1 answer is being sent." and held_back(page)
+
+
+def kept_answers(page, rater):
+    return page.browser.execute_script(
+        "return JSON.parse(localStorage.getItem(arguments[0]))",
+        f"study/{page.study.id}/{rater}",
+    )
+
+
+def test_two_tabs_of_one_person_take_one_number_and_add_to_the_same_answers(
+    chromium, study, server
+):
+    first = chromium.current_window_handle
+    page = Page(chromium, server.address, study)
+    chromium.execute_script("localStorage.clear()")
+    page.until(page.at("begin").is_displayed)
+    chromium.switch_to.new_window("tab")
+    second = chromium.current_window_handle
+    try:
+        chromium.get(server.address)
+        page.until(page.at("begin").is_displayed)
+        chromium.switch_to.window(first)
+        page.at("begin").click()
+        page.until_at(1)
+        chromium.switch_to.window(second)
+        page.at("begin").click()
+        page.until_at(1)
+        assert os.listdir(server.folder) == ["1.jsonl"]
+        chromium.switch_to.window(first)
+        answer_first(page, 3)
+        chromium.switch_to.window(second)
+        page.ready()
+        page.press("2", Keys.ENTER)  # Another answer, later, to the first question.
+        page.until_at(2)
+        page.until(lambda: "received" in page.at("state").text)
+        answers = kept_answers(page, 1)["answers"]
+        assert sorted(answers) == ["0", "1", "2"]
+        shown = [question.pictures for question in study.lists[0][:3]]
+        assert answers["0"]["answer"] == shown[0][1]
+        assert answers["1"]["answer"] == shown[1][0]
+        chromium.switch_to.window(first)
+        answer_first(page, 1)
+        page.until(lambda: "received" in page.at("state").text)
+        found = read_answers(study, "").answers
+        assert [a.value for a in found[:3]] == [shown[0][1], shown[1][0], shown[2][0]]
+        assert len(found) == 4 and kept_answers(page, 1)["answers"]["0"] == answers["0"]
+        # Someone else took the number in the other tab.
+        other = {**kept_answers(page, 1), "person": "e" * 12}
+        chromium.execute_script(
+            "localStorage.setItem(arguments[0], arguments[1])",
+            f"study/{study.id}/1",
+            json.dumps(other),
+        )
+        page.ready()
+        page.press("1", Keys.ENTER)
+        page.until(page.at("told").is_displayed)
+        assert "Someone else goes on with this number" in page.at("told").text
+        assert not page.asking() and kept_answers(page, 1) == other
+    finally:
+        chromium.switch_to.window(second)
+        chromium.close()
+        chromium.switch_to.window(first)
+
+
+def test_only_what_the_server_confirms_is_received_and_one_refusal_costs_one_answer(
+    chromium, study, server
+):
+    page = Page(chromium, server.address + "?rater=2", study)
+    page.at("begin").click()
+    page.ready()
+    # A network that asks to log in answers everything.
+    chromium.execute_script(
+        "window.real = fetch; window.asked = 0; window.fetch = async () => {"
+        " window.asked += 1; return new Response('<p>Please log in</p>', {status: 200}); };"
+    )
+    answer_first(page, 1)
+    page.until(lambda: chromium.execute_script("return asked > 1"))
+    assert page.at("state").text == "1 answer is kept here and being sent."
+    assert not os.path.exists(os.path.join(server.folder, "2.jsonl"))
+    chromium.execute_script("window.fetch = real; dispatchEvent(new Event('online'));")
+    page.until(lambda: "received" in page.at("state").text)
+    # The time of a question is that of all visits, and never more than the server takes.
+    chromium.execute_script("window.clock = performance.now(); performance.now = () => clock;")
+    answer_first(page, 1)
+    for more in (5000, 2000):
+        page.ready()
+        chromium.execute_script("clock += arguments[0];", more)
+        page.press("1", Keys.ENTER)
+        page.until_at(4)
+        if more == 5000:
+            page.press(Keys.BACKSPACE)
+            page.until_at(3)
+    assert kept_answers(page, 2)["answers"]["2"]["ms"] == 7000
+    page.ready()
+    chromium.execute_script("clock += 1e12;")
+    page.press("1", Keys.ENTER)
+    page.until_at(5)
+    page.until(lambda: "received" in page.at("state").text)
+    assert kept_answers(page, 2)["answers"]["3"]["ms"] == 7 * 24 * 3600 * 1000
+    # One that the server does not take, of three that wait.
+    stored = kept_answers(page, 2)
+    os.remove(os.path.join(server.folder, "2.jsonl"))
+    stored["answers"]["1"]["answer"], stored["unsent"] = "nothing", [0, 1, 2]
+    page = Page(chromium, "about:blank", study)
+    chromium.get(server.address + "study.js")
+    chromium.execute_script(
+        "localStorage.setItem(arguments[0], arguments[1])",
+        f"study/{study.id}/2",
+        json.dumps(stored),
+    )
+    page = Page(chromium, server.address + "?rater=2", study)
+    page.until(lambda: page.at("state").text.startswith("1 answer is not taken: The answer to q"))
+    page.until(lambda: kept_answers(page, 2)["unsent"] == [1])
+    assert [a.trial for a in read_answers(study, "").answers] == [0, 2]
+    for number in (4, 3, 2):
+        page.press(Keys.BACKSPACE)
+        page.until_at(number)
+    answer_first(page, 1)
+    page.until(lambda: "received" in page.at("state").text)
+    assert [a.trial for a in read_answers(study, "").answers] == [0, 1, 2]
+    page.errors()
+
+
 class _Turk(http.server.BaseHTTPRequestHandler):
     """Takes what a form posts, as Mechanical Turk does."""
 
@@ -284,6 +464,10 @@ class _Turk(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "4")
         self.end_headers()
         self.wfile.write(b"done")
+
+    def do_GET(self):  # The browser looks for an icon, at any time.
+        self.send_response(204)
+        self.end_headers()
 
     def log_message(self, *args):
         pass
@@ -307,6 +491,9 @@ def test_the_layout_of_mechanical_turk_posts_what_collect_reads(chromium, flags,
                 text = text.replace("${" + name + "}", value)
             # Where the requester's pictures would be.
             text = text.replace(url, (folder / "page" / "pictures").as_uri())
+            if number == 2:  # As a site puts it into a form of its own.
+                text = text.replace("<body>", '<body><form id="site" method="post" action="x">')
+                text = text.replace("</body>", "</form></body>")
             (tmp_path / f"hit{number}.html").write_text(text, encoding="utf-8")
             address = (tmp_path / f"hit{number}.html").as_uri()
             if number == 1:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -35,6 +36,10 @@ def post(server, content, kind="application/json"):
     return ask(server, "POST", "/answers", body, **{"Content-Type": kind})
 
 
+def take_number(server):
+    return ask(server, "POST", "/rater", b"{}", **{"Content-Type": "application/json"})
+
+
 def answer_to(study, rater, trial, rating=4):
     question = study.lists[study.list_of(rater)][trial]
     said = question.pictures[-1] if question.is_choice else rating
@@ -54,7 +59,7 @@ def test_the_page_and_its_pictures_are_served_and_nothing_else(server, study):
     name = next(iter(study.pictures))
     with open(os.path.join(folder, "page", "pictures", f"{name}.png"), "rb") as expected:
         assert ask(server, "GET", f"/pictures/{name}.png?{study.id}") == (200, expected.read())
-    assert ask(server, "POST", "/rater", b"")[0] == 200
+    assert take_number(server)[0] == 200
     for path in (
         "/study.json", "/../study.json", "/pictures/../../study.json", "/answers/1.jsonl",
         "/pictures/", "/pictures/000000000000.png", "/pictures/%2e%2e/%2e%2e/study.json",
@@ -91,7 +96,7 @@ def test_a_line_that_was_cut_short_costs_only_itself(server, study):
 def test_nobody_gets_a_number_twice(server, study):
     post(server, sent(study, rater=2))  # Someone who came with a number.
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(server, "POST", "/rater", b""), range(12)))
+        answers = list(pool.map(lambda _: take_number(server), range(12)))
     assert sorted(json.loads(body)["rater"] for _, body in answers) == [1, *range(3, 14)]
     with StudyServer(study, "127.0.0.1", 0) as later:
         assert later.next_rater() == 14
@@ -141,6 +146,8 @@ def test_hostile_answers_get_a_sentence_and_nothing_is_stored(server, study, cap
         status, said = post(server, body)
         assert (status, sentence in said.decode()) == (400, True), (name, status, said)
     assert post(server, sent(study), kind="text/plain")[0] == 415
+    assert ask(server, "POST", "/rater", b"{}", **{"Content-Type": "text/plain"})[0] == 415
+    assert ask(server, "POST", "/rater", b"")[0] == 415
     assert post(server, b"x" * (MOST_BYTES + 1))[0] == 413
     assert ask(server, "POST", "/elsewhere", b"")[0] == 404
     assert ask(server, "DELETE", "/answers")[0] == 501
@@ -168,6 +175,38 @@ def test_what_is_no_proper_request_gets_4xx(server, request_bytes, status, capfd
     assert status in said.split(b"\r\n")[0], said[:200]
     assert b"Traceback" not in said and "Traceback" not in capfd.readouterr().err
     assert ask(server, "GET", "/")[0] == 200  # It still serves.
+
+
+def test_a_disk_that_takes_nothing_is_told_and_costs_no_more(server, study, capfd):
+    os.rename(server.folder, server.folder + ".away")
+    for said in (take_number(server), post(server, sent(study))):
+        assert said == (507, b"Nothing can be stored now.\n")
+    told = capfd.readouterr().err
+    assert "1.jsonl: cannot be written (No such file" in told and "Traceback" not in told
+    os.rename(server.folder + ".away", server.folder)
+    assert take_number(server) == (200, b'{"rater": 1}')
+
+
+def test_the_body_of_a_get_is_not_taken_for_the_next_request(server):
+    hidden = b"GET /study.js HTTP/1.1\r\n\r\n"
+    for header in (b"content-length: %d" % len(hidden), b"Transfer-Encoding: chunked"):
+        with socket.create_connection(server.server_address[:2], timeout=20) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n" + header + b"\r\n\r\n" + hidden)
+            connection.shutdown(socket.SHUT_WR)
+            answers = b""
+            with contextlib.suppress(ConnectionResetError):
+                answers = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answers.count(b"HTTP/1.1 200") <= 1
+
+
+def test_an_address_that_others_can_use_is_told_and_a_wrong_name_refused(study):
+    with StudyServer(study, "0.0.0.0", 0) as everywhere:
+        address = everywhere.address
+        host = address[len("http://") :].partition(":")[0]
+        assert host != "0.0.0.0" and socket.inet_aton(host)
+    for wrong in ("no-such-host.invalid", "192.0.2.1"):
+        with pytest.raises(UserError, match=f"--host={wrong}: is no address of this computer"):
+            StudyServer(study, wrong, 0)
 
 
 def test_a_port_that_is_taken_is_told(server, study):

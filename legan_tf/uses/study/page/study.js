@@ -4,6 +4,7 @@
 // Mechanical Turk would take it for a variable.
 const AHEAD = 4;  // Questions whose pictures are fetched before they are asked.
 const BATCH = 100;  // Answers to send at a time.
+const LONGEST = 7 * 24 * 3600 * 1000;  // Milliseconds; the server takes no more for one answer.
 const LETTERS = "ABCDEFGHI";
 const at = id => document.getElementById(id);
 
@@ -35,11 +36,14 @@ function onPage() {
     remember: rater => keep(name, rater),
     async number() {
       if (numbered(at("number").value)) return numbered(at("number").value);
+      // Another tab may have begun since this one was opened, or while this one waits.
+      if (numbered(kept(name))) return numbered(kept(name));
       if (!at("number-row").hidden) throw new Error("Please give your number, 1 to 9999.");
       if (served) {
         try {
-          const answer = await fetch("rater", {method: "POST"});
-          if (answer.ok) return (await answer.json()).rater;
+          const answer = await fetch("rater", {method: "POST", headers: {"Content-Type": "application/json"}, body: "{}"});
+          const given = answer.ok ? numbered((await answer.json()).rater) : 0;
+          if (given) return numbered(kept(name)) || given;
         } catch (error) { /* Not our server, or not now: ask for it. */ }
       }
       at("number-row").hidden = false;
@@ -52,10 +56,11 @@ function onPage() {
 }
 
 function onMechanicalTurk() {
-  const form = at("mturk_form"), asked = new URLSearchParams(location.search);
-  const assignment = asked.get("assignmentId") || "", hit = form.dataset;
+  // The site may put the layout into a form of its own, and then the layout's is none.
+  const form = at("hit").closest("form"), asked = new URLSearchParams(location.search);
+  const assignment = asked.get("assignmentId") || "", hit = at("hit").dataset;
   const list = hit.questions.split(" ").map(question => question.split("."));
-  at("assignmentId").value = assignment;
+  if (assignment) form.querySelectorAll("[name=assignmentId]").forEach(input => { input.value = assignment; });
   if (asked.get("turkSubmitTo")) form.action = asked.get("turkSubmitTo").replace(/\/+$/, "") + "/mturk/externalSubmit";
   form.addEventListener("keydown", event => { if (event.key === "Enter" && event.target.type !== "submit") event.preventDefault(); });
   if (assignment === "ASSIGNMENT_ID_NOT_AVAILABLE") {
@@ -98,11 +103,30 @@ function tell(text, button) {
 function run(host) {
   // What is kept: who, where in the list, the newest answer of each question, and what is not sent.
   let person = null, list = [], shown = 0, began = 0, sending = false, failures = 0, retry = 0, ahead = [];
+  // Whether the browser keeps it, and whether it is in a file or a form that was sent.
+  let stored = true, saved = false, most = BATCH, refusal = "";
+  const refused = new Set();
 
-  function save() {
-    if (!keep(host.store(person.rater), person)) {
-      tell("This browser stores nothing for this page: do not close it before you are done.");
+  // Changes what is kept. Another tab may have changed it, too: of two answers the later one counts.
+  function save(change) {
+    const other = kept(host.store(person.rater));
+    if (other && other.person !== person.person) {
+      shown += 1;
+      at("ask").hidden = at("end").hidden = true;
+      tell("Someone else goes on with this number in this browser: nothing more can be answered in this tab. Please close it.");
+      return false;
     }
+    for (const said of Object.values(other ? other.answers : {})) {
+      const own = person.answers[said.trial];
+      if (own && own.at >= said.at) continue;
+      person.answers[said.trial] = said;
+      host.answered(said);
+    }
+    person.unsent = Array.from(new Set(person.unsent.concat(other ? other.unsent : [])));
+    change();
+    stored = keep(host.store(person.rater), person);
+    at("unstored").hidden = stored;
+    return true;
   }
 
   function enter(rater) {
@@ -112,7 +136,7 @@ function run(host) {
       person: Array.from(crypto.getRandomValues(new Uint8Array(6)), byte => byte.toString(16).padStart(2, "0")).join(""),
     };
     host.remember(rater);
-    save();
+    save(() => {});
     Object.values(person.answers).forEach(host.answered);
     at("start").hidden = true;
     at("foot").hidden = !host.download;
@@ -247,55 +271,71 @@ function run(host) {
   function confirm() {
     const input = chosen();
     if (!input || busy()) return;
-    const said = {
-      trial: person.place, ms: Math.round(performance.now() - began), at: Date.now(),
-      answer: list[person.place].length > 1 ? input.value : Number(input.value),
-    };
-    person.answers[said.trial] = said;
-    person.unsent = person.unsent.filter(trial => trial !== said.trial).concat(said.trial);
-    person.place += 1;
-    save();
-    host.answered(said);
+    const trial = person.place, choice = list[trial].length > 1, took = performance.now() - began;
+    const going = save(() => {
+      // Who comes back to a question takes longer for it.
+      const before = person.answers[trial] ? person.answers[trial].ms : 0;
+      person.answers[trial] = {
+        trial, ms: Math.min(LONGEST, Math.round(before + took)), at: Date.now(),
+        answer: choice ? input.value : Number(input.value),
+      };
+      person.unsent = person.unsent.filter(other => other !== trial).concat(trial);
+      person.place += 1;
+    });
+    if (!going) return;
+    saved = false;
+    refused.delete(trial);
+    host.answered(person.answers[trial]);
     show();
     send();
   }
 
   function back() {
-    if (person.place === 0) return;
-    person.place -= 1;
-    save();
-    show();
+    if (person.place > 0 && save(() => { person.place -= 1; })) show();
   }
 
   async function send() {
-    if (!host.served || sending || !person.unsent.length) return;
+    const batch = person.unsent.filter(trial => !refused.has(trial)).slice(0, most).map(trial => person.answers[trial]);
+    if (!host.served || sending || !batch.length) return;
     sending = true;
-    const batch = person.unsent.slice(0, BATCH).map(trial => person.answers[trial]);
-    let why = "";
     try {
       const answer = await fetch("answers", {
         method: "POST", headers: {"Content-Type": "application/json"},
         body: JSON.stringify({study: host.study, rater: person.rater, person: person.person, answers: batch}),
       });
-      if (!answer.ok) why = answer.status === 400 ? await answer.text() : "";
-      if (!answer.ok) throw new Error();
+      if (answer.status === 400) {
+        // One by one, so that what is wrong with one holds up no other.
+        if (batch.length === 1) {
+          refused.add(batch[0].trial);
+          refusal = (await answer.text()).trim();
+        }
+        most = 1;
+      } else {
+        // What else answers in the server's place, as a network that asks to log in, has no such number.
+        if (!answer.ok || (await answer.json()).stored !== batch.length) throw new Error();
+        const received = () => {
+          // One that was changed meanwhile has another time, and goes again.
+          const gone = new Set(batch.filter(said => person.answers[said.trial] === said).map(said => said.trial));
+          person.unsent = person.unsent.filter(trial => !gone.has(trial));
+        };
+        if (!save(received)) received();
+      }
       failures = 0;
-      // One that was changed meanwhile has another time, and goes again.
-      const gone = new Set(batch.filter(said => person.answers[said.trial] === said).map(said => said.trial));
-      person.unsent = person.unsent.filter(trial => !gone.has(trial));
-      save();
     } catch (error) { failures += 1; }
     sending = false;
     clearTimeout(retry);
     retry = setTimeout(send, failures ? Math.min(30000, 500 * 2 ** failures) : 0);
-    report(why);
+    report();
   }
 
-  function report(why) {
+  function report() {
     const waiting = person.unsent.length, done = person.place >= list.length;
     const received = host.served && !waiting;
-    at("state").textContent = why || (!host.served ? "Answers are kept in this browser." : received
-      ? (person.place ? "All answers so far are received." : "") : waiting + (waiting > 1 ? " answers are" : " answer is") + " kept here and being sent.");
+    at("state").textContent = !host.served
+      ? (stored ? "Answers are kept in this browser." : "Answers are kept nowhere until you download them.")
+      : received ? (person.place ? "All answers so far are received." : "")
+      : refused.size ? refused.size + (refused.size > 1 ? " answers are" : " answer is") + " not taken: " + refusal
+      : waiting + (waiting > 1 ? " answers are " : " answer is ") + (stored ? "kept here and being sent." : "being sent.");
     if (!done) return;
     at("ending").textContent = !host.download ? "All questions are answered. Please submit them."
       : received ? "All questions are answered, and your answers are received. You may close this page."
@@ -310,6 +350,7 @@ function run(host) {
     link.href = URL.createObjectURL(new Blob([content], {type: "application/json"}));
     link.download = "answers-" + host.study + "-" + person.rater + ".json";
     link.click();
+    saved = true;
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
     at(at("ask").hidden ? "thanks" : "question").focus();
   }
@@ -340,6 +381,13 @@ function run(host) {
   at("again").addEventListener("click", back);
   at("save").addEventListener("click", download);
   addEventListener("keydown", pressed);
+  addEventListener("submit", () => { saved = true; });
+  addEventListener("beforeunload", event => {
+    if (person && !stored && !saved && person.unsent.length) {
+      event.preventDefault();
+      event.returnValue = true;  // Older browsers ask for this.
+    }
+  });
   addEventListener("online", () => { failures = 0; if (person) send(); });
   addEventListener("resize", () => { if (person && person.place < list.length) arrange(list[person.place].length); });
   if (host.rater && kept(host.store(host.rater))) enter(host.rater);
