@@ -238,9 +238,7 @@ def test_faces_rendered_on_demand_are_the_same(kind):
 
 def test_faces_on_demand_are_not_rendered_before():
     # All of them would take seconds.
-    many = rendered_faces(
-        "train", 200, ["smile"], attributes.MULTIPIE_SHOTS, 64, 0, on_demand=True
-    )
+    many = rendered_faces("train", 200, ["smile"], attributes.MULTIPIE_SHOTS, 64, 0, on_demand=True)
     expected = render([people_of("train", 200, 0)[199]], ["smile"], ["shot03"], 64)
     np.testing.assert_array_equal(many.images([199 * 20 + 3]), expected)
 
