@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from legan_tf.data import images
 from legan_tf.drawing import COLOURS, dress, new_figure, write_legend
@@ -73,8 +74,8 @@ def histogram(ratings: np.ndarray, least: float | None) -> Figure:
         (True, COLOURS[0], "natural"),
     ):
         of = (edges[:-1] >= NATURAL - width / 2) == natural
-        bars = axes.bar(edges[:-1][of], counts[of], width, align="edge", color=colour)
-        handles.append(bars)
+        axes.bar(edges[:-1][of], counts[of], width, align="edge", color=colour)
+        handles.append(Patch(color=colour))  # Of no bars, matplotlib shows another colour.
         labels.append(f"{name}: {share if natural else 1 - share:.1%}")
     handles.append(axes.axvline(NATURAL, color="black", linestyle="--", linewidth=1.2))
     labels.append(f"{NATURAL:g}, the lowest that counts as natural")
