@@ -14,14 +14,14 @@ from legan_tf import models
 from legan_tf.benchmarks.paired import PAIRS, Comparison, compare, with_rates
 from legan_tf.benchmarks.training import Training
 from legan_tf.cli import bar
-from legan_tf.data import attributes, pipeline
+from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.images import Image
 from legan_tf.data.make_records import MANIFEST, make_records
 from legan_tf.data.manifest import manifest_faces, read_manifest, to_csv
 from legan_tf.data.parallel import Workers
-from legan_tf.data.rendered import rendered_faces
 from legan_tf.training.config import TrainConfig
+from legan_tf.training.datasets import rendered_split
 
 PEOPLE = 5
 """Rendered people, under every expression and light: 570 pictures."""
@@ -111,15 +111,7 @@ def benchmark(
 
 def _write_files(folder: str, size: int) -> str:
     """Writes rendered faces, PNG and JPEG in turn, and returns their manifest."""
-    faces = rendered_faces(
-        "train",
-        PEOPLE,
-        attributes.MULTIPIE_EXPRESSIONS,
-        attributes.lightings(True),
-        size,
-        0,
-        bar("rendering faces"),
-    )
+    faces = rendered_split("train", PEOPLE, "multipie", True, size, 0)
     lines = []
     for index, picture in enumerate(faces.images(np.arange(len(faces)))):
         name = f"{index}.{('png', 'jpg')[index % 2]}"

@@ -12,12 +12,11 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.benchmarks.paired import PAIRS, Comparison, compare, with_rates
-from legan_tf.cli import bar
-from legan_tf.data import attributes, images
-from legan_tf.data.rendered import rendered_faces
+from legan_tf.data import images
 from legan_tf.models import QualityEstimator
 from legan_tf.serving.loading import Scorer, load
 from legan_tf.training.config import TrainConfig
+from legan_tf.training.datasets import rendered_split
 from legan_tf.uses.scoring.config import ScoringConfig
 from legan_tf.uses.scoring.score import score_folder
 
@@ -69,15 +68,7 @@ def benchmark(
 
 
 def _faces(size: int) -> np.ndarray:
-    faces = rendered_faces(
-        "train",
-        PEOPLE,
-        attributes.MULTIPIE_EXPRESSIONS,
-        attributes.lightings(True),
-        size,
-        0,
-        bar("rendering faces"),
-    )
+    faces = rendered_split("train", PEOPLE, "multipie", True, size, 0)
     return faces.images(np.arange(len(faces)))
 
 
