@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import contextlib
 import inspect
 import io
 import json
 import struct
-import threading
-import zlib
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -320,76 +320,26 @@ def test_huge_pictures_are_refused_before_they_are_decoded(read, blobs, form):
         read(good, huge)
 
 
-@contextlib.contextmanager
-def peak_memory():
-    """Watches how much more memory the process holds at a time than at first, in bytes."""
-    watching, peak = threading.Event(), []
-
-    def held() -> int:
-        # Without the pages of libraries, which the system takes away when it likes.
-        with open("/proc/self/status") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("RssAnon:"))
-
-    def watch() -> None:
-        while not watching.wait(0.001):
-            peak.append(held() - first)
-
-    first = held()
-    peak.append(0)
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield lambda: max(peak)
-    finally:
-        peak.append(held() - first)
-        watching.set()
-        watcher.join()
-
-
-def black_png(width: int, height: int) -> bytes:
-    """A whole picture of one bit per pixel in very few bytes, made without its pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + content))
-        return struct.pack(">I", len(content)) + kind + content + check
-
-    deflate = zlib.compressobj()
-    rows = b"".join(deflate.compress(bytes(1 + (width + 7) // 8)) for _ in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    parts = {b"IHDR": header, b"IDAT": rows + deflate.flush(), b"IEND": b""}
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts.items())
-
-
 MEGABYTE = 10**6
 
 
-def test_small_files_of_huge_pictures_take_no_memory(read):
-    bomb = black_png(12_000, 12_000)
-    assert len(bomb) < 30_000
-    read(black_png(50, 40))
-    with peak_memory() as peak:
-        told = "Row 0: the picture has 12000 x 12000 pixels; at most"
-        with pytest.raises(tf.errors.InvalidArgumentError, match=told):
-            read(bomb)
-    assert peak() < 40 * MEGABYTE  # Its pixels take 432.
-    # This shows that they would have been seen.
-    with peak_memory() as peak:
-        picture = tf.io.decode_png(bomb, channels=3)
-    assert peak() > 400 * MEGABYTE and picture.shape[0] == 12_000
-
-
-@pytest.mark.parametrize(("width", "height"), [(1_000_000, 1), (1, 1_000_000)])
-def test_long_strips_take_little_more_memory_than_their_pixels(read, editor, width, height):
-    strip = black_png(width, height)
-    assert len(strip) < 3_000
-    read(black_png(50, 40))
-    with peak_memory() as peak:
-        assert np.all(read(strip) == -1)
-    assert peak() < 60 * MEGABYTE  # 16 rows of its width as floats take 192.
-    image = tf.zeros([1, height, width, 3], tf.uint8)
-    with peak_memory() as peak:
-        editor["serving_default"](image=image, expression=ids(0), lighting=ids(0))
-    assert peak() < 60 * MEGABYTE
+def test_no_request_takes_more_memory_than_its_picture(serving_root):
+    """Small files of huge pictures, strips, and very many rows, each of which could take much."""
+    program = Path(__file__).with_name("memory_of_requests.py")
+    command = [sys.executable, str(program), str(serving_root / "legan" / "1")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["files"]["huge"] < 30_000
+    assert found["files"]["wide"] < 3_000 and found["files"]["tall"] < 3_000
+    strips = ["wide file", "tall file", "wide pixels", "tall pixels"]
+    assert found["answered"] == [*strips, "all pixels"]
+    taken = found["taken"]
+    control = taken.pop("all pixels")
+    # 16 rows of a strip's width as floats take 192 and the many rows, prepared, 307.
+    assert max(taken.values()) < 100 * MEGABYTE, taken
+    # The pixels of the huge picture take 432: what is held is seen.
+    assert control - max(taken.values()) > 400 * MEGABYTE
 
 
 def test_requests_of_too_many_rows_are_refused(read, editor, blobs):
@@ -402,15 +352,13 @@ def test_requests_of_too_many_rows_are_refused(read, editor, blobs):
     ones, pixels = tf.zeros([many], tf.int32), tf.zeros([many, 1, 1, 3], tf.uint8)
     codes = {"expression": ones, "lighting": ones}
     picture = encoded(blobs(1, 1)[0])
-    with peak_memory() as peak:
-        for run in (
-            lambda: editor["serving_default"](image=pixels, **codes),
-            lambda: editor["labels"](row=ones),
-            lambda: read(*[picture] * many),
-        ):
-            with pytest.raises(tf.errors.InvalidArgumentError, match=told):
-                run()
-    assert peak() < 100 * MEGABYTE  # Prepared, they take 307, and by far more in the network.
+    for run in (
+        lambda: editor["serving_default"](image=pixels, **codes),
+        lambda: editor["labels"](row=ones),
+        lambda: read(*[picture] * many),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+            run()
     codes = {name: ids[:most] for name, ids in codes.items()}
     assert len(editor["serving_default"](image=pixels[:most], **codes)["image"]) == most
 
