@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
+import select
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,6 +19,8 @@ from legan_tf.errors import UserError
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 USER_ERROR_STATUS = 2
+BROKEN_PIPE_STATUS = 141
+"""What shells report of programs that SIGPIPE ends."""
 _TERMINAL_PERIOD_S = 0.2
 _LOG_PERIOD_S = 10.0
 
@@ -29,8 +32,8 @@ def run(
     """Parses the flags, calls ``main(argv)`` and exits with what it returns.
 
     A ``UserError``, a bad flag or an argument that is no flag becomes one message on stderr and
-    exit status 2; Ctrl-C becomes exit status 130. Other exceptions are bugs and keep their
-    traceback.
+    exit status 2; Ctrl-C becomes exit status 130; whoever stops reading the output, as ``head``
+    does, ends the program quietly with 141. Other exceptions are bugs and keep their traceback.
 
     Args:
         main: Takes the command line without its flags and returns the exit status (None is 0).
@@ -54,9 +57,15 @@ def run(
                     f"{surplus[0]!r} is not a flag; flags are written --name=value "
                     "(--helpshort lists them)."
                 )
-            return main(argv)
+            status = main(argv)
+            sys.stdout.flush()
+            return status
         except UserError as error:
             return _fail(str(error))
+        except BrokenPipeError:
+            if not _nobody_reads():
+                raise
+            return BROKEN_PIPE_STATUS
         except KeyboardInterrupt:
             print("\nInterrupted.", file=sys.stderr)
             return 130
@@ -86,6 +95,17 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 def _fail(message: str) -> int:
     print(f"Error: {message}", file=sys.stderr, flush=True)
     return USER_ERROR_STATUS
+
+
+def _nobody_reads() -> bool:
+    """Whether it is the output that nobody reads any more; then what is left of it is dropped."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    # Python flushes once more at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 class Progress:

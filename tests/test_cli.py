@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -72,3 +73,27 @@ def test_what_was_done_before_the_first_report_does_not_shorten_the_time_left(ca
     first, second = capsys.readouterr().err.splitlines()
     assert first == "looking 90/100 (90%) ETA --:--"
     assert second == "looking 92/100 (92%) ETA 1:20"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_it_ends_quietly_when_nobody_reads_any_more(lines, unbuffered):
+    """Whether the output breaks while it is written or when its last part is."""
+    many = PROGRAM.replace("print(argv[1:], flags.FLAGS.pairs)", f"print('many\\n' * {lines})")
+    program = subprocess.Popen(
+        [sys.executable, "-c", many.format(commands=None)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    program.stdout.close()
+    assert (program.stderr.read(), program.wait(60)) == (b"", 141)
+    program.stderr.close()
+
+
+def test_another_broken_pipe_is_a_bug():
+    broken = PROGRAM.replace("print(argv[1:], flags.FLAGS.pairs)", "raise BrokenPipeError")
+    program = [sys.executable, "-c", broken.format(commands=None)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "Traceback" in done.stderr

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from legan_tf.models.gradients import own_gradient
+
 SMALL_MAP = 8
 """Largest side of a feature map that is halved by a matrix product."""
 MANY_CHANNELS = 128
@@ -75,7 +77,7 @@ def halving(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 # The two are each other's transpose and so each other's gradient. TensorFlow's own gradient of
 # patches is a product with a sparse matrix, which GPUs cannot repeat bit for bit.
-@tf.custom_gradient
+@own_gradient
 def _patches(x: tf.Tensor):
     """What a 4 × 4 kernel of stride 2 sees at each place: [B,S,S,C] to [B·S/2·S/2, 16·C]."""
     side, channels = x.shape[1], x.shape[3]
@@ -89,7 +91,7 @@ def _add_patches(patches: tf.Tensor, side: int) -> tf.Tensor:
     """Adds up patches where they overlap: the transpose of ``_patches``."""
     half, channels = side // 2, patches.shape[1] // 16
 
-    @tf.custom_gradient
+    @own_gradient
     def add(patches: tf.Tensor):
         # A window is 2 × 2 blocks of 2 × 2 pixels; those of one place in it do not overlap.
         windows = tf.reshape(patches, [-1, half, half, 2, 2, 2, 2 * channels])
@@ -189,7 +191,7 @@ _OUTPUT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, 
 _FREQUENCIES = 36
 
 
-@tf.custom_gradient
+@own_gradient
 def winograd(x: tf.Tensor, kernel: tf.Tensor):
     """Convolves with a quarter of the multiplications (Lavin and Gray, CVPR 2016).
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from legan_tf.models import convolutions
+from legan_tf.models.gradients import own_gradient
 
 PACKAGE = "legan_tf"
 UPSAMPLINGS = ("pixelshuffle", "nearest", "transposed")
@@ -19,7 +20,7 @@ EXACT = {"dtype": "float32"}
 trained."""
 
 
-@tf.custom_gradient
+@own_gradient
 def leaky_relu(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     """Leaky ReLU with the slope of the papers, 0.01.
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.errors import UserError
+from legan_tf.models.gradients import left_to_tensorflow
 from legan_tf.serving import model_card, publishing, signatures, warmup
 
 
@@ -63,9 +64,11 @@ def export(
     aside = publishing.begin(model_folder)
     try:
         # As traced functions, which are traced once more if they are passed as they are.
-        traced = {
-            name: function.get_concrete_function() for name, function in servable.signatures.items()
-        }
+        with left_to_tensorflow():
+            traced = {
+                name: function.get_concrete_function()
+                for name, function in servable.signatures.items()
+            }
         tf.saved_model.save(servable.module, aside, signatures=traced)
         os.makedirs(os.path.join(aside, publishing.EXTRA))
         card = model_card.write(name, servable, network, depth, source, evaluation)

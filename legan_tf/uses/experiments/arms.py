@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,6 +169,71 @@ def refuse_fewer(output: str, seeds: int) -> None:
         )
 
 
+def training(
+    model: str, folder: str, editor: Editor, options: ExperimentOptions, seed: int, **flags: Any
+) -> TrainConfig:
+    """Returns how all arms of a seed are trained.
+
+    Args:
+        model: What is trained.
+        folder: Where the run folders of the arms are to be.
+        editor: Its size of pictures is theirs.
+        options: Steps.
+        seed: Seed of the training.
+        **flags: What else to set.
+    """
+    return TrainConfig(
+        model=model,
+        workdir=folder,
+        image_size=editor.image_size,
+        seed=seed,
+        batch_size=32,
+        # The batch is too small to divide, and all arms must be trained alike.
+        replicas=1,
+        train_steps=options.steps,
+        learning_rate=1e-3,
+        beta_1=0.9,
+        log_every=50,
+        sample_every=options.steps,
+        checkpoint_every=max(options.steps // 3, 1),
+        keep_checkpoints=1,
+        **flags,
+    )
+
+
+def train_arms(
+    arms: Mapping[str, Sequence[Line]],
+    config: TrainConfig,
+    label: str,
+    seeds: int,
+    measure: Callable[[Network], Mapping[str, float]],
+) -> dict[str, Result]:
+    """Trains a network on the pictures of each arm, with one seed, and measures it.
+
+    Args:
+        arms: The pictures of each.
+        config: See ``training``.
+        label: Column of their classes.
+        seeds: How many there are, of which this is number ``config.seed``.
+        measure: Returns the figures of a network.
+
+    Returns:
+        What came of each arm.
+
+    Raises:
+        UserError: See ``train_arm``.
+    """
+    found = {}
+    for number, (arm, lines) in enumerate(arms.items(), 1 + config.seed * len(arms)):
+        name = arm.replace(", ", "_").replace(" ", "_").lower()
+        workdir = os.path.join(config.workdir, name)
+        told = f"[{number}/{seeds * len(arms)}] seed {config.seed}: {arm}"
+        network = train_arm(dataclasses.replace(config, workdir=workdir), lines, label, told)
+        real = sum(line.real for line in lines)
+        found[arm] = Result(real, len(lines) - real, measure(network))
+    return found
+
+
 def train_arm(config: TrainConfig, lines: Sequence[Line], label: str, told: str) -> Network:
     """Trains a network on the pictures of an arm, or goes on where that was stopped.
 
@@ -232,12 +297,6 @@ def gathered(told: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
         for sentence in sentences:
             places.setdefault(sentence, []).append(place)
     return [f"{', '.join(where)}: {sentence}" for sentence, where in places.items()]
-
-
-def result(lines: Sequence[Line], figures: Mapping[str, float]) -> Result:
-    """Returns the figures of an arm with the numbers of its pictures."""
-    real = sum(line.real for line in lines)
-    return Result(real, len(lines) - real, figures)
 
 
 def write_arms(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,7 +22,6 @@ from legan_tf.evaluation.features import picture_network
 from legan_tf.models import Network
 from legan_tf.serving.loading import Editor, Scorer
 from legan_tf.sheet import sheet
-from legan_tf.training.config import TrainConfig
 from legan_tf.uses.augment.config import AugmentOptions
 from legan_tf.uses.augment.make import Augmented, Source, augment
 from legan_tf.uses.experiments import arms
@@ -109,10 +110,8 @@ def expression_experiment(
     settings = _settings(editor, scorer, options)
     arms.refuse_fewer(output, options.seeds)
     arms.begin(output, "expression", settings)
-    known = [BORROWED] if _lenders(editor) else []
-    names = [ORIGINAL, REPEATED, AUGMENTED, *([CHOSEN] if scorer else []), *known, TRUE]
-    results: dict[str, list[Result]] = {name: [] for name in names}
-    thresholds, pictures, number, lacking = [], {}, 0, []
+    results: dict[str, list[Result]] = collections.defaultdict(list)
+    thresholds, pictures, lacking = [], {}, []
     for seed in range(options.seeds):
         folder = os.path.join(output, f"seed-{seed}")
         data = _make(folder, editor, scorer, options, seed, bar)
@@ -124,12 +123,16 @@ def expression_experiment(
         if not seed:
             pictures["examples.png"] = _examples(data, editor.image_size)
         labels, unseen = _test_faces(options, editor.image_size, seed, bar)
-        for arm, lines in _arms(data, seed).items():
-            number += 1
-            config = _classifier(os.path.join(folder, "runs", _name(arm)), editor, options, seed)
-            told = f"[{number}/{options.seeds * len(names)}] seed {seed}: {arm}"
-            network = arms.train_arm(config, lines, "expression", told)
-            results[arm].append(arms.result(lines, _figures(network, unseen, labels)))
+        config = arms.training("classifier", os.path.join(folder, "runs"), editor, options, seed)
+        found = arms.train_arms(
+            _arms(data, seed),
+            config,
+            "expression",
+            options.seeds,
+            functools.partial(_figures, pictures=unseen, labels=labels),
+        )
+        for arm, one in found.items():
+            results[arm].append(one)
     return arms.write_arms(
         output,
         "Filling rare expressions with edits",
@@ -284,25 +287,6 @@ def _repetitions(real: Sequence[Line], seed: int) -> list[Line]:
     return again
 
 
-def _classifier(workdir: str, editor: Editor, options: ExperimentOptions, seed: int) -> TrainConfig:
-    return TrainConfig(
-        model="classifier",
-        workdir=workdir,
-        image_size=editor.image_size,
-        seed=seed,
-        batch_size=32,
-        # The batch is too small to divide, and all arms must be trained alike.
-        replicas=1,
-        train_steps=options.steps,
-        learning_rate=1e-3,
-        beta_1=0.9,
-        log_every=50,
-        sample_every=options.steps,
-        checkpoint_every=max(options.steps // 2, 1),
-        keep_checkpoints=1,
-    )
-
-
 def _test_faces(
     options: ExperimentOptions, size: int, seed: int, bar: Callable[[str], OnProgress]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -341,11 +325,6 @@ def class_figures(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, fl
         figures[f"accuracy_{name}"] = float(np.mean(read[of_class] == place))
     figures["accuracy"] = float(np.mean([figures[f"accuracy_{name}"] for name in CLASSES]))
     return figures
-
-
-def _name(arm: str) -> str:
-    """The name of an arm's run folder."""
-    return arm.replace(", ", "_").replace(" ", "_").lower()
 
 
 def _examples(data: Data, size: int) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import os
 from collections.abc import Callable, Sequence
 
@@ -16,7 +18,6 @@ from legan_tf.evaluation.metrics.verification import auc, fold_accuracies, true_
 from legan_tf.models import Network
 from legan_tf.serving.loading import Editor
 from legan_tf.sheet import sheet
-from legan_tf.training.config import TrainConfig
 from legan_tf.uses.augment.config import AugmentOptions
 from legan_tf.uses.augment.make import Augmented, Source, augment
 from legan_tf.uses.experiments import arms
@@ -80,9 +81,8 @@ def verification_experiment(
     settings = {"model": editor.sha256, **{name: getattr(options, name) for name in kept}}
     arms.refuse_fewer(output, options.seeds)
     arms.begin(output, "verification", settings)
-    names = (ORIGINAL, AUGMENTED, TRUE)
-    results: dict[str, list[Result]] = {name: [] for name in names}
-    pictures, number, lacking = {}, 0, []
+    results: dict[str, list[Result]] = collections.defaultdict(list)
+    pictures, lacking = {}, []
     for seed in range(options.seeds):
         folder = os.path.join(output, f"seed-{seed}")
         lines, columns, made = _arms(folder, editor, options, seed, bar)
@@ -90,12 +90,24 @@ def verification_experiment(
         if not seed:
             pictures["examples.png"] = _examples(columns)
         people, unseen = _test_faces(options, editor.image_size, seed, bar)
-        for arm in names:
-            number += 1
-            config = _face_network(os.path.join(folder, "runs", arm), editor, options, seed)
-            told = f"[{number}/{options.seeds * len(names)}] seed {seed}: {arm}"
-            network = arms.train_arm(config, lines[arm], "identity", told)
-            results[arm].append(arms.result(lines[arm], _figures(network, unseen, people, seed)))
+        config = arms.training(
+            "identity",
+            os.path.join(folder, "runs"),
+            editor,
+            options,
+            seed,
+            identity_width=0.25,
+            flip=True,
+        )
+        found = arms.train_arms(
+            lines,
+            config,
+            "identity",
+            options.seeds,
+            functools.partial(_figures, pictures=unseen, people=people, seed=seed),
+        )
+        for arm, one in found.items():
+            results[arm].append(one)
     return arms.write_arms(
         output,
         "An edit of each picture, to tell people apart",
@@ -181,29 +193,6 @@ def _true_portraits(made: Augmented, portraits: Sequence[Portrait]) -> list[Port
             )
         )
     return found
-
-
-def _face_network(
-    workdir: str, editor: Editor, options: ExperimentOptions, seed: int
-) -> TrainConfig:
-    return TrainConfig(
-        model="identity",
-        workdir=workdir,
-        image_size=editor.image_size,
-        seed=seed,
-        batch_size=32,
-        # The batch is too small to divide, and all arms must be trained alike.
-        replicas=1,
-        train_steps=options.steps,
-        learning_rate=1e-3,
-        beta_1=0.9,
-        identity_width=0.25,
-        flip=True,
-        log_every=50,
-        sample_every=options.steps,
-        checkpoint_every=max(options.steps // 3, 1),
-        keep_checkpoints=1,
-    )
 
 
 def _test_faces(

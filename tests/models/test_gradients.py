@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from legan_tf.models import convolutions, layers
+from legan_tf.models.gradients import left_to_tensorflow
+
+
+def noise(*shape: int) -> tf.Tensor:
+    return tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
+
+
+PARTS = {
+    "leaky_relu": lambda x: layers.leaky_relu(x),
+    "winograd": lambda x: convolutions.winograd(x, noise(3, 3, 6, 5)),
+    "halving": lambda x: convolutions.halving(x, noise(4, 4, 6, 5)),
+}
+
+
+def own_names(graph: tf.Graph) -> list[str]:
+    """The operations whose gradient is not TensorFlow's."""
+    return [
+        op.name
+        for op in graph.get_operations()
+        if op.type == "IdentityN" and "_gradient_op_type" in op.node_def.attr
+    ]
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_left_to_tensorflow_parts_compute_and_differentiate_the_same(part):
+    x = noise(2, 8, 8, 6)
+
+    def gradients():
+        function = tf.function(part)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+            total = tf.reduce_sum(tf.sin(y))
+        graph = function.get_concrete_function(tf.TensorSpec(x.shape)).graph
+        return y, tape.gradient(total, x), own_names(graph)
+
+    *own, names = gradients()
+    assert names
+    with left_to_tensorflow():
+        *found, names = gradients()
+    assert not names
+    for one, other in zip(own, found):
+        np.testing.assert_allclose(one, other, atol=5e-5 * np.abs(one).max())
+    # It ends with the block.
+    assert gradients()[-1]
