@@ -57,20 +57,25 @@ def run(
                     f"{surplus[0]!r} is not a flag; flags are written --name=value "
                     "(--helpshort lists them)."
                 )
-            status = main(argv)
-            sys.stdout.flush()
-            return status
+            return main(argv)
         except UserError as error:
             return _fail(str(error))
-        except BrokenPipeError:
-            if not _nobody_reads():
-                raise
-            return BROKEN_PIPE_STATUS
         except KeyboardInterrupt:
             print("\nInterrupted.", file=sys.stderr)
             return 130
 
-    app.run(guarded, flags_parser=_parse_flags)
+    try:
+        try:
+            app.run(guarded, flags_parser=_parse_flags)
+        except SystemExit:
+            # Python would do it later, where nobody can catch what goes wrong.
+            if sys.stdout:
+                sys.stdout.flush()
+            raise
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit(BROKEN_PIPE_STATUS)
 
 
 def _refuse_flags_of_others(command: str, commands: Mapping[str, Collection[str]]) -> None:
@@ -100,12 +105,13 @@ def _fail(message: str) -> int:
 def _nobody_reads() -> bool:
     """Whether it is the output that nobody reads any more; then what is left of it is dropped."""
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
-        return False
-    # Python flushes once more at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return True
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        poll.register(stream.fileno(), 0)
+    left = [file for file, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
+    for file in left:
+        # Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file)
+    return bool(left)
 
 
 class Progress:

@@ -76,20 +76,40 @@ def test_what_was_done_before_the_first_report_does_not_shorten_the_time_left(ca
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("lines", [1, 100_000])
-def test_it_ends_quietly_when_nobody_reads_any_more(lines, unbuffered):
+@pytest.mark.parametrize("both", [False, True], ids=["output", "output and errors"])
+@pytest.mark.parametrize(
+    "end",
+    ["print('many\\n')", "print('many\\n' * 100_000)", "print('many'); raise cli.UserError('no')", ""],
+    ids=["little", "much", "error", "help"],
+)
+def test_it_ends_quietly_when_nobody_reads(end, both, unbuffered):
     """Whether the output breaks while it is written or when its last part is."""
-    many = PROGRAM.replace("print(argv[1:], flags.FLAGS.pairs)", f"print('many\\n' * {lines})")
-    program = subprocess.Popen(
-        [sys.executable, "-c", many.format(commands=None)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    program = PROGRAM.replace("print(argv[1:], flags.FLAGS.pairs)", end or "pass")
+    arguments = [] if end else ["--help"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(commands=None), *arguments],
+            stdout=output,
+            stderr=output if both else subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            timeout=60,
+        )
+    assert done.returncode == 141
+    # With buffers, the sentence comes first.
+    assert done.stderr in ([None] if both else ["", "Error: no\n"] if "no" in end else [""])
+
+
+def test_it_needs_no_output():
+    program = PROGRAM.replace("print(argv[1:], flags.FLAGS.pairs)", "pass")
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c"]
+    done = subprocess.run(
+        [*command, program.format(commands=None)], stderr=subprocess.PIPE, text=True, timeout=60
     )
-    program.stdout.close()
-    assert (program.stderr.read(), program.wait(60)) == (b"", 141)
-    program.stderr.close()
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_another_broken_pipe_is_a_bug():

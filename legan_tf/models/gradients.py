@@ -14,7 +14,7 @@ _left_to_tensorflow = contextvars.ContextVar("left_to_tensorflow", default=False
 
 
 def own_gradient(function: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
-    """As ``tf.custom_gradient``, but that ``left_to_tensorflow`` switches it off.
+    """As ``tf.custom_gradient`` for positional tensors, but ``left_to_tensorflow`` switches it off.
 
     Args:
         function: Returns what it computes and its gradient. What it computes must be
@@ -31,10 +31,10 @@ def own_gradient(function: Callable[..., tuple[Any, Callable]]) -> Callable[...,
 
 @contextlib.contextmanager
 def left_to_tensorflow() -> Iterator[None]:
-    """What is traced meanwhile has only the gradients that TensorFlow finds by itself.
+    """What this thread traces meanwhile has only the gradients that TensorFlow finds by itself.
 
-    For graphs that are written: of a gradient of our own its graph is written too, and Python warns
-    of those in that graph whenever it loads it.
+    It stays so afterwards. For graphs that are written: TensorFlow also writes the graph of each
+    gradient of our own, and warns at every load of those within it.
     """
     token = _left_to_tensorflow.set(True)
     try:

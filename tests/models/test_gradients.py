@@ -13,9 +13,9 @@ def noise(*shape: int) -> tf.Tensor:
 
 
 PARTS = {
-    "leaky_relu": lambda x: layers.leaky_relu(x),
-    "winograd": lambda x: convolutions.winograd(x, noise(3, 3, 6, 5)),
-    "halving": lambda x: convolutions.halving(x, noise(4, 4, 6, 5)),
+    "leaky_relu": (layers.leaky_relu, []),
+    "winograd": (convolutions.winograd, [(3, 3, 6, 5)]),
+    "halving": (convolutions.halving, [(4, 4, 6, 5)]),
 }
 
 
@@ -28,18 +28,18 @@ def own_names(graph: tf.Graph) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
-def test_left_to_tensorflow_parts_compute_and_differentiate_the_same(part):
-    x = noise(2, 8, 8, 6)
+@pytest.mark.parametrize(("part", "kernels"), PARTS.values(), ids=PARTS)
+def test_left_to_tensorflow_parts_compute_and_differentiate_the_same(part, kernels):
+    inputs = [noise(2, 8, 8, 6), *(noise(*shape) for shape in kernels)]
 
     def gradients():
         function = tf.function(part)
         with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = function(x)
+            tape.watch(inputs)
+            y = function(*inputs)
             total = tf.reduce_sum(tf.sin(y))
-        graph = function.get_concrete_function(tf.TensorSpec(x.shape)).graph
-        return y, tape.gradient(total, x), own_names(graph)
+        graph = function.get_concrete_function(*inputs).graph
+        return y, *tape.gradient(total, inputs), own_names(graph)
 
     *own, names = gradients()
     assert names

@@ -170,13 +170,12 @@ def refuse_fewer(output: str, seeds: int) -> None:
 
 
 def training(
-    model: str, folder: str, editor: Editor, options: ExperimentOptions, seed: int, **flags: Any
+    model: str, editor: Editor, options: ExperimentOptions, seed: int, **flags: Any
 ) -> TrainConfig:
-    """Returns how all arms of a seed are trained.
+    """Returns how all arms of a seed are trained, but for their run folders.
 
     Args:
         model: What is trained.
-        folder: Where the run folders of the arms are to be.
         editor: Its size of pictures is theirs.
         options: Steps.
         seed: Seed of the training.
@@ -184,7 +183,6 @@ def training(
     """
     return TrainConfig(
         model=model,
-        workdir=folder,
         image_size=editor.image_size,
         seed=seed,
         batch_size=32,
@@ -203,6 +201,7 @@ def training(
 
 def train_arms(
     arms: Mapping[str, Sequence[Line]],
+    folder: str,
     config: TrainConfig,
     label: str,
     seeds: int,
@@ -212,6 +211,7 @@ def train_arms(
 
     Args:
         arms: The pictures of each.
+        folder: Where their run folders are to be.
         config: See ``training``.
         label: Column of their classes.
         seeds: How many there are, of which this is number ``config.seed``.
@@ -226,7 +226,7 @@ def train_arms(
     found = {}
     for number, (arm, lines) in enumerate(arms.items(), 1 + config.seed * len(arms)):
         name = arm.replace(", ", "_").replace(" ", "_").lower()
-        workdir = os.path.join(config.workdir, name)
+        workdir = os.path.join(folder, name)
         told = f"[{number}/{seeds * len(arms)}] seed {config.seed}: {arm}"
         network = train_arm(dataclasses.replace(config, workdir=workdir), lines, label, told)
         real = sum(line.real for line in lines)

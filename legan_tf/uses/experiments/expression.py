@@ -123,10 +123,10 @@ def expression_experiment(
         if not seed:
             pictures["examples.png"] = _examples(data, editor.image_size)
         labels, unseen = _test_faces(options, editor.image_size, seed, bar)
-        config = arms.training("classifier", os.path.join(folder, "runs"), editor, options, seed)
         found = arms.train_arms(
             _arms(data, seed),
-            config,
+            os.path.join(folder, "runs"),
+            arms.training("classifier", editor, options, seed),
             "expression",
             options.seeds,
             functools.partial(_figures, pictures=unseen, labels=labels),

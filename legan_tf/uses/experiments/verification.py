@@ -90,17 +90,10 @@ def verification_experiment(
         if not seed:
             pictures["examples.png"] = _examples(columns)
         people, unseen = _test_faces(options, editor.image_size, seed, bar)
-        config = arms.training(
-            "identity",
-            os.path.join(folder, "runs"),
-            editor,
-            options,
-            seed,
-            identity_width=0.25,
-            flip=True,
-        )
+        config = arms.training("identity", editor, options, seed, identity_width=0.25, flip=True)
         found = arms.train_arms(
             lines,
+            os.path.join(folder, "runs"),
             config,
             "identity",
             options.seeds,
