@@ -79,7 +79,12 @@ def test_what_was_done_before_the_first_report_does_not_shorten_the_time_left(ca
 @pytest.mark.parametrize("both", [False, True], ids=["output", "output and errors"])
 @pytest.mark.parametrize(
     "end",
-    ["print('many\\n')", "print('many\\n' * 100_000)", "print('many'); raise cli.UserError('no')", ""],
+    [
+        "print('many\\n')",
+        "print('many\\n' * 100_000)",
+        "print('many'); raise cli.UserError('no')",
+        "",
+    ],
     ids=["little", "much", "error", "help"],
 )
 def test_it_ends_quietly_when_nobody_reads(end, both, unbuffered):

@@ -140,14 +140,14 @@ def load_instruments(
     columns: dict[str, np.ndarray] = {}
     doubt = ""
     if given.get("classifier"):
-        classifier = load_network_of("classifier", given["classifier"], AttributeClassifier)
+        classifier = load_network_of("classifier_model", given["classifier"], AttributeClassifier)
         columns = _columns(classifier, faces, f"--classifier_model={given['classifier']}")
         networks["classifier"] = picture_network(classifier)
     if given.get("identity"):
         networks["identity"] = load_face_network(given["identity"])
     if given.get("quality"):
         networks["quality"] = picture_network(
-            load_network_of("quality", given["quality"], QualityEstimator)
+            load_network_of("quality_model", given["quality"], QualityEstimator)
         )
     if config.dataset == "rendered":
         absent = [kind for kind in wanted if not given[kind]]

@@ -68,7 +68,7 @@ def load_map_reader(given: str, model: str, image_size: int) -> MapReader | None
     path = given or os.path.join(model, DEPTH_FILE)
     if not given and not os.path.isfile(path):
         return None
-    network = load_network_of("depth", path, DepthNetwork)
+    network = load_network_of("depth_model", path, DepthNetwork)
     if network.image_size != image_size:
         raise UserError(
             f"--depth_model={path}: it works on {network.image_size} x {network.image_size} "

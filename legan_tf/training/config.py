@@ -16,6 +16,8 @@ GANS = ("legan", "stargan")
 """The editors."""
 ADVERSARIAL = (*GANS, "depth")
 """What is trained against a discriminator."""
+SUPERVISED = ("quality", "identity", "classifier")
+"""What is trained on labels alone."""
 DATASETS = ("rendered", "manifest")
 EXPRESSION_SETS = ("multipie", "affectnet")
 PRECISIONS = ("float32", "bfloat16")
@@ -73,6 +75,11 @@ class TrainConfig:
     checkpoint_every: int = option(1000, "Steps between checkpoints.", free=True)
     keep_checkpoints: int = option(3, "Checkpoints to keep.", free=True)
 
+    start_from: str = option(
+        "",
+        "Q, identity network, classifier: run folder or .keras file of one of the same form, whose "
+        "weights training begins with; random weights if empty.",
+    )
     learning_rate: float = option(1e-4, "Adam's learning rate, of both networks.")
     beta_1: float = option(0.5, "Adam's first decay.")
     beta_2: float = option(0.999, "Adam's second decay.")
@@ -323,6 +330,14 @@ class TrainConfig:
             problems.append(f"--depth_weight guides editors, not {self.model}")
         if self.needs_vgg and self.image_size < 16:
             problems.append(f"--image_size={self.image_size}: VGG19 needs 16 or more")
+        if self.start_from and self.model not in SUPERVISED:
+            problems.append(f"--start_from belongs to {', '.join(SUPERVISED)}, not to {self.model}")
+        start = os.path.realpath(self.start_from)
+        if self.start_from and os.path.realpath(self.workdir) in (start, os.path.dirname(start)):
+            problems.append(
+                f"--start_from={self.start_from} is in --workdir, which would be written over; "
+                "name another --workdir"
+            )
         if not 1 <= self.zoom <= 8:
             problems.append(f"--zoom={self.zoom:g}: must be 1 to 8")
         elif self.zoom > 1 and self.model not in ("quality", "identity"):

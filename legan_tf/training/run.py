@@ -212,8 +212,8 @@ def network_file(path: str, name: str = NETWORK_FILE) -> str:
     return file
 
 
-def _inputs(config: TrainConfig) -> dict[str, str]:
-    """The sha256 of each file that a flag names, by flag."""
+def _inputs(config: TrainConfig, begun: bool) -> dict[str, str]:
+    """The sha256 of each file that a flag names and a run needs, by flag."""
     files = {}
     for kind, given in auxiliary_kinds(config).items():
         if given:
@@ -228,6 +228,11 @@ def _inputs(config: TrainConfig) -> dict[str, str]:
                     network_file(given, CRITIC_FILE)
             except UserError as error:
                 raise UserError(f"--{kind}_model={error}") from error
+    if config.start_from and not begun:
+        try:
+            files["start_from"] = network_file(config.start_from)
+        except UserError as error:
+            raise UserError(f"--start_from={error}") from error
     if config.dataset == "manifest":
         files["manifest"] = config.manifest
     if config.needs_vgg and os.path.isfile(config.vgg_weights):
@@ -249,7 +254,7 @@ def check_fits(config: TrainConfig) -> dict[str, str]:
     """
     path = os.path.join(config.workdir, FLAGS_FILE)
     if not os.path.exists(path) or saved_step(config.workdir) is None:
-        return _inputs(config)
+        return _inputs(config, begun=False)
     before = from_flagfile(path)
     changed = [
         f"--{field.name} was {getattr(before, field.name)}, is now {getattr(config, field.name)}"
@@ -266,7 +271,7 @@ def check_fits(config: TrainConfig) -> dict[str, str]:
             f"--workdir={config.workdir} holds a run with other flags: {'; '.join(changed)}. "
             "Use another --workdir, or the flags of that run."
         )
-    inputs = _inputs(config)
+    inputs = _inputs(config, begun=True)
     path = os.path.join(config.workdir, INPUTS_FILE)
     if os.path.exists(path):
         with open(path) as file:
@@ -277,6 +282,8 @@ def check_fits(config: TrainConfig) -> dict[str, str]:
                 f"{', '.join(changed)}: its content has changed since this run began in "
                 f"{config.workdir}. Put back what it was, or use another --workdir."
             )
+        # What only the first step needed is remembered.
+        inputs = {**began_with, **inputs}
     return inputs
 
 
@@ -310,12 +317,12 @@ def load_network(path: str | os.PathLike[str], name: str = NETWORK_FILE) -> mode
 
 
 def load_network_of(
-    kind: str, path: str, wanted: type[models.Network], name: str = NETWORK_FILE
+    flag: str, path: str, wanted: type[models.Network], name: str = NETWORK_FILE
 ) -> models.Network:
-    """Loads a network that a flag ``--KIND_model`` gives.
+    """Loads a network that a flag gives.
 
     Args:
-        kind: ``classifier``, ``identity``, ``quality`` or ``depth``.
+        flag: The flag's name.
         path: A run folder or a ``.keras`` file.
         wanted: What it has to be.
         name: What the file is called in a run folder.
@@ -326,10 +333,10 @@ def load_network_of(
     try:
         network = load_network(path, name)
     except UserError as error:
-        raise UserError(f"--{kind}_model={error}") from error
+        raise UserError(f"--{flag}={error}") from error
     if not isinstance(network, wanted):
         raise UserError(
-            f"--{kind}_model={path}: it holds a {type(network).__name__}, not a {wanted.__name__}"
+            f"--{flag}={path}: it holds a {type(network).__name__}, not a {wanted.__name__}"
         )
     return network
 

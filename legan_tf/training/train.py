@@ -484,9 +484,9 @@ def _load_auxiliary(
     """Loads what takes part in a training, by its name among the trainer's arguments."""
     if kind != "depth":
         wanted = {"quality": QualityEstimator, "identity": FaceNetwork}[kind]
-        return {kind: load_network_of(kind, path, wanted)}
-    depth = load_network_of(kind, path, DepthNetwork)
-    critic = load_network_of(kind, path, Discriminator, CRITIC_FILE)
+        return {kind: load_network_of(f"{kind}_model", path, wanted)}
+    depth = load_network_of("depth_model", path, DepthNetwork)
+    critic = load_network_of("depth_model", path, Discriminator, CRITIC_FILE)
     for flag, wanted, there in (
         ("image_size", config.image_size, depth.image_size),
         ("geometry", config.geometry, depth.geometry),
@@ -556,6 +556,8 @@ def make_trainer(
 ) -> AdversarialModel | SupervisedTrainer:
     """The model to fit, not compiled."""
     network = _network(config, data)
+    if config.start_from and saved_step(config.workdir) is None:
+        _take_weights(network, config.start_from)
     if config.model == "quality":
         return QualityTrainer(network, config.margin)
     if config.model == "identity":
@@ -579,6 +581,24 @@ def make_trainer(
         guidance=_fields(Guidance, config),
         **auxiliary,
     )
+
+
+def _take_weights(network: Network, path: str) -> None:
+    """Gives a new network the weights of the one that ``--start_from`` names."""
+    start = load_network_of("start_from", path, type(network))
+    there = start.config()
+    others = [
+        f"{name} is {there[name]} there and {value} here"
+        for name, value in network.config().items()
+        if there[name] != value
+    ]
+    if others:
+        raise UserError(
+            f"--start_from={path}: it has another form: {'; '.join(others)}. Give the flags and "
+            "the classes that it was trained with, or name another one."
+        )
+    network.build()
+    network.set_weights(start.get_weights())
 
 
 def _discriminator(config: TrainConfig, data: Datasets) -> Discriminator:
@@ -669,6 +689,8 @@ def _write_record(
             for kind, path in auxiliary.items()
         },
     }
+    if config.start_from:
+        record["began_with"]["start_from"] = config.start_from
     if config.needs_vgg:
         record["vgg_weights"] = config.vgg_weights
     with open(run.path(RECORD_FILE), "a") as file:

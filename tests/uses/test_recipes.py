@@ -45,7 +45,7 @@ def project(tmp_path, monkeypatch):
 
 def test_every_recipe_runs_as_it_stands_on_the_page(project, capfd):
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     space: dict = {"__name__": "recipes"}
     for number, block in enumerate(blocks, start=1):
         # From a file, where tf.function finds the source.
@@ -81,6 +81,16 @@ def test_every_recipe_runs_as_it_stands_on_the_page(project, capfd):
     ranked = np.sort(scorer(space["made"]))
     np.testing.assert_allclose(np.sort(scorer(space["best"])), ranked[-5:], atol=1e-5)
     assert len(space["natural"]) == (ranked >= 5).sum()
+
+    whole = np.asarray(Image.open(project / "face.jpg"))
+    assert [square.shape for square in space["squares"]] == [
+        (40, 40, 3),
+        *[(20, 20, 3)] * 9,
+        *[(10, 10, 3)] * 16,
+    ]
+    np.testing.assert_array_equal(space["squares"][9], whole[20:, 20:])
+    expected = np.mean([scorer(square) for square in space["squares"]])
+    assert space["by_parts"] == pytest.approx(expected, abs=1e-4)
 
     first = faces[:8]
     expected = editor(first, lighting=0)

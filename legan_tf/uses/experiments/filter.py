@@ -36,7 +36,7 @@ from legan_tf.training.run import NETWORK_FILE
 from legan_tf.uses.augment.results import enlarged
 from legan_tf.uses.experiments import arms
 from legan_tf.uses.experiments.config import ExperimentOptions
-from legan_tf.uses.experiments.origins import check_unseen, flags_of, networks_of
+from legan_tf.uses.experiments.origins import chain_of, check_unseen, flags_of, networks_of
 
 TENTH = 0.1
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -170,16 +170,22 @@ def _content_of(flag: str, given: str) -> str:
 
 
 def _q_learned_from(scorer: Scorer) -> str:
-    config = flags_of(scorer.path)
-    known = "It is not known what Q has learned from"
-    if config and config.dataset == "rendered":
-        known = (
-            f"Q has learned from {config.rated_faces:,} faces of other rendered people with the "
-            "same kinds of damage"
-        )
-    elif config:
-        known = f"Q has learned from the pictures of `{config.manifest}`"
-    return f"{known}; what it finds of other damage is not measured."
+    sources = []
+    for _, path in chain_of("Q", scorer.path):
+        config = flags_of(path)
+        if config is None:
+            sources.append("what is not known")
+        elif config.dataset == "rendered":
+            sources.append(
+                f"{config.rated_faces:,} faces of other rendered people with the same kinds of "
+                "damage"
+            )
+        else:
+            sources.append(f"the pictures of `{config.manifest}`")
+    return (
+        f"Q has learned from {', and before from '.join(sources)}; what it finds of other damage "
+        "is not measured."
+    )
 
 
 def lowest(values: np.ndarray, share: float) -> np.ndarray:

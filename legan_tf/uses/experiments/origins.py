@@ -38,14 +38,34 @@ def quality_of(model: str) -> str:
 
 
 def networks_of(model: str, options: ExperimentOptions) -> list[tuple[str, str]]:
-    """Returns what edits and ratings depend on, each network as it is told of, with its path."""
+    """Returns what edits and ratings depend on, each network as it is told of, with its path.
+
+    What a training began with (``--start_from``) is among it.
+    """
     told = [
         (f"--model={model}", model),
         (f"the Q of --model={model}", quality_of(model)),
         (f"--quality_model={options.quality_model}", options.quality_model),
         (f"--identity_model={options.identity_model}", options.identity_model),
     ]
-    return [(name, path) for name, path in told if path]
+    return [link for name, path in told for link in chain_of(name, path)]
+
+
+def chain_of(told: str, path: str) -> list[tuple[str, str]]:
+    """Returns a network, what its training began with, and so on, as ``networks_of`` does.
+
+    Args:
+        told: How the network is told of.
+        path: Its path; of none, nothing.
+    """
+    chain: list[tuple[str, str]] = []
+    # Runs whose folders were used anew may name each other.
+    while path and path not in [there for _, there in chain]:
+        chain.append((told, path))
+        config = flags_of(path)
+        path = config.start_from if config else ""
+        told = f"--start_from={path} of {told}"
+    return chain
 
 
 def check_unseen(networks: Iterable[tuple[str, str]], seeds: Sequence[int]) -> list[str]:

@@ -124,7 +124,7 @@ def test_a_whole_experiment_is_kept_for_the_next_time(
     for name in ("found.png", "damaged.png", "dropped.png", "edits.png"):
         assert f"![{name}]({name})" in text
         assert images.decode(str(output / name)).std() > 5
-    assert "It is not known what Q has learned from; what it finds of other damage" in text
+    assert "Q has learned from what is not known; what it finds of other damage" in text
     assert "40 edits of 50 unseen people" in text
     assert f"--identity_model={face_network}: there is no flags.txt with it" in text
     assert filter_experiment(str(editor_run), str(output), options, quiet) == text

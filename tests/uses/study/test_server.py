@@ -215,7 +215,9 @@ def test_a_port_that_is_taken_is_told(server, study):
 
 
 def test_the_script_serves_without_tensorflow_until_interrupted(study):
-    command = "import runpy, sys; sys.argv = sys.argv[1:]\n"
+    command = "import runpy, signal, sys; sys.argv = sys.argv[1:]\n"
+    # Where the tests run in the background, Ctrl-C is ignored.
+    command += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     command += "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
     command += "finally: print('tensorflow' in sys.modules, flush=True)"
     script = str(pathlib.Path(__file__).parents[3] / "scripts" / "study.py")
