@@ -65,7 +65,10 @@ def test_an_identity_network_may_begin_with_one_of_other_people(options, tmp_pat
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"q_width": 8}, "--start_from=.*q: it has another form: width is 4 there and 8 here. Give"),
+        (
+            {"q_width": 8},
+            "--start_from=.*q: it has another form: width is 4 there and 8 here. Give",
+        ),
         ({"model": "identity"}, "--start_from=.*q: it holds a QualityEstimator, not a LightCNN29"),
         ({"model": "legan"}, "--start_from belongs to quality, identity, classifier, not to legan"),
         ({"model": "classifier"}, "--start_from=.*q: it holds a QualityEstimator, not an? Attr"),
