@@ -14,14 +14,14 @@ from legan_tf import models
 from legan_tf.benchmarks.paired import PAIRS, Comparison, compare, with_rates
 from legan_tf.benchmarks.training import Training
 from legan_tf.cli import bar
-from legan_tf.data import pipeline
+from legan_tf.data import attributes, pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.images import Image
 from legan_tf.data.make_records import MANIFEST, make_records
 from legan_tf.data.manifest import manifest_faces, read_manifest, to_csv
 from legan_tf.data.parallel import Workers
+from legan_tf.data.rendered import rendered_faces
 from legan_tf.training.config import TrainConfig
-from legan_tf.training.datasets import rendered_split
 
 PEOPLE = 5
 """Rendered people, under every expression and light: 570 pictures."""
@@ -37,7 +37,7 @@ def benchmark(
     file_size: int = FILE_SIZE,
     updates: int = UPDATES,
 ) -> list[Comparison]:
-    """Times batches from files, from records and from memory, and LEGAN's training step.
+    """Times batches from files, records, memory and the renderer, and LEGAN's training step.
 
     Args:
         pairs: How often to time both ways.
@@ -75,6 +75,9 @@ def benchmark(
 
             return read
 
+        def rendering() -> None:
+            reading(_rendered(size, on_demand=True))()
+
         memory = split(records, 1 << 40)
         from_memory = ("from memory", reading(memory))
         from_records = ("records, as needed", reading(split(records, 0)))
@@ -83,15 +86,14 @@ def benchmark(
             reading(split(files, 0)),
         )
         read = f"{read_count} pictures of {size} pixels in batches"
+        kept = f"{len(memory)} pictures of {size} pixels into memory"
+        kept_records = ("records", lambda: split(records, 1 << 40))
         results = [
             compare(read, from_records, from_files, pairs),
             compare(read, from_memory, from_records, pairs),
-            compare(
-                f"{len(memory)} pictures of {size} pixels into memory",
-                ("records", lambda: split(records, 1 << 40)),
-                ("files", lambda: split(files, 1 << 40)),
-                pairs,
-            ),
+            compare(read, from_records, ("rendered when first needed", rendering), pairs),
+            compare(kept, kept_records, ("files", lambda: split(files, 1 << 40)), pairs),
+            compare(kept, kept_records, ("rendered", lambda: _rendered(size)), pairs),
         ]
         fed = compare(
             f"the {taken} pictures of one update",
@@ -105,13 +107,26 @@ def benchmark(
         first_s=tuple(s * share for s in fed.first_s),
         second_s=tuple(s / trained for s in fed.second_s),
     )
-    counts = (read_count, read_count, len(memory), taken)
+    counts = (*[read_count] * 3, *[len(memory)] * 2, taken)
     return [with_rates(result, count) for result, count in zip([*results, fed], counts)]
+
+
+def _rendered(size: int, on_demand: bool = False) -> FaceSet:
+    """Returns newly rendered faces; on demand, those that are to be rendered when needed."""
+    return rendered_faces(
+        "train",
+        PEOPLE,
+        attributes.MULTIPIE_EXPRESSIONS,
+        attributes.lightings(),
+        size,
+        seed=0,
+        on_demand=on_demand,
+    )
 
 
 def _write_files(folder: str, size: int) -> str:
     """Writes rendered faces, PNG and JPEG in turn, and returns their manifest."""
-    faces = rendered_split("train", PEOPLE, "multipie", True, size, 0)
+    faces = _rendered(size)
     lines = []
     for index, picture in enumerate(faces.images(np.arange(len(faces)))):
         name = f"{index}.{('png', 'jpg')[index % 2]}"

@@ -17,6 +17,9 @@ from legan_tf.errors import UserError
 Outcomes = list[dict[str, Any]]
 """What became of the items of a part, in values that JSON can hold."""
 
+_PER_PART = 16
+_LEAST_SIZE = 16  # Of the pictures to make, in pixels.
+
 
 class Journal:
     """The outcomes of all items, part by part: each a line, added when the part is finished.
@@ -167,6 +170,41 @@ def folder_problem(output: str) -> str:
     if os.path.exists(output) and not os.path.isdir(output):
         return f"--output={output}: is a file; name a folder"
     return ""
+
+
+def problem_of(output: str, size: int | None, most_size: int, seed: int, workers: int) -> str:
+    """Returns which flag, and why, keeps work on many files from beginning; nothing if none.
+
+    Args:
+        output: The folder of results.
+        size: Height and width of the pictures to make, in pixels; none if that is left open.
+        most_size: The largest that is acceptable.
+        seed: Must be 0 or more.
+        workers: Must be 0 or more.
+    """
+    if folder_problem(output):
+        return folder_problem(output)
+    if size is not None and not _LEAST_SIZE <= size <= most_size:
+        return f"--image_size={size}: must be {_LEAST_SIZE} to {most_size}"
+    for name, value in (("seed", seed), ("workers", workers)):
+        if value < 0:
+            return f"--{name}={value}: must be 0 or more"
+    return ""
+
+
+def in_parts(items: Sequence[Any]) -> list[Sequence[Any]]:
+    """Cuts items into parts that are worked on, and after a stop repeated, together."""
+    return [items[i : i + _PER_PART] for i in range(0, len(items), _PER_PART)]
+
+
+def but_output(folder: str, output: str) -> Callable[[str], str]:
+    """Returns the ``skip`` of ``scan`` that leaves out a folder of results inside."""
+
+    def skip(inside: str) -> str:
+        same = os.path.realpath(os.path.join(folder, inside)) == os.path.realpath(output)
+        return "the output" if same else ""
+
+    return skip
 
 
 def target_names(

@@ -7,7 +7,7 @@ from legan_tf.benchmarks import input
 from legan_tf.training.config import TrainConfig
 
 
-def test_input_is_timed_from_records_files_and_memory_and_beside_training(monkeypatch):
+def test_input_is_timed_from_records_files_memory_and_renderer_and_beside_training(monkeypatch):
     monkeypatch.setattr(input, "PEOPLE", 1)
     config = TrainConfig(
         image_size=16,
@@ -26,14 +26,17 @@ def test_input_is_timed_from_records_files_and_memory_and_beside_training(monkey
     # Without a GPU, training takes one picture at a time.
     taken = (2 if tf.config.list_physical_devices("GPU") else 1) * 2
     results = input.benchmark(pairs=1, config=config, file_size=20, updates=3)
-    assert [(result.what, result.first) for result in results] == [
-        ("12 pictures of 16 pixels in batches", "records, as needed"),
-        ("12 pictures of 16 pixels in batches", "from memory"),
-        ("114 pictures of 16 pixels into memory", "records"),
-        (f"the {taken} pictures of one update", "records, as needed"),
+    batches, kept = "12 pictures of 16 pixels in batches", "114 pictures of 16 pixels into memory"
+    records, files = "records, as needed", "PNG and JPEG of 20 pixels, as needed"
+    assert [(result.what, result.first, result.second) for result in results] == [
+        (batches, records, files),
+        (batches, "from memory", records),
+        (batches, records, "rendered when first needed"),
+        (kept, "records", "files"),
+        (kept, "records", "rendered"),
+        (f"the {taken} pictures of one update", records, "LEGAN's training step"),
     ]
-    assert results[-1].second == "LEGAN's training step"
-    for result, count in zip(results, (12, 12, 114, taken)):
+    for result, count in zip(results, (12, 12, 12, 114, 114, taken)):
         first, _, second, _ = result.note.replace(",", "").split()
         rates = (count / result.medians[0], count / result.medians[1])
         assert (float(first), float(second)) == pytest.approx(rates, rel=0.01)

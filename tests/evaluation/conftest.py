@@ -8,7 +8,7 @@ import pytest
 
 from legan_tf.data import attributes
 from legan_tf.evaluation import evaluate
-from legan_tf.models import AttributeClassifier, LightCNN29, QualityEstimator
+from legan_tf.models import AttributeClassifier, DepthNetwork, LightCNN29, QualityEstimator
 from legan_tf.training.datasets import rendered_split
 
 SIZE, PEOPLE = 16, 4
@@ -31,6 +31,19 @@ def judges(tmp_path_factory):
         paths[flag] = str(folder / f"{flag}.keras")
         network.save(paths[flag])
     return paths
+
+
+@pytest.fixture(scope="session")
+def depth_networks(tmp_path_factory):
+    """Depth networks that nobody has trained, by geometry, and the files that hold them."""
+    folder, made = tmp_path_factory.mktemp("depth"), {}
+    for seed, geometry in enumerate(("depth", "normal")):
+        keras.utils.set_random_seed(seed)
+        network = DepthNetwork(SIZE, geometry, width=4, blocks=0)
+        network.build()
+        network.save(folder / f"{geometry}.keras")
+        made[geometry] = (network, str(folder / f"{geometry}.keras"))
+    return made
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,19 +28,6 @@ SIZE, READ = 16, 60
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "evaluate.py"
 
 
-@pytest.fixture(scope="module")
-def networks(tmp_path_factory):
-    """Depth networks that nobody has trained, by geometry, and the files that hold them."""
-    folder, made = tmp_path_factory.mktemp("depth"), {}
-    for seed, geometry in enumerate(("depth", "normal")):
-        keras.utils.set_random_seed(seed)
-        network = DepthNetwork(SIZE, geometry, width=4, blocks=0)
-        network.build()
-        network.save(folder / f"{geometry}.keras")
-        made[geometry] = (network, str(folder / f"{geometry}.keras"))
-    return made
-
-
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Lets evaluations read two rendered people, and learn the mean from three others."""
@@ -55,8 +41,8 @@ def run(way, images):
 
 
 @pytest.mark.parametrize("geometry", ["depth", "normal"])
-def test_figures_are_those_of_the_pictures_themselves(geometry, networks, tmp_path):
-    network, path = networks[geometry]
+def test_figures_are_those_of_the_pictures_themselves(geometry, depth_networks, tmp_path):
+    network, path = depth_networks[geometry]
     report = evaluate_depth(load(path), str(tmp_path), EvaluationConfig(edits=READ))
     assert report == json.loads((tmp_path / "report.json").read_text())
     assert report["kind"] == "depth" and report["model"]["geometry"] == geometry
@@ -90,10 +76,10 @@ def test_figures_are_those_of_the_pictures_themselves(geometry, networks, tmp_pa
 
 @pytest.mark.parametrize("geometry", ["depth", "normal"])
 def test_the_mean_of_other_people_is_far_better_than_an_untrained_network(
-    geometry, networks, tmp_path
+    geometry, depth_networks, tmp_path
 ):
     report = evaluate_depth(
-        load(networks[geometry][1]), str(tmp_path), EvaluationConfig(edits=READ)
+        load(depth_networks[geometry][1]), str(tmp_path), EvaluationConfig(edits=READ)
     )
     figures = report["figures"]
     assert report["data"]["baseline"] == "456 pictures of rendered/train"
@@ -108,8 +94,8 @@ def test_the_mean_of_other_people_is_far_better_than_an_untrained_network(
         assert figures["mean_map"]["median_angle"] < figures["mean_map"]["map_angle"]
 
 
-def test_the_report_shows_tables_and_pictures(networks, tmp_path):
-    network, path = networks["depth"]
+def test_the_report_shows_tables_and_pictures(depth_networks, tmp_path):
+    network, path = depth_networks["depth"]
     evaluate_depth(load(path), str(tmp_path), EvaluationConfig(edits=READ))
     text = (tmp_path / "report.md").read_text()
     for told in (
@@ -135,8 +121,8 @@ def test_the_report_shows_tables_and_pictures(networks, tmp_path):
     assert len({picture.tobytes() for picture in inputs}) == 8
 
 
-def test_a_second_call_runs_no_network(networks, tmp_path, monkeypatch):
-    model, config = load(networks["depth"][1]), EvaluationConfig(edits=READ)
+def test_a_second_call_runs_no_network(depth_networks, tmp_path, monkeypatch):
+    model, config = load(depth_networks["depth"][1]), EvaluationConfig(edits=READ)
     report = evaluate_depth(model, str(tmp_path), config)
     for way in ("to_map", "to_rgb"):
         monkeypatch.setattr(DepthNetwork, way, None)
@@ -165,12 +151,12 @@ def manifest(tmp_path):
     return write
 
 
-def test_the_maps_of_a_manifest_are_read_alike(networks, manifest, tmp_path):
+def test_the_maps_of_a_manifest_are_read_alike(depth_networks, manifest, tmp_path):
     def first_of_test_without(line):
         return {**line, "depth": ""} if line["path"] == "test0.png" else line
 
     report = evaluate_depth(
-        load(networks["depth"][1]), str(tmp_path / "out"), manifest(first_of_test_without)
+        load(depth_networks["depth"][1]), str(tmp_path / "out"), manifest(first_of_test_without)
     )
     assert report["data"]["read"] == 1 and report["data"]["images"] == 2
     assert report["per_expression"] == {}
@@ -184,23 +170,25 @@ def test_the_maps_of_a_manifest_are_read_alike(networks, manifest, tmp_path):
     assert report["data"]["baseline"] == "2 pictures of faces.csv/train"
 
 
-def test_without_maps_to_learn_the_mean_from_there_is_none(networks, manifest, tmp_path):
+def test_without_maps_to_learn_the_mean_from_there_is_none(depth_networks, manifest, tmp_path):
     def only_test(line):
         return {**line, "depth": "" if line["split"] == "train" else line["depth"]}
 
-    report = evaluate_depth(load(networks["depth"][1]), str(tmp_path / "out"), manifest(only_test))
+    report = evaluate_depth(
+        load(depth_networks["depth"][1]), str(tmp_path / "out"), manifest(only_test)
+    )
     assert set(report["figures"]) == {"map", "picture", "cycle"}
     assert report["missing"] == ["The mean map needs maps of the manifest's train split."]
     assert "\n- The mean map needs" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_a_split_without_maps_is_refused(networks, manifest, tmp_path):
+def test_a_split_without_maps_is_refused(depth_networks, manifest, tmp_path):
     config = manifest(lambda line: {**line, "depth": ""})
     with pytest.raises(UserError, match="^faces.csv/test has no depth map: fill the column"):
-        evaluate_depth(load(networks["depth"][1]), str(tmp_path / "out"), config)
+        evaluate_depth(load(depth_networks["depth"][1]), str(tmp_path / "out"), config)
 
 
-def test_an_export_is_refused_as_it_goes_one_way_only(networks, tmp_path):
+def test_an_export_is_refused_as_it_goes_one_way_only(depth_networks, tmp_path):
     class Export:
         path = str(tmp_path)
 
@@ -208,15 +196,15 @@ def test_an_export_is_refused_as_it_goes_one_way_only(networks, tmp_path):
         evaluate_depth(Export(), str(tmp_path / "out"))
 
 
-def test_a_network_that_judges_edits_is_refused(networks, tmp_path):
-    path = networks["depth"][1]
+def test_a_network_that_judges_edits_is_refused(depth_networks, tmp_path):
+    path = depth_networks["depth"][1]
     with pytest.raises(UserError, match=f"judged by true maps .* leave out --depth_model={path}"):
         evaluate_depth(load(path), str(tmp_path / "out"), EvaluationConfig(depth_model=path))
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_judges_a_depth_network(networks, tmp_path):
-    flags = [f"--model={networks['depth'][1]}", f"--output={tmp_path / 'out'}", "--edits=4"]
+def test_the_command_judges_a_depth_network(depth_networks, tmp_path):
+    flags = [f"--model={depth_networks['depth'][1]}", f"--output={tmp_path / 'out'}", "--edits=4"]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *flags], capture_output=True, text=True, check=True
     )

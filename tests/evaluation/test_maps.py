@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
 
@@ -11,24 +10,11 @@ from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.evaluate import evaluate
 from legan_tf.evaluation.maps import MAP_FIGURES, compare_maps, load_map_reader
 from legan_tf.evaluation.plan import draw_plan, shared_classes
-from legan_tf.models import DepthNetwork, QualityEstimator
+from legan_tf.models import QualityEstimator
 from legan_tf.training.datasets import rendered_split
 from legan_tf.training.run import DEPTH_FILE
 
 SIZE, EDITS = 16, 40
-
-
-@pytest.fixture(scope="module")
-def networks(tmp_path_factory):
-    """Depth networks that nobody has trained, by geometry, and the files that hold them."""
-    folder, made = tmp_path_factory.mktemp("depth"), {}
-    for seed, geometry in enumerate(("depth", "normal")):
-        keras.utils.set_random_seed(seed)
-        network = DepthNetwork(SIZE, geometry, width=4, blocks=0)
-        network.build()
-        network.save(folder / f"{geometry}.keras")
-        made[geometry] = (network, str(folder / f"{geometry}.keras"))
-    return made
 
 
 def test_the_true_map_has_no_error_and_an_inverted_one_runs_against_it():
@@ -60,9 +46,9 @@ def test_normals_are_compared_by_their_angles():
 
 @pytest.mark.parametrize("geometry", ["depth", "normal"])
 def test_edits_are_read_by_the_network_that_is_given(
-    geometry, networks, few_people, judges, dimming, tmp_path
+    geometry, depth_networks, few_people, judges, dimming, tmp_path
 ):
-    network, path = networks[geometry]
+    network, path = depth_networks[geometry]
     config = EvaluationConfig(edits=EDITS, depth_model=path, **judges)
     report = evaluate(dimming(lightings=()), str(tmp_path), config)
     assert report["maps"] == {"geometry": geometry, "edits": EDITS // 4}
@@ -92,16 +78,16 @@ def test_edits_are_read_by_the_network_that_is_given(
 
 
 def test_a_runs_own_depth_network_reads_its_edits_unless_another_is_given(
-    networks, few_people, judges, dimming, tmp_path
+    depth_networks, few_people, judges, dimming, tmp_path
 ):
-    (tmp_path / DEPTH_FILE).write_bytes(open(networks["depth"][1], "rb").read())
+    (tmp_path / DEPTH_FILE).write_bytes(open(depth_networks["depth"][1], "rb").read())
     editor = dimming(lightings=())
     editor.path = str(tmp_path)
     report = evaluate(editor, str(tmp_path / "out"), EvaluationConfig(edits=8, **judges))
     assert report["networks"]["depth"]["name"] == "the run's own depth.keras"
     assert report["maps"]["geometry"] == "depth"
     assert load_map_reader("", "runs/elsewhere", SIZE) is None
-    assert load_map_reader(networks["normal"][1], editor.path, SIZE).geometry == "normal"
+    assert load_map_reader(depth_networks["normal"][1], editor.path, SIZE).geometry == "normal"
 
 
 def test_without_a_depth_network_nothing_is_said_of_maps(few_people, judges, copying, tmp_path):
@@ -110,9 +96,9 @@ def test_without_a_depth_network_nothing_is_said_of_maps(few_people, judges, cop
     assert not set(MAP_FIGURES) & set(report["figures"]["edit"])
 
 
-def test_what_is_no_depth_network_of_the_edits_size_is_refused(networks, tmp_path):
+def test_what_is_no_depth_network_of_the_edits_size_is_refused(depth_networks, tmp_path):
     with pytest.raises(UserError, match=r"^--depth_model=.*: it works on 16 x 16 pixels, not on"):
-        load_map_reader(networks["depth"][1], "", 32)
+        load_map_reader(depth_networks["depth"][1], "", 32)
     q = QualityEstimator(16, 4, 2)
     q.build()
     q.save(tmp_path / "q.keras")

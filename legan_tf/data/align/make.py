@@ -16,8 +16,10 @@ from legan_tf.data.align.work import UNREADABLE, UNREADABLE_LANDMARKS, Picture, 
 from legan_tf.data.journal import (
     Journal,
     Outcomes,
+    but_output,
     digest,
-    folder_problem,
+    in_parts,
+    problem_of,
     real,
     remove_leftovers,
     stamp,
@@ -29,8 +31,7 @@ from legan_tf.data.readers.ledger import Ledger
 from legan_tf.data.readers.tree import OnProgress, scan, suffix
 from legan_tf.errors import UserError
 
-_LEAST_SIZE, _MOST_SIZE = 16, 2048
-_PER_PART = 16  # Pictures that are worked on, and after a stop repeated, together.
+_MOST_SIZE = 2048
 # Settings that are told in words, since their values are checksums.
 _OTHER = {
     "landmarks": "other landmarks",
@@ -102,7 +103,7 @@ def align_pictures(
     base = source.folder or source.data_dir or os.path.dirname(source.manifest) or "."
     targets = target_names([row.file for row in rows], base)
     pictures = _pictures(rows, targets, output, options)
-    parts = [pictures[i : i + _PER_PART] for i in range(0, len(pictures), _PER_PART)]
+    parts = in_parts(pictures)
     inputs = [_inputs(part) for part in parts]
 
     def prepare(missing: Sequence[Sequence[Picture]]) -> None:
@@ -132,14 +133,6 @@ def _check(
         problem = "give either --manifest=FILE or --input=FOLDER"
     elif source.folder and source.data_dir:
         problem = "--data_dir belongs to --manifest"
-    elif folder_problem(output):
-        problem = folder_problem(output)
-    elif size is not None and not _LEAST_SIZE <= size <= _MOST_SIZE:
-        problem = f"--image_size={size}: must be {_LEAST_SIZE} to {_MOST_SIZE}"
-    elif source.seed < 0:
-        problem = f"--seed={source.seed}: must be 0 or more"
-    elif workers < 0:
-        problem = f"--workers={workers}: must be 0 or more"
     elif options.hull_mask and options.landmarks.lower().endswith(".csv"):
         problem = (
             "--hull_mask needs jaw and eyebrows, which a CSV of landmarks does not have; give a "
@@ -147,6 +140,8 @@ def _check(
         )
     elif options.landmarks and not storage.exists(options.landmarks):
         problem = f"--landmarks={options.landmarks}: there is no such file or folder"
+    else:
+        problem = problem_of(output, size, _MOST_SIZE, source.seed, workers)
     if problem:
         raise UserError(f"{problem}.")
 
@@ -169,11 +164,7 @@ def _manifest_rows(source: Source, ledger: Ledger) -> list[Row]:
 
 
 def _folder_rows(folder: str, output: str, ledger: Ledger, progress: OnProgress) -> list[Row]:
-    def skip(inside: str) -> str:
-        same = os.path.realpath(os.path.join(folder, inside)) == os.path.realpath(output)
-        return "the output" if same else ""
-
-    tree = scan(folder, "input", ledger, skip, on_progress=progress)
+    tree = scan(folder, "input", ledger, but_output(folder, output), on_progress=progress)
     rows = []
     for line, path in enumerate(tree.files, start=1):
         if suffix(path) in _NO_PICTURES:

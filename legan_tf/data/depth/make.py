@@ -19,8 +19,10 @@ from legan_tf.data.depth.work import UNREADABLE, Fit, make_maps
 from legan_tf.data.journal import (
     Journal,
     Outcomes,
+    but_output,
     digest,
-    folder_problem,
+    in_parts,
+    problem_of,
     real,
     remove_leftovers,
     stamp,
@@ -35,8 +37,7 @@ from legan_tf.errors import UserError
 DEFAULT_SIZE = 256
 """Height and width of the maps of meshes that are seen from the front, as in Bodur et al."""
 
-_LEAST_SIZE, _MOST_SIZE = 16, 4096
-_PER_PART = 16  # Meshes that are worked on, and after a stop repeated, together.
+_MOST_SIZE = 4096
 _ENDINGS = {"png8": ".png", "png16": ".png", "exr": ".exr"}
 _OTHER = {
     "landmark_vertices": "other --landmark_vertices",
@@ -114,7 +115,7 @@ def make_depth(
     targets = target_names([row.file or row.mesh for row in rows], base, PICTURES | meshes.SUFFIXES)
     _refuse_second_meshes(source, rows, targets)
     fits = [_fit(row, target, output, options) for row, target in zip(rows, targets)]
-    parts = [fits[i : i + _PER_PART] for i in range(0, len(fits), _PER_PART)]
+    parts = in_parts(fits)
 
     def prepare(missing: Iterable[Sequence[Fit]]) -> None:
         for package in ("trimesh", "embreex"):
@@ -150,14 +151,8 @@ def _check(
             "--camera=frame looks from the front and not as the pictures of a manifest; give "
             "another camera, or a folder of meshes"
         )
-    elif folder_problem(output):
-        problem = folder_problem(output)
-    elif size is not None and not _LEAST_SIZE <= size <= _MOST_SIZE:
-        problem = f"--image_size={size}: must be {_LEAST_SIZE} to {_MOST_SIZE}"
-    elif source.seed < 0:
-        problem = f"--seed={source.seed}: must be 0 or more"
-    elif workers < 0:
-        problem = f"--workers={workers}: must be 0 or more"
+    else:
+        problem = problem_of(output, size, _MOST_SIZE, source.seed, workers)
     if problem:
         raise UserError(f"{problem}.")
     if options.landmark_vertices:
@@ -187,12 +182,7 @@ def _folder_rows(
     folder: str, output: str, options: DepthOptions, ledger: Ledger, progress: OnProgress
 ) -> list[Row]:
     """Lists the meshes of a folder with the picture and the landmarks of the same name."""
-
-    def skip(inside: str) -> str:
-        same = os.path.realpath(os.path.join(folder, inside)) == os.path.realpath(output)
-        return "the output" if same else ""
-
-    tree = scan(folder, "meshes", ledger, skip, on_progress=progress)
+    tree = scan(folder, "meshes", ledger, but_output(folder, output), on_progress=progress)
     beside: dict[str, dict[str, list[str]]] = collections.defaultdict(
         lambda: collections.defaultdict(list)
     )
