@@ -3,8 +3,8 @@
 Example: python scripts/benchmark.py fid --output=fid.md
 
 fid: the arithmetic of the Fréchet distance, beside scipy.linalg.sqrtm; takes minutes.
-input: batches from records, beside single files, the renderer and what training takes; without a
-GPU takes half an hour.
+input: batches from records, beside single files, memory, rendering and what training takes; takes
+two minutes on two cores.
 train: StarGAN's training step at 128 x 128, beside PyTorch's, which must be installed; five minutes
 on two cores for each of --batch_sizes=4, in both precisions.
 infer: StarGAN's generator at 128 x 128, in process and through client and server, beside PyTorch's,

@@ -1,4 +1,4 @@
-"""The input pipeline: records beside single files, and both beside what training takes."""
+"""The input pipeline: records beside single files, memory, the renderer and what training takes."""
 
 from __future__ import annotations
 
@@ -75,9 +75,6 @@ def benchmark(
 
             return read
 
-        def rendering() -> None:
-            reading(_rendered(size, on_demand=True))()
-
         memory = split(records, 1 << 40)
         from_memory = ("from memory", reading(memory))
         from_records = ("records, as needed", reading(split(records, 0)))
@@ -91,7 +88,6 @@ def benchmark(
         results = [
             compare(read, from_records, from_files, pairs),
             compare(read, from_memory, from_records, pairs),
-            compare(read, from_records, ("rendered when first needed", rendering), pairs),
             compare(kept, kept_records, ("files", lambda: split(files, 1 << 40)), pairs),
             compare(kept, kept_records, ("rendered", lambda: _rendered(size)), pairs),
         ]
@@ -107,21 +103,14 @@ def benchmark(
         first_s=tuple(s * share for s in fed.first_s),
         second_s=tuple(s / trained for s in fed.second_s),
     )
-    counts = (*[read_count] * 3, *[len(memory)] * 2, taken)
+    counts = (read_count, read_count, len(memory), len(memory), taken)
     return [with_rates(result, count) for result, count in zip([*results, fed], counts)]
 
 
-def _rendered(size: int, on_demand: bool = False) -> FaceSet:
-    """Returns newly rendered faces; on demand, those that are to be rendered when needed."""
-    return rendered_faces(
-        "train",
-        PEOPLE,
-        attributes.MULTIPIE_EXPRESSIONS,
-        attributes.lightings(),
-        size,
-        seed=0,
-        on_demand=on_demand,
-    )
+def _rendered(size: int) -> FaceSet:
+    """Returns the faces, rendered anew at every call."""
+    expressions, lightings = attributes.MULTIPIE_EXPRESSIONS, attributes.lightings()
+    return rendered_faces("train", PEOPLE, expressions, lightings, size, seed=0)
 
 
 def _write_files(folder: str, size: int) -> str:

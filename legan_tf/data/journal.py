@@ -172,18 +172,19 @@ def folder_problem(output: str) -> str:
     return ""
 
 
-def problem_of(output: str, size: int | None, most_size: int, seed: int, workers: int) -> str:
-    """Returns which flag, and why, keeps work on many files from beginning; nothing if none.
+def flag_problem(output: str, size: int | None, most_size: int, seed: int, workers: int) -> str:
+    """Returns what is wrong with the flags that such work has in common; nothing if all are right.
 
     Args:
         output: The folder of results.
-        size: Height and width of the pictures to make, in pixels; none if that is left open.
-        most_size: The largest that is acceptable.
-        seed: Must be 0 or more.
-        workers: Must be 0 or more.
+        size: Height and width of the pictures to make, in pixels; none where it is not given.
+        most_size: The largest ``size``; the smallest is 16.
+        seed: Decides the splits where a manifest has none; 0 or more.
+        workers: Processes, 0 for one per processor; not negative.
     """
-    if folder_problem(output):
-        return folder_problem(output)
+    problem = folder_problem(output)
+    if problem:
+        return problem
     if size is not None and not _LEAST_SIZE <= size <= most_size:
         return f"--image_size={size}: must be {_LEAST_SIZE} to {most_size}"
     for name, value in (("seed", seed), ("workers", workers)):
@@ -195,16 +196,6 @@ def problem_of(output: str, size: int | None, most_size: int, seed: int, workers
 def in_parts(items: Sequence[Any]) -> list[Sequence[Any]]:
     """Cuts items into parts that are worked on, and after a stop repeated, together."""
     return [items[i : i + _PER_PART] for i in range(0, len(items), _PER_PART)]
-
-
-def but_output(folder: str, output: str) -> Callable[[str], str]:
-    """Returns the ``skip`` of ``scan`` that leaves out a folder of results inside."""
-
-    def skip(inside: str) -> str:
-        same = os.path.realpath(os.path.join(folder, inside)) == os.path.realpath(output)
-        return "the output" if same else ""
-
-    return skip
 
 
 def target_names(

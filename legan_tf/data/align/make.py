@@ -16,10 +16,9 @@ from legan_tf.data.align.work import UNREADABLE, UNREADABLE_LANDMARKS, Picture, 
 from legan_tf.data.journal import (
     Journal,
     Outcomes,
-    but_output,
     digest,
+    flag_problem,
     in_parts,
-    problem_of,
     real,
     remove_leftovers,
     stamp,
@@ -28,7 +27,7 @@ from legan_tf.data.journal import (
 )
 from legan_tf.data.manifest import ManifestError, Row, read_manifest
 from legan_tf.data.readers.ledger import Ledger
-from legan_tf.data.readers.tree import OnProgress, scan, suffix
+from legan_tf.data.readers.tree import OnProgress, scan, skip_output, suffix
 from legan_tf.errors import UserError
 
 _MOST_SIZE = 2048
@@ -133,17 +132,22 @@ def _check(
         problem = "give either --manifest=FILE or --input=FOLDER"
     elif source.folder and source.data_dir:
         problem = "--data_dir belongs to --manifest"
-    elif options.hull_mask and options.landmarks.lower().endswith(".csv"):
-        problem = (
+    else:
+        problem = flag_problem(output, size, _MOST_SIZE, source.seed, workers)
+    problem = problem or _landmarks_problem(options)
+    if problem:
+        raise UserError(f"{problem}.")
+
+
+def _landmarks_problem(options: AlignOptions) -> str:
+    if options.hull_mask and options.landmarks.lower().endswith(".csv"):
+        return (
             "--hull_mask needs jaw and eyebrows, which a CSV of landmarks does not have; give a "
             "folder of .pts files, or leave --landmarks away"
         )
-    elif options.landmarks and not storage.exists(options.landmarks):
-        problem = f"--landmarks={options.landmarks}: there is no such file or folder"
-    else:
-        problem = problem_of(output, size, _MOST_SIZE, source.seed, workers)
-    if problem:
-        raise UserError(f"{problem}.")
+    if options.landmarks and not storage.exists(options.landmarks):
+        return f"--landmarks={options.landmarks}: there is no such file or folder"
+    return ""
 
 
 def _manifest_rows(source: Source, ledger: Ledger) -> list[Row]:
@@ -164,7 +168,7 @@ def _manifest_rows(source: Source, ledger: Ledger) -> list[Row]:
 
 
 def _folder_rows(folder: str, output: str, ledger: Ledger, progress: OnProgress) -> list[Row]:
-    tree = scan(folder, "input", ledger, but_output(folder, output), on_progress=progress)
+    tree = scan(folder, "input", ledger, skip_output(folder, output), on_progress=progress)
     rows = []
     for line, path in enumerate(tree.files, start=1):
         if suffix(path) in _NO_PICTURES:

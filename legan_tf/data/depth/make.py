@@ -19,10 +19,9 @@ from legan_tf.data.depth.work import UNREADABLE, Fit, make_maps
 from legan_tf.data.journal import (
     Journal,
     Outcomes,
-    but_output,
     digest,
+    flag_problem,
     in_parts,
-    problem_of,
     real,
     remove_leftovers,
     stamp,
@@ -31,7 +30,7 @@ from legan_tf.data.journal import (
 )
 from legan_tf.data.manifest import ManifestError, Problem, Row, read_manifest
 from legan_tf.data.readers.ledger import Ledger
-from legan_tf.data.readers.tree import PICTURES, OnProgress, scan, stem, suffix
+from legan_tf.data.readers.tree import PICTURES, OnProgress, scan, skip_output, stem, suffix
 from legan_tf.errors import UserError
 
 DEFAULT_SIZE = 256
@@ -152,7 +151,7 @@ def _check(
             "another camera, or a folder of meshes"
         )
     else:
-        problem = problem_of(output, size, _MOST_SIZE, source.seed, workers)
+        problem = flag_problem(output, size, _MOST_SIZE, source.seed, workers)
     if problem:
         raise UserError(f"{problem}.")
     if options.landmark_vertices:
@@ -182,7 +181,7 @@ def _folder_rows(
     folder: str, output: str, options: DepthOptions, ledger: Ledger, progress: OnProgress
 ) -> list[Row]:
     """Lists the meshes of a folder with the picture and the landmarks of the same name."""
-    tree = scan(folder, "meshes", ledger, but_output(folder, output), on_progress=progress)
+    tree = scan(folder, "meshes", ledger, skip_output(folder, output), on_progress=progress)
     beside: dict[str, dict[str, list[str]]] = collections.defaultdict(
         lambda: collections.defaultdict(list)
     )

@@ -64,6 +64,21 @@ class Tree:
         return os.path.join(self.folder, path)
 
 
+def skip_output(folder: str, output: str) -> Callable[[str], str]:
+    """Returns a ``skip`` for ``scan`` of a folder: leaves out the results, should they lie in it.
+
+    Args:
+        folder: What ``scan`` looks through.
+        output: The folder of results.
+    """
+
+    def skip(inside: str) -> str:
+        same = os.path.realpath(os.path.join(folder, inside)) == os.path.realpath(output)
+        return "the output" if same else ""
+
+    return skip
+
+
 def scan(
     folder: str,
     flag: str,

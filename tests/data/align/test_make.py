@@ -429,6 +429,7 @@ def test_the_command_finds_faces_in_a_folder_and_goes_on_where_it_was_killed(sou
         ({"output": ""}, "--output=: name the folder"),
         ({"output": "a.csv"}, "--output=a.csv: name the folder"),
         ({"size": 8}, "--image_size=8: must be 16 to 2048"),
+        ({"source": Source("faces.csv", seed=-1)}, "--seed=-1: must be 0 or more"),
         ({"workers": -1}, "--workers=-1"),
         ({"options": AlignOptions(landmarks="no.csv")}, "--landmarks=no.csv: there is no"),
         ({"options": AlignOptions(landmarks="no.csv", hull_mask=True)}, "--hull_mask needs jaw"),

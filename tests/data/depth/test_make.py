@@ -445,6 +445,7 @@ def test_what_cannot_be_done_is_told(fitted, whole, tmp_path):
         ("", "out", {}, "give --meshes=FOLDER"),
         (tmp_path / "absent", "out", {}, "there is no such folder"),
         (manifest, "", {}, "--output=: name the folder"),
+        (manifest, "out", {"size": 5000}, "--image_size=5000: must be 16 to 4096"),
         (manifest, "out", {"camera": "frame"}, "--camera=frame looks from the front"),
         (manifest, "out", {"camera": "fit"}, "--camera=fit needs --landmark_vertices"),
         (manifest, "out", {"camera": "perspective"}, "choose from image, image_y_up, fit, frame"),
