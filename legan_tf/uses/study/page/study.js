@@ -8,15 +8,25 @@ const LONGEST = 7 * 24 * 3600 * 1000;  // Milliseconds; the server takes no more
 const LETTERS = "ABCDEFGHI";
 const at = id => document.getElementById(id);
 
+// Everything is kept twice: for all tabs of this browser, and for this tab alone, since Chromium may
+// show a page that is reloaded soon the first as it was some moments ago.
 function kept(name) {
-  try { return JSON.parse(localStorage.getItem(name)); } catch (error) { return null; }
+  const read = storage => {
+    try { return JSON.parse(window[storage].getItem(name)); } catch (error) { return null; }
+  };
+  const shared = read("localStorage"), own = read("sessionStorage");
+  return shared === null || own !== null && own.changed > shared.changed ? own : shared;
 }
 
 function keep(name, value) {
-  try {
-    localStorage.setItem(name, JSON.stringify(value));
-    return true;
-  } catch (error) { return false; }
+  const write = storage => {
+    try {
+      window[storage].setItem(name, JSON.stringify(value));
+      return true;
+    } catch (error) { return false; }
+  };
+  write("sessionStorage");
+  return write("localStorage");
 }
 
 function onPage() {
@@ -124,6 +134,7 @@ function run(host) {
     }
     person.unsent = Array.from(new Set(person.unsent.concat(other ? other.unsent : [])));
     change();
+    person.changed = Date.now();
     stored = keep(host.store(person.rater), person);
     at("unstored").hidden = stored;
     return true;
