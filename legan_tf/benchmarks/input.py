@@ -108,7 +108,7 @@ def benchmark(
 
 
 def _rendered(size: int) -> FaceSet:
-    """Returns the faces, rendered anew at every call."""
+    """Returns the faces, rendered anew at every call; ``rendered_split`` would keep them."""
     expressions, lightings = attributes.MULTIPIE_EXPRESSIONS, attributes.lightings()
     return rendered_faces("train", PEOPLE, expressions, lightings, size, seed=0)
 

@@ -19,9 +19,10 @@ function kept(name) {
 }
 
 function keep(name, value) {
+  const text = JSON.stringify(value);
   const write = storage => {
     try {
-      window[storage].setItem(name, JSON.stringify(value));
+      window[storage].setItem(name, text);
       return true;
     } catch (error) { return false; }
   };
