@@ -23,7 +23,7 @@ _KEEP = flags.DEFINE_integer(
 
 def main(_) -> None:
     from legan_tf.serving import export, loading
-    from legan_tf.training.run import load_network
+    from legan_tf.training.run_folder import load_network
 
     network, depth = load_network(_WORKDIR.value), loading.depth_beside(_WORKDIR.value)
     print(

@@ -20,7 +20,7 @@ from legan_tf.benchmarks.paired import PAIRS, figure, table
 from legan_tf.cli import Progress
 from legan_tf.drawing import as_png, dress, panels, style
 from legan_tf.training.config import TrainConfig
-from legan_tf.training.run import METRICS_FILE, RECORD_FILE, Checkpoints
+from legan_tf.training.run_folder import METRICS_FILE, RECORD_FILE, Checkpoints
 
 SIZES = (64, 128, 192, 256)
 BATCH_SIZES = (1, 2, 4, 8, 16)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.training.run import make_writable, write_aside
+from legan_tf.files import make_writable, write_atomically
 
 FORMAT = 1
 """To be raised when what is computed from the same inputs changes."""
@@ -52,5 +52,5 @@ class Cache:
         arrays = compute()
         content = io.BytesIO()
         np.savez(content, **arrays)
-        write_aside(path, content.getvalue())
+        write_atomically(path, content.getvalue())
         return arrays

@@ -21,7 +21,7 @@ from legan_tf.evaluation.columns import COLUMNS, Column
 from legan_tf.evaluation.maps import MAP_FIGURES
 from legan_tf.evaluation.metrics.correlation import FEWEST_MODELS, correlations
 from legan_tf.evaluation.tables import Figure, Row, Table, as_csv, as_latex, as_markdown
-from legan_tf.training.run import write_aside
+from legan_tf.files import write_atomically
 
 MARKDOWN_FILE = "compare.md"
 CSV_FILE = "compare.csv"
@@ -246,7 +246,7 @@ def compare(
         (CSV_FILE, as_csv(tables)),
         (LATEX_FILE, as_latex(tables, notes)),
     ):
-        write_aside(os.path.join(output, name), text.encode())
+        write_atomically(os.path.join(output, name), text.encode())
     return markdown
 
 

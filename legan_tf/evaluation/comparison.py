@@ -23,8 +23,9 @@ from legan_tf.evaluation.plan import draw_plan, in_classes_of, shared_classes
 from legan_tf.evaluation.plots import correlation_picture, identity_distance_picture
 from legan_tf.evaluation.report import REPORT_FILE
 from legan_tf.evaluation.rows import SHOWN
+from legan_tf.files import make_writable, write_atomically
 from legan_tf.sheet import sheet
-from legan_tf.training.run import NETWORK_FILE, make_writable, write_aside
+from legan_tf.training.run_folder import NETWORK_FILE
 
 _REFERENCES = {"truth": "the true pictures", "others": "different people"}
 
@@ -84,7 +85,7 @@ def compare_models(
     }
     for name, content in pictures.items():
         if content:
-            write_aside(os.path.join(output, name), content)
+            write_atomically(os.path.join(output, name), content)
     return markdown
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.evaluation.plots import learning_curves_picture
-from legan_tf.training.run import METRICS_FILE
+from legan_tf.training.run_folder import METRICS_FILE
 
 SPEED = "images_per_second"
 

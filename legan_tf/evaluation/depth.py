@@ -26,9 +26,10 @@ from legan_tf.evaluation.metrics.images import mean_absolute_error, psnr, ssim
 from legan_tf.evaluation.metrics.maps import THRESHOLD, correlation, shown
 from legan_tf.evaluation.report import write_depth_report
 from legan_tf.evaluation.rows import Arrays
+from legan_tf.files import make_writable
 from legan_tf.models import DepthNetwork
 from legan_tf.training.datasets import rendered_split, split_of_manifest
-from legan_tf.training.run import load_network, make_writable
+from legan_tf.training.run_folder import load_network
 
 BASELINE_PEOPLE = 25
 """Rendered people of the training split whose mean map and picture stand beside the network's."""

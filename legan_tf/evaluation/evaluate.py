@@ -27,13 +27,13 @@ from legan_tf.evaluation.maps import load_map_reader
 from legan_tf.evaluation.plan import ATTRIBUTES, Plan, draw_plan, shared_classes
 from legan_tf.evaluation.report import write_report
 from legan_tf.evaluation.rows import look_at_rows
+from legan_tf.files import make_writable
 from legan_tf.training.datasets import (
     HELD_OUT_PEOPLE,
     rendered_classes,
     rendered_split,
     split_of_manifest,
 )
-from legan_tf.training.run import make_writable
 
 LEAST_SIZE = 16
 """Height and width of the smallest faces that are judged, in pixels."""

@@ -19,7 +19,7 @@ from legan_tf.errors import UserError, first_line
 from legan_tf.evaluation.inception import SIZE, canonical_inception
 from legan_tf.models import FaceNetwork, FidInception, Network
 from legan_tf.models.lightcnn import LUMA
-from legan_tf.training.run import network_file
+from legan_tf.training.run_folder import network_file
 
 BATCH = 64
 RESIZER = "bilinear, antialias"

@@ -25,7 +25,7 @@ from legan_tf.evaluation.lpips import Lpips, load_lpips
 from legan_tf.evaluation.maps import MAP_FIGURES, MapReader, compare_maps
 from legan_tf.evaluation.metrics.images import mean_absolute_error, psnr, ssim
 from legan_tf.models import AttributeClassifier, QualityEstimator
-from legan_tf.training.run import load_network_of
+from legan_tf.training.run_folder import load_network_of
 
 KINDS = (*JUDGES, "lpips")
 """What pictures are looked at with, besides the network of FID."""

@@ -11,7 +11,7 @@ from legan_tf.evaluation.curves import read_curves
 from legan_tf.models import Network
 from legan_tf.training.config import TrainConfig, from_flagfile
 from legan_tf.training.datasets import rendered_classes
-from legan_tf.training.run import FLAGS_FILE, load_network, saved_step
+from legan_tf.training.run_folder import FLAGS_FILE, load_network, saved_step
 from legan_tf.training.train import train
 
 JUDGES = ("classifier", "identity", "quality")

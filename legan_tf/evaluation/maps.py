@@ -22,7 +22,7 @@ from legan_tf.evaluation.metrics.maps import (
 )
 from legan_tf.evaluation.metrics.surface import median_normal_error, normal_error
 from legan_tf.models import DepthNetwork
-from legan_tf.training.run import DEPTH_FILE, load_network_of
+from legan_tf.training.run_folder import DEPTH_FILE, load_network_of
 
 MAP_FIGURES = ("map_l1", "map_correlation", "map_angle")
 """What reports on edits tell of maps, of what ``compare_maps`` gives."""

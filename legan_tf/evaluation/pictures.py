@@ -21,7 +21,7 @@ from legan_tf.evaluation.instruments import SHARD, Looker, load_instruments
 from legan_tf.evaluation.plan import ATTRIBUTES, draw_plan
 from legan_tf.evaluation.report import write_report
 from legan_tf.evaluation.sets import Reference
-from legan_tf.training.run import make_writable
+from legan_tf.files import make_writable
 
 
 class PictureFolder:

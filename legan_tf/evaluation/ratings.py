@@ -16,8 +16,8 @@ from legan_tf.evaluation.evaluate import check_size, labels_of, model_of
 from legan_tf.evaluation.instruments import SHARD, sha256_of
 from legan_tf.evaluation.metrics.ratings import rating_figures
 from legan_tf.evaluation.report import write_rating_report
+from legan_tf.files import make_writable
 from legan_tf.training.datasets import split_of_manifest
-from legan_tf.training.run import make_writable
 
 
 def evaluate_scorer(

@@ -19,8 +19,8 @@ from legan_tf.evaluation.plots import (
     rating_picture,
 )
 from legan_tf.evaluation.rows import Arrays
+from legan_tf.files import write_atomically
 from legan_tf.sheet import sheet
-from legan_tf.training.run import write_aside
 
 REPORT_FILE = "report.json"
 MARKDOWN_FILE = "report.md"
@@ -96,7 +96,7 @@ def write_report(
             pictures["quality.png"] = distribution_picture(ratings, "rating by Q")
         pictures["edits.png"] = _edits(report, rows, plan)
     for name, content in pictures.items():
-        write_aside(os.path.join(output, name), content)
+        write_atomically(os.path.join(output, name), content)
     return _write(output, report, sorted(pictures))
 
 
@@ -115,7 +115,7 @@ def write_rating_report(
     Returns:
         What ``report.json`` holds.
     """
-    write_aside(os.path.join(output, "ratings.png"), rating_picture(predicted, mean, std))
+    write_atomically(os.path.join(output, "ratings.png"), rating_picture(predicted, mean, std))
     return _write(output, report, ["ratings.png"])
 
 
@@ -144,7 +144,7 @@ def write_depth_report(
         "there and back": images["cycle"],
         "from the true map": images["picture"],
     }
-    write_aside(os.path.join(output, "maps.png"), sheet(columns, names))
+    write_atomically(os.path.join(output, "maps.png"), sheet(columns, names))
     return _write(output, report, ["maps.png"])
 
 
@@ -161,9 +161,9 @@ def as_markdown(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
 
 def _write(output: str, report: dict[str, Any], pictures: Sequence[str]) -> dict[str, Any]:
     report = _plain(report)
-    write_aside(os.path.join(output, MARKDOWN_FILE), as_markdown(report, pictures).encode())
+    write_atomically(os.path.join(output, MARKDOWN_FILE), as_markdown(report, pictures).encode())
     content = json.dumps(report, indent=2, allow_nan=False)
-    write_aside(os.path.join(output, REPORT_FILE), content.encode())
+    write_atomically(os.path.join(output, REPORT_FILE), content.encode())
     return report
 
 

@@ -17,7 +17,7 @@ from legan_tf.models import Network
 from legan_tf.serving import publishing, signatures
 from legan_tf.serving.inputs import as_list, same_size
 from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Attribute, Labels
-from legan_tf.training.run import DEPTH_FILE, load_network, network_file
+from legan_tf.training.run_folder import DEPTH_FILE, load_network, network_file
 
 _BATCH = 16
 _RANGE_SLACK = 1e-3

@@ -19,7 +19,7 @@ from legan_tf.evaluation.report import REPORT_FILE, as_markdown
 from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Labels
 from legan_tf.serving.signatures import MAX_PIXELS, Servable
 from legan_tf.training.config import TrainConfig
-from legan_tf.training.run import (
+from legan_tf.training.run_folder import (
     FLAGS_FILE,
     INPUTS_FILE,
     NETWORK_FILE,

@@ -12,7 +12,7 @@ from legan_tf.evaluation.report import as_markdown
 from legan_tf.serving import editing, export, loading
 from legan_tf.training.config import from_flagfile
 from legan_tf.training.datasets import held_out_faces
-from legan_tf.training.run import load_network
+from legan_tf.training.run_folder import load_network
 from legan_tf.training.train import say, train
 
 PERSON = 3

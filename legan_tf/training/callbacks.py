@@ -17,7 +17,7 @@ import tensorflow as tf
 from legan_tf import compat
 from legan_tf.cli import Progress
 from legan_tf.errors import UserError
-from legan_tf.training.run import CHECKPOINTS, Checkpoints, Run
+from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, Run
 
 
 class TrainingDivergedError(UserError):

@@ -20,7 +20,7 @@ from legan_tf.models import (
 from legan_tf.models.layers import PACKAGE
 from legan_tf.training.adversarial import AdversarialModel, Batch, averaged
 from legan_tf.training.gan import AttributeGAN
-from legan_tf.training.run import CRITIC_FILE, DEPTH_FILE
+from legan_tf.training.run_folder import CRITIC_FILE, DEPTH_FILE
 from legan_tf.training.samples import map_grid, sample_grid
 
 

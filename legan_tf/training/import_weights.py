@@ -10,10 +10,10 @@ import numpy as np
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError
+from legan_tf.files import UNFINISHED
 from legan_tf.models import Network
 from legan_tf.torch_files import read_tensors
 from legan_tf.training import layouts
-from legan_tf.training.run import UNFINISHED
 from legan_tf.training.weight_files import WEIGHT_FILES
 
 _STARGAN = ("stargan_generator", "stargan_discriminator")

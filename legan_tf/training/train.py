@@ -41,7 +41,7 @@ from legan_tf.training.datasets import Datasets, load_datasets
 from legan_tf.training.depth import DepthGAN, DepthGuidedGAN, DepthObjective, Guidance
 from legan_tf.training.gan import AttributeGAN, Objective
 from legan_tf.training.optimizers import Adam
-from legan_tf.training.run import (
+from legan_tf.training.run_folder import (
     CHECKPOINTS,
     CRITIC_FILE,
     DEPTH_FILE,

@@ -26,7 +26,7 @@ from legan_tf.evaluation.plan import ATTRIBUTES, draw_plan, find
 from legan_tf.models import AttributeClassifier, LeganGenerator
 from legan_tf.serving.export import export
 from legan_tf.serving.loading import load
-from legan_tf.training.run import load_network
+from legan_tf.training.run_folder import load_network
 
 EDITS = 40
 OF_TRUTH = ("light_error", "light_kept", "expression_kept", "normal_error", "depth_error")

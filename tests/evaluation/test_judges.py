@@ -11,7 +11,7 @@ from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.instruments import load_instruments
 from legan_tf.evaluation.judges import JUDGES, doubt_of_identity, judge_config, train_judges
 from legan_tf.training.datasets import rendered_split
-from legan_tf.training.run import METRICS_FILE
+from legan_tf.training.run_folder import METRICS_FILE
 
 
 def faces(size=16, expressions="multipie", merged=True):

@@ -12,7 +12,7 @@ from legan_tf.evaluation.maps import MAP_FIGURES, compare_maps, load_map_reader
 from legan_tf.evaluation.plan import draw_plan, shared_classes
 from legan_tf.models import QualityEstimator
 from legan_tf.training.datasets import rendered_split
-from legan_tf.training.run import DEPTH_FILE
+from legan_tf.training.run_folder import DEPTH_FILE
 
 SIZE, EDITS = 16, 40
 

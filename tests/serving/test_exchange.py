@@ -33,7 +33,7 @@ from legan_tf.models import (
 from legan_tf.serving import export, server_files, wire
 from legan_tf.serving.local_server import LocalServer, Options
 from legan_tf.serving.local_server.options import ANY_PORT
-from legan_tf.training.run import load_network
+from legan_tf.training.run_folder import load_network
 
 STACK = "keras" + importlib.metadata.version("keras").split(".")[0]
 OTHER = {"keras2": "keras3", "keras3": "keras2"}[STACK]

@@ -16,7 +16,7 @@ from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, DepthNetwork, LeganGenerator, copy_of
 from legan_tf.serving import export, loading, publishing, signatures
-from legan_tf.training.run import load_network
+from legan_tf.training.run_folder import load_network
 
 LEVELS = 1  # Eager or another batch size, sums may come out such that a half rounds otherwise.
 

@@ -18,7 +18,7 @@ from legan_tf.errors import UserError
 from legan_tf.models import LightCNN29
 from legan_tf.training import layouts
 from legan_tf.training.import_weights import import_weights
-from legan_tf.training.run import load_network
+from legan_tf.training.run_folder import load_network
 from legan_tf.training.train import train
 from legan_tf.training.weight_files import WEIGHT_FILES, as_text
 

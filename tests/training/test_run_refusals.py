@@ -14,7 +14,7 @@ import pytest
 
 from legan_tf.errors import UserError
 from legan_tf.training.callbacks import Recorder, RunningMeans, Saver, TrainingDivergedError
-from legan_tf.training.run import CHECKPOINTS, Checkpoints, Run, saved_step
+from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, Run, saved_step
 from legan_tf.training.train import train
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from legan_tf.training.run import saved_step
+from legan_tf.training.run_folder import saved_step
 
 TOTAL = 60
 GAN_PARTS = (

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from legan_tf.training.run import saved_step
+from legan_tf.training.run_folder import saved_step
 from legan_tf.training.train import train
 
 STEPS = 500

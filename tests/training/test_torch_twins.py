@@ -13,7 +13,7 @@ import pytest
 
 from legan_tf.training import layouts
 from legan_tf.training.import_weights import import_weights
-from legan_tf.training.run import load_network
+from legan_tf.training.run_folder import load_network
 
 torch = pytest.importorskip("torch")
 nn, functional = torch.nn, torch.nn.functional

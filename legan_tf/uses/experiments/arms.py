@@ -24,7 +24,7 @@ from legan_tf.models import Network
 from legan_tf.serving.labels import EDITOR, SCORER
 from legan_tf.serving.loading import Editor, Scorer, load
 from legan_tf.training.config import TrainConfig
-from legan_tf.training.run import load_network
+from legan_tf.training.run_folder import load_network
 from legan_tf.training.train import say, train
 from legan_tf.uses.experiments.config import ExperimentOptions
 from legan_tf.uses.experiments.origins import flags_of, quality_of

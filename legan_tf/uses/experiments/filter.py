@@ -32,7 +32,7 @@ from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
 from legan_tf.serving.loading import Editor, Scorer
 from legan_tf.sheet import captioned_sheet
 from legan_tf.training.datasets import HELD_OUT_PEOPLE
-from legan_tf.training.run import NETWORK_FILE
+from legan_tf.training.run_folder import NETWORK_FILE
 from legan_tf.uses.augment.results import enlarged
 from legan_tf.uses.experiments import arms
 from legan_tf.uses.experiments.config import ExperimentOptions

@@ -10,7 +10,7 @@ from legan_tf.errors import UserError
 from legan_tf.serving.loading import Editor
 from legan_tf.training.config import TrainConfig, from_flagfile
 from legan_tf.training.datasets import EXPRESSIONS
-from legan_tf.training.run import FLAGS_FILE
+from legan_tf.training.run_folder import FLAGS_FILE
 from legan_tf.uses.experiments.config import ExperimentOptions
 
 

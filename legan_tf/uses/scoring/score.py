@@ -17,9 +17,9 @@ from legan_tf.data import storage
 from legan_tf.drawing import as_png
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
+from legan_tf.files import make_writable
 from legan_tf.serving.loading import Scorer
 from legan_tf.sheet import captioned_sheet
-from legan_tf.training.run import make_writable
 from legan_tf.uses.scoring import figures, keep
 from legan_tf.uses.scoring.config import ScoringConfig
 from legan_tf.uses.scoring.rate import rate_files

@@ -20,7 +20,7 @@ from legan_tf.evaluation.columns import PERCENT, Column
 from legan_tf.evaluation.metrics.agreement import krippendorff_alpha
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
-from legan_tf.training.run import make_writable
+from legan_tf.files import make_writable
 from legan_tf.uses.study.answers import RATINGS, Answer, Collected, read_answers
 from legan_tf.uses.study.config import FEWEST, ScreenOptions
 from legan_tf.uses.study.design import ASKED

@@ -6,7 +6,6 @@ import dataclasses
 import fcntl
 import json
 import os
-import tempfile
 import zipfile
 from typing import IO, Any
 
@@ -18,6 +17,7 @@ from PIL import Image
 from legan_tf import compat, models
 from legan_tf.data import storage
 from legan_tf.errors import UserError, first_line
+from legan_tf.files import UNFINISHED, write_atomically
 from legan_tf.training.config import GANS, TrainConfig, from_flagfile
 
 FLAGS_FILE = "flags.txt"
@@ -31,37 +31,6 @@ CRITIC_FILE = "discriminator.keras"
 DEPTH_FILE = "depth.keras"
 """In the folder of a run that trained a depth network with its editor: that network."""
 CHECKPOINTS = "checkpoints"
-UNFINISHED = ".writing-"
-"""What the names of files begin with until they are complete."""
-
-
-def write_aside(path: str, data: bytes) -> None:
-    """Writes a file under a temporary name beside it and renames it."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=UNFINISHED)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def make_writable(flag: str, folder: str) -> None:
-    """Makes a folder, before the hours that what is written there may take.
-
-    Raises:
-        UserError: It cannot be written to; the message names ``flag``.
-    """
-    try:
-        os.makedirs(folder, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(
-            f"--{flag}={folder}: it cannot be written to as a folder ({error.strerror}). Name "
-            "another one."
-        ) from error
 
 
 class Run:
@@ -106,8 +75,8 @@ class Run:
             self.close()
             raise
         self._remove_unfinished()
-        write_aside(self.path(FLAGS_FILE), config.to_flagfile().encode())
-        write_aside(self.path(INPUTS_FILE), (json.dumps(inputs, indent=1) + "\n").encode())
+        write_atomically(self.path(FLAGS_FILE), config.to_flagfile().encode())
+        write_atomically(self.path(INPUTS_FILE), (json.dumps(inputs, indent=1) + "\n").encode())
 
     def _remove_unfinished(self) -> None:
         """Removes what a killed process was writing; nobody else writes while the lock is held."""
@@ -145,7 +114,7 @@ class Run:
                     kept.append(line)
             except (ValueError, KeyError):
                 continue  # a line that a kill cut short
-        write_aside(self.path(METRICS_FILE), "".join(kept).encode())
+        write_atomically(self.path(METRICS_FILE), "".join(kept).encode())
 
     def save_network(self, network: keras.Model, name: str) -> None:
         """Writes a network to use, replacing the last one in one step."""
