@@ -58,7 +58,7 @@ format: .venv-a/installed
 
 clean:
 	rm -rf .venv .venv-a .venv-b build dist legan_tf.egg-info .pytest_cache .ruff_cache
-	find legan_tf scripts tests -name __pycache__ -prune -exec rm -rf {} +
+	find legan_tf legan_research scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Each environment is made anew when a pin or a requirement changes, so that none outlives it.
 .venv/installed: $(PACKAGING) constraints/stack-a.txt constraints/stack-b.txt

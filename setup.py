@@ -65,6 +65,8 @@ DEVELOPMENT = [
 # the stacks are; constraints/beam.txt goes on top of those.
 BEAM = ["apache-beam>=2.77,<3"]
 
+PACKAGES = ["legan_tf", "legan_tf.*", "legan_research", "legan_research.*"]
+
 # What the package reads beside its modules: the templates of a study's page.
 PACKAGE_DATA = {"legan_tf.uses.study": ["page/*"]}
 
@@ -84,7 +86,7 @@ if __name__ == "__main__":
             "guided by how natural people find the result"
         ),
         license="Apache-2.0",
-        packages=find_packages(include=["legan_tf", "legan_tf.*"]),
+        packages=find_packages(include=PACKAGES),
         package_data=PACKAGE_DATA,
         python_requires=">=3.9",
         install_requires=[

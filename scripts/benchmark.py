@@ -84,44 +84,44 @@ _OVERLAP = flags.DEFINE_float(
 
 
 def _fid() -> tuple[str, list, str]:
-    from legan_tf.benchmarks import fid
+    from legan_research.benchmarks import fid
 
     return "FID arithmetic", fid.benchmark(_PAIRS.value), ""
 
 
 def _input() -> tuple[str, list, str]:
-    from legan_tf.benchmarks import input
+    from legan_research.benchmarks import input
 
     return "Input pipeline", input.benchmark(_PAIRS.value), ""
 
 
 def _train() -> tuple[str, list, str]:
-    from legan_tf.benchmarks import train
+    from legan_research.benchmarks import train
 
     return "StarGAN's training", train.benchmark(_PAIRS.value, _BATCH_SIZES.value), ""
 
 
 def _infer() -> tuple[str, list, str]:
-    from legan_tf.benchmarks import infer
+    from legan_research.benchmarks import infer
 
     return "Edits and ratings", infer.benchmark(_PAIRS.value), ""
 
 
 def _growth() -> tuple[str, list, str, bytes]:
-    from legan_tf.benchmarks import growth
+    from legan_research.benchmarks import growth
 
     grown = growth.benchmark(os.path.join(os.path.dirname(__file__), ".."), _PAIRS.value)
     return "Growth of training", [], "\n" + grown.markdown(), grown.picture()
 
 
 def _profile() -> tuple[str, list, str]:
-    from legan_tf.benchmarks import profile
+    from legan_research.benchmarks import profile
 
     return "Profile of a training step", [], "\n" + profile.benchmark(_PAIRS.value)
 
 
 def _scaling() -> tuple[str, list, str, bytes]:
-    from legan_tf.benchmarks import scaling
+    from legan_research.benchmarks import scaling
 
     models = scaling.models(
         _SECONDS_PER_IMAGE.value,
@@ -138,13 +138,13 @@ def _scaling() -> tuple[str, list, str, bytes]:
 
 
 def _score() -> tuple[str, list, str]:
-    from legan_tf.benchmarks import score
+    from legan_research.benchmarks import score
 
     return "Rating of files", score.benchmark(_PAIRS.value), ""
 
 
 def _serve() -> tuple[str, list, str]:
-    from legan_tf.benchmarks import serve
+    from legan_research.benchmarks import serve
 
     result = serve.benchmark(_PAIRS.value, _CLIENTS.value, _SECONDS.value)
     more = ["", *result.loads, "", *result.sizes]
@@ -165,7 +165,7 @@ _COMMANDS = {
 
 
 def main(argv) -> None:
-    from legan_tf.benchmarks.paired import as_markdown
+    from legan_research.benchmarks.paired import as_markdown
     from legan_tf.data.storage import write_bytes
 
     title, comparisons, more, *pictures = _COMMANDS[argv[1]]()

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from absl import flags
 
+from legan_research.experiments.config import ExperimentOptions
 from legan_tf import cli, options
-from legan_tf.uses.experiments.config import ExperimentOptions
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Run folder or .keras file of an editor.", required=True
@@ -22,19 +22,19 @@ options.define_flags(ExperimentOptions)
 
 
 def _expression(chosen: ExperimentOptions) -> str:
-    from legan_tf.uses.experiments.expression import expression_experiment
+    from legan_research.experiments.expression import expression_experiment
 
     return expression_experiment(_MODEL.value, _OUTPUT.value, chosen, cli.bar)
 
 
 def _verification(chosen: ExperimentOptions) -> str:
-    from legan_tf.uses.experiments.verification import verification_experiment
+    from legan_research.experiments.verification import verification_experiment
 
     return verification_experiment(_MODEL.value, _OUTPUT.value, chosen, cli.bar)
 
 
 def _filter(chosen: ExperimentOptions) -> str:
-    from legan_tf.uses.experiments.filter import filter_experiment
+    from legan_research.experiments.filter import filter_experiment
 
     return filter_experiment(_MODEL.value, _OUTPUT.value, chosen, cli.bar)
 

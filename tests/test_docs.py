@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from legan_research.experiments.config import ExperimentOptions
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.readers.config import ReaderOptions
@@ -13,7 +14,6 @@ from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.serving.local_server.options import Options
 from legan_tf.training.config import TrainConfig
 from legan_tf.uses.augment.config import AugmentOptions
-from legan_tf.uses.experiments.config import ExperimentOptions
 from legan_tf.uses.scoring.config import ScoringConfig
 from legan_tf.uses.study.config import ScreenOptions, StudyOptions
 

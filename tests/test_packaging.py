@@ -11,12 +11,14 @@ import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from setuptools import find_packages
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "legan_tf"
+RESEARCH = ROOT / "legan_research"
 
 # A package imports only from itself and from those before it.
-LAYERS = ("data", "models", "losses", "training", "evaluation", "serving", "uses", "benchmarks")
+LAYERS = ("data", "models", "losses", "training", "evaluation", "serving", "uses")
 # Modules beside the layers that every layer may use, and that use no layer.
 SHARED = tuple(sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__"))
 STACK_A_ONLY = ("tensorflow_addons", "tensorflow_gan", "tensorflow_io")
@@ -107,7 +109,7 @@ def test_stack_a_imports_what_only_it_can(module):
 
 def test_every_folder_with_modules_is_a_package():
     # find_packages leaves a folder without __init__.py out of the installed package.
-    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    folders = {path.parent for root in (PACKAGE, RESEARCH) for path in root.rglob("*.py")}
     assert [str(f) for f in sorted(folders) if not (f / "__init__.py").is_file()] == []
 
 
@@ -117,7 +119,8 @@ def test_every_file_that_is_no_module_is_installed_too():
     installed = {file for pattern in patterns for file in ROOT.glob(pattern)}
     others = {
         path
-        for path in PACKAGE.rglob("*")
+        for root in (PACKAGE, RESEARCH)
+        for path in root.rglob("*")
         if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
     }
     assert others == installed
@@ -137,7 +140,7 @@ def test_every_script_tells_its_flags(script):
     assert f"{script.name}:" in result.stdout, "no flags of its own are listed"
 
 
-@pytest.mark.parametrize("folder", ["legan_tf", "scripts"])
+@pytest.mark.parametrize("folder", ["legan_tf", "legan_research", "scripts"])
 def test_nothing_is_newer_than_the_oldest_python(folder):
     # What ruff and an interpreter of today let pass, and Python 3.9 refuses when it gets there.
     newer = {"zip": {"strict"}, "dataclass": {"slots", "kw_only"}}
@@ -184,6 +187,23 @@ def test_a_shared_module_imports_no_layer(module):
     assert list(forbidden_imports(PACKAGE / f"{module}.py", set(SHARED))) == []
 
 
+def test_the_package_does_not_import_research_that_is_built_on_it():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in PACKAGE.rglob("*.py")
+        for line, name in imported(path)
+        if name.split(".")[0] == RESEARCH.name
+    ]
+    assert wrong == []
+
+
+def test_every_package_is_installed():
+    patterns = runpy.run_path(str(ROOT / "setup.py"))["PACKAGES"]
+    folders = {path.parent for root in (PACKAGE, RESEARCH) for path in root.rglob("*.py")}
+    names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert set(find_packages(str(ROOT), include=patterns)) == names
+
+
 def test_there_is_no_folder_outside_the_layers():
     assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} <= set(LAYERS)
 
@@ -202,6 +222,6 @@ def test_what_only_stack_a_has_is_used_in_exactly_one_module(module):
         return any(isinstance(c, str) and c.split(".")[0] == module for c in constants)
 
     # optional.py is the door that all come through; here it is about who comes.
-    sources = [*PACKAGE.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
+    sources = [*PACKAGE.rglob("*.py"), *RESEARCH.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
     users = [p.relative_to(ROOT) for p in sources if uses(p) and p != PACKAGE / "optional.py"]
     assert len(users) == 1, users

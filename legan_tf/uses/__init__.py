@@ -1,1 +1,1 @@
-"""What people do with trained networks: filter, augment, study with raters, build on them."""
+"""Applications of trained networks: scoring, augmentation, rating studies, Keras layers."""

@@ -1,0 +1,1 @@
+"""Timings of legan_tf next to the software that it replaces."""

@@ -1,0 +1,271 @@
+"""How training grows with the size of the images, the batch, the replicas and the steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from legan_research.benchmarks import training
+from legan_research.benchmarks.paired import PAIRS, figure, table
+from legan_tf.cli import Progress
+from legan_tf.drawing import as_png, dress, panels, style
+from legan_tf.training.config import TrainConfig
+from legan_tf.training.run_folder import METRICS_FILE, RECORD_FILE, Checkpoints
+
+SIZES = (64, 128, 192, 256)
+BATCH_SIZES = (1, 2, 4, 8, 16)
+REPLICAS = (1, 2, 4)
+STEPS, SAMPLED_EVERY = 2000, 50
+"""Of the run whose memory is looked at."""
+_POLL_S = 0.02
+_MIB = 2.0**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A moment of a run.
+
+    Attributes:
+        step: Steps done.
+        seconds: Since the process was started.
+        memory: Resident memory of the process, in MiB.
+    """
+
+    step: int
+    seconds: float
+    memory: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """What was measured.
+
+    Attributes:
+        config: What was trained, at its own batch and size unless a curve is over them.
+        sizes: Seconds of a step by height and width of the images.
+        batch_sizes: The same by the batch.
+        replicas: The same by CPU replicas, which share the batch.
+        run: Moments of a long run, evenly spaced.
+        start: Those of a run that has just been started: before the first step and after each.
+        checkpoint: Seconds to write and to restore one, and its bytes.
+    """
+
+    config: TrainConfig
+    sizes: Mapping[int, float]
+    batch_sizes: Mapping[int, float]
+    replicas: Mapping[int, float]
+    run: Sequence[Moment]
+    start: Sequence[Moment]
+    checkpoint: tuple[float, float, int]
+
+    def rates(self) -> tuple[dict[int, float], dict[int, float], dict[int, float]]:
+        """Returns the images per second, as training tells them, by size, batch and replicas."""
+        each = self.config.critic_steps
+        batch = each * self.config.batch_size
+        return (
+            {size: batch / seconds for size, seconds in self.sizes.items()},
+            {size: each * size / seconds for size, seconds in self.batch_sizes.items()},
+            {count: batch / seconds for count, seconds in self.replicas.items()},
+        )
+
+    def quarters(self) -> tuple[float, float]:
+        """Returns the median memory of the first and of the last quarter of the run, in MiB."""
+        memory = [moment.memory for moment in self.run]
+        count = max(1, len(memory) // 4)
+        return statistics.median(memory[:count]), statistics.median(memory[-count:])
+
+    def markdown(self) -> str:
+        """Returns the tables."""
+        size, batch = self.config.image_size, self.config.batch_size
+        lines = []
+        for head, times, rates in zip(
+            (f"size, batch {batch}", f"batch, {size} x {size}", f"CPU replicas, batch {batch}"),
+            (self.sizes, self.batch_sizes, self.replicas),
+            self.rates(),
+        ):
+            rows = [[str(key), f"{times[key]:.3g}", figure(rates[key])] for key in times]
+            lines += [*table([head, "step, s", "images/s"], rows), ""]
+        first, last = self.quarters()
+        ready, *steps = self.start
+        each = statistics.median(b.seconds - a.seconds for a, b in zip(steps, steps[1:]))
+        written, restored, size = self.checkpoint
+        rows = [
+            [f"memory in the first quarter of {self.run[-1].step:,} steps", f"{first:,.0f} MiB"],
+            ["in the last", f"{last:,.0f} MiB ({100 * (last / first - 1):+.2f} %)"],
+            ["from the start of the process until all is made", f"{ready.seconds:.1f} s"],
+            ["until the first step is done", f"{steps[0].seconds:.1f} s"],
+            ["a step after that", f"{each:.1f} s"],
+            [f"to write a checkpoint of {size / 1e6:,.0f} MB", f"{written:.2f} s"],
+            ["to restore it", f"{restored:.2f} s"],
+        ]
+        return "\n".join([*lines, *table(["", ""], rows)]) + "\n"
+
+    def picture(self) -> bytes:
+        """Draws images per second against size and batch, and memory against steps, as PNG."""
+        sizes, batches, _ = self.rates()
+        run = {moment.step: moment.memory for moment in self.run}
+        drawn = (
+            (f"batch {self.config.batch_size}", "height and width", "images/s", sizes),
+            (f"{self.config.image_size} x {self.config.image_size}", "batch", "images/s", batches),
+            ("a long run", "step", "resident memory, MiB", run),
+        )
+        canvas, grid = panels(len(drawn))
+        for axes, (title, xlabel, ylabel, values) in zip(grid, drawn):
+            dress(axes, title, xlabel, ylabel)
+            few = len(values) < 10
+            axes.plot(
+                [*values], [*values.values()], marker="o" if few else None, markersize=4, **style(0)
+            )
+            if few:
+                axes.set_xticks([*values])
+            axes.set_ylim(0.0, 1.1 * max(values.values()))
+        return as_png(canvas)
+
+
+def benchmark(root: str, repeats: int = PAIRS, config: TrainConfig = training.CONFIG) -> Growth:
+    """Times training steps, each kind in a process of its own, and looks at real runs.
+
+    Args:
+        root: The checkout, with ``scripts`` and ``configs``.
+        repeats: Steps to take each median of.
+        config: What is trained, in the forms that the curves are over.
+    """
+    variants = [
+        {size: dataclasses.replace(config, image_size=size) for size in SIZES},
+        {size: dataclasses.replace(config, batch_size=size) for size in BATCH_SIZES},
+        {count: dataclasses.replace(config, replicas=count) for count in REPLICAS},
+    ]
+    progress = Progress(sum(map(len, variants)), "training steps")
+    curves: list[dict[int, float]] = []
+    done = 0
+    for variant in variants:
+        curves.append({})
+        for key, form in variant.items():
+            curves[-1][key] = statistics.median(training.seconds_apart(form, repeats))
+            done += 1
+            progress.update(done)
+    start = functools.partial(started, root)
+    return Growth(
+        config,
+        *curves,
+        run=_long_run(start, STEPS, SAMPLED_EVERY),
+        start=_first_steps(start, 3),
+        checkpoint=checkpointed(config, repeats),
+    )
+
+
+def _long_run(start: Callable[..., Iterator[Moment]], steps: int, every: int) -> list[Moment]:
+    """The small LEGAN of the quickstart; what it trains first, to guide it, hardly learns."""
+    flags = [f"--train_steps={steps}", f"--log_every={every}", "--checkpoint_every=500"]
+    flags += ["--auxiliary_steps=50", "--rated_faces=500"]
+    return [moment for moment in start("quickstart", *flags) if moment.step]
+
+
+def _first_steps(start: Callable[..., Iterator[Moment]], steps: int) -> list[Moment]:
+    seen = []
+    for moment in start("stargan", "--log_every=1"):
+        seen.append(moment)
+        if moment.step == steps:
+            break
+    return seen
+
+
+def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
+    """Runs ``scripts/train.py``, in a folder that is then removed.
+
+    Args:
+        root: The checkout.
+        config: Name of its flag file in ``configs``.
+        *flags: What else to tell it; ``--log_every`` are the steps between moments.
+
+    Yields:
+        The moment before the first step, and then one at every line of its metrics, up to the last
+        step. The run is killed where no more of them are asked for.
+
+    Raises:
+        RuntimeError: It failed; its own message stands on stderr.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, os.path.join(root, "scripts", "train.py")]
+        command += [f"--flagfile={os.path.join(root, 'configs', config)}.flags", *flags]
+        began = time.monotonic()
+        process = subprocess.Popen([*command, f"--workdir={folder}"], stdin=subprocess.DEVNULL)
+        try:
+            for step in _steps_of(folder, process):
+                memory = _resident(process.pid)
+                if memory is not None:  # It has not ended meanwhile.
+                    yield Moment(step, time.monotonic() - began, memory)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _steps_of(folder: str, process: subprocess.Popen) -> Iterator[int]:
+    """Yields 0 when a run has all that it needs, then every step that it wrote figures of."""
+    metrics, told = os.path.join(folder, METRICS_FILE), -1
+    ended = False
+    while not ended:
+        # Asked first, so that nothing is missed that was written before the end.
+        ended = process.poll() is not None
+        steps = [0] if os.path.exists(os.path.join(folder, RECORD_FILE)) else []
+        if os.path.exists(metrics):
+            with open(metrics, encoding="utf-8") as file:
+                steps += [json.loads(line)["step"] for line in file if line.endswith("\n")]
+        new = [step for step in steps if step > told]
+        yield from new
+        told = max(new, default=told)
+        if not new and not ended:
+            time.sleep(_POLL_S)
+    if process.returncode:
+        raise RuntimeError("scripts/train.py failed; its own message stands on stderr")
+
+
+def _resident(pid: int) -> float | None:
+    """Resident memory of a process in MiB; none if it has ended."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[1])
+    except (OSError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") / _MIB or None
+
+
+def checkpointed(config: TrainConfig, repeats: int) -> tuple[float, float, int]:
+    """Writes and restores checkpoints of StarGAN.
+
+    Args:
+        config: Its configuration.
+        repeats: How often to do both.
+
+    Returns:
+        Median seconds to check and write one, to restore it, and its bytes.
+    """
+    made = training.Training.of(config)
+    state = {**made.trainer.state, **made.optimizers}
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Checkpoints(folder, 1, **state)
+
+        def write(step: int) -> None:
+            checkpoints.check_finite()
+            checkpoints.save(step)
+
+        written = [_seconds(lambda step=step: write(step)) for step in range(repeats)]
+        size = sum(entry.stat().st_size for entry in os.scandir(folder))
+        restored = [_seconds(checkpoints.restore) for _ in range(repeats)]
+    return float(np.median(written)), float(np.median(restored)), size
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began

@@ -1,0 +1,150 @@
+"""StarGAN's generator beside PyTorch's, in process and served; and Q beside a NIMA model."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from legan_research.benchmarks import training
+from legan_research.benchmarks.local_server import running
+from legan_research.benchmarks.paired import PAIRS, Comparison, compare, usable_cores, with_rates
+from legan_research.benchmarks.torch_stargan import TorchStargan
+from legan_tf.models import QualityEstimator, StarganGenerator
+from legan_tf.serving import Client, export, server_files
+from legan_tf.training.config import PRECISIONS, TrainConfig
+from legan_tf.training.datasets import EXPRESSIONS
+from legan_tf.training.devices import POLICIES
+
+BATCH_SIZES = (1, 8)
+SCORED = 32
+"""Pictures that are rated at once."""
+_MODEL = "stargan"
+_RATINGS = np.arange(1.0, 11.0, dtype=np.float32)
+
+
+def benchmark(pairs: int = PAIRS) -> list[Comparison]:
+    """Times edits and ratings; the networks are untrained, which takes as long.
+
+    Args:
+        pairs: How often to time both ways.
+
+    Raises:
+        UserError: PyTorch is not installed.
+    """
+    return [*edits(pairs), ratings(pairs)]
+
+
+def edits(
+    pairs: int,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    config: TrainConfig = training.CONFIG,
+) -> list[Comparison]:
+    """Times edits, by every way to make them and of every size of the batch.
+
+    Args:
+        pairs: How often to time both ways.
+        batch_sizes: Pictures edited at once.
+        config: Sizes of images and generator.
+
+    Raises:
+        UserError: PyTorch is not installed.
+    """
+    results = []
+    attributes = len(EXPRESSIONS[config.expressions])
+    with TorchStargan(config, attributes, usable_cores()) as theirs:
+        for name, edit in _edits(config):
+            for batch_size in batch_sizes:
+                result = compare(
+                    f"edits at {config.image_size} x {config.image_size}, batch {batch_size}",
+                    (name, edit(batch_size)),
+                    (f"PyTorch {theirs.version}, float32", theirs.forward(batch_size)),
+                    pairs,
+                )
+                results.append(with_rates(result, batch_size))
+    return results
+
+
+def ratings(pairs: int, config: TrainConfig = training.CONFIG) -> Comparison:
+    """Times Q beside NIMA on MobileNet (Talebi and Milanfar, 2018) on the same pictures.
+
+    Args:
+        pairs: How often to time both.
+        config: Sizes of images and Q.
+    """
+    size = config.image_size
+    quality = QualityEstimator(size, config.q_width, config.q_depth)
+    quality.build()
+    trunk = keras.applications.MobileNet((size, size, 3), include_top=False, weights=None)
+    shares = keras.layers.Dense(len(_RATINGS), activation="softmax")
+    nima = keras.Sequential([trunk, keras.layers.GlobalAveragePooling2D(), shares])
+    images = tf.constant(_pictures(SCORED, size) / 127.5 - 1.0, tf.float32)
+    rate = tf.function(lambda: quality(images), autograph=False)
+    judge = tf.function(lambda: tf.linalg.matvec(nima(images, training=False), _RATINGS))
+    result = compare(
+        f"ratings at {size} x {size}, batch {SCORED}",
+        (f"Q, {quality.count_params():,} parameters", lambda: rate().numpy()),
+        (f"NIMA on MobileNet, {nima.count_params():,}", lambda: judge().numpy()),
+        pairs,
+    )
+    return with_rates(result, SCORED)
+
+
+_Edit = Callable[[int], Callable[[], np.ndarray]]
+
+
+def _edits(config: TrainConfig) -> Iterator[tuple[str, _Edit]]:
+    """Yields the ways to edit, each with what makes a callable for a batch size."""
+    for precision in PRECISIONS:
+        yield f"legan_tf in process, {precision}", _in_process(_generator(config, precision))
+    with tempfile.TemporaryDirectory() as folder:
+        root = os.path.join(folder, "models")
+        export.export(_generator(config, "float32"), root, _MODEL)
+        server_files.write(root, folder)
+        with running(folder) as address, Client(address, editor=_MODEL, timeout=120.0) as client:
+            client.wait_until_available(60.0, models=[_MODEL])
+            yield "legan_tf, client and server", _served(client, config.image_size)
+
+
+def _generator(config: TrainConfig, precision: str) -> StarganGenerator:
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(POLICIES[precision])
+    try:
+        keras.utils.set_random_seed(0)
+        names = EXPRESSIONS[config.expressions]
+        network = StarganGenerator(names, (), config.image_size, config.width, config.blocks)
+        network.build()
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+    return network
+
+
+def _in_process(network: StarganGenerator) -> _Edit:
+    def of_batch(batch_size: int) -> Callable[[], np.ndarray]:
+        images = tf.constant(_pictures(batch_size, network.image_size) / 127.5 - 1.0, tf.float32)
+        classes = len(network.expressions)
+        codes = tf.one_hot(np.arange(batch_size) % classes, classes)
+        lights = tf.zeros([batch_size, 0])
+        return lambda: traced(images, codes, lights).numpy()
+
+    @tf.function(autograph=False)
+    def traced(images: tf.Tensor, codes: tf.Tensor, lights: tf.Tensor) -> tf.Tensor:
+        return network({"image": images, "expression": codes, "lighting": lights})["image"]
+
+    return of_batch
+
+
+def _served(client: Client, size: int) -> _Edit:
+    def of_batch(batch_size: int) -> Callable[[], np.ndarray]:
+        images = _pictures(batch_size, size)
+        return lambda: client.edit(images, 1)
+
+    return of_batch
+
+
+def _pictures(count: int, size: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)

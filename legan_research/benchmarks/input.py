@@ -1,0 +1,151 @@
+"""The input pipeline: records beside single files, memory, the renderer and what training takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from legan_research.benchmarks.paired import PAIRS, Comparison, compare, with_rates
+from legan_research.benchmarks.training import Training
+from legan_tf import models
+from legan_tf.cli import bar
+from legan_tf.data import attributes, pipeline
+from legan_tf.data.faceset import FaceSet
+from legan_tf.data.images import Image
+from legan_tf.data.make_records import MANIFEST, make_records
+from legan_tf.data.manifest import manifest_faces, read_manifest, to_csv
+from legan_tf.data.parallel import Workers
+from legan_tf.data.rendered import rendered_faces
+from legan_tf.training.config import TrainConfig
+
+PEOPLE = 5
+"""Rendered people, under every expression and light: 570 pictures."""
+FILE_SIZE = 350
+"""Height and width of the single files, in pixels; every other one is a JPEG, the rest PNG."""
+UPDATES = 25
+"""Updates that one timed call reads the pictures of."""
+
+
+def benchmark(
+    pairs: int = PAIRS,
+    config: TrainConfig | None = None,
+    file_size: int = FILE_SIZE,
+    updates: int = UPDATES,
+) -> list[Comparison]:
+    """Times batches from files, records, memory and the renderer, and LEGAN's training step.
+
+    Args:
+        pairs: How often to time both ways.
+        config: What is trained; default is LEGAN in the form of the paper, at 128x128.
+        file_size: Height and width of the single files, in pixels.
+        updates: Updates that one timed call reads the pictures of, and that the trainer makes in
+            one; without a GPU it makes one.
+    """
+    config = config or TrainConfig()
+    size, batch_size = config.image_size, config.batch_size
+    read_count = updates * batch_size * config.critic_steps
+    trained = updates
+    if not tf.config.list_physical_devices("GPU"):
+        # An update of the paper's batch takes ten minutes of processor time; a processor's pace
+        # does not depend on the batch.
+        config, trained = dataclasses.replace(config, batch_size=1), 1
+    taken = config.batch_size * config.critic_steps
+    with tempfile.TemporaryDirectory() as folder:
+        files = _write_files(folder, file_size)
+        out = os.path.join(folder, "records")
+        make_records(files, "", out, size, None, 0, 0, Workers(1), bar)
+        records = os.path.join(out, MANIFEST)
+
+        def split(file: str, pool: int) -> FaceSet:
+            return manifest_faces(read_manifest(file), "train", size, max_pool_bytes=pool)
+
+        def reading(faces: FaceSet) -> Callable[[], None]:
+            batches = pipeline.editing_batches(
+                faces, batch_size, 0, steps=updates, critic_steps=config.critic_steps
+            )
+
+            def read() -> None:
+                for _ in batches:
+                    pass
+
+            return read
+
+        memory = split(records, 1 << 40)
+        from_memory = ("from memory", reading(memory))
+        from_records = ("records, as needed", reading(split(records, 0)))
+        from_files = (
+            f"PNG and JPEG of {file_size} pixels, as needed",
+            reading(split(files, 0)),
+        )
+        read = f"{read_count} pictures of {size} pixels in batches"
+        kept = f"{len(memory)} pictures of {size} pixels into memory"
+        kept_records = ("records", lambda: split(records, 1 << 40))
+        results = [
+            compare(read, from_records, from_files, pairs),
+            compare(read, from_memory, from_records, pairs),
+            compare(kept, kept_records, ("files", lambda: split(files, 1 << 40)), pairs),
+            compare(kept, kept_records, ("rendered", lambda: _rendered(size)), pairs),
+        ]
+        fed = compare(
+            f"the {taken} pictures of one update",
+            from_records,
+            ("LEGAN's training step", _training(config, memory, trained)),
+            pairs,
+        )
+    share = taken / read_count
+    fed = dataclasses.replace(
+        fed,
+        first_s=tuple(s * share for s in fed.first_s),
+        second_s=tuple(s / trained for s in fed.second_s),
+    )
+    counts = (read_count, read_count, len(memory), len(memory), taken)
+    return [with_rates(result, count) for result, count in zip([*results, fed], counts)]
+
+
+def _rendered(size: int) -> FaceSet:
+    """Returns the faces, rendered anew at every call; ``rendered_split`` would keep them."""
+    expressions, lightings = attributes.MULTIPIE_EXPRESSIONS, attributes.lightings()
+    return rendered_faces("train", PEOPLE, expressions, lightings, size, seed=0)
+
+
+def _write_files(folder: str, size: int) -> str:
+    """Writes rendered faces, PNG and JPEG in turn, and returns their manifest."""
+    faces = _rendered(size)
+    lines = []
+    for index, picture in enumerate(faces.images(np.arange(len(faces)))):
+        name = f"{index}.{('png', 'jpg')[index % 2]}"
+        Image.fromarray(picture).save(os.path.join(folder, name), quality=95)
+        lines.append(
+            {
+                "path": name,
+                "expression": faces.expressions[faces.expression[index]],
+                "lighting": faces.lightings[faces.lighting[index]],
+                "split": "train",
+            }
+        )
+    file = os.path.join(folder, "faces.csv")
+    with open(file, "wb") as text:
+        text.write(to_csv(lines))
+    return file
+
+
+def _training(config: TrainConfig, faces: FaceSet, steps: int) -> Callable[[], None]:
+    """Returns what takes so many training steps, on a batch that lies ready."""
+    size = config.image_size
+    step = Training.of(
+        config,
+        faces,
+        quality=models.QualityEstimator(size, config.q_width, config.q_depth),
+        identity=models.LightCNN29(size, config.identity_width),
+    ).step()
+
+    def train() -> None:
+        for _ in range(steps):
+            step()
+
+    return train

@@ -1,0 +1,338 @@
+"""A model on paper of training on up to 1,024 GPUs: nothing here is timed.
+
+A step is so many updates of the critic and one of the generator, one after the other; after each
+the replicas add up that network's gradients, and nobody goes on before they have. What an image
+costs one GPU and how fast the links are is given; the bytes are those of the real networks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from legan_research.benchmarks.paired import figure, table
+from legan_tf.data import attributes
+from legan_tf.drawing import as_png, dress, panels, style, write_shared_legend
+from legan_tf.models import Discriminator, LeganGenerator, Network, StarganGenerator
+from legan_tf.training.config import TrainConfig
+
+GPUS = tuple(2**power for power in range(11))
+_FLOAT_BYTES = 4
+"""Weights and their gradients are float32 whatever ``--precision`` is."""
+_PAPER_BATCH, _PAPER_STEPS = 16, 40_000
+"""Of ``configs/legan.flags``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """What joins the members of a ring.
+
+    Attributes:
+        bytes_per_s: What one member sends in a second, while it receives as much.
+        latency_s: What a message takes besides, in seconds.
+    """
+
+    bytes_per_s: float
+    latency_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """Equal machines.
+
+    Attributes:
+        gpus_per_node: GPUs of a machine.
+        inside: What joins the GPUs of a machine.
+        between: What joins the machines; the GPUs of one share it.
+    """
+
+    gpus_per_node: int
+    inside: Link
+    between: Link
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """A step of training.
+
+    Attributes:
+        seconds_per_image: Computation of a whole step on one GPU, by its critic images, of which
+            there are ``critic_steps`` times the batch.
+        critic_bytes: Size of the critic's gradients.
+        generator_bytes: Size of the generator's.
+        critic_steps: Updates of the critic in a step.
+        small: All-reduces of single numbers in a step: the means of the losses, and whether to
+            stop. Only their latency counts.
+        overlap: Share of the backward computation of an update, two thirds of it, under which its
+            all-reduce can hide: 0 where gradients are sent when the last one is there.
+    """
+
+    seconds_per_image: float
+    critic_bytes: int
+    generator_bytes: int
+    critic_steps: int = 5
+    small: int = 19
+    overlap: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What a step takes.
+
+    Attributes:
+        compute_s: Seconds of computation.
+        exposed_s: Seconds in which the GPUs wait for gradients.
+        images: Critic images of all GPUs.
+    """
+
+    compute_s: float
+    exposed_s: float
+    images: float
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the step."""
+        return self.compute_s + self.exposed_s
+
+    @property
+    def efficiency(self) -> float:
+        """Share of its time in which a GPU computes; the speed-up by the number of GPUs."""
+        return self.compute_s / self.seconds
+
+
+def ring_seconds(members: int, size: float, link: Link) -> float:
+    """Returns what an all-reduce around a ring takes.
+
+    Each member sends every part but its own once to add it up and once to spread the sum:
+    2 (n - 1) messages of size / n.
+
+    Args:
+        members: n.
+        size: Bytes that each member has.
+        link: From one to the next.
+    """
+    return 2 * (members - 1) * (size / members / link.bytes_per_s + link.latency_s)
+
+
+def all_reduce_seconds(gpus: int, size: float, cluster: Cluster) -> float:
+    """Returns what a hierarchical all-reduce takes.
+
+    The GPUs of a machine add up in a ring, each then holds a part of the sum and adds it up with
+    its likes in the other machines, all over the one link of the machine, and the machine spreads
+    the result in its ring.
+
+    Args:
+        gpus: All of them: those of one machine, or of several whole ones.
+        size: Bytes that each has.
+        cluster: What joins them.
+
+    Raises:
+        ValueError: They do not fill their machines.
+    """
+    nodes = math.ceil(gpus / cluster.gpus_per_node)
+    if gpus % nodes:
+        raise ValueError(f"{gpus} GPUs do not fill machines of {cluster.gpus_per_node}")
+    return ring_seconds(gpus // nodes, size, cluster.inside) + ring_seconds(
+        nodes, size, cluster.between
+    )
+
+
+def step_of(work: Work, cluster: Cluster, gpus: int, batch: float) -> Step:
+    """Returns what a step takes.
+
+    Args:
+        work: The step.
+        cluster: Where it runs.
+        gpus: How many share it.
+        batch: Images of one update on each GPU.
+    """
+    images = batch * work.critic_steps
+    compute = images * work.seconds_per_image
+    # The updates of the two networks take about as long as each other: measured on a processor,
+    # 1.4 s and 1.6 s for four images.
+    hidden = work.overlap * 2 / 3 * compute / (work.critic_steps + 1)
+    exposed = work.small * all_reduce_seconds(gpus, 0, cluster)
+    for updates, size in ((work.critic_steps, work.critic_bytes), (1, work.generator_bytes)):
+        exposed += updates * max(0.0, all_reduce_seconds(gpus, size, cluster) - hidden)
+    return Step(compute, exposed, images * gpus)
+
+
+def batch_for(work: Work, cluster: Cluster, gpus: int, efficiency: float) -> float:
+    """Returns the batch of each GPU from which on so much of its time goes into computing.
+
+    Args:
+        work: The step; its ``overlap`` is not made use of.
+        cluster: Where it runs.
+        gpus: How many share it.
+        efficiency: More than 0, less than 1.
+    """
+    alone = dataclasses.replace(work, overlap=0.0)
+    waiting = step_of(alone, cluster, gpus, 1.0)
+    return waiting.exposed_s * efficiency / (1.0 - efficiency) / waiting.compute_s
+
+
+def gradient_bytes() -> dict[str, tuple[int, int]]:
+    """Returns the sizes of the critic's and the generator's gradients, by the editor's name."""
+    config = TrainConfig()
+    classes = (attributes.MULTIPIE_EXPRESSIONS, attributes.MULTIPIE_SHOTS)
+    size = config.image_size
+
+    def bytes_of(network: Network) -> int:
+        network.build()
+        return _FLOAT_BYTES * network.count_params()
+
+    critic = bytes_of(Discriminator(*map(len, classes), size, config.d_width, config.d_depth))
+    return {
+        "LEGAN": (critic, bytes_of(LeganGenerator(*classes, size, config.width, config.blocks))),
+        "StarGAN": (
+            critic,
+            bytes_of(StarganGenerator(*classes, size, config.width, config.blocks)),
+        ),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling:
+    """The model for one editor and several links between the machines.
+
+    Attributes:
+        name: The editor's.
+        work: Its step.
+        clusters: What it could run on, by the name of the link between the machines.
+        batch: Images of an update on each GPU, where the batch grows with the GPUs.
+        global_batch: Images of an update on all of them, where it does not.
+    """
+
+    name: str
+    work: Work
+    clusters: dict[str, Cluster]
+    batch: int
+    global_batch: int
+
+    def weak(self, cluster: Cluster) -> dict[int, Step]:
+        """Returns the step by the number of GPUs, with the same batch on each."""
+        return {gpus: step_of(self.work, cluster, gpus, self.batch) for gpus in GPUS}
+
+    def strong(self, cluster: Cluster) -> dict[int, Step]:
+        """Returns the step by the number of GPUs, with the same batch on all of them together."""
+        fitting = (gpus for gpus in GPUS if self.global_batch % gpus == 0)
+        return {
+            gpus: step_of(self.work, cluster, gpus, self.global_batch / gpus) for gpus in fitting
+        }
+
+    def markdown(self) -> str:
+        """Returns the assumptions, the tables and what follows from them, as Markdown."""
+        work = self.work
+        lines = [f"## {self.name}", ""]
+        lines += [
+            f"Gradients: discriminator {work.critic_bytes / 1e6:.1f} MB, {work.critic_steps} times "
+            f"a step; generator {work.generator_bytes / 1e6:.1f} MB, once; {work.small} single "
+            f"numbers. Assumed: {1000 * work.seconds_per_image:g} ms of computation for each of a "
+            f"step's critic images; {work.overlap:g} of the backward computation hides gradients."
+        ]
+        for title, steps_on in (
+            (f"Weak scaling: batch {self.batch} on each GPU", self.weak),
+            (f"Strong scaling: batch {self.global_batch} on all GPUs together", self.strong),
+        ):
+            curves = {name: steps_on(cluster) for name, cluster in self.clusters.items()}
+            gpus = next(iter(curves.values()))
+            rows = [
+                [f"{count:,}", *(_cell(curve[count]) for curve in curves.values())]
+                for count in gpus
+            ]
+            lines += ["", f"{title}. Step, images/s of the critic, efficiency:", ""]
+            lines += table(["GPUs", *curves], rows)
+        lines += ["", *self._what_follows()]
+        return "\n".join(lines) + "\n"
+
+    def _what_follows(self) -> list[str]:
+        """What the model says about batch and schedule."""
+        most = GPUS[-1]
+        needed = ", ".join(
+            f"{math.ceil(batch_for(self.work, cluster, most, 0.8)):,} ({name})"
+            for name, cluster in self.clusters.items()
+        )
+        grown = self.batch * most
+        factor = grown / _PAPER_BATCH
+        return [
+            f"- For 80 % efficiency on {most:,} GPUs, without overlap, each needs a batch of at "
+            f"least {needed}.",
+            f"- A critic with {self.work.critic_steps} updates for one of the generator sends its "
+            "gradients each time. With one (`--critic_steps=1 --adversarial=hinge`, ours) a step "
+            f"sends {self._fewer_updates():.1f} times fewer bytes, but also sees fewer images.",
+            f"- {most:,} GPUs with {self.batch} each make a batch of {grown:,}, {factor:,.0f} "
+            f"times the {_PAPER_BATCH} of the paper's form: the same images are "
+            f"{_PAPER_STEPS / factor:,.0f} steps instead of {_PAPER_STEPS:,}, which is too few "
+            "updates for any learning rate. Grow the batch only as long as the learning rate can "
+            "grow with it: linearly after a warm-up by the rule for SGD, with its root by the "
+            "usual one for Adam. Neither is tried here for a critic with a gradient penalty, and "
+            "there is no warm-up among the schedules.",
+        ]
+
+    def _fewer_updates(self) -> float:
+        """How many times as many bytes a step sends as one with one update of the critic."""
+        critic, generator = self.work.critic_bytes, self.work.generator_bytes
+        return (self.work.critic_steps * critic + generator) / (critic + generator)
+
+
+def _cell(step: Step) -> str:
+    rate = figure(step.images / step.seconds)
+    return f"{figure(step.seconds)} s, {rate}, {100 * step.efficiency:.0f} %"
+
+
+def picture(models: Sequence[Scaling]) -> bytes:
+    """Draws the efficiency of weak and strong scaling of each model over the GPUs, as PNG."""
+    canvas, grid = panels(2)
+    titles = (
+        f"batch {models[0].batch} on each GPU",
+        f"batch {models[0].global_batch} on all GPUs together",
+    )
+    for axes, title, kind in zip(grid, titles, ("weak", "strong")):
+        dress(axes, title, "GPUs", "efficiency")
+        lines, names = [], []  # The same on both sides.
+        for model in models:
+            for name, cluster in model.clusters.items():
+                steps = getattr(model, kind)(cluster)
+                shown = [step.efficiency for step in steps.values()]
+                lines += axes.plot([*steps], shown, **style(len(lines)))
+                names.append(f"{model.name}, {name}")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(GPUS[::2], [str(gpus) for gpus in GPUS[::2]])
+        axes.set_ylim(0.0, 1.05)
+    write_shared_legend(canvas, lines, names)
+    return as_png(canvas)
+
+
+def models(
+    seconds_per_image: float,
+    link_gigabits: Sequence[float],
+    link_latency: float,
+    inside: Link,
+    gpus_per_node: int,
+    batch: int,
+    global_batch: int,
+    overlap: float,
+) -> list[Scaling]:
+    """Returns the models of LEGAN and StarGAN in the papers' form.
+
+    Args:
+        seconds_per_image: See ``Work``.
+        link_gigabits: Speeds of the link between the machines, in Gbit/s of each machine.
+        link_latency: Its latency in seconds.
+        inside: What joins the GPUs of a machine.
+        gpus_per_node: GPUs of a machine.
+        batch: See ``Scaling``.
+        global_batch: See ``Scaling``.
+        overlap: See ``Work``.
+    """
+    clusters = {
+        f"{speed:g} Gbit/s": Cluster(gpus_per_node, inside, Link(speed * 1e9 / 8, link_latency))
+        for speed in link_gigabits
+    }
+    return [
+        Scaling(
+            name, Work(seconds_per_image, *sizes, overlap=overlap), clusters, batch, global_batch
+        )
+        for name, sizes in gradient_bytes().items()
+    ]

@@ -1,0 +1,1 @@
+"""Experiments on rendered faces: the effect of filtering and augmentation."""

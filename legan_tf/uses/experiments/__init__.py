@@ -1,1 +1,0 @@
-"""What filtering and augmentation are worth, measured on rendered faces."""
