@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from absl import flags
@@ -17,8 +17,30 @@ Config = TypeVar("Config")
 flags.disclaim_key_flags()
 
 
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """A condition on the value of a number.
+
+    Attributes:
+        holds: Returns whether a value fulfils it.
+        text: The condition, as the end of a sentence about the flag.
+    """
+
+    holds: Callable[[float], bool]
+    text: str
+
+
+POSITIVE = Limit(lambda value: value > 0, "must be more than 0")
+NOT_NEGATIVE = Limit(lambda value: value >= 0, "must not be negative")
+BELOW_ONE = Limit(lambda value: 0 <= value < 1, "must be at least 0 and less than 1")
+
+
 def option(
-    default: object, help: str, choices: Sequence[str] = (), free: bool = False
+    default: object,
+    help: str,
+    choices: Sequence[str] = (),
+    free: bool = False,
+    limit: Limit | None = None,
 ) -> typing.Any:
     """Returns a dataclass field that is also a flag.
 
@@ -27,9 +49,11 @@ def option(
         help: What the flag does.
         choices: The values it may have; all if empty.
         free: Whether it may differ from that of the checkpoint which a run resumes.
+        limit: The condition that a number has to fulfil.
     """
     return dataclasses.field(
-        default=default, metadata={"help": help, "choices": tuple(choices), "free": free}
+        default=default,
+        metadata={"help": help, "choices": tuple(choices), "free": free, "limit": limit},
     )
 
 
@@ -56,16 +80,47 @@ def from_flags(config: type[Config], values: flags.FlagValues = flags.FLAGS) -> 
     return config(**{field.name: values[field.name].value for field in dataclasses.fields(config)})
 
 
-def wrong_choices(config: object) -> list[str]:
-    """Returns a sentence for each field whose value is none of its choices."""
+def wrong_values(config: object) -> list[str]:
+    """Returns a sentence for each option whose value is none of its choices or off its limit."""
     problems = []
     for field in dataclasses.fields(config):
-        choices = field.metadata["choices"]
+        choices, limit = field.metadata["choices"], field.metadata["limit"]
         value = getattr(config, field.name)
         if choices and value not in choices:
             named = ", ".join(choice or "(empty)" for choice in choices)
             problems.append(f"--{field.name}={value}: choose from {named}")
+        if limit and not limit.holds(value):
+            problems.append(f"--{field.name}={value}: {limit.text}")
     return problems
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """A group of options; groups that several configurations share are base classes of these.
+
+    A group adds its own rules in ``problems``, after those of the groups before it.
+    """
+
+    def problems(self) -> list[str]:
+        """Returns a sentence for each rule that the values break."""
+        return wrong_values(self)
+
+    def check(self) -> None:
+        """Checks every value and every rule between values.
+
+        Raises:
+            UserError: Something does not fit; the message names the flags and is complete.
+        """
+        refuse(self.problems())
+
+    def to_flagfile(self) -> str:
+        """Returns the text of a flag file that gives these values."""
+        lines = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            lines.append(f"--{field.name}={text}\n")
+        return "".join(lines)
 
 
 def refuse(problems: Sequence[str]) -> None:

@@ -80,7 +80,7 @@ class EvaluationConfig:
         """
         if kind in _JUDGED_BY:
             self._refuse_judges(_JUDGED_BY[kind])
-        problems = options.wrong_choices(self)
+        problems = options.wrong_values(self)
         for name in ("edits", "judge_steps"):
             if getattr(self, name) < 1:
                 problems.append(f"--{name}={getattr(self, name)}: must be more than 0")

@@ -242,7 +242,7 @@ class TrainConfig:
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
-        problems = options.wrong_choices(self)
+        problems = options.wrong_values(self)
         positive = ("image_size", "people", "batch_size", "train_steps", "steps_per_execution",
                     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
                     "width", "mask_channels", "d_width", "d_depth", "critic_steps",

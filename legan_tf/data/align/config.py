@@ -55,7 +55,7 @@ class AlignOptions:
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
-        problems = options.wrong_choices(self)
+        problems = options.wrong_values(self)
         if not 0 < self.max_yaw <= 90:
             problems.append(f"--max_yaw={self.max_yaw:g}: must be above 0 and up to 90 degrees")
         for name in ("min_face", "min_contrast", "min_sharpness"):

@@ -73,7 +73,7 @@ class DepthOptions:
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
-        problems = options.wrong_choices(self)
+        problems = options.wrong_values(self)
         for name in (
             "fill_holes",
             "min_coverage",

@@ -74,7 +74,7 @@ class ReaderOptions:
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
-        problems = options.wrong_choices(self)
+        problems = options.wrong_values(self)
         if not self.source:
             problems.append(f"--source is missing: choose from {', '.join(SOURCES)}")
         for field in dataclasses.fields(self):

@@ -38,7 +38,7 @@ class AugmentOptions:
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
-        problems = options.wrong_choices(self)
+        problems = options.wrong_values(self)
         if self.quality_above and not self.quality_model:
             problems.append(
                 f"--quality_above={self.quality_above:g} needs --quality_model, which rates the "

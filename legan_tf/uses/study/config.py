@@ -61,7 +61,7 @@ class StudyOptions:
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
-        problems = options.wrong_choices(self)
+        problems = options.wrong_values(self)
         if not 0 <= self.raters <= MOST_RATERS:
             problems.append(f"--raters={self.raters}: must be 0 to {MOST_RATERS}")
         for name in ("trials", "ratings_per_image", "choices_per_source"):
