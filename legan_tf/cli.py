@@ -13,6 +13,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from legan_tf.errors import UserError
+from legan_tf.flagfiles import expand_flagfiles
 
 # TensorFlow, imported later, reads it once. Its notes on the hardware would bury the progress line,
 # and at level 2 it still prints harmless errors at every start; exceptions come all the same.
@@ -87,7 +88,9 @@ def _refuse_flags_of_others(command: str, commands: Mapping[str, Collection[str]
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
     try:
-        arguments = flags.FLAGS(argv)
+        arguments = flags.FLAGS(expand_flagfiles(argv))
+    except UserError as error:
+        sys.exit(_fail(str(error)))
     except flags.Error as error:
         message = " ".join(str(error).split())
         sys.exit(_fail(f"{message} (--helpshort lists the flags.)"))

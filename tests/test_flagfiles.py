@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from legan_tf import flagfiles
+from legan_tf.errors import UserError
+from legan_tf.flagfiles import expand_flagfiles, find_flagfile
+
+ROOT = pathlib.Path(__file__).parents[1]
+SHIPPED = sorted((ROOT / "configs").glob("*.flags"))
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["{}", "configs/{}"])
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_shipped_files_are_found_from_anywhere(elsewhere, file, name):
+    assert os.path.samefile(find_flagfile(name.format(file.name)), file)
+
+
+@pytest.mark.parametrize("name", ["legan.flags", "configs/legan.flags"])
+def test_a_file_in_the_working_directory_comes_first(elsewhere, name):
+    own = elsewhere / name
+    own.parent.mkdir(exist_ok=True)
+    own.write_text("--image_size=32\n")
+    assert expand_flagfiles(["train", f"--flagfile={name}"]) == ["train", "--image_size=32"]
+
+
+def test_an_included_shipped_file_is_found_from_anywhere(elsewhere):
+    expanded = expand_flagfiles(["--flagfile=normal_stargan.flags", "--batch_size=3"])
+    assert "--geometry=normal" in expanded
+    assert expanded[-1] == "--batch_size=3"
+    # Of stargan.flags, which depth_stargan.flags includes.
+    assert "--model=stargan" in expanded
+    assert not any("flagfile" in argument for argument in expanded)
+    assert expand_flagfiles(expanded) == expanded
+
+
+def test_an_installed_package_finds_the_files_inside_it(elsewhere, monkeypatch):
+    shutil.copytree(ROOT / "configs", elsewhere / "legan_tf" / "configs")
+    monkeypatch.setattr(flagfiles, "_PACKAGE", str(elsewhere / "legan_tf"))
+    assert find_flagfile("rendered.flags") == str(elsewhere / "legan_tf/configs/rendered.flags")
+    assert "--model=legan" in expand_flagfiles(["--flagfile=rendered.flags"])
+
+
+def test_every_form_is_expanded_in_place_and_nothing_after_two_dashes(elsewhere):
+    (elsewhere / "a").write_text("# A comment.\n// Another.\n\n--one=1\n  --text=of two = parts\n")
+    arguments = [
+        "program",
+        "--zero",
+        "-flagfile=a",
+        "word",
+        "--flagfile",
+        "a",
+        "--",
+        "--flagfile=a",
+    ]
+    lines = ["--one=1", "--text=of two = parts"]
+    assert expand_flagfiles(arguments) == [
+        *["program", "--zero", *lines, "word", *lines, "--", "--flagfile=a"]
+    ]
+
+
+@pytest.mark.parametrize("name", ["lega.flags", "other/legan.flags", "", "folder"])
+def test_an_unknown_name_gets_the_shipped_ones(elsewhere, name):
+    (elsewhere / "folder").mkdir()
+    with pytest.raises(UserError, match="no such flag file.*: classifier.flags, depth_pretrain"):
+        expand_flagfiles([f"--flagfile={name}"])
+
+
+def test_what_cannot_be_read_is_named(elsewhere):
+    (elsewhere / "a.flags").write_text("--flagfile=b.flags\n")
+    (elsewhere / "b.flags").write_text("--flagfile=./a.flags\n")
+    with pytest.raises(UserError, match="a.flags: this flag file includes itself"):
+        expand_flagfiles(["--flagfile=a.flags"])
+    (elsewhere / "b.flags").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="b.flags: it cannot be read"):
+        expand_flagfiles(["--flagfile=a.flags"])
+
+
+def test_a_script_takes_a_shipped_file_by_name_and_refuses_another(elsewhere):
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "--workdir=run", "--dry_run"]
+
+    def run(*arguments):
+        return subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            stdin=subprocess.DEVNULL,
+        )
+
+    refused = run("--flagfile=none.flags")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("Error: --flagfile=none.flags: there is no such flag file; ")
+    assert refused.stderr.count("\n") == 1
+    done = run("--flagfile=rendered.flags")
+    assert done.returncode == 0, done.stderr
+    assert "--fake_class" in done.stdout
