@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from legan_tf.serving.loading import load
-    from legan_tf.uses.parts import NaturalnessLoss, NaturalnessMetric, RandomEdit
+    from legan_tf.uses.keras_layers import NaturalnessLoss, NaturalnessMetric, RandomEdit
 
 __all__ = ["NaturalnessLoss", "NaturalnessMetric", "RandomEdit", "load"]
 
 _MODULES = {
-    "NaturalnessLoss": "legan_tf.uses.parts",
-    "NaturalnessMetric": "legan_tf.uses.parts",
-    "RandomEdit": "legan_tf.uses.parts",
+    "NaturalnessLoss": "legan_tf.uses.keras_layers",
+    "NaturalnessMetric": "legan_tf.uses.keras_layers",
+    "RandomEdit": "legan_tf.uses.keras_layers",
     "load": "legan_tf.serving.loading",
 }
 

@@ -36,7 +36,7 @@ def main(_) -> None:
     options.parse_crop(_CROP.value)
     # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
     from legan_tf.serving.loading import load
-    from legan_tf.uses.augment.make import Source, augment
+    from legan_tf.uses.augment.augment import Source, augment
 
     made = augment(
         load(_MODEL.value),

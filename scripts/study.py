@@ -15,8 +15,8 @@ from absl import flags
 from legan_tf import cli, options
 from legan_tf.errors import UserError
 from legan_tf.uses.study.config import ScreenOptions, StudyOptions
-from legan_tf.uses.study.key import read_study
 from legan_tf.uses.study.server import serve
+from legan_tf.uses.study.study_file import read_study
 
 _MODELS = flags.DEFINE_string(
     "models",
@@ -38,7 +38,7 @@ def _make() -> None:
     chosen = options.from_flags(StudyOptions)
     chosen.check()
     # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
-    from legan_tf.uses.study.make import make_study
+    from legan_tf.uses.study.build import make_study
 
     print(make_study(_MODELS.value, _OUTPUT.value, chosen))
 

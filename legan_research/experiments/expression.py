@@ -13,22 +13,22 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
-from legan_research.experiments import arms
-from legan_research.experiments.arms import ORIGINAL, Line, Result
+from legan_research.experiments import training
 from legan_research.experiments.config import ExperimentOptions
-from legan_research.experiments.origins import (
+from legan_research.experiments.provenance import (
     check_unseen,
     editor_learned_from,
     flags_of,
     networks_of,
 )
-from legan_research.experiments.portraits import (
+from legan_research.experiments.published import AFFECTNET_COUNTS, EXPRESSION
+from legan_research.experiments.rendered import (
     Portrait,
     file_of,
     render_portraits,
     write_portraits,
 )
-from legan_research.experiments.published import AFFECTNET_COUNTS, EXPRESSION
+from legan_research.experiments.training import ORIGINAL, Line, Result
 from legan_tf.data import attributes, images
 from legan_tf.data.manifest import OnProgress
 from legan_tf.data.rendered.facesets import people_of
@@ -38,8 +38,8 @@ from legan_tf.evaluation.features import picture_network
 from legan_tf.models import Network
 from legan_tf.serving.loading import Editor, Scorer
 from legan_tf.sheet import sheet
+from legan_tf.uses.augment.augment import Augmented, Source, augment
 from legan_tf.uses.augment.config import AugmentOptions
-from legan_tf.uses.augment.make import Augmented, Source, augment
 
 CLASSES = tuple(AFFECTNET_COUNTS)
 REPEATED, AUGMENTED, CHOSEN = "repeated", "augmented", "augmented, by Q"
@@ -96,20 +96,20 @@ def expression_experiment(
     """
     options.check("expression")
     options = options.sized("expression")
-    output = arms.real_folder(output)
-    editor = arms.open_model(model)
+    output = training.real_folder(output)
+    editor = training.open_model(model)
     unknown = [name for name in CLASSES if name not in (_COMMONEST, *editor.expressions)]
     if unknown:
         raise UserError(
             f"--model={model}: it does not know {', '.join(unknown)}, which are to be filled; give "
             "a model of --dataset=rendered that knows them."
         )
-    scorer = arms.open_quality(model, options)
+    scorer = training.open_quality(model, options)
     seeds = range(options.data_seed, options.data_seed + options.seeds)
     doubts = check_unseen(networks_of(model, options), seeds)
     settings = _settings(editor, scorer, options)
-    arms.refuse_fewer(output, options.seeds)
-    arms.begin(output, "expression", settings)
+    training.refuse_fewer(output, options.seeds)
+    training.begin(output, "expression", settings)
     results: dict[str, list[Result]] = collections.defaultdict(list)
     thresholds, pictures, lacking = [], {}, []
     for seed in range(options.seeds):
@@ -123,17 +123,17 @@ def expression_experiment(
         if not seed:
             pictures["examples.png"] = _examples(data, editor.image_size)
         labels, unseen = _test_faces(options, editor.image_size, seed, bar)
-        found = arms.train_arms(
+        found = training.train_arms(
             _arms(data, seed),
             os.path.join(folder, "runs"),
-            arms.training("classifier", editor, options, seed),
+            training.train_config("classifier", editor, options, seed),
             "expression",
             options.seeds,
             functools.partial(_figures, pictures=unseen, labels=labels),
         )
         for arm, one in found.items():
             results[arm].append(one)
-    return arms.write_arms(
+    return training.write_arms(
         output,
         "Filling rare expressions with edits",
         results,
@@ -144,7 +144,7 @@ def expression_experiment(
         "accuracy",
         "one editor with one Q" if scorer else "one editor",
         {"experiment": "expression", "settings": settings, "thresholds": thresholds},
-        [*_notes(options, editor, scorer, thresholds), *arms.gathered(lacking), *doubts],
+        [*_notes(options, editor, scorer, thresholds), *training.gathered(lacking), *doubts],
         pictures,
     )
 
@@ -369,7 +369,7 @@ def _notes(
         f"Classifiers of {options.steps} updates at {editor.image_size} x {editor.image_size}, "
         f"trained on pictures of {options.people} rendered people ({told}), all lights at random; "
         f"tested on {tested:,} pictures of {options.test_people} others, each class as often. "
-        f"{arms.over_seeds(options)}",
+        f"{training.over_seeds(options)}",
         editor_learned_from(editor),
         "*repeated*: rare classes repeated up to the commonest. *augmented*: filled with edits. "
         "*true*: filled with the true pictures that the edits of *augmented* stand for: what "

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from legan_research.experiments import arms
+from legan_research.experiments import training
 from legan_research.experiments.config import ExperimentOptions
-from legan_research.experiments.origins import chain_of, check_unseen, flags_of, networks_of
+from legan_research.experiments.provenance import chain_of, check_unseen, flags_of, networks_of
 from legan_tf.cli import counter
 from legan_tf.data import storage
 from legan_tf.data.manifest import OnProgress
@@ -36,7 +36,7 @@ from legan_tf.serving.loading import Editor, Scorer
 from legan_tf.sheet import captioned_sheet
 from legan_tf.training.datasets import HELD_OUT_PEOPLE
 from legan_tf.training.run_folder import NETWORK_FILE
-from legan_tf.uses.augment.results import enlarged
+from legan_tf.uses.augment.output import enlarged
 
 TENTH = 0.1
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -105,9 +105,9 @@ def filter_experiment(
         UserError: Flags, model or folder cannot be used, or there is no Q.
     """
     options.check("filter")
-    output = arms.real_folder(output)
-    editor = arms.open_model(model)
-    scorer = arms.open_quality(model, options)
+    output = training.real_folder(output)
+    editor = training.open_model(model)
+    scorer = training.open_quality(model, options)
     if scorer is None:
         raise UserError(
             f"--model={model}: it is not known which Q it was trained with; give one with "
@@ -124,7 +124,7 @@ def filter_experiment(
         "identity_model": _content_of("--identity_model", options.identity_model),
         "features": _content_of("--features", options.features),
     }
-    arms.begin(output, "filter", settings)
+    training.begin(output, "filter", settings)
     damage, damage_table, pictures = _known_damage(editor, scorer, options, bar)
     edits, networks, doubts = _edits(editor, scorer, output, options)
     # Of matrices this small several threads make hardly more, and where other work is running on
@@ -145,7 +145,7 @@ def filter_experiment(
         storage.write_bytes(os.path.join(output, name), content)
     text = as_markdown("Filtering by Q", [damage_table, *tables], notes)
     text += "".join(f"\n![{name}]({name})\n" for name in pictures)
-    storage.write_bytes(os.path.join(output, arms.MARKDOWN_FILE), text.encode())
+    storage.write_bytes(os.path.join(output, training.MARKDOWN_FILE), text.encode())
     report = {
         "format": 1,
         "experiment": "filter",
@@ -155,7 +155,7 @@ def filter_experiment(
         "edits": dropped,
     }
     content = json.dumps(report, indent=2, ensure_ascii=False).encode()
-    storage.write_bytes(os.path.join(output, arms.REPORT_FILE), content)
+    storage.write_bytes(os.path.join(output, training.REPORT_FILE), content)
     return text
 
 

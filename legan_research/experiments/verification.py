@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from legan_research.experiments import arms
-from legan_research.experiments.arms import ORIGINAL, Line, Result
+from legan_research.experiments import training
 from legan_research.experiments.config import FOLDS, ExperimentOptions
-from legan_research.experiments.origins import check_unseen, editor_learned_from, networks_of
-from legan_research.experiments.portraits import (
+from legan_research.experiments.provenance import check_unseen, editor_learned_from, networks_of
+from legan_research.experiments.published import VERIFICATION
+from legan_research.experiments.rendered import (
     Portrait,
     file_of,
     render_portraits,
     write_portraits,
 )
-from legan_research.experiments.published import VERIFICATION
+from legan_research.experiments.training import ORIGINAL, Line, Result
 from legan_tf.data import attributes, images
 from legan_tf.data.manifest import OnProgress
 from legan_tf.data.rendered.facesets import name_of, people_of
@@ -29,8 +29,8 @@ from legan_tf.evaluation.metrics.verification import auc, fold_accuracies, true_
 from legan_tf.models import Network
 from legan_tf.serving.loading import Editor
 from legan_tf.sheet import sheet
+from legan_tf.uses.augment.augment import Augmented, Source, augment
 from legan_tf.uses.augment.config import AugmentOptions
-from legan_tf.uses.augment.make import Augmented, Source, augment
 
 AUGMENTED, TRUE = "augmented", "true"
 COLUMNS = (
@@ -73,14 +73,14 @@ def verification_experiment(
     """
     options.check("verification")
     options = options.sized("verification")
-    output = arms.real_folder(output)
-    editor = arms.open_model(model)
+    output = training.real_folder(output)
+    editor = training.open_model(model)
     seeds = range(options.data_seed, options.data_seed + options.seeds)
     doubts = check_unseen(networks_of(model, options), seeds)
     kept = ("data_seed", "people", "pictures", "test_people", "steps")
     settings = {"model": editor.sha256, **{name: getattr(options, name) for name in kept}}
-    arms.refuse_fewer(output, options.seeds)
-    arms.begin(output, "verification", settings)
+    training.refuse_fewer(output, options.seeds)
+    training.begin(output, "verification", settings)
     results: dict[str, list[Result]] = collections.defaultdict(list)
     pictures, lacking = {}, []
     for seed in range(options.seeds):
@@ -90,8 +90,10 @@ def verification_experiment(
         if not seed:
             pictures["examples.png"] = _examples(columns)
         people, unseen = _test_faces(options, editor.image_size, seed, bar)
-        config = arms.training("identity", editor, options, seed, identity_width=0.25, flip=True)
-        found = arms.train_arms(
+        config = training.train_config(
+            "identity", editor, options, seed, identity_width=0.25, flip=True
+        )
+        found = training.train_arms(
             lines,
             os.path.join(folder, "runs"),
             config,
@@ -101,7 +103,7 @@ def verification_experiment(
         )
         for arm, one in found.items():
             results[arm].append(one)
-    return arms.write_arms(
+    return training.write_arms(
         output,
         "An edit of each picture, to tell people apart",
         results,
@@ -113,7 +115,7 @@ def verification_experiment(
         "auc",
         "one editor",
         {"experiment": "verification", "settings": settings},
-        [*_notes(options, editor), *arms.gathered(lacking), *doubts],
+        [*_notes(options, editor), *training.gathered(lacking), *doubts],
         pictures,
     )
 
@@ -281,7 +283,7 @@ def _notes(options: ExperimentOptions, editor: Editor) -> list[str]:
         f"{editor.image_size} x {editor.image_size}, trained on {options.pictures} pictures of "
         f"each of {options.people} rendered people, mostly neutral or smiling and lit from the "
         f"front. Tested on {PICTURES_OF_TEST} pictures of each of {options.test_people} others, "
-        f"all expressions and lights at random. {arms.over_seeds(options)}",
+        f"all expressions and lights at random. {training.over_seeds(options)}",
         editor_learned_from(editor),
         "*augmented*: one edit of each picture, expression and light drawn. *true*: in its place "
         "the true picture of what was asked for: what perfect edits of the same pictures would "

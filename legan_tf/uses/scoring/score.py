@@ -20,11 +20,11 @@ from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.files import make_writable
 from legan_tf.serving.loading import Scorer
 from legan_tf.sheet import captioned_sheet
-from legan_tf.uses.scoring import figures, keep
+from legan_tf.uses.scoring import copies, plots
 from legan_tf.uses.scoring.config import ScoringConfig
-from legan_tf.uses.scoring.rate import rate_files
-from legan_tf.uses.scoring.state import State, opened
-from legan_tf.uses.scoring.walk import Found, walk
+from legan_tf.uses.scoring.database import State, opened
+from legan_tf.uses.scoring.image_files import Found, walk
+from legan_tf.uses.scoring.inference import rate_files
 
 _KEEP_EVERY_S = 1.0
 _NAMED = 5
@@ -95,7 +95,7 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
         closed = ""
         if config.keep_dir:
             make_writable("keep_dir", config.keep_dir)
-            keep.claim(state, config.keep_dir, config.keep_above)
+            copies.claim(state, config.keep_dir, config.keep_above)
             closed = os.path.realpath(config.keep_dir)
         state.see(_counted(walk(config.input, closed), state.counts()[0]))
         lines = _rate(scorer, config, state)
@@ -163,10 +163,10 @@ def _rate(scorer: Scorer, config: ScoringConfig, state: State) -> list[str]:
 
 def _write_lists(state: State, output: str) -> None:
     """Writes what was skipped, and then the ratings: where they are, all is done."""
-    skipped = ((figures.printable(path), reason) for path, reason in state.skipped())
+    skipped = ((plots.printable(path), reason) for path, reason in state.skipped())
     _write_table(skipped_file(output), ("path", "reason"), skipped)
     rated = (
-        (figures.printable(path), f"{rating:.4f}", int(rating >= NATURAL))
+        (plots.printable(path), f"{rating:.4f}", int(rating >= NATURAL))
         for path, rating in state.rated()
     )
     _write_table(output, ("path", "rating", "natural"), rated)
@@ -195,19 +195,19 @@ def _report(state: State, config: ScoringConfig, lines: list[str]) -> Report:
         why = skipped_file(config.output)
         lines.append(f"{skipped:,} of {total:,} could not be read; {why} tells why:")
         lines += [
-            f"  {figures.printable(path)}: {reason}"
+            f"  {plots.printable(path)}: {reason}"
             for path, reason in itertools.islice(state.skipped(), _NAMED)
         ]
         lines += ["  …"] if skipped > _NAMED else []
     if config.keep_dir:
-        copied = keep.copy(
+        copied = copies.copy(
             state, config.input, config.keep_dir, config.keep_above, cli.bar("copying")
         )
         lines.append(f"{copied:,} rated {config.keep_above:g} or more: copies in {config.keep_dir}")
     if config.sheet and rated:
-        storage.write_bytes(config.sheet, captioned_sheet(figures.ranks(state, config.input)))
+        storage.write_bytes(config.sheet, captioned_sheet(plots.ranks(state, config.input)))
         drawn = histogram_file(config.sheet)
-        histogram = figures.histogram(state.ratings(), config.keep_above)
+        histogram = plots.histogram(state.ratings(), config.keep_above)
         storage.write_bytes(drawn, as_png(histogram))
         lines += [config.sheet, drawn]
     return Report((*lines, config.output), rated, skipped)
@@ -223,5 +223,5 @@ def _summary(state: State) -> list[str]:
         f"deciles: {deciles}",
         "worst:",
     ]
-    lines += [f"  {rating:.2f} {figures.printable(path)}" for path, rating in state.worst(_NAMED)]
+    lines += [f"  {rating:.2f} {plots.printable(path)}" for path, rating in state.worst(_NAMED)]
     return lines

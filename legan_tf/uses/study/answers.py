@@ -15,7 +15,7 @@ from typing import Any
 from legan_tf.data import local_files
 from legan_tf.errors import UserError
 from legan_tf.uses.study.config import MOST_RATERS
-from legan_tf.uses.study.key import ANSWERS, Study
+from legan_tf.uses.study.study_file import ANSWERS, Study
 
 RATINGS = range(1, 11)
 PERSON = re.compile(r"[0-9a-f]{12}")

@@ -25,9 +25,9 @@ from legan_tf.uses.study.answers import RATINGS, Answer, Collected, read_answers
 from legan_tf.uses.study.config import FEWEST, ScreenOptions
 from legan_tf.uses.study.design import ASKED
 from legan_tf.uses.study.intervals import FEWEST_RATERS, interval, newcombe, resample, wilson
-from legan_tf.uses.study.key import PAGE, PICTURES, Study
 from legan_tf.uses.study.plots import rating_picture, share_picture
-from legan_tf.uses.study.screen import Rater, repeats, screen
+from legan_tf.uses.study.screening import Rater, repeats, screen
+from legan_tf.uses.study.study_file import PAGE, PICTURES, Study
 
 REPORT_FILE, TEXT_FILE = "report.json", "report.md"
 PREFERENCES_FILE, MANIFEST_FILE = "preferences.csv", "manifest.csv"

@@ -15,7 +15,7 @@ from typing import Any
 from legan_tf.errors import UserError
 from legan_tf.uses.study.answers import PERSON, problem_with
 from legan_tf.uses.study.config import MOST_RATERS
-from legan_tf.uses.study.key import ANSWERS, PAGE, PICTURES, Study
+from legan_tf.uses.study.study_file import ANSWERS, PAGE, PICTURES, Study
 
 MOST_BYTES = 64 << 10
 """Of one request; the page sends up to 100 answers at a time, of about 100 bytes each."""

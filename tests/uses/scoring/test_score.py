@@ -12,10 +12,10 @@ from PIL import Image
 
 from legan_tf.errors import UserError
 from legan_tf.serving.loading import Scorer
-from legan_tf.uses.scoring import figures, keep, rate, score
+from legan_tf.uses.scoring import copies, inference, plots, score
 from legan_tf.uses.scoring.config import ScoringConfig
-from legan_tf.uses.scoring.state import opened
-from legan_tf.uses.scoring.walk import Found, walk
+from legan_tf.uses.scoring.database import opened
+from legan_tf.uses.scoring.image_files import Found, walk
 
 NAMES = [f"{i:02d}.png" for i in range(10)] + [f"b/c/{i}.jpg" for i in range(10)]
 
@@ -344,7 +344,7 @@ def test_an_original_that_has_vanished_is_told(tmp_path, paint):
         state.add([("a.png", 7.0, None)])
         (tmp_path / "faces" / "a.png").unlink()
         with pytest.raises(UserError, match="a.png: cannot be copied to .*No such file"):
-            keep.copy(
+            copies.copy(
                 state, str(tmp_path / "faces"), str(tmp_path / "kept"), 5.0, lambda *done: None
             )
 
@@ -353,8 +353,8 @@ def test_the_sheet_goes_from_the_worst_to_the_best(scorer, config, folder, tmp_p
     config = dataclasses.replace(config, sheet=str(tmp_path / "sheet.png"))
     score.score_folder(scorer, config)
     with opened(config.output) as state:
-        drawn = figures.ranks(state, config.input, most=12)
-        (_, whole), *_ = figures.ranks(state, config.input)
+        drawn = plots.ranks(state, config.input, most=12)
+        (_, whole), *_ = plots.ranks(state, config.input)
     assert [name for name, _ in drawn] == ["worst", "best"]
     captions = [caption for _, cells in drawn for _, caption in cells]
     ranked = sorted((float(row[1]), row[0]) for row in table(config.output)[1:])
@@ -402,13 +402,13 @@ def test_files_of_others_are_not_written_over(scorer, config, tmp_path):
 
 def test_the_histogram_counts_every_picture_on_its_side_of_natural():
     ratings = np.array([1.0, 4.9999, 5.0, 5.1, 9.99, -300.0])
-    (axes,) = figures.histogram(ratings, 6.0).axes
+    (axes,) = plots.histogram(ratings, 6.0).axes
     low, high = axes.containers
     assert sum(bar.get_height() for bar in low) == 3 and sum(bar.get_height() for bar in high) == 3
     assert max(bar.get_x() + bar.get_width() for bar in low) == pytest.approx(5.0)
     assert min(bar.get_x() for bar in high) == pytest.approx(5.0)
     assert [line.get_xdata()[0] for line in axes.lines] == [5.0, 6.0]
-    (axes,) = figures.histogram(np.array([7.0]), None).axes
+    (axes,) = plots.histogram(np.array([7.0]), None).axes
     assert sum(bar.get_height() for bars in axes.containers for bar in bars) == 1
 
 
@@ -509,13 +509,13 @@ def test_pictures_are_read_as_they_are_needed(scorer, folder):
             asked.append(1)
             yield "00.png"
 
-    batches = rate.rate_files(scorer, str(folder), paths(), 4, 1)
+    batches = inference.rate_files(scorer, str(folder), paths(), 4, 1)
     assert [len(next(batches)), len(asked)] == [4, 11]
     batches.close()
     assert len(asked) == 11
     # With small batches, there is enough for every thread.
     asked.clear()
-    batches = rate.rate_files(scorer, str(folder), paths(), 1, 6)
+    batches = inference.rate_files(scorer, str(folder), paths(), 1, 6)
     assert [len(next(batches)), len(asked)] == [1, 12]
     batches.close()
 

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
+from legan_tf.uses.study.build import make_study
 from legan_tf.uses.study.config import StudyOptions
-from legan_tf.uses.study.key import read_study
-from legan_tf.uses.study.make import make_study
 from legan_tf.uses.study.server import StudyServer
+from legan_tf.uses.study.study_file import read_study
 
 simulated = runpy.run_path(str(pathlib.Path(__file__).parent / "simulated.py"))
 

@@ -14,7 +14,7 @@ import numpy as np
 from legan_tf.data import images
 from legan_tf.data.rendered import geometry, ratings, shade
 from legan_tf.data.rendered.damage import DAMAGES
-from legan_tf.uses.study.make import RUIN
+from legan_tf.uses.study.build import RUIN
 
 KINDS = ("blobs", "warp", "blur")
 

@@ -15,12 +15,12 @@ from legan_tf.data.manifest import check_manifest, read_manifest
 from legan_tf.errors import UserError
 from legan_tf.evaluation.compare import read_preferences
 from legan_tf.evaluation.metrics.agreement import krippendorff_alpha
+from legan_tf.uses.study.build import make_study
 from legan_tf.uses.study.collect import collect
 from legan_tf.uses.study.config import ScreenOptions, StudyOptions
 from legan_tf.uses.study.intervals import interval, newcombe, resample, wilson
-from legan_tf.uses.study.key import read_study
-from legan_tf.uses.study.make import make_study
-from legan_tf.uses.study.screen import screen
+from legan_tf.uses.study.screening import screen
+from legan_tf.uses.study.study_file import read_study
 
 HERE = pathlib.Path(__file__).parent
 DOCS = HERE.parents[2] / "docs"

@@ -23,10 +23,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from legan_tf.uses.study.answers import read_answers
+from legan_tf.uses.study.build import make_study
 from legan_tf.uses.study.collect import collect
 from legan_tf.uses.study.config import ScreenOptions
-from legan_tf.uses.study.key import read_study
-from legan_tf.uses.study.make import make_study
+from legan_tf.uses.study.study_file import read_study
 
 WAIT_S = 30.0
 FAST = ScreenOptions(min_seconds=0)

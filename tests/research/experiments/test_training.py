@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from legan_research.experiments.arms import (
+from legan_research.experiments.published import PublishedRow
+from legan_research.experiments.rendered import Portrait, write_portraits
+from legan_research.experiments.training import (
     Line,
     Result,
     begin,
@@ -16,8 +18,6 @@ from legan_research.experiments.arms import (
     train_arm,
     write_arms,
 )
-from legan_research.experiments.portraits import Portrait, write_portraits
-from legan_research.experiments.published import PublishedRow
 from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
 from legan_tf.evaluation.columns import Column

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from legan_tf.errors import UserError
-from legan_tf.uses.scoring.walk import Found
+from legan_tf.uses.scoring.image_files import Found
 
 SUFFIX = ".state.sqlite"
 """Stands in place of ``.csv`` in the name of the file beside the output."""

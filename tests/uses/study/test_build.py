@@ -14,9 +14,9 @@ from PIL import Image
 
 from legan_tf.data import images
 from legan_tf.errors import UserError
+from legan_tf.uses.study.build import make_study
 from legan_tf.uses.study.design import position_counts
-from legan_tf.uses.study.key import read_study
-from legan_tf.uses.study.make import make_study
+from legan_tf.uses.study.study_file import read_study
 
 
 def files_of(folder):

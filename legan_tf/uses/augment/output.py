@@ -13,7 +13,7 @@ from legan_tf.data import csv_text, images, storage
 from legan_tf.data.journal import spread
 from legan_tf.data.manifest import SPLITS, Manifest, Row, to_csv
 from legan_tf.sheet import captioned_sheet
-from legan_tf.uses.augment.plan import Edit, Want
+from legan_tf.uses.augment.policies import Edit, Want
 
 IMAGES = "images"
 """Folder of the edits, in that of the output."""

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from legan_research.experiments.portraits import Portrait, render_portraits, write_portraits
+from legan_research.experiments.rendered import Portrait, render_portraits, write_portraits
 from legan_tf.data import images
 from legan_tf.data.manifest import read_manifest
 from legan_tf.data.rendered import render

@@ -12,7 +12,7 @@ from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.uses.study.answers import Answer
 from legan_tf.uses.study.config import FEWEST, ScreenOptions
 from legan_tf.uses.study.design import BROKEN, REAL, REPEAT, Question
-from legan_tf.uses.study.key import Study
+from legan_tf.uses.study.study_file import Study
 
 _FEWEST_ALIKE = 10
 """Answers of a kind that must be there before all being the same means something."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from legan_research.experiments.config import ExperimentOptions
-from legan_research.experiments.origins import chain_of, check_unseen, networks_of
+from legan_research.experiments.provenance import chain_of, check_unseen, networks_of
 from legan_tf.errors import UserError
 from legan_tf.training.config import TrainConfig
 

@@ -10,7 +10,7 @@ import uuid
 from legan_tf.data.journal import remove_leftovers, stamp
 from legan_tf.data.manifest import OnProgress
 from legan_tf.errors import UserError
-from legan_tf.uses.scoring.state import State
+from legan_tf.uses.scoring.database import State
 
 
 def claim(state: State, folder: str, least: float) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from legan_research.experiments.config import ExperimentOptions
-from legan_research.experiments.origins import flags_of, quality_of
+from legan_research.experiments.provenance import flags_of, quality_of
 from legan_research.experiments.published import SOURCE, PublishedRow
 from legan_research.experiments.statistics import mean_and_std, paired_difference
 from legan_tf.data import storage
@@ -169,7 +169,7 @@ def refuse_fewer(output: str, seeds: int) -> None:
         )
 
 
-def training(
+def train_config(
     model: str, editor: Editor, options: ExperimentOptions, seed: int, **flags: Any
 ) -> TrainConfig:
     """Returns how all arms of a seed are trained, but for their run folders.
@@ -212,7 +212,7 @@ def train_arms(
     Args:
         arms: The pictures of each.
         folder: Where their run folders are to be.
-        config: See ``training``.
+        config: See ``train_config``.
         label: Column of their classes.
         seeds: How many there are, of which this is number ``config.seed``.
         measure: Returns the figures of a network.

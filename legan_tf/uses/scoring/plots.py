@@ -12,7 +12,7 @@ from legan_tf.data import images
 from legan_tf.drawing import COLOURS, dress, new_figure, write_legend
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
-from legan_tf.uses.scoring.state import State
+from legan_tf.uses.scoring.database import State
 
 _COLUMNS = 8
 _SIDE = 128

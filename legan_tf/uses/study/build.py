@@ -34,8 +34,8 @@ from legan_tf.uses.study.design import (
     plan_raters,
     position_counts,
 )
-from legan_tf.uses.study.key import KEY_FILE, MTURK, PAGE, PICTURES, Picture, Study, to_json
 from legan_tf.uses.study.page_files import mturk_files, page_files, paragraphs
+from legan_tf.uses.study.study_file import KEY_FILE, MTURK, PAGE, PICTURES, Picture, Study, to_json
 
 LETTERS = "ABCDEFGHI"
 """What the page calls the places of a choice."""

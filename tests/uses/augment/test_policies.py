@@ -7,7 +7,7 @@ import pytest
 
 from legan_tf.data.manifest import Row
 from legan_tf.errors import UserError
-from legan_tf.uses.augment.plan import balance, vary
+from legan_tf.uses.augment.policies import balance, vary
 
 
 def rows_of(*groups):

@@ -17,8 +17,8 @@ from legan_tf.data import images
 from legan_tf.data.manifest import check_manifest, read_manifest
 from legan_tf.errors import UserError
 from legan_tf.models import LeganGenerator
+from legan_tf.uses.augment.augment import Source, augment
 from legan_tf.uses.augment.config import AugmentOptions
-from legan_tf.uses.augment.make import Source, augment
 
 ROOT = pathlib.Path(__file__).parents[3]
 SIZE = 16

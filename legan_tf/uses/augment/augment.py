@@ -26,8 +26,7 @@ from legan_tf.options import parse_crop
 from legan_tf.serving.labels import EDITOR, SCORER
 from legan_tf.serving.loading import Editor, Scorer
 from legan_tf.uses.augment.config import AugmentOptions
-from legan_tf.uses.augment.plan import PLANS, Edit, Want
-from legan_tf.uses.augment.results import (
+from legan_tf.uses.augment.output import (
     IMAGES,
     ORIGINALS,
     Made,
@@ -36,6 +35,7 @@ from legan_tf.uses.augment.results import (
     lacking,
     numbered,
 )
+from legan_tf.uses.augment.policies import PLANS, Edit, Want
 
 _DECIMALS = 3  # Of ratings, so that those written down are those that were compared.
 # Settings that are told in words, since their values are checksums.
