@@ -15,20 +15,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
-_Field = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {
-    "bool": _Field.TYPE_BOOL,
-    "bytes": _Field.TYPE_BYTES,
-    "int32": _Field.TYPE_INT32,
-    "int64": _Field.TYPE_INT64,
-    "string": _Field.TYPE_STRING,
-}
+from legan_tf.serving.protobuf import message_classes
 
-# Message: field: (number, type). "*" before a type: repeated. "map TYPE": keyed by string. Enums
-# are int32 here, which is the same on the wire.
+# Enums are int32 here, which is the same on the wire.
 _MESSAGES = {
     "Int64Value": {"value": (1, "int64")},
     "Dim": {"size": (1, "int64"), "name": (2, "string")},
@@ -68,44 +59,7 @@ _MESSAGES = {
     "PredictLog": {"request": (1, "PredictRequest"), "response": (2, "PredictResponse")},
     "PredictionLog": {"predict_log": (6, "PredictLog")},
 }
-_PACKAGE = "legan_tf.wire"
-
-
-def _declare() -> dict[str, type[Message]]:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="legan_tf/wire.proto", package=_PACKAGE, syntax="proto3"
-    )
-    for message, fields in _MESSAGES.items():
-        declared = file.message_type.add(name=message)
-        for name, (number, kind) in fields.items():
-            field = declared.field.add(name=name, number=number)
-            if kind.startswith("map "):
-                entry = declared.nested_type.add(name=f"{name.title()}Entry")
-                entry.options.map_entry = True
-                for key, of, at in (("key", "string", 1), ("value", kind[4:], 2)):
-                    _set_type(entry.field.add(name=key, number=at), of)
-                _set_type(field, f"*{message}.{entry.name}")
-            else:
-                _set_type(field, kind)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in _MESSAGES
-    }
-
-
-def _set_type(field: _Field, kind: str) -> None:
-    field.label = _Field.LABEL_REPEATED if kind.startswith("*") else _Field.LABEL_OPTIONAL
-    kind = kind.lstrip("*")
-    if kind in _SCALARS:
-        field.type = _SCALARS[kind]
-    else:
-        field.type = _Field.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{kind}"
-
-
-_DECLARED = _declare()
+_DECLARED = message_classes("legan_tf.wire", _MESSAGES)
 TensorProto = _DECLARED["TensorProto"]
 PredictRequest = _DECLARED["PredictRequest"]
 PredictResponse = _DECLARED["PredictResponse"]
