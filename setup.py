@@ -67,8 +67,12 @@ BEAM = ["apache-beam>=2.77,<3"]
 
 PACKAGES = ["legan_tf", "legan_tf.*", "legan_research", "legan_research.*"]
 
-# What the package reads beside its modules: the templates of a study's page.
-PACKAGE_DATA = {"legan_tf.uses.study": ["page/*"]}
+# What the package reads beside its modules: the templates of a study's page and of the files that
+# a server is started with.
+PACKAGE_DATA = {
+    "legan_tf.serving": ["server_templates/*"],
+    "legan_tf.uses.study": ["page/*"],
+}
 
 
 def on(marker: str, requirements: list[str]) -> list[str]:

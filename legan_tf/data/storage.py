@@ -20,12 +20,12 @@ import tensorflow as tf
 from legan_tf import optional
 from legan_tf.data import local_files
 from legan_tf.data.local_files import StorageError
+from legan_tf.files import sha256_of
 
 _CORE_SCHEMES = frozenset({"", "file", "gs", "ram"})
 
 _IN_SHARD = re.compile(r"(.+\.tfrecord)#([0-9]{1,18})")  # Offsets are 64-bit numbers.
 
-_BLOCK_BYTES = 1 << 22  # What is hashed at a time: files may be larger than memory.
 
 PICTURE, HEIGHT, WIDTH = "image/encoded", "image/height", "image/width"
 """Features of a record, called as in TensorFlow's own data sets: the picture's file, its size."""
@@ -177,14 +177,11 @@ def sha256(path: str) -> str:
 
 def _file_sha256(path: str) -> str:
     _register(path)
-    digest = hashlib.sha256()
     try:
         with tf.io.gfile.GFile(path, "rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
+            return sha256_of(file)
     except (tf.errors.OpError, RuntimeError) as error:
         raise _storage_error(path, error) from error
-    return digest.hexdigest()
 
 
 def write_bytes(path: str, content: bytes, aside_in: str = "") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from legan_tf.data.pipeline import to_uint8
 from legan_tf.models import layers
 from legan_tf.models.generator import AttributeGenerator
 
@@ -102,3 +103,18 @@ class LeganGenerator(AttributeGenerator):
             "expression_mask": tf.cast(expression, tf.float32),
             "lighting_mask": tf.cast(lighting, tf.float32),
         }
+
+
+def mask_to_grey(mask: tf.Tensor) -> tf.Tensor:
+    """Returns masks as pictures: the mean over the channels, stretched to 0 to 255 in each.
+
+    Args:
+        mask: float [B, H, W, M].
+
+    Returns:
+        uint8 [B, H, W, 1].
+    """
+    mean = tf.reduce_mean(tf.cast(mask, tf.float32), axis=-1, keepdims=True)
+    low = tf.reduce_min(mean, axis=(1, 2, 3), keepdims=True)
+    high = tf.reduce_max(mean, axis=(1, 2, 3), keepdims=True)
+    return to_uint8(2.0 * tf.math.divide_no_nan(mean - low, high - low) - 1.0)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ import uuid
 from collections.abc import Iterator
 
 from legan_tf.errors import UserError
+from legan_tf.files import sha256_of
 
 EXTRA = "assets.extra"
 """Folder of a version that TensorFlow leaves to the user."""
@@ -31,7 +31,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _UNFINISHED, _WITHDRAWN, _REMOVED = ".unfinished-", ".withdrawn-", ".removed-"
 _STATES = {_UNFINISHED: "unfinished", _WITHDRAWN: "withdrawn", _REMOVED: "being removed"}
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-_BLOCK_BYTES = 1 << 22
 
 
 def check_name(name: str) -> None:
@@ -271,14 +270,11 @@ def _files(version: str) -> list[str]:
 
 
 def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
+            return sha256_of(file)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
-    return digest.hexdigest()
 
 
 def _numbers(names: list[str]) -> list[int]:

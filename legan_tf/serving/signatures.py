@@ -30,6 +30,7 @@ from legan_tf.models import (
     QualityEstimator,
     copy_of,
 )
+from legan_tf.models.legan import mask_to_grey
 from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Labels
 
 MAX_PIXELS = 2**25
@@ -274,7 +275,7 @@ def _editor_signatures(
         outputs = run_ids(prepare(image, size), expression=expression, lighting=lighting)
         result = {}
         for name in ("expression_mask", "lighting_mask"):
-            result[name] = _viewable(outputs[name])
+            result[name] = mask_to_grey(outputs[name])
             result[f"{name}_values"] = tf.cast(outputs[name], tf.float32)
         return result
 
@@ -282,7 +283,7 @@ def _editor_signatures(
     def masks_bytes(image_bytes, expression, lighting):
         outputs = run_names(image_bytes, expression=expression, lighting=lighting)
         return {
-            f"{name}_bytes": _encode(_viewable(outputs[name]))
+            f"{name}_bytes": _encode(mask_to_grey(outputs[name]))
             for name in ("expression_mask", "lighting_mask")
         }
 
@@ -585,11 +586,3 @@ def _require(holds: tf.Tensor, problem: tf.Tensor) -> tf.Operation:
     return tf.debugging.Assert(
         tf.reduce_all(holds), [tf.strings.reduce_join(sentences, separator=" ")]
     )
-
-
-def _viewable(mask: tf.Tensor) -> tf.Tensor:
-    """Shows a mask [B, H, W, M] as grey uint8 [B, H, W, 1]: channel mean, stretched per image."""
-    mean = tf.reduce_mean(tf.cast(mask, tf.float32), axis=-1, keepdims=True)
-    low = tf.reduce_min(mean, axis=(1, 2, 3), keepdims=True)
-    high = tf.reduce_max(mean, axis=(1, 2, 3), keepdims=True)
-    return to_uint8(2.0 * tf.math.divide_no_nan(mean - low, high - low) - 1.0)

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.pipeline import to_float, to_uint8
 from legan_tf.models import AttributeGenerator, DepthNetwork
+from legan_tf.models.legan import mask_to_grey
 
 COLUMNS = 7
 HEADER = 14
@@ -27,14 +28,6 @@ def _targets(faces: FaceSet, index: int) -> list[tuple[int, int]]:
         *((e, lighting) for e in range(len(faces.expressions))),
         *((expression, int(light)) for light in spread.round()),
     ]
-
-
-def _mask_picture(mask: np.ndarray) -> np.ndarray:
-    """A mask as grey uint8 pictures: its mean over channels, stretched to its own range."""
-    mean = mask.mean(-1, keepdims=True)
-    low, high = mean.min(axis=(1, 2), keepdims=True), mean.max(axis=(1, 2), keepdims=True)
-    grey = 255 * (mean - low) / np.maximum(high - low, 1e-6)
-    return np.repeat(grey.round().astype(np.uint8), 3, -1)
 
 
 def sample_grid(
@@ -76,8 +69,8 @@ def sample_grid(
         if "expression_mask" in edited:
             half = len(faces.expressions)
             masks = [
-                *_mask_picture(edited["expression_mask"].numpy()[:half]),
-                *_mask_picture(edited["lighting_mask"].numpy()[half:]),
+                *mask_to_grey(edited["expression_mask"][:half]).numpy().repeat(3, -1),
+                *mask_to_grey(edited["lighting_mask"][half:]).numpy().repeat(3, -1),
             ]
             rows.append([blank, *masks])
         if depth is not None:

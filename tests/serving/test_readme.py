@@ -7,6 +7,7 @@ import re
 
 import pytest
 import tensorflow as tf
+import yaml
 
 from legan_tf.serving import publishing, server_files, signatures
 
@@ -60,9 +61,12 @@ def test_limits_and_ports_are_the_real_ones():
     pixels_gb = signatures._DECODERS * 3 * signatures.MAX_PIXELS / 1e9
     assert f"take {pixels_gb:.1f} GB for PNG" in TEXT
     assert (signatures._DECODERS, signatures._NAMED_ROWS) == (4, 5)
-    for port in (server_files.GRPC_PORT, server_files.REST_PORT, server_files.PAGE_PORT):
-        assert f"| `localhost:{port}` |" in TEXT
-    assert f"`{server_files.SERVER_IMAGE}`" in TEXT
+    services = yaml.safe_load((ROOT / "serving" / "compose.yaml").read_text())["services"]
+    published = [*services["cpu"]["ports"], *services["demo"]["ports"]]
+    assert len(published) == 3
+    for ports in published:
+        assert f"| `localhost:{ports.split(':')[-2]}` |" in TEXT
+    assert f"`{services['cpu']['image']}`" in TEXT
     assert "client_max_body_size 64m;" in (ROOT / "serving" / "nginx.conf").read_text()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -346,7 +347,8 @@ def test_requests_of_too_many_rows_are_refused(read, editor, blobs):
     most = signatures.MAX_ROWS
     # What a client sends by default, and what a server merges, must fit.
     assert inspect.signature(AsyncClient).parameters["max_batch"].default <= most
-    assert server_files.BATCH_SIZES[-1] <= most
+    batching = server_files.contents(["legan"], "models")["batching_parameters.txt"]
+    assert int(re.search(r"max_batch_size { value: (\d+) }", batching)[1]) <= most
     told = r"A request may have 64 rows and this has 100000: send several"
     many = 100_000
     ones, pixels = tf.zeros([many], tf.int32), tf.zeros([many, 1, 1, 3], tf.uint8)
