@@ -22,7 +22,7 @@ export LEGAN_TF_EXCHANGE := $(CURDIR)/build/exchange
 
 PACKAGING := setup.py pyproject.toml
 
-.PHONY: help quickstart test test-a test-b lint format clean
+.PHONY: help quickstart test test-a test-b lint format wheel clean
 
 help:
 	@echo "make quickstart   install into .venv, train a small LEGAN, write its grid and its export"
@@ -31,6 +31,7 @@ help:
 	@echo "make test-b       every test on TensorFlow 2.21 and Keras 3"
 	@echo "make lint         ruff: rules and format"
 	@echo "make format       ruff: mend what it can"
+	@echo "make wheel        build dist/*.whl and dist/*.tar.gz, and try the wheel in a new environment"
 	@echo "make clean        remove environments and caches; runs and exports stay"
 
 quickstart: .venv/installed
@@ -55,6 +56,10 @@ lint: .venv-a/installed
 format: .venv-a/installed
 	.venv-a/bin/ruff check --fix .
 	.venv-a/bin/ruff format .
+
+wheel: .venv-a/installed
+	rm -rf dist
+	LEGAN_TF_DIST=$(CURDIR)/dist .venv-a/bin/python -m pytest tests/test_wheel.py
 
 clean:
 	rm -rf .venv .venv-a .venv-b build dist legan_tf.egg-info .pytest_cache .ruff_cache

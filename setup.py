@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 from setuptools import find_packages, setup
 
 EVERYWHERE = [
@@ -50,6 +52,8 @@ SERVING_A = ["tensorflow-serving-api==2.15.1"]
 SERVING_B = ["tensorflow-serving-api>=2.18"]
 
 DEVELOPMENT = [
+    "build>=1.2",
+    "mypy>=1.19",
     "packaging>=22",
     "pytest>=8",
     "pytest-xdist>=3",
@@ -67,9 +71,14 @@ BEAM = ["apache-beam>=2.77,<3"]
 
 PACKAGES = ["legan_tf", "legan_tf.*", "legan_research", "legan_research.*"]
 
-# What the package reads beside its modules: the templates of a study's page and of the files that
+# Folders of a checkout that are inside the package when it is installed.
+PACKAGE_DIR = {"legan_tf.configs": "configs", "legan_tf.scripts": "scripts"}
+
+# Installed beside the modules: flag files, and the templates of a study's page and of the files that
 # a server is started with.
 PACKAGE_DATA = {
+    "legan_tf": ["py.typed"],
+    "legan_tf.configs": ["*.flags"],
     "legan_tf.serving": ["server_templates/*"],
     "legan_tf.uses.study": ["page/*"],
 }
@@ -90,8 +99,12 @@ if __name__ == "__main__":
             "guided by how natural people find the result"
         ),
         license="Apache-2.0",
-        packages=find_packages(include=PACKAGES),
+        long_description=pathlib.Path("README.md").read_text(encoding="utf-8"),
+        long_description_content_type="text/markdown",
+        packages=[*find_packages(include=PACKAGES), *PACKAGE_DIR],
+        package_dir=PACKAGE_DIR,
         package_data=PACKAGE_DATA,
+        entry_points={"console_scripts": ["legan-tf = legan_tf.__main__:main"]},
         python_requires=">=3.9",
         install_requires=[
             *EVERYWHERE,

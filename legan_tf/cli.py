@@ -1,13 +1,16 @@
-"""What the entry scripts share: starting, failing politely, showing progress."""
+"""Command-line programs: parsing flags, reporting errors, showing progress."""
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
+import re
 import select
+import shlex
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import app, flags, logging
@@ -19,6 +22,8 @@ from legan_tf.flagfiles import expand_flagfiles
 # and at level 2 it still prints harmless errors at every start; exceptions come all the same.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+COMMAND = "legan-tf"
+"""The console command whose subcommands are the programs of ``scripts/``."""
 USER_ERROR_STATUS = 2
 BROKEN_PIPE_STATUS = 141
 """What shells report of programs that SIGPIPE ends."""
@@ -60,19 +65,46 @@ def run(
                 )
             return main(argv)
         except UserError as error:
-            return _fail(str(error))
+            return fail(error)
         except KeyboardInterrupt:
             print("\nInterrupted.", file=sys.stderr)
             return 130
 
+    program = sys.modules["__main__"]
+    if sys.argv[0].startswith(f"{COMMAND} ") and program.__doc__:
+        # The usage that --help prints.
+        program.__doc__ = re.sub(r"python scripts/(\w+)\.py", rf"{COMMAND} \1", program.__doc__)
+    with quiet_at_closed_pipe():
+        app.run(guarded, flags_parser=_parse_flags)
+
+
+def command_line() -> str:
+    """Returns the command that started this program, as it is typed into a shell."""
+    program, *arguments = sys.argv
+    start = program if program.startswith(f"{COMMAND} ") else shlex.join(["python", program])
+    return " ".join([start, shlex.join(arguments)]).rstrip()
+
+
+def fail(error: UserError) -> int:
+    """Prints a user's mistake as one message on stderr.
+
+    Returns:
+        The exit status for it.
+    """
+    print(f"Error: {error}", file=sys.stderr, flush=True)
+    return USER_ERROR_STATUS
+
+
+@contextlib.contextmanager
+def quiet_at_closed_pipe() -> Iterator[None]:
+    """Exits with 141 and without a message when nobody reads the output any more."""
     try:
         try:
-            app.run(guarded, flags_parser=_parse_flags)
-        except SystemExit:
+            yield
+        finally:
             # Python would do it later, where nobody can catch what goes wrong.
             if sys.stdout:
                 sys.stdout.flush()
-            raise
     except BrokenPipeError:
         if not _nobody_reads():
             raise
@@ -90,19 +122,14 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     try:
         arguments = flags.FLAGS(expand_flagfiles(argv))
     except UserError as error:
-        sys.exit(_fail(str(error)))
+        sys.exit(fail(error))
     except flags.Error as error:
         message = " ".join(str(error).split())
-        sys.exit(_fail(f"{message} (--helpshort lists the flags.)"))
+        sys.exit(fail(UserError(f"{message} (--helpshort lists the flags.)")))
     if flags.FLAGS["verbosity"].using_default_value:
         # TensorFlow reports every file that it writes as information.
         flags.FLAGS.verbosity = logging.WARNING
     return arguments
-
-
-def _fail(message: str) -> int:
-    print(f"Error: {message}", file=sys.stderr, flush=True)
-    return USER_ERROR_STATUS
 
 
 def _nobody_reads() -> bool:

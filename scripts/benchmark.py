@@ -24,8 +24,6 @@ load of --clients for --seconds, four times.
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 
 from absl import flags
 
@@ -169,7 +167,7 @@ def main(argv) -> None:
     from legan_tf.data.storage import write_bytes
 
     title, comparisons, more, *pictures = _COMMANDS[argv[1]]()
-    table = as_markdown(title, comparisons, shlex.join(["python", *sys.argv])) + more
+    table = as_markdown(title, comparisons, cli.command_line()) + more
     print(table, end="")
     if _OUTPUT.value:
         write_bytes(_OUTPUT.value, table.encode())

@@ -88,22 +88,14 @@ def test_what_cannot_be_read_is_named(elsewhere):
         expand_flagfiles(["--flagfile=a.flags"])
 
 
-def test_a_script_takes_a_shipped_file_by_name_and_refuses_another(elsewhere):
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "--workdir=run", "--dry_run"]
-
-    def run(*arguments):
-        return subprocess.run(
-            [*command, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            stdin=subprocess.DEVNULL,
-        )
-
-    refused = run("--flagfile=none.flags")
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("Error: --flagfile=none.flags: there is no such flag file; ")
-    assert refused.stderr.count("\n") == 1
-    done = run("--flagfile=rendered.flags")
-    assert done.returncode == 0, done.stderr
-    assert "--fake_class" in done.stdout
+def test_a_script_refuses_an_unknown_one():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "train.py"), "--flagfile=none.flags"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: --flagfile=none.flags: there is no such flag file; ")
+    assert done.stderr.count("\n") == 1
