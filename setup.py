@@ -11,6 +11,7 @@ EVERYWHERE = [
     "h5py>=3.8",
     "matplotlib>=3.8",
     "numpy>=1.23.5",
+    "openexr>=3.5.2",
     "pillow>=10.1",
     "scikit-learn>=1.2",
     "scipy>=1.10",

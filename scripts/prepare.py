@@ -123,11 +123,11 @@ def _depth() -> None:
 
 
 def _records() -> None:
-    from legan_tf.data.make_records import make_records
     from legan_tf.data.parallel import Workers
+    from legan_tf.data.tfrecord_writer import write_records
 
     print(
-        make_records(
+        write_records(
             _MANIFEST.value,
             _DATA_DIR.value,
             _OUTPUT.value,

@@ -17,10 +17,10 @@ from legan_tf.cli import bar
 from legan_tf.data import attributes, pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.images import Image
-from legan_tf.data.make_records import MANIFEST, make_records
 from legan_tf.data.manifest import manifest_faces, read_manifest, to_csv
 from legan_tf.data.parallel import Workers
 from legan_tf.data.rendered import rendered_faces
+from legan_tf.data.tfrecord_writer import MANIFEST, write_records
 from legan_tf.training.config import TrainConfig
 
 PEOPLE = 5
@@ -58,7 +58,7 @@ def benchmark(
     with tempfile.TemporaryDirectory() as folder:
         files = _write_files(folder, file_size)
         out = os.path.join(folder, "records")
-        make_records(files, "", out, size, None, 0, 0, Workers(1), bar)
+        write_records(files, "", out, size, None, 0, 0, Workers(1), bar)
         records = os.path.join(out, MANIFEST)
 
         def split(file: str, pool: int) -> FaceSet:

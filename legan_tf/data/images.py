@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
-from types import ModuleType
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from legan_tf.data import local_files
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 
 Crop = tuple[float, float, float, float]
@@ -179,7 +178,7 @@ def save_png(path: str, image: np.ndarray) -> None:
         StorageError: The file cannot be written.
         UnavailableError: The path is on a storage that needs tensorflow-io.
     """
-    files_of(path).write_bytes(path, to_png(image))
+    storage.write_bytes(path, to_png(image))
 
 
 def to_png(image: np.ndarray) -> bytes:
@@ -189,20 +188,11 @@ def to_png(image: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def files_of(path: str) -> ModuleType:
-    """Returns the module whose ``read_bytes`` and ``write_bytes`` know the storage of a path."""
-    if local_files.is_local(path):
-        return local_files
-    from legan_tf.data import storage  # Brings TensorFlow, which clients do without.
-
-    return storage
-
-
 def _content(source: str | bytes, name: str | None) -> tuple[bytes, str]:
     """Returns the content of a picture and what to call it."""
     if isinstance(source, bytes):
         return source, name or "picture"
-    return files_of(source).read_bytes(source), name or source
+    return storage.read_bytes(source), name or source
 
 
 def _open(content: bytes, name: str) -> Image.Image:

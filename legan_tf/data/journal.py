@@ -265,7 +265,7 @@ def spread(items: Sequence[Any], count: int) -> list[Any]:
 
 def stamp(file: str) -> Any:
     """Returns size and time of a file on this machine, which is much quicker than its content."""
-    shard, _ = storage.in_shard(file) or (file, 0)
+    shard, _ = storage.record_place(file) or (file, 0)
     try:
         status = os.stat(shard)
     except OSError:

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.model_selection import GroupShuffleSplit
 
-from legan_tf.data import attributes, csv_text, images, maps, records, storage
+from legan_tf.data import attributes, csv_text, images, maps, storage, tfrecord_reader
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.errors import UserError
 from legan_tf.optional import UnavailableError
@@ -426,14 +426,14 @@ def manifest_faces(
         ManifestError: The manifest's text has problems.
         ImageError: A picture cannot be decoded.
         StorageError: A picture cannot be read.
-        UserError: ``crop`` is given for pictures in records.
+        UserError: ``crop`` is given for pictures in tfrecord_reader.
     """
     if manifest.problems:
         raise ManifestError(manifest.problems)
     rows = manifest.split(split)
     files = [row.file for row in rows]
-    records.refuse_crop(files, crop)
-    in_records = records.are_records(files)
+    tfrecord_reader.refuse_crop(files, crop)
+    in_records = tfrecord_reader.are_records(files)
     sets = 2 if map_kind else 1
     in_memory = sets * len(files) * image_size * image_size * 3 <= max_pool_bytes
 
@@ -453,9 +453,9 @@ def manifest_faces(
         return maps.read_map(path, map_kind, image_size, crop)
 
     if in_records and in_memory:
-        load = from_pool(records.pool(files, image_size, told(0)))
+        load = from_pool(tfrecord_reader.pool(files, image_size, told(0)))
     elif in_records:
-        load = records.loader(files, image_size)
+        load = tfrecord_reader.loader(files, image_size)
     else:
         load = _loader(picture, len(files), image_size, in_memory, told(0))
     return FaceSet(
@@ -482,7 +482,7 @@ def _map_problems(path: str, kind: str, picture: np.ndarray | None) -> list[str]
     try:
         height, width = maps.decode(path, kind).shape[:2]
     except UnavailableError:
-        return []  # OpenEXR without tensorflow-io, which whatever needs the map says itself.
+        return []  # Needs tensorflow-io, which whatever reads the map says itself.
     except (storage.StorageError, images.ImageError) as error:
         return [f"the {kind} map {error}"]
     if picture is None:

@@ -13,7 +13,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from legan_tf.data import images, storage
+from legan_tf.data import exr, images, storage, tfrecord_reader
 
 KINDS = ("depth", "normal")
 """The kinds of maps, called as the columns of a manifest."""
@@ -134,8 +134,8 @@ def read_content(path: str, kind: str) -> bytes:
         StorageError: It cannot be read.
         UnavailableError: It is on a storage that needs tensorflow-io.
     """
-    if storage.in_shard(path):
-        return storage.read_feature(path, FEATURES[kind])
+    if storage.record_place(path):
+        return tfrecord_reader.read_feature(path, FEATURES[kind])
     return storage.read_bytes(path)
 
 
@@ -156,7 +156,7 @@ def decode(path: str, kind: str) -> np.ndarray:
     """
     ending = path.lower().rpartition(".")[2]
     if ending == "exr":
-        values = storage.read_exr(path)
+        values = exr.read_exr(path)
     elif ending == "npy":
         values = _decode_npy(path)
     elif kind == "normal":

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Union
 
 from legan_tf import optional
-from legan_tf.data import local_files
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.serving import client_errors
 
@@ -63,7 +63,7 @@ class Tls:
 def _pem(path: str) -> bytes | None:
     if not path:
         return None
-    content = local_files.read_bytes(path)
+    content = storage.read_bytes(path)
     if b"-----BEGIN " not in content:
         raise UserError(f"{path}: is not a PEM file.")
     return content

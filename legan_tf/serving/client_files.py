@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from legan_tf.cli import Progress
-from legan_tf.data import csv_text
+from legan_tf.data import csv_text, storage
 from legan_tf.data import images as pictures
 from legan_tf.errors import UserError
 from legan_tf.serving import files
@@ -144,9 +144,7 @@ def _check_scores(wanted: Wanted) -> None:
 
 def _write_ratings(path: str, ratings: Sequence[tuple[str, float, bool]]) -> None:
     lines = ((picture, f"{rating:.4f}", int(natural)) for picture, rating, natural in ratings)
-    pictures.files_of(path).write_bytes(
-        path, csv_text.to_bytes(("path", "rating", "natural"), lines)
-    )
+    storage.write_bytes(path, csv_text.to_bytes(("path", "rating", "natural"), lines))
 
 
 def _read_ahead(

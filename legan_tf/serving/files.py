@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from legan_tf.data import images as pictures
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff") + (
@@ -65,7 +65,7 @@ def save(path: str, image: np.ndarray) -> None:
     """
     content = io.BytesIO()
     Image.fromarray(image).save(content, format=_format(path), quality=95)
-    pictures.files_of(path).write_bytes(path, content.getvalue())
+    storage.write_bytes(path, content.getvalue())
 
 
 def pictures_of(source: str) -> list[str]:

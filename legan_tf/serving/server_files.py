@@ -11,7 +11,7 @@ import os
 import textwrap
 from collections.abc import Sequence
 
-from legan_tf.data import local_files
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.serving import publishing
 
@@ -71,10 +71,10 @@ def write(serving_root: str, output: str) -> Written:
     kept: list[str] = []
     for name, text in contents(names, models, demo).items():
         path = os.path.join(output, name)
-        if os.path.exists(path) and not local_files.read_bytes(path).startswith(_MARK.encode()):
+        if os.path.exists(path) and not storage.read_bytes(path).startswith(_MARK.encode()):
             kept.append(path)
             continue
-        local_files.write_bytes(path, text.encode())
+        storage.write_bytes(path, text.encode())
         files.append(path)
     return Written(tuple(files), tuple(kept))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from legan_tf.cli import bar
-from legan_tf.data import attributes, records
+from legan_tf.data import attributes, tfrecord_reader
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import (
     NEEDS,
@@ -149,7 +149,7 @@ def _from_manifest(config: TrainConfig) -> Datasets:
         rows = tuple(dataclasses.replace(row, lighting="") for row in manifest.rows)
         manifest = dataclasses.replace(manifest, rows=rows, lightings=())
     files, crop = [row.file for row in manifest.rows], parse_crop(config.crop)
-    records.refuse_crop(files, crop)
+    tfrecord_reader.refuse_crop(files, crop)
     maps = [config.map_kind] if config.map_kind else []
     check_manifest(manifest, [*NEEDS[config.model], *maps], bar("checking images"))
     looked_at = next((split for split in ("val", "test") if manifest.split(split)), None)
@@ -171,7 +171,7 @@ def _from_manifest(config: TrainConfig) -> Datasets:
         else None
         for split, size in (("train", config.loaded_size), (looked_at, config.image_size))
     )
-    notes += records.enlarging_note(files, config.loaded_size)
+    notes += tfrecord_reader.enlarging_note(files, config.loaded_size)
     return Datasets(train, val, "\n".join([counts_table(manifest), *notes]))
 
 

@@ -213,7 +213,7 @@ assert images.decode(folder + "/new/a.png").shape == (2, 3, 3)
 for path in (folder, folder + "/none.png", folder + "/new/a.png/b"):
     try:
         images.decode(path)
-    except images.local_files.StorageError as error:
+    except images.storage.StorageError as error:
         print(error)
 assert "tensorflow" not in sys.modules
 """

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from legan_tf.data import images, maps, storage
+from legan_tf.data import exr, images, maps
 
 DEPTH = np.full((6, 8), np.nan)
 DEPTH[1:5, 2:7] = np.linspace(-3.0, 7.0, 20).reshape(4, 5)
@@ -69,12 +69,11 @@ def test_every_form_of_depth_gives_the_same_map(tmp_path):
         np.testing.assert_array_equal(read, expected, name)
 
 
-@pytest.mark.stack_a
 def test_exr_gives_the_same_maps(tmp_path):
-    content = storage.to_exr({"Z": np.where(np.isnan(DEPTH), 0, DEPTH + 4)})
+    content = exr.to_exr({"Z": np.where(np.isnan(DEPTH), 0, DEPTH + 4)})
     read = maps.read_map(saved(tmp_path, "d.exr", content), "depth", 6)
     np.testing.assert_array_equal(read, maps.depth_to_map(DEPTH[:, 1:7]))
-    content = storage.to_exr(dict(zip("RGB", np.moveaxis(NORMALS, -1, 0))))
+    content = exr.to_exr(dict(zip("RGB", np.moveaxis(NORMALS, -1, 0))))
     read = maps.read_map(saved(tmp_path, "n.exr", content), "normal", 6)
     np.testing.assert_array_equal(read, maps.normals_to_map(NORMALS[:, 1:7]))
 

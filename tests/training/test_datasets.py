@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from legan_tf.data import attributes
-from legan_tf.data.make_records import make_records
 from legan_tf.data.parallel import Workers
+from legan_tf.data.tfrecord_writer import write_records
 from legan_tf.errors import UserError
 from legan_tf.training.config import TrainConfig
 from legan_tf.training.datasets import load_datasets, rendered_classes, split_of_manifest
@@ -57,7 +57,7 @@ def test_records_are_not_cropped_again_and_enlarging_them_is_told(tmp_path):
     (tmp_path / "faces.csv").write_text("\n".join(lines))
     folder = str(tmp_path / "records")
     source = str(tmp_path / "faces.csv")
-    make_records(source, "", folder, 16, None, 0, 0, Workers(1), lambda label: lambda *at: None)
+    write_records(source, "", folder, 16, None, 0, 0, Workers(1), lambda label: lambda *at: None)
     options = {
         "model": "classifier",
         "dataset": "manifest",

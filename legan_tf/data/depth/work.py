@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.data import images, maps, storage
+from legan_tf.data import exr, images, maps, storage
 from legan_tf.data.align import landmark_files
 from legan_tf.data.align.faces import IBUG_POINTS, from_ibug
 from legan_tf.data.depth import cameras
@@ -236,13 +236,13 @@ def _depth_file(view: View, form: str) -> bytes:
     if form == "exr":
         # OpenEXR's readers expect a number everywhere; 0 is nothing, and what is there, 1 or more.
         depth = view.depth - np.nanmin(view.depth) + 1
-        return storage.to_exr({"Z": np.nan_to_num(depth, nan=0.0)})
+        return exr.to_exr({"Z": np.nan_to_num(depth, nan=0.0)})
     return images.to_png(maps.depth_to_grey(view.depth, {"png8": 8, "png16": 16}[form]))
 
 
 def _normal_file(view: View, form: str) -> bytes:
     if form == "exr":
-        return storage.to_exr(dict(zip("RGB", np.moveaxis(np.nan_to_num(view.normals), -1, 0))))
+        return exr.to_exr(dict(zip("RGB", np.moveaxis(np.nan_to_num(view.normals), -1, 0))))
     return images.to_png(maps.normals_to_map(view.normals))
 
 

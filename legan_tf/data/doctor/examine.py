@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from legan_tf.data import csv_text, images, records, storage
+from legan_tf.data import csv_text, images, storage, tfrecord_reader
 from legan_tf.data.doctor.duplicates import Pair, near_duplicates
 from legan_tf.data.doctor.findings import across, findings, verdicts
 from legan_tf.data.doctor.looks import Looks
@@ -97,7 +97,7 @@ def examine(
     if output:
         _refuse_other_files(output)
     manifest = read_manifest(file, data_dir, seed)
-    records.refuse_crop([row.file for row in manifest.rows], crop)
+    tfrecord_reader.refuse_crop([row.file for row in manifest.rows], crop)
     if output:
         _refuse_inputs(output, manifest)
         _begin(output)

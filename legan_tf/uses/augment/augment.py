@@ -20,7 +20,7 @@ from legan_tf.data.journal import (
     stamp,
 )
 from legan_tf.data.manifest import Manifest, ManifestError, OnProgress, Row, read_manifest
-from legan_tf.data.records import refuse_crop
+from legan_tf.data.tfrecord_reader import refuse_crop
 from legan_tf.errors import UserError
 from legan_tf.options import parse_crop
 from legan_tf.serving.labels import EDITOR, SCORER

@@ -73,7 +73,7 @@ def copy(state: State, source: str, folder: str, least: float, on_progress: OnPr
 
 
 def _copy_whole(original: str, target: str) -> None:
-    # As ``storage.written_aside``, which knows no names that are not UTF-8.
+    # As ``storage.atomic_path``, which knows no names that are not UTF-8.
     aside = os.path.join(os.path.dirname(target), f".{uuid.uuid4().hex}.part")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:

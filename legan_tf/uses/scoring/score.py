@@ -175,7 +175,7 @@ def _write_lists(state: State, output: str) -> None:
 
 def _write_table(path: str, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
     try:
-        with storage.written_aside(path) as aside:
+        with storage.atomic_path(path) as aside:
             with open(aside, "w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(header)

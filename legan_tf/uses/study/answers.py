@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from legan_tf.data import local_files
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.uses.study.config import MOST_RATERS
 from legan_tf.uses.study.study_file import ANSWERS, Study
@@ -117,7 +117,7 @@ def read_answers(study: Study, places: str) -> Collected:
             if reader is None:
                 raise UserError(f"--answers={file}: must be .jsonl, .json, .csv or a folder.")
             before = len(found)
-            found += reader(study, file, local_files.read_bytes(file), notes)
+            found += reader(study, file, storage.read_bytes(file), notes)
             if len(found) == before and named:
                 why = f" {notes[-1]}" if notes else ""
                 raise UserError(f"--answers={file}: holds no answer to {study.folder}.{why}")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from legan_tf.cli import counter
-from legan_tf.data import images, local_files
+from legan_tf.data import images, storage
 from legan_tf.data.journal import folder_problem
 from legan_tf.data.readers.ledger import Ledger
 from legan_tf.data.readers.tree import scan
@@ -126,8 +126,8 @@ def _instructions(file: str) -> tuple[str, ...]:
     if not file:
         return ()
     try:
-        text = local_files.read_bytes(file).decode("utf-8-sig")
-    except local_files.StorageError as error:
+        text = storage.read_bytes(file).decode("utf-8-sig")
+    except storage.StorageError as error:
         raise UserError(f"--instructions={error}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"--instructions={file}: is not UTF-8; save it as plain text.") from error
@@ -198,7 +198,7 @@ def _real(options: StudyOptions, choices: int, ratings: int, ledger: Ledger) -> 
 
 def _id(seed: int, file: str, *parts: str) -> str:
     """An opaque name, that sorts at random and that nobody can work out who lacks the file."""
-    text = "\0".join((str(seed), *parts, hashlib.sha256(local_files.read_bytes(file)).hexdigest()))
+    text = "\0".join((str(seed), *parts, hashlib.sha256(storage.read_bytes(file)).hexdigest()))
     return _named("p", text)
 
 
@@ -232,7 +232,7 @@ def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[in
             for name, content in mturk_files(study.id, study.lists, instructions, url).items():
                 contents[os.path.join(MTURK, name)] = content
         for name, content in contents.items():
-            local_files.write_bytes(os.path.join(aside, name), content)
+            storage.write_bytes(os.path.join(aside, name), content)
         for inside, _, names in os.walk(os.path.join(aside, PAGE), topdown=False):
             for path in (*(os.path.join(inside, name) for name in names), inside):
                 os.utime(path, (_WRITTEN_S, _WRITTEN_S))

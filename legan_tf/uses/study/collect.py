@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.data import csv_text, local_files
+from legan_tf.data import csv_text, storage
 from legan_tf.data.manifest import to_csv
 from legan_tf.errors import UserError
 from legan_tf.evaluation.columns import PERCENT, Column
@@ -118,7 +118,7 @@ def collect(study: Study, answers: str, output: str, options: ScreenOptions) -> 
         files[RATINGS_PICTURE] = rating_picture(counts)
     earlier = os.path.isfile(os.path.join(output, REPORT_FILE))
     for name, content in {**files, TEXT_FILE: text.encode()}.items():
-        local_files.write_bytes(os.path.join(output, name), content)
+        storage.write_bytes(os.path.join(output, name), content)
     for name in (PREFERENCES_FILE, MANIFEST_FILE, SHARES_PICTURE, RATINGS_PICTURE):
         if earlier and name not in files:  # Of other answers.
             with contextlib.suppress(FileNotFoundError):

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from legan_tf.data import local_files
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.uses.study.design import Question
 
@@ -88,7 +88,7 @@ def read_study(folder: str) -> Study:
             f"--study={folder}: holds no {KEY_FILE}; name what `study.py make` wrote as --output."
         )
     try:
-        content = json.loads(local_files.read_bytes(file))
+        content = json.loads(storage.read_bytes(file))
         if content["format"] != _FORMAT:
             raise UserError(f"{file}: is of another version of this program; make the study anew.")
         return Study(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from legan_tf.data import maps
+from legan_tf.data import exr, maps
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.make import Source, make_depth
 from legan_tf.data.manifest import ManifestError, check_manifest, read_manifest
@@ -363,20 +363,17 @@ def test_cameras_and_formats_show_the_same_face(fitted, whole, tmp_path):
     assert [os.path.basename(row.file) for row in rows] == ["5.png"]
 
 
-@pytest.mark.stack_a
 def test_exr_keeps_depth_in_pixels_and_normals_as_they_are(fitted, whole, tmp_path):
-    from legan_tf.data import storage
-
     formats = {"depth_format": "exr", "normal_format": "exr"}
     run(fitted / "manifest.csv", tmp_path / "out", **formats)
-    depth = storage.read_exr(str(tmp_path / "out/depth/pictures/5.exr"))[..., 0]
+    depth = exr.read_exr(str(tmp_path / "out/depth/pictures/5.exr"))[..., 0]
     row = table(tmp_path / "out/meshes.csv")[5]
     assert depth[depth > 0].min() == 1
     assert np.ptp(depth[depth > 0]) == pytest.approx(
         float(row["near"]) - float(row["far"]), abs=1e-3
     )
     path = str(tmp_path / "out/normal/pictures/5.exr")
-    lengths = np.linalg.norm(storage.read_exr(path), axis=-1)
+    lengths = np.linalg.norm(exr.read_exr(path), axis=-1)
     np.testing.assert_allclose(lengths[lengths > 0], 1, atol=1e-5)
     for kind in maps.KINDS:
         exact = maps.read_map(str(tmp_path / f"out/{kind}/pictures/5.exr"), kind, SIZE)

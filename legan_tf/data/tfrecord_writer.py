@@ -1,4 +1,4 @@
-"""From a manifest to sharded TFRecords: pictures as training sees them, labels beside them.
+"""Writes the pictures of a manifest, as training sees them, with their labels into TFRecords.
 
 A folder of records holds the shards, ``manifest.csv``, which names every picture as
 ``FILE.tfrecord#OFFSET``, ``records.json`` with what decides their content, and ``SHA256SUMS``.
@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from legan_tf.data import images, maps, parallel, records, storage
+from legan_tf.data import images, maps, parallel, storage, tfrecord_reader
 from legan_tf.data.manifest import (
     SPLITS,
     Manifest,
@@ -51,7 +51,7 @@ class Shard:
     rows: tuple[Row, ...]
 
 
-def make_records(
+def write_records(
     manifest_file: str,
     data_dir: str,
     output: str,
@@ -90,7 +90,7 @@ def make_records(
     _check_options(manifest_file, output, image_size, shards)
     workers.check()
     manifest = read_manifest(manifest_file, data_dir or None, seed)
-    records.refuse_crop([row.file for row in manifest.rows], crop)
+    tfrecord_reader.refuse_crop([row.file for row in manifest.rows], crop)
     plan = {
         "manifest": storage.sha256(manifest_file),
         "seed": seed,
@@ -219,8 +219,8 @@ def _shards(manifest: Manifest, image_size: int, shards: int) -> list[Shard]:
 def _write_shard(output: str, image_size: int, crop: images.Crop | None, shard: Shard) -> None:
     """Writes one file, then what is to be known of it: checksums, and where its records begin."""
     path, offsets, pictures, end = storage.join(output, shard.name), [], [], 0
-    with storage.written_aside(path, storage.join(output, _PARTS)) as aside:
-        with tf.io.TFRecordWriter(aside) as writer:
+    with storage.atomic_path(path, storage.join(output, _PARTS)) as temporary:
+        with storage.tensorflow_files(path), tf.io.TFRecordWriter(temporary) as writer:
             for row in shard.rows:
                 picture = images.to_square(images.decode(row.file), image_size, crop)
                 png = images.to_png(picture)
@@ -228,8 +228,8 @@ def _write_shard(output: str, image_size: int, crop: images.Crop | None, shard: 
                 writer.write(record)
                 pictures.append(hashlib.sha256(png).hexdigest())
                 offsets.append(end)
-                end += records.FRAME_BYTES + len(record)
-        digest = storage.sha256(aside)
+                end += tfrecord_reader.FRAME_BYTES + len(record)
+        digest = storage.sha256(temporary)
     done = {"sha256": digest, "bytes": end, "offsets": offsets, "pictures": pictures}
     storage.write_bytes(_part(output, shard.name), _json(done))
 
@@ -256,9 +256,9 @@ def _record(row: Row, png: bytes, encoded: dict[str, bytes], image_size: int) ->
 
     size = tf.train.Feature(int64_list=tf.train.Int64List(value=[image_size]))
     features = {
-        storage.PICTURE: text(png),
-        storage.HEIGHT: size,
-        storage.WIDTH: size,
+        tfrecord_reader.PICTURE: text(png),
+        tfrecord_reader.HEIGHT: size,
+        tfrecord_reader.WIDTH: size,
         "image/format": text("png"),
         "image/filename": text(row.path),
         "identity": text(row.identity),

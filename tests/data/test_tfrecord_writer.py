@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.data import images, make_records, maps, pipeline
+from legan_tf.data import images, maps, pipeline, tfrecord_writer
 from legan_tf.data.manifest import (
     SPLITS,
     ManifestError,
@@ -35,7 +35,7 @@ def quiet(label):
 
 
 def make(folder, output, workers=1, shards=2, bar=quiet, crop=None, size=SIZE, data_dir="", **more):
-    return make_records.make_records(
+    return tfrecord_writer.write_records(
         str(folder / "faces.csv"),
         str(data_dir),
         str(output),
@@ -197,7 +197,9 @@ def test_without_beam_a_sentence_says_how_to_get_it(folder):
 
 
 def test_shards_are_as_many_as_their_size_asks_for(folder, monkeypatch):
-    monkeypatch.setattr(make_records, "SHARD_BYTES", 4 * SIZE * SIZE * 3 * make_records.PNG_SHARE)
+    monkeypatch.setattr(
+        tfrecord_writer, "SHARD_BYTES", 4 * SIZE * SIZE * 3 * tfrecord_writer.PNG_SHARE
+    )
     make(folder, folder / "records", shards=0)
     lines = (folder / "records" / "manifest.csv").read_text().splitlines()[1:]
     in_shards = [line.split("#")[0] for line in lines]
@@ -406,7 +408,7 @@ def test_maps_go_with_their_pictures(folder, crop):
                     np.testing.assert_array_equal(found.load(at), wanted.load(at))
     assert "complete already" in make(folder, folder / "records", crop=crop)
     again = folder / "again"
-    make_records.make_records(
+    tfrecord_writer.write_records(
         str(folder / "records/manifest.csv"), "", str(again), SIZE, None, 1, 0, Workers(1), quiet
     )
     for one, other in zip(stored.rows, read_manifest(str(again / "manifest.csv")).rows):

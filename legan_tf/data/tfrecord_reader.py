@@ -1,27 +1,31 @@
-"""Pictures in TFRecords: reading them one by one or all at once.
+"""Reads the pictures of TFRecords, one by one or all at once; ``tfrecord_writer`` writes them.
 
 A manifest names them ``FILE.tfrecord#OFFSET``, so that whatever reads manifests reads records too.
-``make_records`` writes them.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import images, storage
+from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
 
 FRAME_BYTES = 16
 """What TFRecord adds to each record: its length and two checksums."""
 
+PICTURE, HEIGHT, WIDTH = "image/encoded", "image/height", "image/width"
+"""Features of a record, called as in TensorFlow's own data sets: the picture's file, its size."""
+
 
 def are_records(files: Sequence[str]) -> bool:
     """Returns whether pictures lie in records, all of them."""
-    return bool(files) and all(storage.in_shard(file) for file in files)
+    return bool(files) and all(storage.record_place(file) for file in files)
 
 
 def refuse_crop(files: Sequence[str], crop: images.Crop | None) -> None:
@@ -30,7 +34,7 @@ def refuse_crop(files: Sequence[str], crop: images.Crop | None) -> None:
     Raises:
         UserError: There are a crop and such a picture.
     """
-    cropped = next(filter(storage.in_shard, files), None) if crop else None
+    cropped = next(filter(storage.record_place, files), None) if crop else None
     if cropped:
         raise UserError(
             f"{cropped}: a picture in records is cropped already; leave out --crop, or make the "
@@ -40,7 +44,7 @@ def refuse_crop(files: Sequence[str], crop: images.Crop | None) -> None:
 
 def enlarging_note(files: Sequence[str], image_size: int) -> list[str]:
     """Returns a sentence if the first picture in records, if any, is smaller than asked."""
-    first = next(filter(storage.in_shard, files), None)
+    first = next(filter(storage.record_place, files), None)
     stored = images.decode(first).shape[0] if first else image_size
     if stored >= image_size:
         return []
@@ -69,18 +73,37 @@ def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Te
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
     def read(index: tf.Tensor) -> tf.Tensor:
         with tf.device("/CPU:0"):
-            record = storage.read_record(names[which[index]], offset[index])
-            return _decode(record, image_size)
+            return _decode(_record(names[which[index]], offset[index]), image_size)
 
     def load(index: tf.Tensor) -> tf.Tensor:
         if tf.inside_function():
             return read(index)
-        try:
+        with _errors(files[int(index)]):
             return read(index)
-        except (tf.errors.OpError, RuntimeError) as error:
-            raise storage.record_error(files[int(index)], error) from error
 
     return load
+
+
+def read_feature(path: str, name: str) -> bytes:
+    """Returns the picture, or another feature that is one string of bytes, of a record.
+
+    Args:
+        path: ``FILE.tfrecord#OFFSET``.
+        name: Name of the feature.
+
+    Raises:
+        UnavailableError: The scheme needs tensorflow-io, which does not work here.
+        StorageError: The file is missing or cannot be read, or holds no such record or feature.
+    """
+    feature = {name: tf.io.FixedLenFeature([], tf.string, default_value="")}
+    with _errors(path):
+        record = _record(*storage.record_place(path))
+        content = tf.io.parse_single_example(record, feature)[name].numpy()
+    if content:
+        return content
+    raise (
+        _no_record(path) if name == PICTURE else StorageError(f"{path}: the record has no {name}.")
+    )
 
 
 def pool(
@@ -116,18 +139,18 @@ def pool(
             if not wanted:
                 break
         for offset in wanted:
-            raise storage.no_record(f"{shard}#{offset}")
+            raise _no_record(f"{shard}#{offset}")
     return pictures
 
 
 def _places(files: Sequence[str]) -> tuple[list[str], list[int], list[int]]:
     """Returns the shards, and shard and offset of each file."""
     numbers: dict[str, int] = {}
-    places = [storage.in_shard(file) for file in files]
+    places = [storage.record_place(file) for file in files]
     shard_of = [numbers.setdefault(shard, len(numbers)) for shard, _ in places]
     for shard in numbers:
         if not storage.exists(shard):
-            raise storage.StorageError(f"{shard}: no such file.")
+            raise StorageError(f"{shard}: no such file.")
     return list(numbers), shard_of, [offset for _, offset in places]
 
 
@@ -139,30 +162,70 @@ def _read_through(shard: str, image_size: int) -> Iterator[tuple[int, np.ndarray
         return end, (at, end, record)
 
     def decode(at: tf.Tensor, end: tf.Tensor, record: tf.Tensor) -> tuple:
-        return at, end, _decode(storage.parse_record(record), image_size)
+        return at, end, _decode(record, image_size)
 
     dataset = tf.data.TFRecordDataset(shard).scan(tf.constant(0, tf.int64), place)
     dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    reached = 0
-    try:
-        for at, end, picture in dataset.as_numpy_iterator():
-            yield int(at), picture
-            reached = end
-    except (tf.errors.OpError, RuntimeError) as error:
-        raise storage.record_error(f"{shard}#{reached}", error) from error
+    pictures, end = dataset.as_numpy_iterator(), 0
+    while True:
+        with _errors(f"{shard}#{end}"):
+            following = next(pictures, None)
+        if following is None:
+            return
+        at, end, picture = following
+        yield int(at), picture
 
 
-def _decode(record: dict[str, tf.Tensor], image_size: int) -> tf.Tensor:
-    """Returns the picture of a record as uint8 [image_size, image_size, 3]."""
+def _record(shard: tf.Tensor | str, offset: tf.Tensor | int) -> tf.Tensor:
+    """Reads the serialized record that begins at an offset, in a TensorFlow graph or out of it.
+
+    TensorFlow compares the checksums of its length and content, and raises errors of its own.
+    """
+    record = {"output_types": [tf.string], "output_shapes": [[]]}
+    with tf.device("/CPU:0"):
+        # The public class reads a file from its beginning only. Without a buffer, no more is read
+        # than the record itself.
+        following = tf.raw_ops.TFRecordDatasetV2(
+            filenames=shard,
+            compression_type="",
+            buffer_size=0,
+            byte_offsets=tf.cast(offset, tf.int64),
+        )
+        one = tf.raw_ops.TakeDataset(input_dataset=following, count=1, **record)
+        return tf.raw_ops.DatasetToSingleElement(dataset=one, **record)[0]
+
+
+def _decode(record: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Returns the picture of a serialized record as uint8 [image_size, image_size, 3]."""
 
     def resize(content: bytes) -> np.ndarray:
         return images.to_square(images.decode(content), image_size)
 
-    content = record[storage.PICTURE]
-    fits = (record[storage.HEIGHT] == image_size) & (record[storage.WIDTH] == image_size)
+    kinds = {PICTURE: tf.string, HEIGHT: tf.int64, WIDTH: tf.int64}
+    features = tf.io.parse_single_example(
+        record, {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
+    )
+    content = features[PICTURE]
     image = tf.cond(
-        fits,
+        (features[HEIGHT] == image_size) & (features[WIDTH] == image_size),
         lambda: tf.io.decode_png(content, channels=3),
         lambda: tf.numpy_function(resize, [content], tf.uint8, stateful=False),
     )
     return tf.ensure_shape(image, (image_size, image_size, 3))
+
+
+@contextlib.contextmanager
+def _errors(path: str) -> Iterator[None]:
+    """Turns TensorFlow's errors at ``FILE.tfrecord#OFFSET`` into ``StorageError``."""
+    with storage.tensorflow_files(storage.record_place(path)[0]):
+        try:
+            yield
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise _no_record(path) from error
+
+
+def _no_record(path: str) -> StorageError:
+    return StorageError(
+        f"{path}: no whole record with a picture begins here; the file is damaged, cut short or "
+        "not of this manifest. `sha256sum -c SHA256SUMS` in its folder tells which."
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.data import images, make_records, records, storage
+from legan_tf.data import images, storage, tfrecord_reader, tfrecord_writer
 from legan_tf.data.doctor.examine import examine
 from legan_tf.data.manifest import ManifestError, check_manifest, manifest_faces, read_manifest
 from legan_tf.data.parallel import Workers
@@ -24,7 +24,7 @@ def stored(tmp_path):
     lines = ["path,split", *(f"{index}.png,train" for index in range(COUNT))]
     (tmp_path / "faces.csv").write_text("\n".join(lines))
     folder = tmp_path / "records"
-    make_records.make_records(
+    tfrecord_writer.write_records(
         str(tmp_path / "faces.csv"),
         "",
         str(folder),
@@ -71,12 +71,12 @@ def test_a_record_is_read_wherever_a_picture_is(stored):
     ],
 )
 def test_other_names_are_no_records(name):
-    assert storage.in_shard(name) is None
+    assert storage.record_place(name) is None
 
 
 def test_a_place_is_file_and_offset():
-    assert storage.in_shard("s3://b/a#2.tfrecord#17") == ("s3://b/a#2.tfrecord", 17)
-    assert storage.in_shard(f"a.tfrecord#{10**18 - 1}") == ("a.tfrecord", 10**18 - 1)
+    assert storage.record_place("s3://b/a#2.tfrecord#17") == ("s3://b/a#2.tfrecord", 17)
+    assert storage.record_place(f"a.tfrecord#{10**18 - 1}") == ("a.tfrecord", 10**18 - 1)
 
 
 def test_a_place_beyond_every_file_is_told(stored):
@@ -116,7 +116,7 @@ def test_records_and_files_in_one_manifest(stored, pool):
 def test_progress_is_told(stored):
     _, folder = stored
     told = []
-    records.pool(files(folder), SIZE, lambda *at: told.append(at))
+    tfrecord_reader.pool(files(folder), SIZE, lambda *at: told.append(at))
     assert told == [(done, COUNT) for done in range(1, COUNT + 1)]
 
 
@@ -133,11 +133,11 @@ def test_what_is_cropped_already_is_not_cropped_again(stored):
 def test_enlarging_is_told(stored):
     _, folder = stored
     note = "The records hold pictures of 12 pixels; they are enlarged to 16."
-    assert records.enlarging_note(files(folder), 16) == [note]
-    assert records.enlarging_note(files(folder), SIZE) == []
+    assert tfrecord_reader.enlarging_note(files(folder), 16) == [note]
+    assert tfrecord_reader.enlarging_note(files(folder), SIZE) == []
     plain = str(folder.parent / "0.png")
-    assert records.enlarging_note([plain], 16) == []
-    assert records.enlarging_note([plain, *files(folder)], 16) == [note]
+    assert tfrecord_reader.enlarging_note([plain], 16) == []
+    assert tfrecord_reader.enlarging_note([plain, *files(folder)], 16) == [note]
 
 
 def flip(content):
@@ -180,11 +180,11 @@ def test_a_record_without_a_picture_of_its_size_is_told(stored, content, side, p
     shard = folder / "train-00001-of-00002.tfrecord"
     features = {
         name: tf.train.Feature(int64_list=tf.train.Int64List(value=[side]))
-        for name in (storage.HEIGHT, storage.WIDTH)
+        for name in (tfrecord_reader.HEIGHT, tfrecord_reader.WIDTH)
     }
     if content:
         value = tf.train.BytesList(value=[content])
-        features[storage.PICTURE] = tf.train.Feature(bytes_list=value)
+        features[tfrecord_reader.PICTURE] = tf.train.Feature(bytes_list=value)
     example = tf.train.Example(features=tf.train.Features(feature=features))
     with tf.io.TFRecordWriter(str(shard)) as writer:
         writer.write(example.SerializeToString())
