@@ -14,12 +14,11 @@ _START_S, _STOP_S = 60.0, 30.0
 
 
 @contextlib.contextmanager
-def running(folder: str, batching: bool = False) -> Iterator[str]:
+def running(folder: str) -> Iterator[str]:
     """Starts the local server, and ends it at the end.
 
     Args:
         folder: Has the models in ``models`` and the files that ``server_files.write`` wrote.
-        batching: Whether it merges requests.
 
     Yields:
         Its address, HOST:PORT.
@@ -30,9 +29,6 @@ def running(folder: str, batching: bool = False) -> Iterator[str]:
     command = [sys.executable, "-m", "legan_tf.serving.local_server", "--port=-1"]
     command += [f"--model_config_file={os.path.join(folder, 'models.config')}"]
     command += [f"--volume={os.path.join(folder, 'models')}:/models"]
-    if batching:
-        command += ["--enable_batching"]
-        command += [f"--batching_parameters_file={os.path.join(folder, 'batching_parameters.txt')}"]
     log = os.path.join(folder, "server.log")
     with open(log, "w", encoding="utf-8") as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)

@@ -73,11 +73,7 @@ def benchmark(pairs: int = PAIRS, clients: int = 8, seconds: float = 120.0) -> R
                 comparisons.append(_compare(what, root, name, address, rows, pairs))
                 sizes.append(_sizes(what, rows))
             for rows in (1, ROWS):
-                loads.append(_load(address, clients, rows, seconds, "one by one"))
-        with running(folder, batching=True) as address, Client(address) as client:
-            client.wait_until_available(60.0, models=["a"])
-            for rows in (1, ROWS):
-                loads.append(_load(address, clients, rows, seconds, "--enable_batching"))
+                loads.append(_load(address, clients, rows, seconds))
     return Result(tuple(comparisons), tuple(loads), tuple(sizes))
 
 
@@ -110,9 +106,9 @@ def _constants(arrays: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(array) for name, array in arrays.items()}
 
 
-def _load(address: str, clients: int, rows: int, seconds: float, what: str) -> str:
-    size = _FORMS[_LOADED]["image_size"]
-    return load.load(address, "a", size, clients, rows, seconds, what).as_row(what)
+def _load(address: str, clients: int, rows: int, seconds: float) -> str:
+    size, label = _FORMS[_LOADED]["image_size"], "one by one"
+    return load.load(address, "a", size, clients, rows, seconds, label).as_row(label)
 
 
 def _sizes(what: str, images: np.ndarray) -> str:

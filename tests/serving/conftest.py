@@ -131,7 +131,6 @@ def server(serving_root, tmp_path_factory):
         port=-1,
         rest_api_port=-1,
         model_config_file=str(models),
-        max_num_load_retries=0,
         grpc_max_threads=4,
         static_dir=str(pathlib.Path(__file__).parents[2] / "serving" / "demo"),
     )

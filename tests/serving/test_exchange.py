@@ -144,7 +144,6 @@ def test_serve_what_the_other_stack_exported(written, tmp_path):
         port=ANY_PORT,
         model_config_file=str(tmp_path / "models.config"),
         volume=(f"{written / 'models'}:/models",),
-        max_num_load_retries=0,
     )
     with LocalServer(options) as server, grpc.insecure_channel(server.address) as channel:
         assert server.wait_until_settled(120)

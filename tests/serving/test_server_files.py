@@ -19,9 +19,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from legan_tf.errors import UserError
 from legan_tf.serving import AsyncClient, publishing, server_files
-
-# The package with the official messages lacks these two.
-from legan_tf.serving.local_server.messages import BatchingParameters, MonitoringConfig
+from legan_tf.serving.protobuf import message_classes
 
 ROOT = pathlib.Path(__file__).parents[2]
 NAMES = ["legan", "quality-2.x"]
@@ -34,6 +32,24 @@ FILES = {
     "nginx.conf",
     "ready.sh",
 }
+
+# The package with the official messages lacks these.
+MESSAGES = message_classes(
+    "test_server_files",
+    {
+        "Int64Value": {"value": (1, "int64")},
+        "BatchingParameters": {
+            "max_batch_size": (1, "Int64Value"),
+            "batch_timeout_micros": (2, "Int64Value"),
+            "max_enqueued_batches": (3, "Int64Value"),
+            "num_batch_threads": (4, "Int64Value"),
+            "allowed_batch_sizes": (6, "*int64"),
+            "pad_variable_length_inputs": (7, "bool"),
+        },
+        "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
+        "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
+    },
+)
 
 
 def publish(root: pathlib.Path, name: str) -> None:
@@ -73,7 +89,7 @@ def test_models_config_is_one_that_servers_read(written):
 
 
 def test_batching_parameters_fit_together(written):
-    batching = parsed(BatchingParameters(), written / "batching_parameters.txt")
+    batching = parsed(MESSAGES["BatchingParameters"](), written / "batching_parameters.txt")
     sizes = list(batching.allowed_batch_sizes)
     assert sizes == sorted(set(sizes)) and sizes[0] == 1
     assert sizes[-1] == batching.max_batch_size.value
@@ -85,7 +101,7 @@ def test_batching_parameters_fit_together(written):
 
 
 def test_monitoring_config_is_one_that_servers_read(written):
-    monitoring = parsed(MonitoringConfig(), written / "monitoring.config")
+    monitoring = parsed(MESSAGES["MonitoringConfig"](), written / "monitoring.config")
     assert monitoring.prometheus_config.enable
     assert monitoring.prometheus_config.path == "/monitoring/prometheus/metrics"
 

@@ -1,6 +1,6 @@
-"""A server of SavedModels with TensorFlow Serving's protocol, files and flags.
+"""A server of SavedModels with TensorFlow Serving's protocol and configuration files.
 
-It is for development and tests, where the real server cannot be installed; not for production.
+For development and tests, where the real server cannot be installed; not for production.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["LocalServer", "Options"]
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that a mistake on the command line is told without waiting for TensorFlow.
+    # Late, so that a mistake on the command line is reported without waiting for TensorFlow.
     if name != "LocalServer":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from legan_tf.optional import require

@@ -7,31 +7,28 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from absl import logging
+from absl import flags, logging
 
 from legan_tf import cli
 from legan_tf.serving import local_server
 from legan_tf.serving.local_server import options
 
-_ENDING = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Serves until it is told to stop, and ends the process."""
+    """Serves until a signal asks it to stop, and ends the process."""
     logging.set_verbosity(logging.INFO)
     logging.info("This server is for development and tests, not for production.")
-    ignored = options.without_effect()
-    if ignored:
-        logging.info("Without effect here: %s.", ", ".join(f"--{name}" for name in ignored))
     server = local_server.LocalServer(options.from_flags())
 
     def stop(*_: object) -> None:
-        for number in _ENDING:
-            # Who asks again does not want to wait.
+        for number in _STOP_SIGNALS:
+            # A second signal ends it at once.
             signal.signal(number, signal.SIG_DFL)
         server.request_stop()
 
-    for number in _ENDING:
+    for number in _STOP_SIGNALS:
         signal.signal(number, stop)
     with server:
         logging.info("Listening on %s.", server.listening)
@@ -44,4 +41,5 @@ def main(argv: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     options.define_flags()
+    flags.adopt_module_key_flags(options)  # For --help to list them.
     cli.run(main)

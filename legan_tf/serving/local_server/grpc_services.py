@@ -1,59 +1,55 @@
-"""The gRPC services: prediction and models."""
+"""The gRPC services: prediction, the status of models, and health."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 from absl import logging
 from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
-from legan_tf.errors import UserError
-from legan_tf.serving.local_server import config, tensors
-from legan_tf.serving.local_server.codes import Code, ServingError
-from legan_tf.serving.local_server.manager import Manager, Version
-from legan_tf.serving.local_server.predictor import Predictor, Question
-from legan_tf.serving.local_server.servable import read_inputs
+from legan_tf.serving.local_server import tensors
+from legan_tf.serving.local_server.errors import ServingError, invalid
+from legan_tf.serving.local_server.manager import Manager, ModelSpec
+from legan_tf.serving.local_server.prediction import Predictor
 
-_GRPC_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_HEALTH_SERVICES = (
+    "",
+    "tensorflow.serving.PredictionService",
+    "tensorflow.serving.ModelService",
+)
 
 
 def _answered(context: grpc.ServicerContext, answer: Callable[[], Message]) -> Message:
-    """Returns the answer, or ends the call with the code and the sentence of what went wrong."""
+    """Returns the answer, or ends the call with the code and message of its error."""
     try:
         return answer()
     except ServingError as error:
         failure = error
     except Exception as error:  # A bug: its traceback is for the log, not for the client.
         logging.exception("A request failed unexpectedly.")
-        failure = ServingError(Code.INTERNAL, type(error).__name__)
-    context.abort(_GRPC_CODES[failure.code], failure.message)
+        failure = ServingError(grpc.StatusCode.INTERNAL, type(error).__name__)
+    context.abort(failure.code, failure.message)
 
 
-def wanted_version(spec: Message) -> tuple[str, int | None, str]:
-    """Returns the model, the version and the label that a ``ModelSpec`` asks for.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT: it names no model.
-    """
+def _model_spec(spec: Message) -> ModelSpec:
     if not spec.name:
-        raise ServingError(Code.INVALID_ARGUMENT, "Missing ModelSpec: the request names no model.")
-    kind = spec.WhichOneof("version_choice")
-    number = spec.version.value if kind == "version" else None
-    return spec.name, number, spec.version_label if kind == "version_label" else ""
+        raise invalid("Missing ModelSpec: the request names no model.")
+    version = spec.version.value if spec.HasField("version") else None
+    return ModelSpec(spec.name, version, spec.version_label)
 
 
-class RawRequests(grpc.ServerInterceptor):
+class DecodeRequests(grpc.ServerInterceptor):
     """Answers requests that are no message with INVALID_ARGUMENT; gRPC's own is INTERNAL."""
 
     def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
@@ -89,106 +85,78 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return _answered(context, lambda: self._predict(request, context.time_remaining()))
 
     def _predict(self, request: Message, remaining: float | None) -> Message:
-        spec = request.model_spec
-        deadline = None if remaining is None else time.monotonic() + remaining
-        answer = self._predictor.predict(
-            Question(*wanted_version(spec), spec.signature_name, deadline, "GRPC"),
-            lambda signature: read_inputs(request.inputs, signature, request.output_filter),
-            request.output_filter,
+        spec, wanted = request.model_spec, request.output_filter
+        prediction = self._predictor.predict(
+            _model_spec(spec),
+            spec.signature_name,
+            lambda signature: signature.read_inputs(request.inputs, wanted),
+            wanted,
+            None if remaining is None else time.monotonic() + remaining,
         )
         response = predict_pb2.PredictResponse()
         response.model_spec.name = spec.name
-        response.model_spec.version.value = answer.version
-        response.model_spec.signature_name = answer.signature
-        for name, array in answer.outputs.items():
+        response.model_spec.version.value = prediction.version
+        response.model_spec.signature_name = prediction.signature
+        for name, array in prediction.outputs.items():
             tensors.write(array, response.outputs[name])
         return response
 
     def GetModelMetadata(self, request: Message, context: grpc.ServicerContext) -> Message:
-        """Tells which signatures a version has."""
-        return _answered(context, lambda: metadata(self._manager, request))
+        """Returns the signatures of a version."""
+        return _answered(context, lambda: self._metadata(request))
 
-
-def metadata(manager: Manager, request: Message) -> Message:
-    """Answers a ``GetModelMetadataRequest``.
-
-    Raises:
-        ServingError: The version does not answer, or something else than signatures is asked for.
-    """
-    if not request.metadata_field:
-        raise ServingError(
-            Code.INVALID_ARGUMENT,
-            "GetModelMetadataRequest must specify at least one metadata_field",
-        )
-    for field in request.metadata_field:
-        if field != "signature_def":
-            raise ServingError(
-                Code.INVALID_ARGUMENT, f"Metadata field {field[:100]} is not supported"
-            )
-    with manager.lend(*wanted_version(request.model_spec)) as loan:
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        response.model_spec.name = loan.model
-        response.model_spec.version.value = loan.version
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        for name, definition in loan.servable.definitions.items():
-            signatures.signature_def[name].CopyFrom(definition)
-        response.metadata["signature_def"].Pack(signatures)
-        return response
+    def _metadata(self, request: Message) -> Message:
+        if set(request.metadata_field) != {"signature_def"}:
+            raise invalid("GetModelMetadata takes the metadata_field signature_def alone.")
+        with self._manager.use(_model_spec(request.model_spec)) as (version, servable):
+            response = get_model_metadata_pb2.GetModelMetadataResponse()
+            response.model_spec.name = request.model_spec.name
+            response.model_spec.version.value = version
+            signatures = get_model_metadata_pb2.SignatureDefMap()
+            for name, definition in servable.definitions.items():
+                signatures.signature_def[name].CopyFrom(definition)
+            response.metadata["signature_def"].Pack(signatures)
+            return response
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """The states of models, and which are served."""
+    """GetModelStatus; what else the protocol knows is UNIMPLEMENTED."""
 
-    def __init__(self, manager: Manager, mapped: Mapping[str, str]) -> None:
-        """Takes where versions come from, and the folders that stand for others."""
+    def __init__(self, manager: Manager) -> None:
+        """Takes what knows the versions."""
         self._manager = manager
-        self._mapped = mapped
 
     def GetModelStatus(self, request: Message, context: grpc.ServicerContext) -> Message:
-        """Tells the states of a model's versions."""
-        return _answered(context, lambda: status(self._manager, request))
+        """Returns the states of a model's versions."""
+        return _answered(context, lambda: self._status(request))
 
-    def HandleReloadConfigRequest(self, request: Message, context: grpc.ServicerContext) -> Message:
-        """Takes a new list of models, and answers once they are loaded."""
-
-        def reload() -> Message:
-            try:
-                models = config.from_message(request.config, self._mapped)
-            except UserError as error:
-                raise ServingError(Code.INVALID_ARGUMENT, str(error)) from error
-            self._manager.configure(models)
-            if not self._manager.wait_settled(context.time_remaining()):
-                raise ServingError(Code.DEADLINE_EXCEEDED, "The models are still being loaded.")
-            missing = self._manager.unavailable()
-            if missing:
-                raise ServingError(
-                    Code.FAILED_PRECONDITION,
-                    f"No version could be loaded of: {', '.join(missing)}.",
-                )
-            response = model_management_pb2.ReloadConfigResponse()
-            response.status.SetInParent()
-            return response
-
-        return _answered(context, reload)
+    def _status(self, request: Message) -> Message:
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for version in self._manager.status(_model_spec(request.model_spec)):
+            answer = response.model_version_status.add(
+                version=version.number, state=int(version.state)
+            )
+            # Also without an error, as TensorFlow Serving does: OK is a status.
+            answer.status.SetInParent()
+            if version.error is not None:
+                answer.status.error_code = version.error.code.value[0]
+                answer.status.error_message = version.error.message
+        return response
 
 
-def status(manager: Manager, request: Message) -> Message:
-    """Answers a ``GetModelStatusRequest``.
+class Health(health_pb2_grpc.HealthServicer):
+    """gRPC's health protocol: SERVING once every model has a version that answers."""
 
-    Raises:
-        ServingError: No such version is known.
-    """
-    response = get_model_status_pb2.GetModelStatusResponse()
-    for version in manager.status(*wanted_version(request.model_spec)):
-        _tell(version, response.model_version_status.add())
-    return response
+    def __init__(self, manager: Manager) -> None:
+        """Takes what knows the versions."""
+        self._manager = manager
 
-
-def _tell(version: Version, status: Any) -> None:
-    status.version = version.number
-    status.state = int(version.state)
-    # Also without an error, as TensorFlow Serving does: OK is a status.
-    status.status.SetInParent()
-    if version.error is not None:
-        status.status.error_code = int(version.error.code)
-        status.status.error_message = version.error.message
+    def Check(self, request: Message, context: grpc.ServicerContext) -> Message:
+        """Returns the state of a service, or of the server if none is named."""
+        if request.service not in _HEALTH_SERVICES:
+            context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service.")
+        states = health_pb2.HealthCheckResponse
+        ready = self._manager.ready()
+        return health_pb2.HealthCheckResponse(
+            status=states.SERVING if ready else states.NOT_SERVING
+        )

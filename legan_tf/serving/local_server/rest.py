@@ -1,4 +1,4 @@
-"""The REST interface, the metrics and the folder of static files, over HTTP."""
+"""The REST interface, the metrics and the static files, over HTTP."""
 
 from __future__ import annotations
 
@@ -15,66 +15,48 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-import google.protobuf
+import grpc
 from absl import logging
-from google.protobuf import json_format
-from google.protobuf.message import Message
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from legan_tf.serving.local_server import grpc_services, json_tensors
-from legan_tf.serving.local_server.codes import Code, ServingError
-from legan_tf.serving.local_server.manager import Manager
-from legan_tf.serving.local_server.predictor import Predictor, Question
+from legan_tf.serving.local_server import json_tensors
+from legan_tf.serving.local_server.errors import ServingError, invalid
+from legan_tf.serving.local_server.manager import Manager, ModelSpec, Version
+from legan_tf.serving.local_server.metrics import Metrics
+from legan_tf.serving.local_server.options import ANY_PORT, MAX_REQUEST_BYTES, Options
+from legan_tf.serving.local_server.prediction import Predictor
 
-LARGEST_BODY = 2**26
-"""Most bytes of a request, over gRPC as well."""
 # A connection that is kept open holds a thread.
-_MOST_CONNECTIONS = 256
+_MAX_CONNECTIONS = 256
 _IDLE_S = 30.0
-# For a thread to become free, with a whole body in memory.
-_PATIENCE_S = 1.0
-_MODELS = re.compile(
-    r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?(/metadata|:predict)?"
-)
-_STATUS = {
-    Code.CANCELLED: 499,
-    Code.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
-    Code.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
-    Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    Code.ALREADY_EXISTS: HTTPStatus.CONFLICT,
-    Code.PERMISSION_DENIED: HTTPStatus.FORBIDDEN,
-    Code.RESOURCE_EXHAUSTED: HTTPStatus.TOO_MANY_REQUESTS,
+# How long a request, whose whole body is in memory, waits for a thread.
+_THREAD_WAIT_S = 1.0
+_MODELS = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?(:predict)?")
+_HTTP_STATUS = {
+    grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
     # Only an unknown signature and the like, which TensorFlow Serving calls invalid over REST.
-    Code.FAILED_PRECONDITION: HTTPStatus.BAD_REQUEST,
-    Code.ABORTED: HTTPStatus.CONFLICT,
-    Code.OUT_OF_RANGE: HTTPStatus.BAD_REQUEST,
-    Code.UNIMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
-    Code.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-    Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    grpc.StatusCode.FAILED_PRECONDITION: HTTPStatus.BAD_REQUEST,
+    grpc.StatusCode.OUT_OF_RANGE: HTTPStatus.BAD_REQUEST,
+    grpc.StatusCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: HTTPStatus.TOO_MANY_REQUESTS,
+    grpc.StatusCode.UNIMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
+    grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
 }
-_TYPES = {
+# Not by the module mimetypes: its answers depend on the files of the system.
+_CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".jpeg": "image/jpeg",
     ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
-    ".mjs": "text/javascript; charset=utf-8",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
-    ".webp": "image/webp",
 }
-_ALL_FIELDS = (
-    {"including_default_value_fields": True}
-    if int(google.protobuf.__version__.split(".")[0]) < 5
-    else {"always_print_fields_with_no_presence": True}
-)
 
 
 class Refusal(Exception):
-    """An answer that HTTP has a status for, but TensorFlow no code."""
+    """A request that is refused with a status of HTTP that gRPC has no code for."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         """Takes the status and the sentence."""
@@ -82,54 +64,55 @@ class Refusal(Exception):
         self.status = status
 
 
-class RestServer:
-    """Serves HTTP in threads of its own."""
+class RestServer(http.server.ThreadingHTTPServer):
+    """Serves HTTP with one thread for each connection, and a limited number of them."""
+
+    request_queue_size = 128
+    daemon_threads = True
+    # Idle connections would hold the end up; ``stop`` waits for requests.
+    block_on_close = False
 
     def __init__(
         self,
-        address: tuple[str, int],
+        options: Options,
         manager: Manager,
         predictor: Predictor,
-        threads: int,
-        timeout: float,
-        cors: bool,
-        static_dir: str,
+        metrics: Metrics,
         metrics_path: str,
-        metrics: Callable[[], bytes],
     ) -> None:
-        """Takes what to serve.
+        """Listens.
 
         Args:
-            address: Host and port to listen on.
-            manager: Where versions come from.
-            predictor: What runs them.
-            threads: Requests to predict that are worked on at once.
-            timeout: How long a request may take, in seconds.
-            cors: Whether pages of other origins may ask.
-            static_dir: Folder to serve at /; none if empty.
+            options: Where to listen, and the limits of requests.
+            manager: What knows the versions.
+            predictor: What runs requests.
+            metrics: What is shown at ``metrics_path``.
             metrics_path: Path of the metrics; none if empty.
-            metrics: Returns them.
 
         Raises:
             OSError: The address cannot be listened on.
         """
+        self.options = options
         self.manager = manager
         self.predictor = predictor
-        self.working = threading.BoundedSemaphore(threads)
-        self.timeout = timeout
-        self.cors = cors
-        self.static_dir = os.path.realpath(static_dir) if static_dir else ""
-        self.metrics_path = metrics_path
         self.metrics = metrics
-        self._server = _Server(address, self)
+        self.metrics_path = metrics_path
+        self.timeout_s = options.rest_api_timeout_in_ms / 1000
+        self.working = threading.BoundedSemaphore(options.rest_api_num_threads)
+        self.stopping = False
+        self.changed = threading.Condition()
+        self.busy = 0
+        self._connections: set[socket.socket] = set()
+        port = 0 if options.rest_api_port == ANY_PORT else options.rest_api_port
+        super().__init__((options.host, port), _Handler)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="rest", daemon=True
+            target=self.serve_forever, args=(0.1,), name="rest", daemon=True
         )
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return self._server.server_address[1]
+        return self.server_address[1]
 
     def start(self) -> None:
         """Begins to answer."""
@@ -141,30 +124,22 @@ class RestServer:
         Args:
             grace: How long these may take, in seconds.
         """
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.finish(grace)
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    """One thread for each connection, and not too many of them."""
-
-    request_queue_size = 128
-    daemon_threads = True
-    # Idle connections would hold the end up; ``finish`` waits for what matters.
-    block_on_close = False
-
-    def __init__(self, address: tuple[str, int], rest: RestServer) -> None:
-        self.rest = rest
-        self.stopping = False
-        self.changed = threading.Condition()
-        self.busy = 0
-        self._connections: set[socket.socket] = set()
-        super().__init__(address, _Handler)
+        self.shutdown()
+        self.server_close()
+        with self.changed:
+            self.stopping = True
+            self.changed.wait_for(lambda: not self.busy, grace)
+            left = list(self._connections)
+        for connection in left:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # It ended by itself.
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Starts a thread for a connection, or refuses it if there are too many."""
         with self.changed:
-            full = len(self._connections) >= _MOST_CONNECTIONS
+            full = len(self._connections) >= _MAX_CONNECTIONS
             if not full:
                 self._connections.add(request)
         if not full:
@@ -178,22 +153,13 @@ class _Server(http.server.ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
+        """Ends a connection."""
         with self.changed:
             self._connections.discard(request)
         super().shutdown_request(request)
 
-    def finish(self, grace: float) -> None:
-        with self.changed:
-            self.stopping = True
-            self.changed.wait_for(lambda: not self.busy, grace)
-            left = list(self._connections)
-        for connection in left:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # It ended by itself.
-
     def handle_error(self, request: Any, client_address: Any) -> None:
+        """Logs a bug; it ends its connection only."""
         logging.exception("A connection failed unexpectedly.")
 
 
@@ -227,7 +193,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     # Headers and content are two packets: without it the second waits for the client's word on the
     # first, 40 ms.
     disable_nagle_algorithm = True
-    server: _Server
+    server: RestServer
 
     def setup(self) -> None:
         super().setup()
@@ -262,7 +228,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_OPTIONS(self) -> None:
         self._answer(self._preflight)
 
-    def _answer(self, make: Callable[[], tuple[str, bytes]]) -> None:
+    def _answer(self, answer: Callable[[], tuple[str, bytes]]) -> None:
         with self.server.changed:
             if self.server.stopping:
                 self.close_connection = True
@@ -272,9 +238,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             kind, content, status = "application/json", b"", HTTPStatus.OK
             try:
                 self._check_framing()
-                kind, content = make()
+                kind, content = answer()
             except ServingError as error:
-                status = _STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+                status = _HTTP_STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
                 content = _error(error.message)
             except Refusal as error:
                 # What it still sends would be read as the next request.
@@ -292,25 +258,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.server.changed.notify_all()
 
     def _check_framing(self) -> None:
-        """Refuses what another server on the way may see the end of elsewhere."""
+        """Refuses a request whose end another server on the way may see elsewhere."""
         lengths = self.headers.get_all("Content-Length", [])
         if self.headers.defects or len(lengths) > 1 or "Transfer-Encoding" in self.headers:
             raise Refusal(
                 HTTPStatus.BAD_REQUEST,
-                "The headers are damaged, or tell the body's length otherwise than by one "
+                "The headers are damaged, or give the body's length otherwise than by one "
                 "Content-Length.",
             )
         if lengths and self.command != "POST":
             self.close_connection = True  # Its body is not read.
 
     def _send(self, status: int, kind: str, content: bytes) -> None:
-        self.connection.settimeout(self.server.rest.timeout)
+        self.connection.settimeout(self.server.timeout_s)
         self.send_response(int(status))
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-cache")
-        if self.server.rest.cors:
+        if self.server.options.rest_api_enable_cors_support:
             self.send_header("Access-Control-Allow-Origin", "*")
             self.send_header("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
             self.send_header("Access-Control-Allow-Headers", "Content-Type")
@@ -324,42 +290,44 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return self.path.split("?", 1)[0].split("#", 1)[0]
 
     def _get(self) -> tuple[str, bytes]:
-        rest, path = self.server.rest, self._path()
-        if path == rest.metrics_path:
-            return "text/plain; version=0.0.4; charset=utf-8", rest.metrics()
-        if path.startswith("/v1/"):
-            spec, what = self._model(path)
-            if what == ":predict":
-                raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Predict is asked with POST.")
-            told = _metadata if what == "/metadata" else _status
-            return "application/json", json.dumps(told(rest.manager, spec), indent=1).encode()
-        return _file(rest.static_dir, path)
+        server, path = self.server, self._path()
+        if path and path == server.metrics_path:
+            return "text/plain; version=0.0.4; charset=utf-8", server.metrics.text()
+        if not path.startswith("/v1/"):
+            return _static_file(server.options.static_dir, path)
+        spec, predict = self._model(path)
+        if predict:
+            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Predict is asked with POST.")
+        versions = [_version_status(version) for version in server.manager.status(spec)]
+        return "application/json", json.dumps({"model_version_status": versions}, indent=1).encode()
 
     def _post(self) -> tuple[str, bytes]:
-        rest = self.server.rest
+        server = self.server
         body = self._body()
-        spec, what = self._model(self._path())
-        if what != ":predict":
+        spec, predict = self._model(self._path())
+        if not predict:
             raise self._malformed()
-        deadline = time.monotonic() + rest.timeout
+        deadline = time.monotonic() + server.timeout_s
         # Before it is parsed, which takes many times the memory of the body.
-        if not rest.working.acquire(timeout=min(_PATIENCE_S, rest.timeout)):
-            raise ServingError(Code.RESOURCE_EXHAUSTED, "Too many requests are being answered.")
+        if not server.working.acquire(timeout=min(_THREAD_WAIT_S, server.timeout_s)):
+            raise ServingError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many requests are being answered."
+            )
         try:
             content = json_tensors.read_body(body)
-            question = Question(
-                *spec, content.get("signature_name", ""), deadline=deadline, entrypoint="REST"
+            prediction = server.predictor.predict(
+                spec,
+                content.get("signature_name", ""),
+                lambda signature: json_tensors.read_inputs(content["inputs"], signature),
+                deadline=deadline,
+                entrypoint="REST",
             )
-            answer = rest.predictor.predict(
-                question, lambda signature: json_tensors.read_inputs(content, signature)
-            )
-            written = json_tensors.write_outputs(answer.outputs, "instances" in content)
+            return "application/json", json_tensors.write_outputs(prediction.outputs)
         finally:
-            rest.working.release()
-        return "application/json", written
+            server.working.release()
 
     def _preflight(self) -> tuple[str, bytes]:
-        if not self.server.rest.cors:
+        if not self.server.options.rest_api_enable_cors_support:
             raise Refusal(
                 HTTPStatus.METHOD_NOT_ALLOWED,
                 "Other origins may ask only with --rest_api_enable_cors_support.",
@@ -369,76 +337,57 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
-            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "The request tells no Content-Length.")
+            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "The request has no Content-Length.")
         # Compared as text first: it may have any number of digits.
-        if len(length) > 12 or int(length) > LARGEST_BODY:
+        if len(length) > 12 or int(length) > MAX_REQUEST_BYTES:
             raise Refusal(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"The body is larger than {LARGEST_BODY} bytes; send fewer pictures at once.",
+                f"The body is larger than {MAX_REQUEST_BYTES} bytes; send fewer pictures at once.",
             )
-        self._reader.deadline = time.monotonic() + self.server.rest.timeout
+        self._reader.deadline = time.monotonic() + self.server.timeout_s
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             raise ConnectionError("the body is cut short")
         return body
 
-    def _model(self, path: str) -> tuple[tuple[str, int | None, str], str]:
+    def _model(self, path: str) -> tuple[ModelSpec, bool]:
+        """Returns the model that a path names, and whether it is to predict."""
         match = _MODELS.fullmatch(path)
         if match is None:
             raise self._malformed()
-        name, version, label, what = match.groups()
-        number = int(version) if version else None
-        spec = (urllib.parse.unquote(name), number, urllib.parse.unquote(label or ""))
-        return spec, what or ""
+        name, version, label, predict = match.groups()
+        unquote = urllib.parse.unquote
+        spec = ModelSpec(unquote(name), int(version) if version else None, unquote(label or ""))
+        return spec, bool(predict)
 
     def _malformed(self) -> ServingError:
-        return ServingError(
-            Code.INVALID_ARGUMENT, f"Malformed request: {self.command} {self._path()[:200]}"
-        )
+        return invalid(f"Malformed request: {self.command} {self._path()[:200]}")
 
 
 def _error(message: str) -> bytes:
     return json.dumps({"error": message}).encode()
 
 
-def _fill(spec: Message, wanted: tuple[str, int | None, str]) -> None:
-    name, number, label = wanted
-    spec.name = name
-    if label:
-        spec.version_label = label
-    elif number is not None:
-        spec.version.value = number
-
-
-def _status(manager: Manager, wanted: tuple[str, int | None, str]) -> dict[str, Any]:
-    request = get_model_status_pb2.GetModelStatusRequest()
-    _fill(request.model_spec, wanted)
-    return _plain(grpc_services.status(manager, request))
-
-
-def _metadata(manager: Manager, wanted: tuple[str, int | None, str]) -> dict[str, Any]:
-    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-    _fill(request.model_spec, wanted)
-    response = grpc_services.metadata(manager, request)
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    response.metadata["signature_def"].Unpack(signatures)
+def _version_status(version: Version) -> dict[str, Any]:
+    error = version.error
     return {
-        "model_spec": _plain(response.model_spec),
-        "metadata": {"signature_def": _plain(signatures)},
+        "version": str(version.number),
+        "state": version.state.name,
+        "status": {
+            "error_code": error.code.name if error else "OK",
+            "error_message": error.message if error else "",
+        },
     }
 
 
-def _plain(message: Message) -> dict[str, Any]:
-    return json_format.MessageToDict(message, preserving_proto_field_name=True, **_ALL_FIELDS)
-
-
-def _file(static_dir: str, path: str) -> tuple[str, bytes]:
+def _static_file(static_dir: str, path: str) -> tuple[str, bytes]:
     """Returns the type and the content of a file below a folder, whatever the path says."""
     missing = Refusal(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
     wanted = urllib.parse.unquote(path)
     if not static_dir or "\0" in wanted:
         raise missing
-    # Links are followed first: where they lead to is what has to be below the folder.
+    # Links are followed first: it is their targets that have to be below the folder.
+    static_dir = os.path.realpath(static_dir)
     file = os.path.realpath(os.path.join(static_dir, wanted.lstrip("/")))
     if os.path.isdir(file):
         file = os.path.realpath(os.path.join(file, "index.html"))
@@ -449,5 +398,5 @@ def _file(static_dir: str, path: str) -> tuple[str, bytes]:
             content = stream.read()
     except OSError as error:
         raise missing from error
-    kind = _TYPES.get(os.path.splitext(file)[1].lower(), "application/octet-stream")
+    kind = _CONTENT_TYPES.get(os.path.splitext(file)[1].lower(), "application/octet-stream")
     return kind, content

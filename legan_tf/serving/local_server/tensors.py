@@ -1,4 +1,4 @@
-"""Tensors of requests and answers as arrays, with no trust in what a request claims to be."""
+"""``TensorProto`` messages of requests and answers as arrays; requests are not trusted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import Message
 
-from legan_tf.serving.local_server.codes import Code, ServingError
+from legan_tf.serving.local_server.errors import ServingError, invalid
 
 # A value that repeats may be sent once; what little a request then has to send is not to make the
 # server take more memory than this, in bytes or strings.
@@ -120,4 +120,4 @@ def write(array: np.ndarray, tensor: Message) -> None:
 
 
 def _invalid(what: str) -> ServingError:
-    return ServingError(Code.INVALID_ARGUMENT, f"tensor parsing error: {what}")
+    return invalid(f"tensor parsing error: {what}")

@@ -153,7 +153,7 @@ def serve(tmp_path):
         if "model_config_file" not in options:
             defaults = {"model_name": "tiny", "model_base_path": str(tmp_path / "models" / "tiny")}
             options = {**defaults, **options}
-        defaults = {"port": -1, "file_system_poll_wait_seconds": 0.05, "max_num_load_retries": 0}
+        defaults = {"port": -1, "file_system_poll_wait_seconds": 0.05}
         server = LocalServer(Options(**{**defaults, **options}))
         server.start()
         channel = grpc.insecure_channel(server.address)

@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.serving.local_server import LocalServer, Options
-
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -211,20 +209,8 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.fixture(scope="module")
-def batching_server(serving_root):
-    folder = serving_root / "legan"
-    options = Options(
-        port=-1, model_name="legan", model_base_path=str(folder), enable_batching=True
-    )
-    with LocalServer(options) as server:
-        assert server.wait_until_settled(120)
-        yield server
-
-
-@pytest.mark.parametrize(("which", "seed"), [("server", 0), ("batching_server", 1)])
-def test_a_thousand_hostile_requests(request, which, seed, blobs, predict_request):
-    server = request.getfixturevalue(which)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_thousand_hostile_requests(server, seed, blobs, predict_request):
     hostile = Hostile(seed, blobs, predict_request)
     with grpc.insecure_channel(server.address) as channel:
         call = channel.unary_unary(PREDICT)  # Bytes, as they are.

@@ -9,10 +9,7 @@ import threading
 import grpc
 import numpy as np
 import pytest
-from google.protobuf import text_format
-from tensorflow_serving.apis import model_management_pb2
 
-from legan_tf.errors import UserError
 from legan_tf.serving import Client, publishing
 from legan_tf.serving.local_server import LocalServer, Options
 
@@ -136,7 +133,7 @@ def wrong_warm_up(folder):
 @pytest.mark.parametrize("spoil", [cut_short, no_weights, wrong_warm_up])
 def test_a_corrupt_version_leaves_the_old_one_and_is_told(publish, serve, until, spoil):
     publish(1)
-    running = serve(max_num_load_retries=1, load_retry_interval_micros=0)
+    running = serve()
     publish(2, spoil=spoil)
     until(lambda: 2 in running.states() and running.states()[2].state == END)
     status = running.states()[2].status
@@ -183,95 +180,36 @@ def write(file, *configs):
     return str(file)
 
 
-BOTH = "model_version_policy { specific { versions: 1 versions: 2 } }"
+BOTH = "model_version_policy { latest { num_versions: 2 } }"
 
 
 def label(name, version):
     return f'version_labels {{ key: "{name}" value: {version} }}'
 
 
-def reload(running, *configs):
-    request = model_management_pb2.ReloadConfigRequest()
-    text_format.Parse(f"model_config_list {{ {''.join(configs)} }}", request.config)
-    return running.models.HandleReloadConfigRequest(request, timeout=60)
-
-
-def test_labels_move_between_versions_that_answer(publish, serve, tmp_path, refused):
+def test_labels_name_versions(publish, serve, tmp_path, refused):
     model = publish(1)
     publish(2)
-    publish(3)
-    file = tmp_path / "models.config"
-    write(file, config(model, more=f"{BOTH} {label('stable', 1)}"))
-    with pytest.raises(UserError, match="--allow_version_labels_for_unavailable_models"):
-        serve(model_config_file=str(file))
-    running = serve(model_config_file=str(file), allow_version_labels_for_unavailable_models=True)
-    assert set(running.states()) == {1, 2}
+    labels = f"{BOTH} {label('stable', 1)} {label('next', 3)}"
+    file = write(tmp_path / "models.config", config(model, more=labels))
+    running = serve(model_config_file=file)
     assert running.multiply(ROWS, label="stable")[1] == 1
     assert running.multiply(ROWS)[1] == 2
     assert running.multiply(ROWS, version=1)[1] == 1
-
-    unserved = config(model, more=f"{BOTH} {label('stable', 3)}")
-    code, message = refused(reload, running, unserved)
-    assert code == grpc.StatusCode.FAILED_PRECONDITION and "version 3" in message
-    assert running.multiply(ROWS, label="stable")[1] == 1
-
-    reload(running, config(model, more=f"{BOTH} {label('stable', 2)} {label('old', 1)}"))
-    assert running.multiply(ROWS, label="stable")[1] == 2
-    assert running.multiply(ROWS, label="old")[1] == 1
+    code, message = refused(running.multiply, ROWS, label="next")
+    assert code == grpc.StatusCode.NOT_FOUND and "Specific(tiny, 3)" in message
     code, message = refused(running.multiply, ROWS, label="canary")
     assert code == grpc.StatusCode.INVALID_ARGUMENT and "canary" in message
-
-
-def test_a_request_changes_which_models_are_served(publish, serve, until, tmp_path, refused):
-    model, other = publish(1), publish(2, name="other")
-    running = serve()
-    reload(running, config(model), config(other, "other"))
-    assert running.multiply(ROWS, name="other")[1] == 2
-    assert running.multiply(ROWS)[1] == 1
-    reload(running, config(other, "other"))
-    until(lambda: running.states()[1].state == END)
-    assert refused(running.multiply, ROWS)[0] == grpc.StatusCode.NOT_FOUND
-
-    for wrong, code, word in (
-        ([config(other, "other")] * 2, grpc.StatusCode.INVALID_ARGUMENT, "more than once"),
-        ([config("models/other")], grpc.StatusCode.INVALID_ARGUMENT, "absolute"),
-        ([config(tmp_path / "missing")], grpc.StatusCode.NOT_FOUND, "missing"),
-    ):
-        found, message = refused(reload, running, *wrong)
-        assert found == code and word in message
-    assert running.multiply(ROWS, name="other")[1] == 2
-
-
-def test_the_file_of_models_is_read_again(publish, serve, until, tmp_path):
-    model, other = publish(1), publish(2, name="other")
-    file = tmp_path / "models.config"
-    running = serve(
-        model_config_file=write(file, config(model)), model_config_file_poll_wait_seconds=0.05
-    )
-    write(file, "config {")  # A mistake leaves everything as it is.
-    write(file, config(model), config(other, "other"))
-
-    def both():
-        try:
-            return running.multiply(ROWS, name="other")[1] == 2
-        except grpc.RpcError as error:
-            assert error.code() == grpc.StatusCode.NOT_FOUND
-            return False
-
-    until(both)
-    assert running.multiply(ROWS)[1] == 1
 
 
 @pytest.mark.parametrize(
     ("policy", "served"),
     [
         ("", {3}),
-        ("model_version_policy { latest { num_versions: 2 } }", {2, 3}),
-        ("model_version_policy { all {} }", {1, 2, 3}),
-        (BOTH, {1, 2}),
+        (BOTH, {2, 3}),
     ],
 )
-def test_policies_choose_versions(publish, serve, tmp_path, policy, served):
+def test_the_newest_versions_are_served(publish, serve, tmp_path, policy, served):
     for version in (1, 2, 3):
         model = publish(version)
     file = write(tmp_path / "models.config", config(model, more=policy))

@@ -1,8 +1,7 @@
-"""Starting, stopping, flags, TLS and health."""
+"""Starting, stopping, flags, limits and health."""
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +23,7 @@ ROWS = np.float32([[1, 2], [3, 4]])
 
 def test_stopping_lets_a_request_finish_and_takes_no_more(publish, serve, until, begun, tmp_path):
     publish(1)
-    running = serve(enable_batching=True)
+    running = serve()
     gate = tmp_path / "gate"
     waiting = running.wait_for(gate)
     until(lambda: begun(tmp_path / "gate"))
@@ -98,35 +97,6 @@ def test_health_follows_the_models(publish, serve, until, tmp_path):
     until(lambda: health(running) == status.SERVING)
 
 
-def test_tls(publish, serve, refused, tmp_path):
-    key, certificate = self_signed(tmp_path)
-    file = tmp_path / "ssl.config"
-    file.write_text(f"server_key: {quoted(key)}\nserver_cert: {quoted(certificate)}\n")
-    publish(1)
-    running = serve(ssl_config_file=str(file), port=-1)
-    assert refused(running.multiply, ROWS)[0] == grpc.StatusCode.UNAVAILABLE
-    credentials = grpc.ssl_channel_credentials(certificate)
-    with grpc.secure_channel(running.server.address, credentials) as channel:
-        secure = type(running)(running.server, channel)
-        np.testing.assert_array_equal(secure.multiply(ROWS)[0], ROWS)
-
-
-def quoted(pem: bytes) -> str:
-    return '"' + pem.decode().replace("\n", "\\n") + '"'
-
-
-def self_signed(folder) -> tuple[bytes, bytes]:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the program openssl, to make a certificate")
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, capture_output=True)
-    return key.read_bytes(), certificate.read_bytes()
-
-
 def test_requests_beyond_the_limit_are_refused(tiny_server, refused):
     call = tiny_server.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     code, message = refused(call, bytes(2**26 + 1), timeout=60)
@@ -134,17 +104,33 @@ def test_requests_beyond_the_limit_are_refused(tiny_server, refused):
     assert tiny_server.multiply(ROWS)[1] == 3
 
 
-def test_a_unix_socket_and_channel_arguments(publish, serve, refused, tmp_path):
+def test_more_requests_than_threads_and_backlog_are_refused(publish, serve, until, begun, tmp_path):
     publish(1)
-    path = tmp_path / "socket"
-    running = serve(
-        grpc_socket_path=str(path),
-        grpc_channel_arguments="grpc.max_metadata_size=9999,grpc.max_receive_message_length=999",
-    )
-    with grpc.insecure_channel(f"unix:{path}") as channel:
-        local = type(running)(running.server, channel)
-        assert local.multiply(ROWS)[1] == 1
-        assert refused(local.multiply, np.ones((1000, 2)))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
+    running = serve(grpc_max_threads=1)
+    gate = tmp_path / "gate"
+    calls = [running.wait_for(gate)]
+    until(lambda: begun(gate))
+    calls += [running.wait_for(gate) for _ in range(9)]
+    until(lambda: sum(call.done() for call in calls) >= 5)
+    gate.touch()
+    codes = [call.code() for call in calls]
+    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 5
+    assert codes.count(grpc.StatusCode.OK) == 5
+    assert running.multiply(ROWS)[1] == 1
+
+
+def test_what_waits_past_its_deadline_is_not_run(publish, serve, begun, until, refused, tmp_path):
+    publish(1)
+    running = serve(grpc_max_threads=1)
+    gate, unused = tmp_path / "gate", tmp_path / "unused"
+    first = running.wait_for(gate)
+    until(lambda: begun(gate))
+    late = running.wait_for(unused, timeout=1)
+    assert refused(late.result)[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    gate.touch()
+    first.result()
+    np.testing.assert_array_equal(running.multiply(ROWS)[0], ROWS)
+    assert not begun(unused)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +143,7 @@ def test_a_unix_socket_and_channel_arguments(publish, serve, refused, tmp_path):
         ({"model_base_path": "/", "volume": ("x",)}, "--volume=x: write HOST:CONTAINER"),
         ({"model_base_path": "/", "volume": ("/no:/models",)}, "/no is no folder"),
         ({"model_base_path": "/", "static_dir": "/missing"}, "--static_dir=/missing: is no folder"),
-        ({"model_base_path": "/", "ssl_config_file": "/missing"}, "--ssl_config_file"),
         ({"model_base_path": "/", "monitoring_config_file": "/missing"}, "--monitoring_config"),
-        ({"model_base_path": "/", "grpc_channel_arguments": "x"}, "'x' is not NAME=VALUE"),
     ],
 )
 def test_mistakes_at_the_start_are_one_sentence(given, sentence):
@@ -177,6 +161,11 @@ def test_mistakes_at_the_start_are_one_sentence(given, sentence):
         ),
         ('model_config_list { config { name: "x" base_path: "/x" } }', "platform ''"),
         ('model_config_list { config { base_path: "/x" } }', "no name"),
+        (
+            'model_config_list { config { name: "x" model_platform: "tensorflow" base_path: "/" '
+            "model_version_policy { all {} } } }",
+            "otherwise than by model_version_policy { latest",
+        ),
         ("custom_model_config { }", "custom_model_config is not known"),
     ],
 )
@@ -200,7 +189,7 @@ def test_a_taken_port_is_told(publish, tmp_path, flag):
                 pass
 
 
-def test_flags_are_those_of_the_real_server():
+def test_flags_are_some_of_the_real_server_and_others_are_refused():
     values = flags.FlagValues()
     options.define_flags(values)
     values(
@@ -209,27 +198,21 @@ def test_flags_are_those_of_the_real_server():
             "--port=9000",
             "--rest_api_port=9001",
             "--model_config_file=/config/models.config",
-            "--enable_batching",
-            "--batching_parameters_file=/config/batching.txt",
             "--file_system_poll_wait_seconds=5",
             "--volume=/a:/b",
             "--volume=/c:/d",
-            "--tensorflow_session_parallelism=2",
-            "--enable_profiler",
         ]
     )
     assert options.from_flags(values) == Options(
         port=9000,
         rest_api_port=9001,
         model_config_file="/config/models.config",
-        enable_batching=True,
-        batching_parameters_file="/config/batching.txt",
         file_system_poll_wait_seconds=5.0,
         volume=("/a:/b", "/c:/d"),
     )
-    assert options.without_effect(values) == ["enable_profiler", "tensorflow_session_parallelism"]
-    with pytest.raises(flags.UnrecognizedFlagError):
-        values(["server", "--use_alts_credentials"])
+    for refused in ("enable_batching", "ssl_config_file=/x", "use_alts_credentials"):
+        with pytest.raises(flags.UnrecognizedFlagError, match=refused.partition("=")[0]):
+            values(["server", f"--{refused}"])
 
 
 def test_as_a_program_it_says_what_it_is_and_ends_when_told(server_process, publish):
