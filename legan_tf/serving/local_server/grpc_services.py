@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
+import tensorflow as tf
 from absl import logging
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,7 +19,6 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from legan_tf.serving.local_server import tensors
 from legan_tf.serving.local_server.errors import ServingError, invalid
 from legan_tf.serving.local_server.manager import Manager, ModelSpec
 from legan_tf.serving.local_server.prediction import Predictor
@@ -47,6 +47,12 @@ def _model_spec(spec: Message) -> ModelSpec:
         raise invalid("Missing ModelSpec: the request names no model.")
     version = spec.version.value if spec.HasField("version") else None
     return ModelSpec(spec.name, version, spec.version_label)
+
+
+def _write_specs(specs: Mapping[str, tf.TensorSpec], infos: Any) -> None:
+    for name, spec in specs.items():
+        infos[name].dtype = spec.dtype.as_datatype_enum
+        infos[name].tensor_shape.CopyFrom(spec.shape.as_proto())
 
 
 class DecodeRequests(grpc.ServerInterceptor):
@@ -98,7 +104,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.model_spec.version.value = prediction.version
         response.model_spec.signature_name = prediction.signature
         for name, array in prediction.outputs.items():
-            tensors.write(array, response.outputs[name])
+            dtype = tf.dtypes.as_dtype(array.dtype)
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(array, dtype))
         return response
 
     def GetModelMetadata(self, request: Message, context: grpc.ServicerContext) -> Message:
@@ -113,8 +120,11 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             response.model_spec.name = request.model_spec.name
             response.model_spec.version.value = version
             signatures = get_model_metadata_pb2.SignatureDefMap()
-            for name, definition in servable.definitions.items():
-                signatures.signature_def[name].CopyFrom(definition)
+            for name, signature in servable.signatures.items():
+                definition = signatures.signature_def[name]
+                definition.method_name = tf.saved_model.PREDICT_METHOD_NAME
+                _write_specs(signature.inputs, definition.inputs)
+                _write_specs(signature.outputs, definition.outputs)
             response.metadata["signature_def"].Pack(signatures)
             return response
 

@@ -163,8 +163,8 @@ class RestServer(http.server.ThreadingHTTPServer):
         logging.exception("A connection failed unexpectedly.")
 
 
-class _Reader(io.RawIOBase):
-    """Reads a connection until a deadline, which each byte that trickles in does not push back."""
+class _DeadlineReader(io.RawIOBase):
+    """Reads a connection until a deadline for the whole request, however slowly bytes come."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -190,14 +190,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "legan-tf-local-server"
     sys_version = ""
-    # Headers and content are two packets: without it the second waits for the client's word on the
-    # first, 40 ms.
+    # Headers and content are two packets: else the second waits 40 ms for the first one's receipt.
     disable_nagle_algorithm = True
     server: RestServer
 
     def setup(self) -> None:
         super().setup()
-        self._reader = _Reader(self.connection)
+        self._reader = _DeadlineReader(self.connection)
         self.rfile = io.BufferedReader(self._reader, 2**16)
 
     def handle_one_request(self) -> None:
@@ -212,7 +211,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         logging.debug("%s %s", self.address_string(), format % args)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answers what is no HTTP, or a method that is not known here."""
+        """Answers a malformed request, or a method that is not known."""
         self.close_connection = True
         self.request_version = self.protocol_version  # Or the answer would have no headers.
         self._send(code, "application/json", _error(message or HTTPStatus(code).phrase))
@@ -235,15 +234,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return
             self.server.busy += 1
         try:
-            kind, content, status = "application/json", b"", HTTPStatus.OK
+            content_type, content, status = "application/json", b"", HTTPStatus.OK
             try:
                 self._check_framing()
-                kind, content = answer()
+                content_type, content = answer()
             except ServingError as error:
                 status = _HTTP_STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
                 content = _error(error.message)
             except Refusal as error:
-                # What it still sends would be read as the next request.
+                # The rest of what it sends would be read as the next request.
                 self.close_connection = True
                 status, content = error.status, _error(str(error))
             except (ConnectionError, TimeoutError):
@@ -251,7 +250,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             except Exception as error:  # A bug: its traceback is for the log, not for the client.
                 logging.exception("A request failed unexpectedly.")
                 status, content = HTTPStatus.INTERNAL_SERVER_ERROR, _error(type(error).__name__)
-            self._send(status, kind, content)
+            self._send(status, content_type, content)
         finally:
             with self.server.changed:
                 self.server.busy -= 1
@@ -269,10 +268,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if lengths and self.command != "POST":
             self.close_connection = True  # Its body is not read.
 
-    def _send(self, status: int, kind: str, content: bytes) -> None:
+    def _send(self, status: int, content_type: str, content: bytes) -> None:
         self.connection.settimeout(self.server.timeout_s)
         self.send_response(int(status))
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-cache")
@@ -381,7 +380,7 @@ def _version_status(version: Version) -> dict[str, Any]:
 
 
 def _static_file(static_dir: str, path: str) -> tuple[str, bytes]:
-    """Returns the type and the content of a file below a folder, whatever the path says."""
+    """Returns the type and content of a file below ``static_dir``; other paths are refused."""
     missing = Refusal(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
     wanted = urllib.parse.unquote(path)
     if not static_dir or "\0" in wanted:
@@ -398,5 +397,5 @@ def _static_file(static_dir: str, path: str) -> tuple[str, bytes]:
             content = stream.read()
     except OSError as error:
         raise missing from error
-    kind = _CONTENT_TYPES.get(os.path.splitext(file)[1].lower(), "application/octet-stream")
-    return kind, content
+    content_type = _CONTENT_TYPES.get(os.path.splitext(file)[1].lower(), "application/octet-stream")
+    return content_type, content

@@ -10,7 +10,6 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError, Message
-from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from legan_tf.serving.local_server import tensors
@@ -106,7 +105,6 @@ class Servable:
 
     Attributes:
         signatures: Its signatures, by name.
-        definitions: The ``SignatureDef`` messages, by name, as the version holds them.
     """
 
     def __init__(self, folder: str) -> None:
@@ -119,7 +117,6 @@ class Servable:
         try:
             # The functions work as long as the object lives that they were loaded with.
             self._loaded = tf.saved_model.load(folder, tags=_TAGS)
-            self.definitions = _definitions(folder)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
         except OSError as error:
@@ -172,17 +169,3 @@ class Servable:
             ) from error
         except ServingError as error:
             raise ServingError(error.code, f"{file}: record {count}: {error.message}") from error
-
-
-def _definitions(folder: str) -> dict[str, Message]:
-    """Reads the signatures' messages; ``tf.saved_model.load`` keeps none of the tensors' names."""
-    with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
-        saved = saved_model_pb2.SavedModel.FromString(file.read())
-    for graph in saved.meta_graphs:
-        if set(graph.meta_info_def.tags) == set(_TAGS):
-            # Copied, so that the graph is not kept for them.
-            return {
-                name: type(definition).FromString(definition.SerializeToString())
-                for name, definition in graph.signature_def.items()
-            }
-    raise ValueError(f"no graph is tagged {_TAGS}")

@@ -1,4 +1,4 @@
-"""``TensorProto`` messages of requests and answers as arrays; requests are not trusted."""
+"""``TensorProto`` messages of requests as arrays; requests are not trusted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from google.protobuf.message import Message
 
 from legan_tf.serving.local_server.errors import ServingError, invalid
 
-# A value that repeats may be sent once; what little a request then has to send is not to make the
-# server take more memory than this, in bytes or strings.
+# A last value that repeats may be sent once. The array that a few sent values are repeated into is
+# limited to so many bytes or strings.
 _EXPANDED_BYTES = 2**26
 _EXPANDED_STRINGS = 2**16
-# Beyond it, products of sizes leave 64 bits somewhere in NumPy or TensorFlow.
+# With larger ones, products of sizes overflow 64 bits in NumPy or TensorFlow.
 _LARGEST_SIZE = 2**31 - 1
 _VALUES = {
     tf.float16: "half_val",
@@ -54,16 +54,13 @@ def read(name: str, tensor: Message, spec: tf.TensorSpec) -> np.ndarray:
     if tensor.tensor_content:
         return _from_content(name, tensor.tensor_content, shape, size, spec.dtype)
     values = getattr(tensor, _VALUES.get(spec.dtype, "int_val"))
-    if len(values) > size or (size and not values):
+    limit = _EXPANDED_STRINGS if spec.dtype == tf.string else _EXPANDED_BYTES // spec.dtype.size
+    if len(values) > size or (size and not values) or (len(values) < size and size > limit):
         raise _invalid(f"input {name!r} of shape {list(shape)} holds {len(values)} values.")
     if spec.dtype == tf.string:
-        if size > max(len(values), _EXPANDED_STRINGS):
-            raise _invalid(f"input {name!r} of shape {list(shape)} holds {len(values)} values.")
         strings = np.empty(size, object)
         strings[:] = [*values, *values[-1:] * (size - len(values))]
         return strings.reshape(shape)
-    if len(values) < size and size * spec.dtype.size > _EXPANDED_BYTES:
-        raise _invalid(f"input {name!r} of shape {list(shape)} holds {len(values)} values.")
     try:
         return tf.make_ndarray(tensor)
     except (ValueError, TypeError, OverflowError) as error:
@@ -105,18 +102,6 @@ def _from_content(
         # Any other byte than 0 and 1 would be no bool to NumPy.
         return (np.frombuffer(content, np.uint8) != 0).reshape(shape)
     return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
-
-
-def write(array: np.ndarray, tensor: Message) -> None:
-    """Writes an output into a ``TensorProto``: numbers as raw content, strings apart."""
-    tensor.dtype = tf.dtypes.as_dtype(array.dtype).as_datatype_enum
-    tensor.tensor_shape.SetInParent()
-    for size in array.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    if array.dtype == object:
-        tensor.string_val.extend(array.ravel().tolist())
-    else:
-        tensor.tensor_content = array.tobytes()
 
 
 def _invalid(what: str) -> ServingError:

@@ -90,6 +90,29 @@ def test_pictures_are_the_same_as_over_grpc(serving_root, serve, post, blobs, pr
     np.testing.assert_array_equal(edited.numpy(), expected[0])
 
 
+def test_the_requests_of_the_demo_page_are_answered(server, ask, blobs):
+    png = {"b64": base64.b64encode(tf.io.encode_png(blobs(16, 16)[0]).numpy()).decode()}
+    picture = {"image_bytes": [png]}
+    edit = {**picture, "expression": ["smile"], "lighting": [""]}
+
+    def predict(model, signature, inputs):
+        body = {"signature_name": signature, "inputs": inputs}
+        path = f"/v1/models/{model}:predict"
+        status, _, answer = ask(server.rest_address, "POST", path, body)
+        assert status == 200, answer
+        return answer["outputs"]
+
+    (labels,) = predict("legan", "labels", {"row": [0]})
+    assert json.loads(labels)["expressions"] == ["neutral", "smile", "scream"]
+    masks = predict("legan", "masks_bytes", edit)
+    pictures = [*masks["expression_mask_bytes"], *masks["lighting_mask_bytes"]]
+    pictures += predict("legan", "serving_bytes", edit)
+    pictures += predict("legan_normal", "depth_bytes", picture)
+    for encoded in pictures:
+        assert tf.io.decode_png(base64.b64decode(encoded["b64"])).shape[:2] == (16, 16)
+    assert len(predict("quality", "serving_bytes", {"image_bytes": [png, png]})["rating"]) == 2
+
+
 def test_status(tiny_server, ask):
     address = tiny_server.server.rest_address
     status, _, answer = ask(address, "GET", "/v1/models/tiny")
