@@ -35,6 +35,11 @@ NOT_NEGATIVE = Limit(lambda value: value >= 0, "must not be negative")
 BELOW_ONE = Limit(lambda value: 0 <= value < 1, "must be at least 0 and less than 1")
 
 
+def between(low: float, high: float) -> Limit:
+    """Returns the condition that a number is ``low`` to ``high``, both included."""
+    return Limit(lambda value: low <= value <= high, f"must be {low} to {high}")
+
+
 def option(
     default: object,
     help: str,

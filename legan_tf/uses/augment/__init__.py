@@ -1,1 +1,1 @@
-"""Adding a model's edits of train pictures to a training set."""
+"""Augmentation of a training set by edits of its train images."""

@@ -1,4 +1,4 @@
-"""From a manifest and an editor to a manifest with edits of its train pictures beside the real."""
+"""Augmentation: a manifest of a training set and of edits of its train images."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from legan_tf.uses.augment.config import AugmentOptions
 from legan_tf.uses.augment.output import (
     IMAGES,
     ORIGINALS,
-    Made,
-    conclude,
-    is_numbered,
-    lacking,
-    numbered,
+    SyntheticImage,
+    is_numbered_path,
+    numbered_path,
+    shortages,
+    write_output,
 )
-from legan_tf.uses.augment.policies import PLANS, Edit, Want
+from legan_tf.uses.augment.policies import PLANNERS, Edit, Quota
 
-_DECIMALS = 3  # Of ratings, so that those written down are those that were compared.
-# Settings that are told in words, since their values are checksums.
-_OTHER = {
+_DECIMALS = 3  # Ratings are rounded before they are compared, so that the written ones agree.
+# Descriptions, for error messages, of the settings that are checksums.
+_CHECKSUMS = {
     "model": "another model",
     "quality_model": "another --quality_model",
     "pictures": "other pictures",
@@ -52,9 +52,9 @@ class Source:
     """The training set to augment.
 
     Attributes:
-        manifest: Its manifest.
-        data_dir: What the manifest's paths start from; empty for its own folder.
-        crop: As the flag of training.
+        manifest: Path of its manifest.
+        data_dir: The folder that the manifest's paths are relative to; empty for its own.
+        crop: The value of the training flag ``--crop``.
     """
 
     manifest: str
@@ -64,15 +64,15 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Augmented:
-    """What an augmentation has made.
+    """The result of an augmentation.
 
     Attributes:
-        edits: The synthetic pictures, in the order in which they were wanted.
-        report: It in words.
-        notes: The sentences of it on what could not be filled, and what was left out.
+        edits: The synthetic images, in the order of the plan.
+        report: A summary to print.
+        notes: The sentences of it on shortages and on what was left out.
     """
 
-    edits: tuple[Made, ...]
+    edits: tuple[SyntheticImage, ...]
     report: str
     notes: tuple[str, ...]
 
@@ -86,60 +86,61 @@ def augment(
     *,
     bar: Callable[[str], OnProgress],
 ) -> Augmented:
-    """Edits pictures of train and writes a manifest of them and the real ones.
+    """Edits images of split train and writes a manifest of the edits and the real images.
 
-    Where it was stopped, it goes on; what changed since then is done again. The same model,
-    pictures, options and seed give the same files on one machine, stopped or not. Into ``output``
-    come ``images``, the edits as PNG; ``manifest.csv``, the rows of the given manifest with paths
-    that lead from there, and the edits in split train; ``synthetic.csv``, what each edit was made
-    of, asked for and rated; ``sheet.png``, sources beside edits; and ``augment.json`` and
-    ``augment.jsonl``, what was asked for and what is done. Where a crop is asked for, the real
-    pictures are written cropped too, into ``originals``, as one training knows one crop only.
+    An interrupted augmentation resumes, and images that have changed since are edited again. The
+    same model, images, options and seed give the same files on one machine, interrupted or not.
+    ``output`` gets ``images`` (the edits, PNG), ``manifest.csv`` (the rows of the given manifest
+    and the edits, in split train), ``synthetic.csv`` (source, targets and rating of each edit),
+    ``sheet.png`` (sources beside edits), and ``augment.json`` and ``augment.jsonl`` (settings and
+    progress). With a crop, ``originals`` gets the real images cropped, since a training applies
+    one crop to all images.
 
     Args:
-        editor: Makes the edits.
+        editor: The model that edits.
         source: The training set.
-        output: A folder on this machine, new, or one that this was stopped in.
-        options: What to do.
-        scorer: Q, if the edits are to be rated.
-        bar: Given what is counted, returns what shows how far it is.
+        output: A local folder, new, or of an interrupted augmentation.
+        options: The options.
+        scorer: Q, to rate the edits.
+        bar: Returns a progress callback for a label.
 
     Returns:
-        The edits, and a report: counts per class before and after, what was rejected and what
-        could not be filled.
+        The edits, and a report with the counts per class, rejected edits and shortages.
 
     Raises:
-        UserError: Options, manifest, model or folder cannot be used, or nothing is to be done.
-        ImageError: A picture cannot be decoded.
-        StorageError: A picture cannot be read, or the folder not be written.
+        UserError: Options, manifest, model or folder cannot be used, or there is nothing to do.
+        ImageError: An image cannot be decoded.
+        StorageError: An image cannot be read, or the folder cannot be written.
     """
     options.check()
     _check(editor, scorer, source, output, options)
     manifest = read_manifest(source.manifest, source.data_dir or None, options.seed)
     if manifest.problems:
         raise ManifestError(manifest.problems)
-    refuse_crop([row.file for row in manifest.rows], parse_crop(source.crop))
+    crop = parse_crop(source.crop)
+    refuse_crop([row.file for row in manifest.rows], crop)
     tries = options.tries if options.quality_above else 1
-    wants, notes = PLANS[options.policy](manifest.rows, editor, options.seed, tries)
-    base = source.data_dir or os.path.dirname(source.manifest) or "."
-    settings = _settings(editor, scorer, source, options, manifest, base)
-    work = _Work(
-        editor,
-        scorer,
-        options,
-        manifest.rows,
-        parse_crop(source.crop),
-        output,
-        Journal(output, "augment", settings, _OTHER),
+    quotas, notes = PLANNERS[options.policy](manifest.rows, editor, options.seed, tries)
+    journal = Journal(
+        output, "augment", _settings(editor, scorer, source, options, manifest), _CHECKSUMS
     )
-    made, rejected = work.fill(wants, bar("editing"))
+    batches = _Batches(editor, scorer, options, manifest.rows, crop, output, journal)
+    made, rejected = batches.make_edits(quotas, bar("editing"))
     if source.crop:
-        work.crop_originals(bar("cropping"))
-    work.close()
-    told = [*manifest.notes, *notes]
-    report = conclude(manifest, wants, made, rejected, told, output, work.picture, source.crop)
-    edits = tuple(edit for of_want in made for edit in of_want)
-    return Augmented(edits, report, (*lacking(wants, made), *notes))
+        batches.crop_originals(bar("cropping"))
+    batches.close()
+    report = write_output(
+        manifest,
+        quotas,
+        made,
+        rejected,
+        [*manifest.notes, *notes],
+        output,
+        batches.load_image,
+        bool(source.crop),
+    )
+    edits = tuple(edit for of_quota in made for edit in of_quota)
+    return Augmented(edits, report, (*shortages(quotas, made), *notes))
 
 
 def _check(editor: Any, scorer: Any, source: Source, output: str, options: AugmentOptions) -> None:
@@ -162,26 +163,25 @@ def _settings(
     source: Source,
     options: AugmentOptions,
     manifest: Manifest,
-    base: str,
 ) -> dict[str, Any]:
-    """Returns what the files of the output depend on, besides the files of the pictures."""
+    """Returns all that the output depends on besides the content of the images."""
     return {
         **dataclasses.asdict(options),
         "crop": source.crop,
         "model": editor.sha256,
         "quality_model": scorer.sha256 if scorer else "",
-        "pictures": digest(real(base)),
+        "pictures": digest(real(source.data_dir or os.path.dirname(source.manifest) or ".")),
         "labels": digest(
             [dataclasses.astuple(dataclasses.replace(row, file="")) for row in manifest.rows]
         ),
     }
 
 
-class _Work:
-    """The work of an augmentation, batch by batch, each written down when it is done.
+class _Batches:
+    """The batches of an augmentation; the journal gets each when it is finished.
 
-    What a batch holds follows from what became of those before it. So it is found again after a
-    stop, and where a picture has changed meanwhile, the batches from there on are others.
+    The content of a batch depends on the outcomes of those before it. After an interruption it is
+    therefore found again; if an image has changed meanwhile, the batches from there on differ.
     """
 
     def __init__(
@@ -201,112 +201,111 @@ class _Work:
         self._crop = crop
         self._output = output
         self._journal = journal
-        self._batches = 0
+        self._count = 0
         self._written: set[str] = set()
         self._began = False
 
-    def fill(
-        self, wants: Sequence[Want], on_progress: OnProgress
-    ) -> tuple[list[list[Made]], list[int]]:
-        """Makes what is wanted; returns it, and how many edits were rejected, for each want.
+    def make_edits(
+        self, quotas: Sequence[Quota], on_progress: OnProgress
+    ) -> tuple[list[list[SyntheticImage]], list[int]]:
+        """Returns the edits made and the number rejected, for each quota.
 
-        In each round every want tries as many candidates as it still lacks.
+        In each round every quota tries as many candidates as it still lacks.
         """
-        made: list[list[Made]] = [[] for _ in wants]
-        tried = [0] * len(wants)
-        number, total, settled = 0, sum(want.count for want in wants), 0
+        made: list[list[SyntheticImage]] = [[] for _ in quotas]
+        tried = [0] * len(quotas)
+        number, done, total = 0, 0, sum(quota.count for quota in quotas)
         on_progress(0, total)
         while True:
-            asked = []
-            for place, want in enumerate(wants):
-                missing = want.count - len(made[place])
-                following = want.candidates[tried[place] : tried[place] + missing]
-                asked += [(place, edit) for edit in following]
-                tried[place] += len(following)
-            if not asked:
+            round_edits = []
+            for index, quota in enumerate(quotas):
+                missing = quota.count - len(made[index])
+                following = quota.candidates[tried[index] : tried[index] + missing]
+                round_edits += [(index, edit) for edit in following]
+                tried[index] += len(following)
+            if not round_edits:
                 break
-            for start in range(0, len(asked), self._options.batch_size):
-                batch = asked[start : start + self._options.batch_size]
-                edits = [edit for _, edit in batch]
-                for (place, edit), outcome in zip(batch, self._edited(edits, number)):
+            for start in range(0, len(round_edits), self._options.batch_size):
+                batch = round_edits[start : start + self._options.batch_size]
+                outcomes = self._edit([edit for _, edit in batch], number)
+                for (index, edit), outcome in zip(batch, outcomes):
                     if outcome["kept"]:
-                        path = f"{IMAGES}/{numbered(number)}"
-                        made[place].append(Made(path, edit, outcome["rating"]))
+                        path = f"{IMAGES}/{numbered_path(number)}"
+                        made[index].append(SyntheticImage(path, edit, outcome["rating"]))
                         self._written.add(path)
-                        settled += 1
+                        done += 1
                     number += 1
-                on_progress(settled, total)
-        if settled < total:
+                on_progress(done, total)
+        if done < total:
             on_progress(total, total)
         return made, [count - len(kept) for count, kept in zip(tried, made)]
 
     def crop_originals(self, on_progress: OnProgress) -> None:
-        """Writes every picture of the manifest as training would see it."""
+        """Writes the crop of every image of the manifest."""
         size = self._options.batch_size
         for start in range(0, len(self._rows), size):
-            places = range(start, min(start + size, len(self._rows)))
-            names = [f"{ORIGINALS}/{numbered(place)}" for place in places]
+            rows = range(start, min(start + size, len(self._rows)))
+            names = [f"{ORIGINALS}/{numbered_path(row)}" for row in rows]
             self._written.update(names)
 
-            def write(places: Sequence[int] = places, names: Sequence[str] = names) -> Outcomes:
-                for place, name in zip(places, names):
-                    self._save(name, self.picture(place))
+            def write(rows: Sequence[int] = rows, names: Sequence[str] = names) -> Outcomes:
+                for row, name in zip(rows, names):
+                    self._save(name, self.load_image(row))
                 return [{} for _ in names]
 
-            self._once(places, names, {}, write)
-            on_progress(places[-1] + 1, len(self._rows))
+            self._run_once(rows, names, {}, write)
+            on_progress(rows[-1] + 1, len(self._rows))
 
     def close(self) -> None:
-        """Leaves no picture of what was asked for before pictures changed."""
+        """Removes images of earlier runs, with other sources, that are no longer needed."""
         journal = self._journal
-        journal.done = {part: done for part, done in journal.done.items() if part < self._batches}
+        journal.done = {part: done for part, done in journal.done.items() if part < self._count}
         journal.close()
         for folder in (IMAGES, ORIGINALS):
             base = os.path.join(self._output, folder)
             for inside, _, names in os.walk(base):
-                for name in names:
-                    file = os.path.join(inside, name)
+                for file in (os.path.join(inside, name) for name in names):
                     path = os.path.relpath(file, base)
-                    # What others have put there stays.
-                    if is_numbered(path) and f"{folder}/{path}" not in self._written:
+                    # Only files named as here: others are not ours.
+                    if is_numbered_path(path) and f"{folder}/{path}" not in self._written:
                         os.remove(file)
 
-    def picture(self, place: int) -> np.ndarray:
-        """Returns the picture of a row as the editor gets it, uint8 [S,S,3]."""
-        picture = images.decode(self._rows[place].file)
-        return images.to_square(picture, self._editor.image_size, self._crop)
+    def load_image(self, row: int) -> np.ndarray:
+        """Returns the image of a row as the input of the editor, uint8 [S, S, 3]."""
+        image = images.decode(self._rows[row].file)
+        return images.to_square(image, self._editor.image_size, self._crop)
 
-    def _edited(self, edits: Sequence[Edit], number: int) -> Outcomes:
-        names = [f"{IMAGES}/{numbered(number + i)}" for i in range(len(edits))]
+    def _edit(self, edits: Sequence[Edit], number: int) -> Outcomes:
+        names = [f"{IMAGES}/{numbered_path(number + i)}" for i in range(len(edits))]
 
         def make() -> Outcomes:
-            made = self._editor(
-                np.stack([self.picture(edit.source) for edit in edits]),
+            edited = self._editor(
+                np.stack([self.load_image(edit.source) for edit in edits]),
                 expression=[edit.expression for edit in edits],
                 lighting=[edit.lighting for edit in edits],
             )
             ratings: list[float | None] = [None] * len(edits)
             if self._scorer:
-                ratings = [round(float(rating), _DECIMALS) for rating in self._scorer(made)]
+                ratings = [round(float(rating), _DECIMALS) for rating in self._scorer(edited)]
             outcomes = []
-            for name, picture, rating in zip(names, made, ratings):
-                # Q is not bounded to its scale: 0 is no threshold.
+            for name, image, rating in zip(names, edited, ratings):
+                # Ratings may be below 1, so 0 has to be tested for as "no threshold".
                 kept = not self._options.quality_above or rating >= self._options.quality_above
                 if kept:
-                    self._save(name, picture)
+                    self._save(name, image)
                 outcomes.append({"kept": kept, "rating": rating})
             return outcomes
 
-        asked = [(edit.expression, edit.lighting) for edit in edits]
-        return self._once([edit.source for edit in edits], names, asked, make)
+        targets = [(edit.expression, edit.lighting) for edit in edits]
+        return self._run_once([edit.source for edit in edits], names, targets, make)
 
-    def _once(
-        self, places: Sequence[int], names: Sequence[str], asked: Any, make: Callable[[], Outcomes]
+    def _run_once(
+        self, rows: Sequence[int], names: Sequence[str], targets: Any, run: Callable[[], Outcomes]
     ) -> Outcomes:
-        """Returns what became of a batch, and does it unless that was done of the same files."""
-        part, self._batches = self._batches, self._batches + 1
-        stamps = [stamp(self._rows[place].file) for place in places]
-        inputs = digest([list(places), list(names), asked, stamps])
+        """Returns the outcomes of a batch from the journal, or runs it."""
+        part, self._count = self._count, self._count + 1
+        stamps = [stamp(self._rows[row].file) for row in rows]
+        inputs = digest([list(rows), list(names), targets, stamps])
         before, outcomes = self._journal.done.get(part, ("", []))
         if before == inputs and all(
             os.path.exists(os.path.join(self._output, name))
@@ -318,9 +317,9 @@ class _Work:
             self._journal.begin()
             remove_leftovers(self._output, ())
             self._began = True
-        outcomes = make()
+        outcomes = run()
         self._journal.add(part, inputs, outcomes)
         return outcomes
 
-    def _save(self, name: str, picture: np.ndarray) -> None:
-        storage.write_bytes(os.path.join(self._output, name), images.to_png(picture))
+    def _save(self, name: str, image: np.ndarray) -> None:
+        storage.write_bytes(os.path.join(self._output, name), images.to_png(image))

@@ -1,17 +1,17 @@
-"""What augmentation can be told, once: as a dataclass and as flags."""
+"""Options of ``scripts/augment.py``."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from legan_tf import options
-from legan_tf.options import option
+from legan_tf.options import NOT_NEGATIVE, POSITIVE, Limit, Options, option
 
 POLICIES = ("balance", "vary")
+RATING_OR_0 = Limit(lambda value: not value or 1 <= value <= 10, "ratings are 1 to 10")
 
 
 @dataclasses.dataclass(frozen=True)
-class AugmentOptions:
+class AugmentOptions(Options):
     """The options of ``scripts/augment.py``; each field is a flag."""
 
     policy: str = option(
@@ -22,33 +22,28 @@ class AugmentOptions:
     )
     quality_model: str = option("", "Run folder, .keras file or export of a Q to rate the edits.")
     quality_above: float = option(
-        0.0, "Take only edits that Q rates at least so, 1 to 10; 0 to take all."
+        0.0,
+        "Take only edits that Q rates at least so, 1 to 10; 0 to take all.",
+        limit=RATING_OR_0,
     )
     tries: int = option(
-        4, "With --quality_above: edits to try for each that is wanted, on average of a class."
+        4,
+        "With --quality_above: edits to try for each that is wanted, on average of a class.",
+        limit=POSITIVE,
     )
-    batch_size: int = option(64, "Edits made, and after a stop repeated, together.")
+    batch_size: int = option(64, "Edits made, and after a stop repeated, together.", limit=POSITIVE)
     seed: int = option(
-        0, "Seed of sources and targets, and of the split where the manifest has none."
+        0,
+        "Seed of sources and targets, and of the split where the manifest has none.",
+        limit=NOT_NEGATIVE,
     )
 
-    def check(self) -> None:
-        """Checks every value and every rule between values.
-
-        Raises:
-            UserError: Something does not fit; the message names the flags and is complete.
-        """
-        problems = options.wrong_values(self)
+    def problems(self) -> list[str]:
+        """Returns a sentence for each rule that the values break."""
+        problems = super().problems()
         if self.quality_above and not self.quality_model:
             problems.append(
                 f"--quality_above={self.quality_above:g} needs --quality_model, which rates the "
                 "edits"
             )
-        if self.quality_above and not 1 <= self.quality_above <= 10:
-            problems.append(f"--quality_above={self.quality_above:g}: ratings are 1 to 10")
-        for name in ("tries", "batch_size"):
-            if getattr(self, name) < 1:
-                problems.append(f"--{name}={getattr(self, name)}: must be more than 0")
-        if self.seed < 0:
-            problems.append(f"--seed={self.seed}: must not be negative")
-        options.refuse(problems)
+        return problems

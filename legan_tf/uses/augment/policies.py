@@ -1,4 +1,4 @@
-"""Which edits a training set lacks, and what they may be made of."""
+"""Augmentation policies: which edits a training set needs, and of which images."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _TRAIN = SPLITS[0]
 
 @dataclasses.dataclass(frozen=True)
 class Edit:
-    """An edit to ask for.
+    """An edit of one image.
 
     Attributes:
-        source: Which row to edit, its number among all rows.
-        expression: Target by name; none to leave it as it is.
-        lighting: Likewise.
+        source: Index of the row to edit.
+        expression: Name of the target expression; None to keep the expression.
+        lighting: Name of the target lighting; None to keep the lighting.
     """
 
     source: int
@@ -31,13 +31,13 @@ class Edit:
 
 
 @dataclasses.dataclass(frozen=True)
-class Want:
-    """Pictures that are wanted.
+class Quota:
+    """A number of edits to make.
 
     Attributes:
-        name: The class that they are for; empty where they are for none.
-        count: How many.
-        candidates: Edits to try, in this order, until there are as many.
+        name: The class to fill; empty if the edits fill no class.
+        count: Number of edits.
+        candidates: Edits to try in this order until there are ``count``.
     """
 
     name: str
@@ -47,20 +47,20 @@ class Want:
 
 def balance(
     rows: Sequence[Row], editor: Any, seed: int, tries: int
-) -> tuple[list[Want], list[str]]:
-    """Plans edits that fill rare expressions of train up to the commonest one.
+) -> tuple[list[Quota], list[str]]:
+    """Plans edits that fill rare expressions of split train up to the most common one.
 
-    Sources are pictures of other expressions. Within a class people take turns, and so do the
-    pictures of a person, each of which is a source once at most. The light stays.
+    Sources are images of other expressions. Within a class people alternate, and so do the images
+    of a person, each of which is a source at most once. The lighting is kept.
 
     Args:
         rows: The rows of a manifest.
         editor: Has ``expressions``, ``lightings`` and ``keeps_unnamed``.
-        seed: Seed of the turns.
-        tries: Candidates for each picture that is wanted.
+        seed: Seed of the order.
+        tries: Number of candidates for each edit.
 
     Returns:
-        What is wanted, a class each, and sentences on what was left out.
+        A quota for each class, and sentences on what was left out.
 
     Raises:
         UserError: The model cannot fill anything, or there is nothing to fill.
@@ -70,63 +70,64 @@ def balance(
     known = [name for name in editor.expressions if name in counts]
     if not known:
         raise UserError(
-            f"--policy=balance: the model knows the expressions {_listed(editor.expressions)}, and "
-            f"split 'train' has {_listed(sorted(counts))}: there is none in both."
+            f"--policy=balance: the model knows the expressions {_join(editor.expressions)}, and "
+            f"split 'train' has {_join(sorted(counts))}: there is none in both."
         )
-    most = max(counts.values())
-    if all(counts[name] == most for name in known):
+    highest = max(counts.values())
+    if all(counts[name] == highest for name in known):
         raise UserError(
-            f"--policy=balance: each expression that the model knows ({_listed(known)}) has "
-            f"{most} pictures in split 'train' already; there is nothing to fill."
+            f"--policy=balance: each expression that the model knows ({_join(known)}) has "
+            f"{highest} pictures in split 'train' already; there is nothing to fill."
         )
-    kept = bool(editor.keeps_unnamed or not editor.lightings)
-    usable = [(i, row) for i, row in labelled if kept or row.lighting in editor.lightings]
+    keeps_lighting = bool(editor.keeps_unnamed or not editor.lightings)
+    usable = [(i, row) for i, row in labelled if keeps_lighting or row.lighting in editor.lightings]
     notes = []
     if len(usable) < len(labelled):
         notes.append(
             f"{len(labelled) - len(usable)} pictures of train were no sources: the model cannot "
             "leave the light as it is and does not know theirs."
         )
-    others = sorted(set(counts) - set(known))
-    if others:
-        notes.append(f"The model does not know {_listed(others)}, which stay as they are.")
-    wants = []
+    unknown = sorted(set(counts) - set(known))
+    if unknown:
+        notes.append(f"The model does not know {_join(unknown)}, which stay as they are.")
+    quotas = []
     for number, name in enumerate(known):
-        missing = most - counts[name]
+        missing = highest - counts[name]
         if not missing:
             continue
         sources = [(i, row) for i, row in usable if row.expression != name]
-        order = _in_turns(sources, np.random.default_rng([7101, seed, number]))
+        order = _alternating(sources, np.random.default_rng([7101, seed, number]))
         candidates = tuple(
-            Edit(i, name, None if kept else rows[i].lighting) for i in order[: missing * tries]
+            Edit(i, name, None if keeps_lighting else rows[i].lighting)
+            for i in order[: missing * tries]
         )
-        wants.append(Want(name, missing, candidates))
-    if not any(want.candidates for want in wants):
+        quotas.append(Quota(name, missing, candidates))
+    if not any(quota.candidates for quota in quotas):
         raise UserError(
             "--policy=balance: the model cannot leave the light as it is, and no picture of split "
-            f"'train' that could become {' or '.join(want.name for want in wants)} has a lighting "
-            f"that it knows ({_listed(editor.lightings)}). Give a model that was trained with "
-            "--keep_share, or name the lightings alike."
+            f"'train' that could become {' or '.join(quota.name for quota in quotas)} has a "
+            f"lighting that it knows ({_join(editor.lightings)}). Give a model that was trained "
+            "with --keep_share, or name the lightings alike."
         )
-    return wants, notes
+    return quotas, notes
 
 
-def vary(rows: Sequence[Row], editor: Any, seed: int, tries: int) -> tuple[list[Want], list[str]]:
-    """Plans one edit of each picture of train whose person is known.
+def vary(rows: Sequence[Row], editor: Any, seed: int, tries: int) -> tuple[list[Quota], list[str]]:
+    """Plans one edit of each image of split train whose person is known.
 
-    Expression and light are drawn, uniform over the classes that the model knows.
+    Expression and lighting are drawn uniformly from the classes of the model.
 
     Args:
-        rows: As for ``balance``, as are the others.
-        editor: The model.
+        rows: The rows of a manifest.
+        editor: Has ``expressions`` and ``lightings``.
         seed: Seed of the draws.
-        tries: Draws for each picture.
+        tries: Number of candidates for each image.
 
     Returns:
-        What is wanted, a picture each, and sentences on what was left out.
+        A quota for each image, and sentences on what was left out.
 
     Raises:
-        UserError: No person of train is known.
+        UserError: No person of split train is known.
     """
     train = [i for i, row in enumerate(rows) if row.split == _TRAIN]
     sources = [i for i in train if rows[i].identity]
@@ -141,34 +142,31 @@ def vary(rows: Sequence[Row], editor: Any, seed: int, tries: int) -> tuple[list[
             f"{len(train) - len(sources)} pictures of train have no identity and were not varied."
         )
     rng = np.random.default_rng([7102, seed])
-    drawn = [
-        [names[k] for k in rng.integers(len(names), size=len(sources) * tries)]
-        if names
-        else [None] * (len(sources) * tries)
+    count = len(sources) * tries
+    targets = [
+        [names[k] for k in rng.integers(len(names), size=count)] if names else [None] * count
         for names in (editor.expressions, editor.lightings)
     ]
-    wants = []
-    for place, source in enumerate(sources):
-        targets = zip(*(names[place * tries : (place + 1) * tries] for names in drawn))
-        wants.append(Want("", 1, tuple(Edit(source, *target) for target in targets)))
-    return wants, notes
+    edits = [Edit(sources[i // tries], *target) for i, target in enumerate(zip(*targets))]
+    starts = range(0, count, tries)
+    return [Quota("", 1, tuple(edits[start : start + tries])) for start in starts], notes
 
 
-PLANS = {"balance": balance, "vary": vary}
+PLANNERS = {"balance": balance, "vary": vary}
 
 
-def _in_turns(sources: Sequence[tuple[int, Row]], rng: np.random.Generator) -> list[int]:
-    """All sources in an order in which people take turns; an unknown person is one each time."""
+def _alternating(sources: Sequence[tuple[int, Row]], rng: np.random.Generator) -> list[int]:
+    """Sources in rounds with one image of each person; each image of an unknown one counts."""
     of_person = collections.defaultdict(list)
     for i, row in sources:
         of_person[row.identity or i].append(i)
-    turns = []
-    people = [rng.permutation(pictures) for pictures in of_person.values()]
+    order = []
+    people = [rng.permutation(images) for images in of_person.values()]
     while people:
-        turns += [int(people[k][0]) for k in rng.permutation(len(people))]
-        people = [pictures[1:] for pictures in people if len(pictures) > 1]
-    return turns
+        order += [int(people[k][0]) for k in rng.permutation(len(people))]
+        people = [images[1:] for images in people if len(images) > 1]
+    return order
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     return ", ".join(names) or "(none)"

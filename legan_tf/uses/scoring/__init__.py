@@ -1,1 +1,1 @@
-"""Rating the pictures of a folder by how natural people would find them, and keeping the best."""
+"""Naturalness ratings by Q of all images in a folder, and copies of those rated best."""

@@ -1,4 +1,4 @@
-"""Copies of the pictures that are rated high enough."""
+"""Copies of the images that are rated high enough."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import uuid
 from legan_tf.data.journal import remove_leftovers, stamp
 from legan_tf.data.manifest import OnProgress
 from legan_tf.errors import UserError
-from legan_tf.uses.scoring.database import State
+from legan_tf.uses.scoring.database import RatingDatabase
 
 
-def claim(state: State, folder: str, least: float) -> None:
-    """Takes note of what a folder of copies is for, or compares it with what was noted.
+def claim_folder(database: RatingDatabase, folder: str, threshold: float) -> None:
+    """Records the threshold of a folder of copies, or compares it with the recorded one.
 
     Raises:
-        UserError: It holds other files, or copies of what was rated otherwise.
+        UserError: The folder holds other files, or copies made with another threshold.
     """
-    name, value = f"keep_dir {os.path.realpath(folder)}", f"{least:g}"
-    before = state.note(name)
+    name, value = f"keep_dir {os.path.realpath(folder)}", f"{threshold:g}"
+    before = database.setting(name)
     if before is None:
         if os.path.isdir(folder) and os.listdir(folder):
             raise UserError(
-                f"--keep_dir={folder}: holds files that are no copies of --output={state.output}; "
-                "name a new folder."
+                f"--keep_dir={folder}: holds files that are no copies of "
+                f"--output={database.output}; name a new folder."
             )
-        state.set_note(name, value)
+        database.set_setting(name, value)
     elif before != value:
         raise UserError(
             f"--keep_dir={folder}: was begun with --keep_above={before}, now it is {value}; name a "
@@ -35,34 +35,35 @@ def claim(state: State, folder: str, least: float) -> None:
         )
 
 
-def copy(state: State, source: str, folder: str, least: float, on_progress: OnProgress) -> int:
-    """Copies what is rated so much or more, each file whole or not at all.
+def copy_images(
+    database: RatingDatabase, source: str, folder: str, threshold: float, on_progress: OnProgress
+) -> int:
+    """Copies the images rated ``threshold`` or more, each with the time of the original.
 
-    The copies are files of their own, with the time of the original; those that are there are not
-    made again. Nothing is ever removed.
+    Copies that exist already are not made again, and nothing is removed.
 
     Args:
-        state: The ratings.
+        database: The ratings.
         source: The folder that was rated.
-        folder: Where the copies go, with the same paths below.
-        least: The lowest rating.
-        on_progress: Told how many are done.
+        folder: The folder of the copies, which keep their relative paths.
+        threshold: The lowest rating to copy.
+        on_progress: Called with the number of images done and their total.
 
     Returns:
-        How many pictures are rated so.
+        The number of images with such a rating.
 
     Raises:
-        UserError: A picture cannot be copied.
+        UserError: An image cannot be copied.
     """
     remove_leftovers(folder, ())
-    count = int((state.ratings() >= least).sum())
-    chosen = (path for path, rating in state.rated() if rating >= least)
+    count = int((database.ratings() >= threshold).sum())
+    chosen = (path for path, rating in database.rated() if rating >= threshold)
     for done, path in enumerate(chosen, start=1):
         original, target = os.path.join(source, path), os.path.join(folder, path)
-        there = stamp(target)
-        if there is None or there != stamp(original):
+        existing = stamp(target)
+        if existing is None or existing != stamp(original):
             try:
-                _copy_whole(original, target)
+                _copy_atomically(original, target)
             except OSError as error:
                 raise UserError(
                     f"{original}: cannot be copied to {target} ({error.strerror}); the same "
@@ -72,14 +73,14 @@ def copy(state: State, source: str, folder: str, least: float, on_progress: OnPr
     return count
 
 
-def _copy_whole(original: str, target: str) -> None:
-    # As ``storage.atomic_path``, which knows no names that are not UTF-8.
-    aside = os.path.join(os.path.dirname(target), f".{uuid.uuid4().hex}.part")
+def _copy_atomically(original: str, target: str) -> None:
+    # storage.atomic_path does the same, but only for names in UTF-8.
+    temporary = os.path.join(os.path.dirname(target), f".{uuid.uuid4().hex}.part")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     try:
-        shutil.copy2(original, aside)
-        os.replace(aside, target)
+        shutil.copy2(original, temporary)
+        os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.remove(aside)
+            os.remove(temporary)
         raise

@@ -1,4 +1,7 @@
-"""What is known of each picture, on disk: millions of them must not fill the memory."""
+"""SQLite database of the ratings of a folder, from which an interrupted scoring resumes.
+
+A database, unlike ``data.journal``, since millions of images must not fill the memory.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from legan_tf.errors import UserError
-from legan_tf.uses.scoring.image_files import Found
+from legan_tf.uses.scoring.image_files import ImageFile
 
 SUFFIX = ".state.sqlite"
-"""Stands in place of ``.csv`` in the name of the file beside the output."""
+"""Replaces ``.csv`` in the name of the output."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -21,8 +24,8 @@ CREATE TABLE IF NOT EXISTS pictures (
     path BLOB PRIMARY KEY, size INTEGER, time INTEGER, walk INTEGER, rating REAL, reason TEXT
 ) WITHOUT ROWID;
 """
-# A file that has changed since it was rated is one that was never rated.
-_SEE = """
+# A file that has changed since it was rated loses its rating.
+_UPSERT = """
 INSERT INTO pictures VALUES (?, ?, ?, ?, NULL, NULL) ON CONFLICT (path) DO UPDATE SET
     rating = CASE WHEN size = excluded.size AND time = excluded.time THEN rating END,
     reason = CASE WHEN size = excluded.size AND time = excluded.time THEN reason END,
@@ -31,118 +34,123 @@ INSERT INTO pictures VALUES (?, ?, ?, ?, NULL, NULL) ON CONFLICT (path) DO UPDAT
 _PAGE = 1000
 
 
-class State:
-    """The pictures that the last walk through the folder met, with their ratings.
+class RatingDatabase:
+    """The image files found by the last search of the folder, with their ratings.
 
-    Paths are kept as the bytes that they are on disk, which need not be UTF-8. While it is open no
-    other process can open it.
+    Paths are stored as the bytes that they are on disk, which need not be UTF-8. While a database
+    is open, no other process can open it.
     """
 
     def __init__(self, output: str) -> None:
-        """Opens what belongs to an output, or makes it.
+        """Opens the database of an output, or creates it.
+
+        Args:
+            output: Path of the table of ratings, ending in ``.csv``.
 
         Raises:
             UserError: It is open elsewhere, damaged, or cannot be written.
         """
         self.output = output
         self.file = os.path.splitext(output)[0] + SUFFIX
-        with _told(self):
-            self._base = sqlite3.connect(self.file, timeout=0, isolation_level="IMMEDIATE")
+        with _user_errors(self):
+            self._connection = sqlite3.connect(self.file, timeout=0, isolation_level="IMMEDIATE")
         try:
-            with _told(self):
-                self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._base.execute("BEGIN EXCLUSIVE")
-                self._base.commit()
-                self._base.executescript(_TABLES)
-                self._walk = int(self.note("walk") or 0)
+            with _user_errors(self):
+                self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._connection.execute("BEGIN EXCLUSIVE")
+                self._connection.commit()
+                self._connection.executescript(_TABLES)
+                self._search = int(self.setting("walk") or 0)
         except BaseException:
-            self._base.close()
+            self._connection.close()
             raise
 
     @property
     def is_new(self) -> bool:
-        """Whether there was no walk yet."""
-        return not self._walk
+        """Whether no search was recorded yet."""
+        return not self._search
 
     def close(self) -> None:
-        """Keeps all that was added and lets others open it; before any walk, it is removed."""
-        with contextlib.suppress(sqlite3.Error):  # Where a full disk has ended it.
-            self._base.commit()
-        self._base.close()
+        """Commits and closes the database; without a recorded search, its file is removed."""
+        with contextlib.suppress(sqlite3.Error):  # The disk may be full.
+            self._connection.commit()
+        self._connection.close()
         if self.is_new:
             os.remove(self.file)
 
-    def note(self, name: str) -> str | None:
-        """Returns what was noted under a name, if anything."""
-        found = self._base.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+    def setting(self, name: str) -> str | None:
+        """Returns a stored setting; None if there is none of that name."""
+        query = "SELECT value FROM notes WHERE name = ?"
+        found = self._connection.execute(query, (name,)).fetchone()
         return found and found[0]
 
-    def set_note(self, name: str, value: str) -> None:
-        """Notes something for later, beyond the end of the program."""
-        self._base.execute("REPLACE INTO notes VALUES (?, ?)", (name, value))
-        self._base.commit()
+    def set_setting(self, name: str, value: str) -> None:
+        """Stores a setting and commits."""
+        self._connection.execute("REPLACE INTO notes VALUES (?, ?)", (name, value))
+        self._connection.commit()
 
-    def compare(self, settings: Mapping[str, str], told: Mapping[str, str]) -> None:
-        """Notes what the ratings depend on, or compares it with what was noted.
+    def check_settings(self, settings: Mapping[str, str], descriptions: Mapping[str, str]) -> None:
+        """Stores the settings that ratings depend on, or compares them with the stored ones.
 
         Args:
-            settings: By name.
-            told: What to say of those that differ, with ``{}`` for the value of then.
+            settings: Values by name.
+            descriptions: Descriptions of a stored value for the error message, by name, with
+                ``{}`` for the value.
 
         Raises:
-            UserError: Something differs.
+            UserError: A setting differs.
         """
         for name, value in settings.items():
-            before = self.note(name)
+            before = self.setting(name)
             if before is None:
-                self.set_note(name, value)
+                self.set_setting(name, value)
             elif before != value:
                 raise UserError(
-                    f"--output={self.output}: was begun with {told[name].format(before)}; repeat "
-                    "the flags of then, or name another output."
+                    f"--output={self.output}: was begun with {descriptions[name].format(before)}; "
+                    "repeat the flags of then, or name another output."
                 )
 
-    def see(self, found: Iterable[Found]) -> None:
-        """Takes note of the pictures that a walk meets; the ratings of unchanged ones stay."""
-        number = self._walk + 1
+    def update_files(self, files: Iterable[ImageFile]) -> None:
+        """Records the result of a search; unchanged files keep their ratings."""
+        number = self._search + 1
         try:
-            rows = ((os.fsencode(f.path), f.size, f.time, number) for f in found)
-            self._base.executemany(_SEE, rows)
-            self.set_note("walk", str(number))
-        except BaseException:  # What half of a walk met is not what there is.
-            self._base.rollback()
+            rows = ((os.fsencode(f.path), f.size, f.time, number) for f in files)
+            self._connection.executemany(_UPSERT, rows)
+            self.set_setting("walk", str(number))
+        except BaseException:  # An incomplete search does not count.
+            self._connection.rollback()
             raise
-        self._walk = number
+        self._search = number
 
     def counts(self) -> tuple[int, int, int]:
-        """Returns how many pictures there are, are rated, and could not be read when tried."""
+        """Returns the numbers of files, of rated files and of unreadable files."""
         columns = "COUNT(*), COUNT(rating), COUNT(reason)"
-        return self._base.execute(
-            f"SELECT {columns} FROM pictures WHERE walk = ?", (self._walk,)
+        return self._connection.execute(
+            f"SELECT {columns} FROM pictures WHERE walk = ?", (self._search,)
         ).fetchone()
 
-    def is_listed(self) -> bool:
-        """Returns whether nothing has changed since ``set_listed``."""
-        number, _, count = (self.note("listed") or "").partition(" ")
-        # As many as then, and of those of then none is gone: no other one has come back, either.
+    def tables_current(self) -> bool:
+        """Returns whether nothing has changed since ``mark_tables_current``."""
+        number, _, count = (self.setting("listed") or "").partition(" ")
+        # The same number of files, and none of those is gone: so no file was added either.
         gone = "SELECT EXISTS (SELECT 1 FROM pictures WHERE walk >= ? AND walk < ?)"
         return (
             count == str(self.counts()[0])
-            and not self._base.execute(gone, (int(number), self._walk)).fetchone()[0]
+            and not self._connection.execute(gone, (int(number), self._search)).fetchone()[0]
         )
 
-    def set_listed(self) -> None:
-        """Takes note that the lists of what is known now are written."""
-        self.set_note("listed", f"{self._walk} {self.counts()[0]}")
+    def mark_tables_current(self) -> None:
+        """Records that the tables of ratings and unreadable files are written."""
+        self.set_setting("listed", f"{self._search} {self.counts()[0]}")
 
     def unrated(self) -> Iterator[str]:
         """Yields the paths without a rating, sorted; ratings may be added meanwhile."""
         last = b""
         while True:
-            page = self._base.execute(
+            page = self._connection.execute(
                 "SELECT path FROM pictures WHERE walk = ? AND rating IS NULL AND path > ? "
                 f"ORDER BY path LIMIT {_PAGE}",
-                (self._walk, last),
+                (self._search, last),
             ).fetchall()
             yield from (os.fsdecode(path) for (path,) in page)
             if len(page) < _PAGE:
@@ -150,8 +158,8 @@ class State:
             last = page[-1][0]
 
     def add(self, outcomes: Iterable[tuple[str, float | None, str | None]]) -> None:
-        """Takes note of ratings, or of the reasons why there is none; see ``keep``."""
-        changed = self._base.executemany(
+        """Adds ratings, or the reasons why there is none, without a commit."""
+        changed = self._connection.executemany(
             "UPDATE pictures SET rating = :rating, reason = :reason WHERE path = :path "
             "AND (rating IS NOT :rating OR reason IS NOT :reason)",
             [
@@ -160,36 +168,31 @@ class State:
             ],
         )
         if changed.rowcount > 0:
-            self._base.execute("DELETE FROM notes WHERE name = 'listed'")
+            self._connection.execute("DELETE FROM notes WHERE name = 'listed'")
 
-    def keep(self) -> None:
-        """Keeps what was added beyond the end of the program."""
-        self._base.commit()
+    def commit(self) -> None:
+        """Makes what was added permanent."""
+        self._connection.commit()
 
     def rated(self) -> Iterator[tuple[str, float]]:
-        """Yields the paths and ratings, sorted by path."""
-        return self._listed("rating")
+        """Yields paths and ratings, sorted by path."""
+        return self._sorted("rating")
 
     def skipped(self) -> Iterator[tuple[str, str]]:
-        """Yields the paths of what could not be read and why, sorted by path."""
-        return self._listed("reason")
+        """Yields the paths of unreadable files with the reasons, sorted by path."""
+        return self._sorted("reason")
 
-    def _listed(self, column: str) -> Iterator[tuple]:
-        rows = self._base.execute(
+    def _sorted(self, column: str, order: str = "path") -> Iterator[tuple]:
+        rows = self._connection.execute(
             f"SELECT path, {column} FROM pictures WHERE walk = ? AND {column} IS NOT NULL "
-            "ORDER BY path",
-            (self._walk,),
+            f"ORDER BY {order}",
+            (self._search,),
         )
         return ((os.fsdecode(path), value) for path, value in rows)
 
     def worst(self, count: int) -> list[tuple[str, float]]:
-        """Returns the paths and ratings of the pictures that are rated lowest, the worst first."""
-        rows = self._base.execute(
-            "SELECT path, rating FROM pictures WHERE walk = ? AND rating IS NOT NULL "
-            "ORDER BY rating, path LIMIT ?",
-            (self._walk, count),
-        )
-        return [(os.fsdecode(path), rating) for path, rating in rows]
+        """Returns the paths and ratings of the ``count`` lowest ratings, the lowest first."""
+        return list(self._sorted("rating", f"rating, path LIMIT {count}"))
 
     def ratings(self) -> np.ndarray:
         """Returns the ratings, float64 [n], in the order of ``rated``."""
@@ -197,37 +200,37 @@ class State:
 
 
 @contextlib.contextmanager
-def opened(output: str) -> Iterator[State]:
-    """Opens the state of an output and closes it in the end.
+def open_database(output: str) -> Iterator[RatingDatabase]:
+    """Opens the database of an output and closes it at the end.
 
     Raises:
-        UserError: See ``State``; or what is known cannot be read, or what is added not kept.
+        UserError: It cannot be opened, read or written.
     """
-    state = State(output)
+    database = RatingDatabase(output)
     try:
-        with _told(state):
-            yield state
+        with _user_errors(database):
+            yield database
     finally:
-        state.close()
+        database.close()
 
 
 @contextlib.contextmanager
-def _told(state: State) -> Iterator[None]:
-    """Makes a sentence of what SQLite raises."""
+def _user_errors(database: RatingDatabase) -> Iterator[None]:
+    """Turns errors of SQLite into sentences."""
     try:
         yield
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise UserError(
-                f"--output={state.output}: another process is rating into it; wait for it, or name "
-                "another output."
+                f"--output={database.output}: another process is rating into it; wait for it, or "
+                "name another output."
             ) from error
         raise UserError(
-            f"{state.file}: cannot be read or written ({error}); once it can, the same command "
+            f"{database.file}: cannot be read or written ({error}); once it can, the same command "
             "goes on from here."
         ) from error
     except sqlite3.Error as error:
         raise UserError(
-            f"{state.file}: is damaged ({error}); remove it and the lists beside it to begin anew, "
-            "or name another --output."
+            f"{database.file}: is damaged ({error}); remove it and the lists beside it to begin "
+            "anew, or name another --output."
         ) from error

@@ -1,4 +1,4 @@
-"""The pictures below a folder, one after the other: there may be millions."""
+"""Search of a folder tree for image files, one at a time: there may be millions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import NamedTuple
 from legan_tf.data.readers.tree import PICTURES, suffix
 from legan_tf.errors import UserError
 
-_NOTHING_THERE = (errno.ENOENT, errno.ELOOP)
+_MISSING = (errno.ENOENT, errno.ELOOP)
 
 
-class Found(NamedTuple):
-    """A file that is named like a picture.
+class ImageFile(NamedTuple):
+    """A file with the suffix of an image.
 
     Attributes:
-        path: From the folder, with ``/`` between the parts.
-        size: In bytes.
-        time: When it was changed, in nanoseconds.
+        path: Path relative to the folder, with ``/`` as separator.
+        size: Size in bytes.
+        time: Modification time in nanoseconds.
     """
 
     path: str
@@ -27,25 +27,25 @@ class Found(NamedTuple):
     time: int
 
 
-def walk(folder: str, closed: str = "") -> Iterator[Found]:
-    """Yields the pictures of a folder and its subfolders, in no particular order.
+def find_images(folder: str, excluded: str = "") -> Iterator[ImageFile]:
+    """Yields the image files of a folder and its subfolders, in no particular order.
 
-    Links to folders are followed, though not in circles; passed over is what is hidden, what is not
-    named like a picture, and what is gone when it is looked at or links to nothing. What cannot be
-    looked at for another reason counts as a picture of 0 bytes: who reads it is told the reason.
+    Follows links to folders, but not in circles. Skips hidden files, files without the suffix of
+    an image, broken links and files that disappear meanwhile. A file that cannot be examined for
+    another reason is yielded with 0 bytes, so that reading it reports the reason.
 
     Args:
-        folder: Where to begin.
-        closed: Real path of a folder that must not be met, if any.
+        folder: The folder to search.
+        excluded: Real path of a folder that must not be reached, if any.
 
     Raises:
-        UserError: The folder cannot be listed, or the closed one was met; the message starts with
-            the path.
+        UserError: The folder cannot be listed, or ``excluded`` was reached; the message starts
+            with the path.
     """
-    # Each with the real folders on the way there. Only of folders names are held.
+    # Folders to search, each with the real paths of the folders above it.
     pending = [("", (os.path.realpath(folder),))]
     while pending:
-        inside, way = pending.pop()
+        inside, parents = pending.pop()
         entries = _entries(os.path.join(folder, inside) if inside else folder)
         while True:
             path, found = inside, None
@@ -58,21 +58,21 @@ def walk(folder: str, closed: str = "") -> Iterator[Found]:
                     continue
                 if entry.is_dir():
                     real = os.path.realpath(entry.path)
-                    if real == closed:
+                    if real == excluded:
                         raise UserError(
                             f"{entry.path}: leads to --keep_dir, whose copies would be rated "
                             "themselves; name another folder for them."
                         )
-                    if real not in way:
-                        pending.append((path, (*way, real)))
+                    if real not in parents:
+                        pending.append((path, (*parents, real)))
                 elif suffix(entry.name) in PICTURES and entry.is_file():
                     status = entry.stat()
-                    found = Found(path, status.st_size, status.st_mtime_ns)
+                    found = ImageFile(path, status.st_size, status.st_mtime_ns)
             except OSError as error:
                 if not path:
                     raise UserError(f"{folder}: cannot be listed ({error.strerror}).") from error
-                if error.errno not in _NOTHING_THERE:
-                    found = Found(path, 0, 0)
+                if error.errno not in _MISSING:
+                    found = ImageFile(path, 0, 0)
             if found:
                 yield found
 

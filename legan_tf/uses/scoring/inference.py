@@ -1,4 +1,4 @@
-"""From paths to ratings, as fast as Q computes: threads read the next pictures meanwhile."""
+"""Batch inference of Q on image files; threads decode the next images meanwhile."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from legan_tf.data import images
 from legan_tf.errors import UserError
 from legan_tf.serving.loading import Scorer
 
-_DIGITS = 4
-"""Of a rating. With another number of pictures at once the last may differ by one, and further
-ones differ."""
+_DECIMALS = 4
+"""Of a rating; with another batch size the last may differ by one, and further ones differ."""
 _BATCHES_AHEAD = 2
-_PICTURES_AHEAD = 2  # For each thread, where batches are small.
+_IMAGES_AHEAD_PER_THREAD = 2  # Where batches are small.
 
 
 class Outcome(NamedTuple):
-    """What became of a picture.
+    """The result of one image file.
 
     Attributes:
-        path: From the folder.
-        rating: Rounded to four digits; None where it could not be read.
-        reason: Why not; else None.
+        path: Path relative to the folder.
+        rating: Rating, rounded to four decimals; None if the file could not be read.
+        reason: Why the file could not be read; None if it was.
     """
 
     path: str
@@ -40,21 +39,20 @@ class Outcome(NamedTuple):
 def rate_files(
     scorer: Scorer, folder: str, paths: Iterable[str], batch_size: int, workers: int
 ) -> Iterator[list[Outcome]]:
-    """Rates picture files.
+    """Rates image files.
 
     Args:
         scorer: Q.
-        folder: What the paths start from.
-        paths: The pictures; they are asked for as they are needed.
-        batch_size: Pictures that are rated at once.
-        workers: Threads that read; 0 for one per processor that this process may use.
+        folder: The folder that the paths are relative to.
+        paths: The image files, consumed as needed.
+        batch_size: Number of images rated at once.
+        workers: Number of decoding threads; 0 for one per processor that this process may use.
 
     Yields:
-        Outcomes of some paths: of so many as are rated at once, or of one that cannot be read.
+        The outcomes of one batch, or of one file that cannot be read.
 
     Raises:
-        UserError: The model rates a picture with something that is no number, or its batch does
-            not fit into the memory.
+        UserError: A rating is not finite, or the batch does not fit into memory.
     """
     size = scorer.image_size
 
@@ -65,35 +63,35 @@ def rate_files(
         except UserError as error:
             return str(error).replace(f"{file}: ", "", 1)
 
-    # Always as many: a computation for every other number of pictures would be prepared anew.
+    # Of constant size, also for the last images: another shape would be traced and compiled anew.
     batch = np.zeros((batch_size, size, size, 3), np.uint8)
-    waiting: collections.deque[tuple[str, concurrent.futures.Future]] = collections.deque()
-    feed, named = iter(paths), []
+    pending: collections.deque[tuple[str, concurrent.futures.Future]] = collections.deque()
+    remaining, batch_paths = iter(paths), []
     workers = workers or len(os.sched_getaffinity(0))
-    ahead = max(_BATCHES_AHEAD * batch_size, _PICTURES_AHEAD * workers)
+    ahead = max(_BATCHES_AHEAD * batch_size, _IMAGES_AHEAD_PER_THREAD * workers)
     threads = concurrent.futures.ThreadPoolExecutor(workers)
     try:
         while True:
-            for path in itertools.islice(feed, ahead - len(waiting)):
-                waiting.append((path, threads.submit(read, path)))
-            if waiting:
-                path, future = waiting.popleft()
-                picture = future.result()
-                if isinstance(picture, str):
-                    yield [Outcome(path, None, picture)]
+            for path in itertools.islice(remaining, ahead - len(pending)):
+                pending.append((path, threads.submit(read, path)))
+            if pending:
+                path, future = pending.popleft()
+                image = future.result()
+                if isinstance(image, str):
+                    yield [Outcome(path, None, image)]
                 else:
-                    batch[len(named)] = picture
-                    named.append(path)
-            if named and (len(named) == batch_size or not waiting):
-                yield _rated(scorer, named, batch)
-                named = []
-            elif not waiting:
+                    batch[len(batch_paths)] = image
+                    batch_paths.append(path)
+            if batch_paths and (len(batch_paths) == batch_size or not pending):
+                yield _rate_batch(scorer, batch_paths, batch)
+                batch_paths = []
+            elif not pending:
                 return
     finally:
         threads.shutdown(cancel_futures=True)
 
 
-def _rated(scorer: Scorer, paths: Sequence[str], batch: np.ndarray) -> list[Outcome]:
+def _rate_batch(scorer: Scorer, paths: Sequence[str], batch: np.ndarray) -> list[Outcome]:
     outcomes = []
     try:
         ratings = scorer.rate(tf.constant(batch)).numpy()
@@ -108,5 +106,5 @@ def _rated(scorer: Scorer, paths: Sequence[str], batch: np.ndarray) -> list[Outc
                 f"--model={scorer.path}: rates {path} with {rating}, which is no number; the model "
                 "is damaged."
             )
-        outcomes.append(Outcome(path, round(float(rating), _DIGITS), None))
+        outcomes.append(Outcome(path, round(float(rating), _DECIMALS), None))
     return outcomes

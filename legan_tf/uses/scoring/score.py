@@ -1,4 +1,4 @@
-"""From a folder of pictures to a table of how natural each one looks."""
+"""Scoring of a folder: a table of the naturalness of each image."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from legan_tf.serving.loading import Scorer
 from legan_tf.sheet import captioned_sheet
 from legan_tf.uses.scoring import copies, plots
 from legan_tf.uses.scoring.config import ScoringConfig
-from legan_tf.uses.scoring.database import State, opened
-from legan_tf.uses.scoring.image_files import Found, walk
+from legan_tf.uses.scoring.database import RatingDatabase, open_database
+from legan_tf.uses.scoring.image_files import ImageFile, find_images
 from legan_tf.uses.scoring.inference import rate_files
 
-_KEEP_EVERY_S = 1.0
-_NAMED = 5
+_COMMIT_EVERY_S = 1.0
+_EXAMPLES = 5
 _DECILES = np.arange(1, 10) / 10
-_TOLD = {
+_SETTINGS = {
     "model": "another model, of sha256 {}",
     "input": "--input={}",
     "format": "another release of legan_tf",
@@ -39,12 +39,12 @@ _FORMAT = "1"
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What became of a folder.
+    """The result of scoring a folder.
 
     Attributes:
-        lines: What to tell.
-        rated: How many pictures are rated.
-        skipped: How many could not be read.
+        lines: A summary to print.
+        rated: Number of images with a rating.
+        skipped: Number of images that could not be read.
     """
 
     lines: tuple[str, ...]
@@ -53,20 +53,19 @@ class Report:
 
 
 def score_folder(scorer: Any, config: ScoringConfig) -> Report:
-    """Rates the pictures of a folder and writes the table, and what else is asked for.
+    """Rates the images of a folder and writes the table, the copies and the sheet.
 
-    Where it was stopped, it goes on, and the files are the same as without the stop. What is
-    known of each picture is kept in ``NAME.state.sqlite`` beside ``NAME.csv``: pictures that are
-    new or have changed are rated, those that are gone leave the table, all others are not looked
-    at again but for those that could not be read.
+    An interrupted scoring resumes, with the same files in the end. The ratings are kept in
+    ``NAME.state.sqlite`` beside ``NAME.csv``: new, changed and so far unreadable images are rated,
+    removed ones leave the table, all others keep their rating.
 
     Args:
-        scorer: What ``legan_tf.load`` gives for Q.
-        config: What to do.
+        scorer: Q, from ``legan_tf.load``.
+        config: The options.
 
     Raises:
-        UserError: The flags do not fit, the model is not Q, there is no picture, a file cannot be
-            written or is there already and of no such command, or the output belongs to another
+        UserError: The options do not fit, the model is not Q, there is no image, a file cannot be
+            written or exists and was not written by scoring, or the output belongs to another
             model or folder.
     """
     config.check()
@@ -76,39 +75,41 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
             f"--model={scorer.path}: {does} and cannot rate them; give Q, which configs/"
             "quality.flags trains."
         )
-    if next(walk(config.input), None) is None:
+    if next(find_images(config.input), None) is None:
         raise UserError(f"--input={config.input}: there is no picture in it, or below.")
     make_writable("output", os.path.dirname(config.output) or ".")
     if config.sheet:
         make_writable("sheet", os.path.dirname(config.sheet) or ".")
-    with opened(config.output) as state:
+    with open_database(config.output) as database:
         for file in (config.output, skipped_file(config.output)):
-            if state.is_new and os.path.exists(file):
+            if database.is_new and os.path.exists(file):
                 raise UserError(
-                    f"{file}: is there already, and {state.file}, which would tell what it was "
+                    f"{file}: is there already, and {database.file}, which would tell what it was "
                     "made of, is not; name another --output."
                 )
-        real = os.path.realpath(config.input)
-        state.compare({"format": _FORMAT, "model": scorer.sha256, "input": real}, _TOLD)
+        source = os.path.realpath(config.input)
+        settings = {"format": _FORMAT, "model": scorer.sha256, "input": source}
+        database.check_settings(settings, _SETTINGS)
         if config.sheet:
-            _claim_sheet(state, config.sheet)
-        closed = ""
+            _claim_sheet(database, config.sheet)
+        excluded = ""
         if config.keep_dir:
             make_writable("keep_dir", config.keep_dir)
-            copies.claim(state, config.keep_dir, config.keep_above)
-            closed = os.path.realpath(config.keep_dir)
-        state.see(_counted(walk(config.input, closed), state.counts()[0]))
-        lines = _rate(scorer, config, state)
+            copies.claim_folder(database, config.keep_dir, config.keep_above)
+            excluded = os.path.realpath(config.keep_dir)
+        found = find_images(config.input, excluded)
+        database.update_files(_with_progress(found, database.counts()[0]))
+        lines = _rate(scorer, config, database)
         lists = (config.output, skipped_file(config.output))
-        if state.is_listed() and all(map(os.path.exists, lists)):
+        if database.tables_current() and all(map(os.path.exists, lists)):
             lines = [f"{config.output}: complete and unchanged; there was nothing to rate."]
         else:
-            _write_lists(state, config.output)
-        return _report(state, config, lines)
+            _write_tables(database, config.output)
+        return _report(database, config, lines)
 
 
 def skipped_file(output: str) -> str:
-    """Returns the path of the list of what could not be read, beside an output."""
+    """Returns the path of the table of unreadable images beside an output."""
     return f"{os.path.splitext(output)[0]}.skipped.csv"
 
 
@@ -117,60 +118,60 @@ def histogram_file(sheet: str) -> str:
     return f"{os.path.splitext(sheet)[0]}.histogram.png"
 
 
-def _claim_sheet(state: State, sheet: str) -> None:
-    """Takes note of what is written, so that it may be written again."""
+def _claim_sheet(database: RatingDatabase, sheet: str) -> None:
+    """Records the files of the sheet, so that only these are overwritten later."""
     names = {file: f"sheet {os.path.realpath(file)}" for file in (sheet, histogram_file(sheet))}
     for file, name in names.items():
-        if state.note(name) is None and os.path.exists(file):
+        if database.setting(name) is None and os.path.exists(file):
             raise UserError(
-                f"{file}: is there already and was not made of --output={state.output}; name "
+                f"{file}: is there already and was not made of --output={database.output}; name "
                 "another --sheet."
             )
     for name in names.values():
-        state.set_note(name, "")
+        database.set_setting(name, "")
 
 
-def _counted(found: Iterable[Found], before: int) -> Iterator[Found]:
-    """Shows how many there are; how many there were before stands for the total."""
+def _with_progress(files: Iterable[ImageFile], before: int) -> Iterator[ImageFile]:
+    """Shows the number of files found; the number of the search before serves as the total."""
     total, count = max(1, before), 0
     progress = cli.Progress(total, "looking for pictures")
-    for one in found:
-        yield one
+    for file in files:
+        yield file
         count += 1
         # There may be more than before.
         progress.update(min(count, total - 1), pictures=count)
     progress.update(total, pictures=count)
 
 
-def _rate(scorer: Scorer, config: ScoringConfig, state: State) -> list[str]:
-    """Rates what has no rating yet; returns what to tell of the others."""
-    total, done, _ = state.counts()
+def _rate(scorer: Scorer, config: ScoringConfig, database: RatingDatabase) -> list[str]:
+    """Rates the images without a rating; returns a line on those rated before."""
+    total, done, _ = database.counts()
     lines = [f"{done:,} pictures were rated before."] if done else []
     progress = cli.Progress(total, "rating", done)
-    kept_at = time.monotonic()
-    batches = rate_files(scorer, config.input, state.unrated(), config.batch_size, config.workers)
-    for outcomes in batches:
-        state.add(outcomes)
+    committed_at = time.monotonic()
+    unrated = database.unrated()
+    for outcomes in rate_files(scorer, config.input, unrated, config.batch_size, config.workers):
+        database.add(outcomes)
         done += len(outcomes)
-        # Each time, the disk is waited for.
-        if time.monotonic() - kept_at > _KEEP_EVERY_S:
-            state.keep()
-            kept_at = time.monotonic()
+        # A commit waits for the disk.
+        if time.monotonic() - committed_at > _COMMIT_EVERY_S:
+            database.commit()
+            committed_at = time.monotonic()
         progress.update(done)
-    state.keep()
+    database.commit()
     return lines
 
 
-def _write_lists(state: State, output: str) -> None:
-    """Writes what was skipped, and then the ratings: where they are, all is done."""
-    skipped = ((plots.printable(path), reason) for path, reason in state.skipped())
+def _write_tables(database: RatingDatabase, output: str) -> None:
+    """Writes the unreadable images first: the table of ratings says that all is done."""
+    skipped = ((plots.printable(path), reason) for path, reason in database.skipped())
     _write_table(skipped_file(output), ("path", "reason"), skipped)
     rated = (
         (plots.printable(path), f"{rating:.4f}", int(rating >= NATURAL))
-        for path, rating in state.rated()
+        for path, rating in database.rated()
     )
     _write_table(output, ("path", "rating", "natural"), rated)
-    state.set_listed()
+    database.mark_tables_current()
 
 
 def _write_table(path: str, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
@@ -186,35 +187,35 @@ def _write_table(path: str, header: tuple[str, ...], rows: Iterable[tuple]) -> N
         ) from error
 
 
-def _report(state: State, config: ScoringConfig, lines: list[str]) -> Report:
-    """Makes what is asked for besides the lists, and says what there is."""
-    total, rated, skipped = state.counts()
+def _report(database: RatingDatabase, config: ScoringConfig, lines: list[str]) -> Report:
+    """Writes the copies and the sheet, and returns the summary."""
+    total, rated, skipped = database.counts()
     if rated:
-        lines += _summary(state)
+        lines += _summary(database)
     if skipped:
         why = skipped_file(config.output)
         lines.append(f"{skipped:,} of {total:,} could not be read; {why} tells why:")
         lines += [
             f"  {plots.printable(path)}: {reason}"
-            for path, reason in itertools.islice(state.skipped(), _NAMED)
+            for path, reason in itertools.islice(database.skipped(), _EXAMPLES)
         ]
-        lines += ["  …"] if skipped > _NAMED else []
+        lines += ["  …"] if skipped > _EXAMPLES else []
     if config.keep_dir:
-        copied = copies.copy(
-            state, config.input, config.keep_dir, config.keep_above, cli.bar("copying")
+        copied = copies.copy_images(
+            database, config.input, config.keep_dir, config.keep_above, cli.bar("copying")
         )
         lines.append(f"{copied:,} rated {config.keep_above:g} or more: copies in {config.keep_dir}")
     if config.sheet and rated:
-        storage.write_bytes(config.sheet, captioned_sheet(plots.ranks(state, config.input)))
-        drawn = histogram_file(config.sheet)
-        histogram = plots.histogram(state.ratings(), config.keep_above)
-        storage.write_bytes(drawn, as_png(histogram))
-        lines += [config.sheet, drawn]
+        rows = plots.sorted_by_rating(database, config.input)
+        histogram = plots.histogram(database.ratings(), config.keep_above)
+        storage.write_bytes(config.sheet, captioned_sheet(rows))
+        storage.write_bytes(histogram_file(config.sheet), as_png(histogram))
+        lines += [config.sheet, histogram_file(config.sheet)]
     return Report((*lines, config.output), rated, skipped)
 
 
-def _summary(state: State) -> list[str]:
-    ratings = state.ratings()
+def _summary(database: RatingDatabase) -> list[str]:
+    ratings = database.ratings()
     share = np.mean(ratings >= NATURAL)
     deciles = " ".join(f"{value:.2f}" for value in np.quantile(ratings, _DECILES))
     lines = [
@@ -223,5 +224,7 @@ def _summary(state: State) -> list[str]:
         f"deciles: {deciles}",
         "worst:",
     ]
-    lines += [f"  {rating:.2f} {plots.printable(path)}" for path, rating in state.worst(_NAMED)]
+    lines += [
+        f"  {rating:.2f} {plots.printable(path)}" for path, rating in database.worst(_EXAMPLES)
+    ]
     return lines

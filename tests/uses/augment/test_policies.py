@@ -41,11 +41,11 @@ ROWS = rows_of(
 
 
 def test_rare_classes_are_filled_up_to_the_commonest_from_other_classes_of_train():
-    wants, notes = balance(ROWS, knowing(["neutral", "happy", "scream"], ["left"]), 0, 1)
-    assert [(want.name, want.count, len(want.candidates)) for want in wants] == [
+    quotas, notes = balance(ROWS, knowing(["neutral", "happy", "scream"], ["left"]), 0, 1)
+    assert [(quota.name, quota.count, len(quota.candidates)) for quota in quotas] == [
         ("neutral", 32, 32)
     ]
-    for edit in wants[0].candidates:
+    for edit in quotas[0].candidates:
         row = ROWS[edit.source]
         assert row.split == "train" and row.expression in ("happy", "fear")
         assert (edit.expression, edit.lighting) == ("neutral", None)
@@ -53,12 +53,12 @@ def test_rare_classes_are_filled_up_to_the_commonest_from_other_classes_of_train
 
 
 def test_people_take_turns_and_no_picture_has_two():
-    wants, _ = balance(ROWS, knowing(["neutral"]), 0, 1)
-    people = [ROWS[edit.source].identity for edit in wants[0].candidates]
+    quotas, _ = balance(ROWS, knowing(["neutral"]), 0, 1)
+    people = [ROWS[edit.source].identity for edit in quotas[0].candidates]
     # ann has 30 pictures, bob 4, nobody knows who one is of: all are there in the first turn.
     assert collections.Counter(people[:3]) == {"ann": 1, "bob": 1, "": 1}
     assert collections.Counter(people[:9]) == {"ann": 4, "bob": 4, "": 1}
-    sources = [edit.source for edit in wants[0].candidates]
+    sources = [edit.source for edit in quotas[0].candidates]
     assert len(set(sources)) == len(sources)
 
 
@@ -73,9 +73,9 @@ def test_the_seed_decides_and_further_candidates_come_after_the_others():
 
 def test_a_model_that_must_be_told_the_light_is_told_the_pictures_own():
     rows = [*ROWS, *rows_of((1, "flo", "happy", "", "train"))]
-    wants, notes = balance(rows, knowing(["neutral"], ["left"], keeps_unnamed=False), 0, 1)
-    assert {edit.lighting for edit in wants[0].candidates} == {"left"}
-    assert wants[0].count == 33 and len(wants[0].candidates) == 31
+    quotas, notes = balance(rows, knowing(["neutral"], ["left"], keeps_unnamed=False), 0, 1)
+    assert {edit.lighting for edit in quotas[0].candidates} == {"left"}
+    assert quotas[0].count == 33 and len(quotas[0].candidates) == 31
     assert notes[0].startswith("5 pictures of train were no sources")
     with pytest.raises(UserError, match="cannot leave the light as it is"):
         balance(rows, knowing(["neutral"], ["above"], keeps_unnamed=False), 0, 1)
@@ -86,8 +86,8 @@ def test_where_nothing_can_become_what_is_missing_it_is_told():
     editor = knowing(["fear", "happy"], ["left"], keeps_unnamed=False)
     with pytest.raises(UserError, match=r"could become fear has a lighting that it knows \(left"):
         balance(rows, editor, 0, 1)
-    wants, _ = balance([*rows, *rows_of((1, "cy", "happy", "left", "train"))], editor, 0, 1)
-    assert [(want.count, len(want.candidates)) for want in wants] == [(4, 1)]
+    quotas, _ = balance([*rows, *rows_of((1, "cy", "happy", "left", "train"))], editor, 0, 1)
+    assert [(quota.count, len(quota.candidates)) for quota in quotas] == [(4, 1)]
 
 
 def test_what_cannot_be_balanced_is_told():
@@ -100,18 +100,18 @@ def test_what_cannot_be_balanced_is_told():
 def test_each_picture_of_a_known_person_is_varied_over_all_classes_alike():
     rows = rows_of((4000, "ann", "happy", "left", "train"), (2, "", "happy", "left", "train"))
     editor = knowing(["neutral", "happy"], ["left", "right", "above"])
-    wants, notes = vary(rows, editor, 0, 2)
-    assert [want.candidates[0].source for want in wants] == list(range(4000))
-    assert all(want.count == 1 and len(want.candidates) == 2 for want in wants)
+    quotas, notes = vary(rows, editor, 0, 2)
+    assert [quota.candidates[0].source for quota in quotas] == list(range(4000))
+    assert all(quota.count == 1 and len(quota.candidates) == 2 for quota in quotas)
     drawn = collections.Counter(
-        (edit.expression, edit.lighting) for want in wants for edit in want.candidates
+        (edit.expression, edit.lighting) for quota in quotas for edit in quota.candidates
     )
     assert len(drawn) == 6
     # 8,000 draws of six: 1,333 each, with a standard deviation of 33.
     assert max(abs(count - 8000 / 6) for count in drawn.values()) < 4 * 33.3
     assert notes == ["2 pictures of train have no identity and were not varied."]
-    wants, _ = vary(rows, knowing(["neutral"]), 0, 1)
-    assert {edit.lighting for want in wants for edit in want.candidates} == {None}
+    quotas, _ = vary(rows, knowing(["neutral"]), 0, 1)
+    assert {edit.lighting for quota in quotas for edit in quota.candidates} == {None}
 
 
 def test_without_people_nothing_is_varied():

@@ -14,8 +14,8 @@ from legan_tf.errors import UserError
 from legan_tf.serving.loading import Scorer
 from legan_tf.uses.scoring import copies, inference, plots, score
 from legan_tf.uses.scoring.config import ScoringConfig
-from legan_tf.uses.scoring.database import opened
-from legan_tf.uses.scoring.image_files import Found, walk
+from legan_tf.uses.scoring.database import open_database
+from legan_tf.uses.scoring.image_files import ImageFile, find_images
 
 NAMES = [f"{i:02d}.png" for i in range(10)] + [f"b/c/{i}.jpg" for i in range(10)]
 
@@ -141,7 +141,7 @@ def test_stopped_anywhere_the_same_command_makes_the_same_files(
 def test_what_is_kept_outlives_a_program_that_is_killed(
     scorer, config, tmp_path, monkeypatch, every_s, known
 ):
-    monkeypatch.setattr(score, "_KEEP_EVERY_S", every_s)
+    monkeypatch.setattr(score, "_COMMIT_EVERY_S", every_s)
 
     def killed(times):
         # What a killed program leaves is what is on the disk at that moment.
@@ -154,13 +154,13 @@ def test_what_is_kept_outlives_a_program_that_is_killed(
     score.score_folder(Watched(scorer, killed), config)
     rated = []
     for times in range(5):
-        with opened(str(tmp_path / f"{times}.csv")) as state:
-            there, done, _ = state.counts()
+        with open_database(str(tmp_path / f"{times}.csv")) as database:
+            there, done, _ = database.counts()
             assert there == 21
             rated.append(done)
     assert rated == known
-    with opened(config.output) as state:
-        assert state.counts() == (21, 20, 1)
+    with open_database(config.output) as database:
+        assert database.counts() == (21, 20, 1)
 
 
 def test_what_is_complete_and_unchanged_is_left_alone(scorer, config):
@@ -234,14 +234,14 @@ def test_lists_are_written_also_where_that_failed_before(scorer, config, folder,
 
 def test_a_walk_that_was_stopped_is_forgotten(folder, tmp_path):
     def half():
-        yield from list(walk(str(folder)))[:5]
+        yield from list(find_images(str(folder)))[:5]
         raise KeyboardInterrupt
 
-    with opened(str(tmp_path / "a.csv")) as state:
-        state.see(walk(str(folder)))
+    with open_database(str(tmp_path / "a.csv")) as database:
+        database.update_files(find_images(str(folder)))
         with pytest.raises(KeyboardInterrupt):
-            state.see(half())
-        assert state.counts() == (21, 0, 0)
+            database.update_files(half())
+        assert database.counts() == (21, 0, 0)
 
 
 def test_names_that_are_no_utf_8_are_rated_and_escaped(scorer, tmp_path, paint):
@@ -264,7 +264,7 @@ def test_links_are_followed_but_not_in_circles(folder, tmp_path):
     (folder / "to").symlink_to(outside)
     (folder / "b" / "self").symlink_to(folder / "b")
     (folder / "broken.png").symlink_to(tmp_path / "nothing")
-    found = sorted(one.path for one in walk(str(folder)))
+    found = sorted(one.path for one in find_images(str(folder)))
     assert found == sorted([*set(NAMES) - {"09.png"}, "a/cut.png", "to/far.png"])
 
 
@@ -272,7 +272,7 @@ def test_what_is_gone_or_links_to_nothing_is_passed_over(folder):
     (folder / "loop.png").symlink_to("loop.png")
     (folder / "turn").symlink_to("turn")
     found = set()
-    for one in walk(str(folder)):
+    for one in find_images(str(folder)):
         if not found:  # While it is underway.
             shutil.rmtree(folder / "b")
         found.add(one.path)
@@ -291,7 +291,7 @@ def test_what_cannot_be_looked_at_is_skipped_with_the_reason(scorer, config, fol
 
 def test_a_folder_that_cannot_be_listed_is_told(tmp_path):
     with pytest.raises(UserError, match=f"^{tmp_path}/none: cannot be listed"):
-        list(walk(f"{tmp_path}/none"))
+        list(find_images(f"{tmp_path}/none"))
 
 
 def test_how_many_there_are_is_shown(scorer, config, folder, capsys):
@@ -339,22 +339,22 @@ def test_copies_that_would_be_rated_through_a_link_are_refused(scorer, config, f
 
 def test_an_original_that_has_vanished_is_told(tmp_path, paint):
     paint(tmp_path / "faces" / "a.png", 1)
-    with opened(str(tmp_path / "a.csv")) as state:
-        state.see(walk(str(tmp_path / "faces")))
-        state.add([("a.png", 7.0, None)])
+    with open_database(str(tmp_path / "a.csv")) as database:
+        database.update_files(find_images(str(tmp_path / "faces")))
+        database.add([("a.png", 7.0, None)])
         (tmp_path / "faces" / "a.png").unlink()
         with pytest.raises(UserError, match="a.png: cannot be copied to .*No such file"):
-            copies.copy(
-                state, str(tmp_path / "faces"), str(tmp_path / "kept"), 5.0, lambda *done: None
+            copies.copy_images(
+                database, str(tmp_path / "faces"), str(tmp_path / "kept"), 5.0, lambda *done: None
             )
 
 
 def test_the_sheet_goes_from_the_worst_to_the_best(scorer, config, folder, tmp_path):
     config = dataclasses.replace(config, sheet=str(tmp_path / "sheet.png"))
     score.score_folder(scorer, config)
-    with opened(config.output) as state:
-        drawn = plots.ranks(state, config.input, most=12)
-        (_, whole), *_ = plots.ranks(state, config.input)
+    with open_database(config.output) as database:
+        drawn = plots.sorted_by_rating(database, config.input, count=12)
+        (_, whole), *_ = plots.sorted_by_rating(database, config.input)
     assert [name for name, _ in drawn] == ["worst", "best"]
     captions = [caption for _, cells in drawn for _, caption in cells]
     ranked = sorted((float(row[1]), row[0]) for row in table(config.output)[1:])
@@ -430,7 +430,7 @@ def test_other_settings_are_refused_and_nothing_is_lost(scorer, exported, config
 
 def test_two_at_once_into_one_output_are_refused(scorer, config):
     os.makedirs(os.path.dirname(config.output))
-    with opened(config.output):
+    with open_database(config.output):
         with pytest.raises(UserError, match="another process is rating into it"):
             score.score_folder(scorer, config)
     score.score_folder(scorer, config)
@@ -444,8 +444,8 @@ def test_a_damaged_state_is_told(scorer, config):
     with pytest.raises(UserError, match="state.sqlite: is damaged .*; remove it and the lists"):
         score.score_folder(scorer, config)
     os.remove(file)
-    with opened(config.output) as state:
-        state.see(Found(f"{number:04d}.png", 1, 1) for number in range(2000))
+    with open_database(config.output) as database:
+        database.update_files(ImageFile(f"{number:04d}.png", 1, 1) for number in range(2000))
     with open(file, "r+b") as pages:
         pages.seek(3 * 4096)
         pages.write(b"\xa5" * 4096 * 20)
@@ -455,17 +455,17 @@ def test_a_damaged_state_is_told(scorer, config):
 
 def test_a_state_that_cannot_grow_is_told_and_goes_on(tmp_path):
     output = str(tmp_path / "a.csv")
-    found = [Found(f"{number:04d}.png", 1, 1) for number in range(2000)]
-    with opened(output) as state:
-        state.see(found[:5])
+    found = [ImageFile(f"{number:04d}.png", 1, 1) for number in range(2000)]
+    with open_database(output) as database:
+        database.update_files(found[:5])
     with pytest.raises(UserError, match="state.sqlite: cannot be .* full.*goes on from here"):
-        with opened(output) as state:
-            state._base.execute("PRAGMA max_page_count = 8")
-            state.see(found)
-    with opened(output) as state:
-        assert state.counts() == (5, 0, 0)
-        state.see(found)
-        assert state.counts() == (2000, 0, 0)
+        with open_database(output) as database:
+            database._connection.execute("PRAGMA max_page_count = 8")
+            database.update_files(found)
+    with open_database(output) as database:
+        assert database.counts() == (5, 0, 0)
+        database.update_files(found)
+        assert database.counts() == (2000, 0, 0)
 
 
 def test_a_batch_that_does_not_fit_into_the_memory_is_told(scorer, config):
@@ -533,6 +533,6 @@ def test_a_wrong_input_is_told(scorer, config, tmp_path):
 
 
 def test_a_state_without_a_walk_leaves_nothing(tmp_path):
-    with opened(str(tmp_path / "a.csv")) as state:
-        state.set_note("model", "x")
+    with open_database(str(tmp_path / "a.csv")) as database:
+        database.set_setting("model", "x")
     assert os.listdir(tmp_path) == []
