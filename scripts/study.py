@@ -38,9 +38,9 @@ def _make() -> None:
     chosen = options.from_flags(StudyOptions)
     chosen.check()
     # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
-    from legan_tf.uses.study.build import make_study
+    from legan_tf.uses.study.build import build_study
 
-    print(make_study(_MODELS.value, _OUTPUT.value, chosen))
+    print(build_study(_MODELS.value, _OUTPUT.value, chosen))
 
 
 def _serve() -> None:

@@ -1,5 +1,5 @@
-"""Asks people how natural pictures look: makes the study, serves it, collects the answers.
+"""Studies in which people rate or choose images by how natural they look.
 
-``make`` draws up who is asked what and writes the page; ``server`` serves it and takes answers, as
-do downloaded files and Mechanical Turk; ``collect`` turns them into figures.
+``build`` draws the questions and writes the page; ``server`` serves the page and stores answers;
+``collect`` analyses the answers of the server, of downloaded files and of Mechanical Turk.
 """

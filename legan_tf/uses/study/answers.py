@@ -1,4 +1,4 @@
-"""Answers: checked against the design, and read from wherever they were kept."""
+"""Answers to a study: checks, and reading from the server, downloads and Mechanical Turk."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from typing import Any
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError
-from legan_tf.uses.study.config import MOST_RATERS
+from legan_tf.uses.study.config import MAX_RATERS
 from legan_tf.uses.study.study_file import ANSWERS, Study
 
 RATINGS = range(1, 11)
 PERSON = re.compile(r"[0-9a-f]{12}")
-"""What the page calls a person by itself, as two may be given one number."""
+"""A token drawn by the page, since two people may get one rater number."""
 
-_LONGEST_MS = 7 * 24 * 3600 * 1000
-_LATEST = 1 << 53  # Whole numbers beyond it are not exact in a browser.
+_MAX_MS = 7 * 24 * 3600 * 1000
+_MAX_TIME = 1 << 53  # Whole numbers beyond it are not exact in a browser.
 _HIT_ANSWER = re.compile(r"Answer\.q([1-9][0-9]{0,4})")
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """One answer of one person.
+    """An answer of a rater.
 
     Attributes:
-        rater: Whose.
-        list: Which list they were asked.
-        trial: Place of the question there, from 0.
-        value: The id of the picture chosen, or a rating.
-        ms: How long it took, in milliseconds.
+        rater: The rater.
+        list: Index of the rater's list.
+        trial: Index of the question in the list.
+        value: Id of the image chosen, or a rating.
+        ms: Response time in milliseconds.
     """
 
     rater: str
@@ -47,11 +47,11 @@ class Answer:
 
 @dataclasses.dataclass
 class Collected:
-    """What was found.
+    """All answers to a study.
 
     Attributes:
-        answers: The last one of each person to each question.
-        notes: What was left out on the way, one sentence each.
+        answers: The last answer of each rater to each question.
+        notes: A sentence on each answer or file that was left out.
     """
 
     answers: list[Answer]
@@ -59,29 +59,29 @@ class Collected:
 
 
 def problem_with(study: Study, rater: Any, record: Any) -> str:
-    """Returns what is wrong with an answer; nothing if it can be kept.
+    """Returns the reason why an answer is invalid; empty if it is valid.
 
     Args:
-        study: The study that it should be of.
-        rater: The person's number.
-        record: Anything that JSON can hold; should have ``trial``, ``answer``, ``ms`` and ``at``.
+        study: The study.
+        rater: Number of the rater.
+        record: A value from JSON; should have ``trial``, ``answer``, ``ms`` and ``at``.
     """
-    if not _whole(rater, 1, MOST_RATERS):
-        return f"The rater must be a number from 1 to {MOST_RATERS}."
+    if not _is_int(rater, 1, MAX_RATERS):
+        return f"The rater must be a number from 1 to {MAX_RATERS}."
     if not isinstance(record, dict):
         return "An answer must be an object."
     questions = study.lists[study.list_of(rater)]
     trial, answer = record.get("trial"), record.get("answer")
-    if not _whole(trial, 0, len(questions) - 1):
+    if not _is_int(trial, 0, len(questions) - 1):
         return f"The trial must be a number from 0 to {len(questions) - 1}."
     question = questions[trial]
     if question.is_choice and answer not in question.pictures:
         return f"The answer to question {trial + 1} must be one of its pictures."
-    if not question.is_choice and not _whole(answer, RATINGS[0], RATINGS[-1]):
+    if not question.is_choice and not _is_int(answer, RATINGS[0], RATINGS[-1]):
         return f"The answer to question {trial + 1} must be a number from 1 to 10."
-    if not _whole(record.get("ms"), 0, _LONGEST_MS):
+    if not _is_int(record.get("ms"), 0, _MAX_MS):
         return "The time that an answer took must be in whole milliseconds."
-    if not _whole(record.get("at"), 0, _LATEST):
+    if not _is_int(record.get("at"), 0, _MAX_TIME):
         return "The time of an answer must be in whole milliseconds."
     return ""
 
@@ -89,18 +89,17 @@ def problem_with(study: Study, rater: Any, record: Any) -> str:
 def read_answers(study: Study, places: str) -> Collected:
     """Reads the answers to a study.
 
-    Of several answers of a person to one question the one given last counts, as people may go back;
-    what is there twice, sent and downloaded, is the same.
+    The last answer of a rater to a question counts, since raters may go back.
 
     Args:
         study: The study.
-        places: Files and folders, with commas between them: what the server wrote (``.jsonl``),
-            what the page let download (``.json``), results of Mechanical Turk (``.csv``). Other
-            files in folders are left out. If empty, what the server of this study wrote.
+        places: Files and folders, separated by commas: answers stored by the server (``.jsonl``),
+            downloaded from the page (``.json``), or of Mechanical Turk (``.csv``); other files in
+            folders are ignored. If empty, the answers stored by the server of this study.
 
     Raises:
-        UserError: A place is missing, a file that is named holds no answers of this study, or
-            nothing was found at all. The message names it.
+        UserError: A place is missing, a named file has no answers to this study, or there are no
+            answers at all. The message names it.
     """
     notes: list[str] = []
     if not places:
@@ -137,7 +136,7 @@ def read_answers(study: Study, places: str) -> Collected:
     )
 
 
-def _whole(value: Any, low: int, high: int) -> bool:
+def _is_int(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
@@ -153,7 +152,7 @@ _Found = Iterator[tuple[str, int, dict[str, Any]]]
 
 
 def _of_person(study: Study, content: Any, record: Any, place: str, notes: list[str]) -> _Found:
-    """Yields an answer with whose it is, or notes what is wrong with it."""
+    """Yields rater, list and answer, or notes why the answer is invalid."""
     rater, person = content.get("rater"), content.get("person")
     problem = problem_with(study, rater, record)
     if not isinstance(person, str) or not PERSON.fullmatch(person):
@@ -177,7 +176,7 @@ def _of_server(study: Study, file: str, content: bytes, notes: list[str]) -> _Fo
         try:
             record = json.loads(text)
         except (ValueError, RecursionError):
-            if text.strip():  # The server was killed while it wrote.
+            if text.strip():  # Else the server was killed while writing.
                 notes.append(f"{place}: left out. The line is damaged.")
             continue
         if _is_of(study, record, place, notes):
@@ -186,14 +185,14 @@ def _of_server(study: Study, file: str, content: bytes, notes: list[str]) -> _Fo
 
 def _of_download(study: Study, file: str, content: bytes, notes: list[str]) -> _Found:
     try:
-        said = json.loads(content)
+        download = json.loads(content)
     except (ValueError, RecursionError):
         notes.append(f"{file}: left out. The file is damaged.")
         return
-    if _is_of(study, said, file, notes):
-        answers = said.get("answers")
+    if _is_of(study, download, file, notes):
+        answers = download.get("answers")
         for record in answers if isinstance(answers, list) else []:
-            yield from _of_person(study, said, record, file, notes)
+            yield from _of_person(study, download, record, file, notes)
 
 
 def _of_mturk(study: Study, file: str, content: bytes, notes: list[str]) -> _Found:
@@ -239,7 +238,7 @@ def _of_row(
 
 
 def _number(text: str | None) -> int | None:
-    """A whole number as tables have it, which may write 3 as 3.0."""
+    """The integer in a cell, which spreadsheets may write as 3.0; None if it is no integer."""
     try:
         value = float(text or "nan")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Makes a study from folders of pictures: the page, Mechanical Turk's files, and the key."""
+"""Builds a study from folders of images: page, files for Mechanical Turk, and ``study.json``."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ from legan_tf.uses.study.design import (
     position_counts,
 )
 from legan_tf.uses.study.page_files import mturk_files, page_files, paragraphs
-from legan_tf.uses.study.study_file import KEY_FILE, MTURK, PAGE, PICTURES, Picture, Study, to_json
+from legan_tf.uses.study.study_file import MTURK, PAGE, PICTURES, STUDY_FILE, Picture, Study
 
 LETTERS = "ABCDEFGHI"
-"""What the page calls the places of a choice."""
-MOST_MODELS = len(LETTERS)
+"""Names of the places of a choice on the page."""
+MAX_MODELS = len(LETTERS)
 _ID_LENGTH = 12
-_WRITTEN_S = 946_684_800
-"""When all that raters get was written, as it says: the order would tell the models."""
-RUIN = {"warp": 1.0, "blobs": 1.0, "seam": 1.0, "noise": 0.7}
-"""What is done to a real picture so that nobody can take it for one, with its severity."""
+_FILE_TIME = 946_684_800
+"""Modification time of all files of the page: their order would reveal the models."""
+CONTROL_DAMAGE = {"warp": 1.0, "blobs": 1.0, "seam": 1.0, "noise": 0.7}
+"""Severities of the damage that makes a real image of a control look unnatural."""
 
 
-def make_study(models: str, output: str, options: StudyOptions) -> str:
-    """Makes a study; the folder appears when it is complete.
+def build_study(models: str, output: str, options: StudyOptions) -> str:
+    """Builds a study; the folder appears when it is complete.
 
     Args:
-        models: ``NAME=FOLDER,NAME=FOLDER``; pictures whose path in their folder is the same but for
-            the suffix are of one source.
-        output: Folder to write; must not exist yet, or be empty.
-        options: Everything else.
+        models: ``NAME=FOLDER,NAME=FOLDER``; images with the same relative path, apart from the
+            suffix, are of one source.
+        output: Folder to write; must not exist, or be empty.
+        options: The options.
 
     Returns:
-        What was made, in words.
+        A summary to print.
 
     Raises:
-        UserError: A flag does not fit, or a picture cannot be used; the message names it.
-        ImageError: A file is not a picture.
+        UserError: A flag does not fit, or an image cannot be used; the message names it.
+        ImageError: A file is not an image.
     """
     options.check()
     folders = _folders(models, options)
@@ -72,11 +72,11 @@ def make_study(models: str, output: str, options: StudyOptions) -> str:
         raise UserError(f"--output={output}: holds other files already; name a new folder.")
     instructions = _instructions(options.instructions)
     ledger = Ledger()
-    found = {name: _pictures(folder, "models", ledger) for name, folder in folders.items()}
-    sources = _shared(found, ledger)
+    found = {name: _find_images(folder, "models", ledger) for name, folder in folders.items()}
+    sources = _common_sources(found, ledger)
     raters, choices, ratings = plan_raters(options, len(found), len(sources))
     needed = controls_needed(options, choices), controls_needed(options, ratings)
-    real = _real(options, *needed, ledger) if any(needed) else {}
+    real = _real_images(options, *needed, ledger) if any(needed) else {}
 
     edits: dict[str, dict[str, str]] = {name: {} for name in found}
     known: dict[str, Picture] = {}
@@ -99,7 +99,7 @@ def make_study(models: str, output: str, options: StudyOptions) -> str:
     settings = {"models": folders, **dataclasses.asdict(options)}
     study = Study("", "", settings, tuple(found), known, lists)
     size, resized = _write(study, output, instructions)
-    return _told(study, output, ledger, size, resized)
+    return _summary(study, output, ledger, size, resized)
 
 
 def _folders(models: str, options: StudyOptions) -> dict[str, str]:
@@ -110,9 +110,9 @@ def _folders(models: str, options: StudyOptions) -> dict[str, str]:
                 f"--models: {name} has {len(paths)} folders; a study asks about one each."
             )
         folders[name] = paths[0]
-    if len(folders) > MOST_MODELS:
+    if len(folders) > MAX_MODELS:
         raise UserError(
-            f"--models: {len(folders)} models are too many for a study; give {MOST_MODELS} at most."
+            f"--models: {len(folders)} models are too many for a study; give {MAX_MODELS} at most."
         )
     if len(folders) < 2 and options.questions != "rating":
         raise UserError(
@@ -139,8 +139,8 @@ def _instructions(file: str) -> tuple[str, ...]:
     return found
 
 
-def _pictures(folder: str, flag: str, ledger: Ledger) -> dict[str, str]:
-    """Full paths of the pictures of a folder, by their path in it without the suffix."""
+def _find_images(folder: str, flag: str, ledger: Ledger) -> dict[str, str]:
+    """Full paths of the images of a folder, by their relative path without the suffix."""
     found: dict[str, str] = {}
     tree = scan(folder, flag, ledger)
     for path in tree.pictures(ledger):
@@ -162,8 +162,8 @@ def _pictures(folder: str, flag: str, ledger: Ledger) -> dict[str, str]:
     return found
 
 
-def _shared(found: Mapping[str, Mapping[str, str]], ledger: Ledger) -> list[str]:
-    """The sources that all models have pictures of."""
+def _common_sources(found: Mapping[str, Mapping[str, str]], ledger: Ledger) -> list[str]:
+    """The sources of which all models have images."""
     everything = sorted({source for files in found.values() for source in files})
     shared = []
     for source in everything:
@@ -180,8 +180,10 @@ def _shared(found: Mapping[str, Mapping[str, str]], ledger: Ledger) -> list[str]
     return shared
 
 
-def _real(options: StudyOptions, choices: int, ratings: int, ledger: Ledger) -> dict[str, str]:
-    found = _pictures(options.real, "real", ledger)
+def _real_images(
+    options: StudyOptions, choices: int, ratings: int, ledger: Ledger
+) -> dict[str, str]:
+    found = _find_images(options.real, "real", ledger)
     needed = max(choices, ratings)
     if len(found) < needed:
         raise UserError(
@@ -190,66 +192,66 @@ def _real(options: StudyOptions, choices: int, ratings: int, ledger: Ledger) -> 
         )
     rng = np.random.default_rng([7102, options.seed])
     names = sorted(found)
-    # A few more than one person sees, so that not all are shown the same ones.
+    # More than one rater sees, so that raters see different ones.
     return {
         names[i]: found[names[i]] for i in rng.permutation(len(names))[: 4 * (choices + ratings)]
     }
 
 
 def _id(seed: int, file: str, *parts: str) -> str:
-    """An opaque name, that sorts at random and that nobody can work out who lacks the file."""
+    """An opaque name that sorts at random and cannot be computed without the file."""
     text = "\0".join((str(seed), *parts, hashlib.sha256(storage.read_bytes(file)).hexdigest()))
-    return _named("p", text)
+    return _opaque("p", text)
 
 
-def _named(letter: str, text: str) -> str:
-    """A letter, as spreadsheets take some names of digits and e for numbers, and a checksum."""
+def _opaque(letter: str, text: str) -> str:
+    """A checksum after a letter: spreadsheets read some hexadecimal names as numbers."""
     return letter + hashlib.sha256(text.encode()).hexdigest()[:_ID_LENGTH]
 
 
 def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[int, int]:
-    """Writes everything beside ``output`` and renames it.
+    """Writes everything to a temporary folder and renames it.
 
     Returns:
-        The size of the pictures, and how many had another.
+        The size of the images, and how many were resized to it.
     """
     parent = os.path.dirname(os.path.abspath(output))
     url = study.options["image_url"].rstrip("/")
     try:
         os.makedirs(parent, exist_ok=True)
-        aside = tempfile.mkdtemp(prefix=".study-", dir=parent)
+        temporary = tempfile.mkdtemp(prefix=".study-", dir=parent)
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written ({error.strerror}).") from error
     try:
-        folder = os.path.join(aside, PAGE, PICTURES)
+        folder = os.path.join(temporary, PAGE, PICTURES)
         size, resized = _write_pictures(study, folder)
-        # Answers to other questions, or about other pictures, carry another name.
-        study = dataclasses.replace(study, id=_named("s", repr(study.lists)))
-        contents = {KEY_FILE: to_json(study)}
+        # Depends on the questions and the images, so that other answers are not accepted.
+        study = dataclasses.replace(study, id=_opaque("s", repr(study.lists)))
+        contents = {STUDY_FILE: study.to_json()}
         for name, content in page_files(study.id, study.lists, instructions).items():
             contents[os.path.join(PAGE, name)] = content
         if url:
             for name, content in mturk_files(study.id, study.lists, instructions, url).items():
                 contents[os.path.join(MTURK, name)] = content
         for name, content in contents.items():
-            storage.write_bytes(os.path.join(aside, name), content)
-        for inside, _, names in os.walk(os.path.join(aside, PAGE), topdown=False):
+            storage.write_bytes(os.path.join(temporary, name), content)
+        for inside, _, names in os.walk(os.path.join(temporary, PAGE), topdown=False):
             for path in (*(os.path.join(inside, name) for name in names), inside):
-                os.utime(path, (_WRITTEN_S, _WRITTEN_S))
-        os.chmod(aside, 0o755)
-        os.replace(aside, output)  # Takes the place of an empty folder, too.
+                os.utime(path, (_FILE_TIME, _FILE_TIME))
+        os.chmod(temporary, 0o755)
+        os.replace(temporary, output)  # Replaces an empty folder, too.
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written ({error.strerror}).") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return size, resized
 
 
 def _write_pictures(study: Study, folder: str) -> tuple[int, int]:
-    """Writes all pictures as PNGs of one size, from which nothing tells them apart.
+    """Writes all images as PNGs of one size without metadata.
 
     Returns:
-        The size, and how many had another.
+        The size, and how many images were resized to it.
     """
     first = next(iter(study.pictures.values())).file
     size = study.options["image_size"] or min(images.decode(first).shape[:2])
@@ -261,7 +263,7 @@ def _write_pictures(study: Study, folder: str) -> tuple[int, int]:
         other = decoded.shape[:2] != (size, size)
         shown = images.to_square(decoded, size) if other else decoded
         if picture.model == BROKEN and picture.control:
-            shown = ruined(shown, np.random.default_rng([7103, int(name[1:], 16)]))
+            shown = damaged(shown, np.random.default_rng([7103, int(name[1:], 16)]))
         images.save_png(os.path.join(folder, f"{name}.png"), shown)
         return other
 
@@ -273,28 +275,28 @@ def _write_pictures(study: Study, folder: str) -> tuple[int, int]:
     return size, resized
 
 
-def ruined(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Damages a picture so much that nobody can take it for a real one.
+def damaged(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns an image with the damage of ``CONTROL_DAMAGE``.
 
     Args:
         picture: uint8 [H, W, 3].
-        rng: Decides the damage.
+        rng: Generator of the damage.
 
     Returns:
         uint8 [H, W, 3].
     """
     image = picture.astype(np.float32) / 255
-    for kind, severity in RUIN.items():
+    for kind, severity in CONTROL_DAMAGE.items():
         image = DAMAGES[kind](image, severity, rng)
     return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 
-def _told(study: Study, output: str, ledger: Ledger, size: int, resized: int) -> str:
+def _summary(study: Study, output: str, ledger: Ledger, size: int, resized: int) -> str:
     roles = collections.Counter(q.role for questions in study.lists for q in questions)
     lengths = sorted({len(questions) for questions in study.lists})
     sources = {picture.source for picture in study.pictures.values() if not picture.control}
     model_of = {name: picture.model for name, picture in study.pictures.items()}
-    key, page = os.path.join(output, KEY_FILE), os.path.join(output, PAGE)
+    key, page = os.path.join(output, STUDY_FILE), os.path.join(output, PAGE)
     lines = [
         f"{output}: {len(sources)} sources, models {', '.join(study.models)}, {size} x {size} "
         "pixels.",

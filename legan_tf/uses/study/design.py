@@ -1,4 +1,4 @@
-"""Who is asked what, and in which order."""
+"""Experimental design of a study: the questions of each rater and their order."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from legan_tf.errors import UserError
-from legan_tf.uses.study.config import FEWEST, MOST_RATERS, StudyOptions
+from legan_tf.uses.study.config import MAX_RATERS, MIN_CONTROLS, StudyOptions
 
 ASKED, REPEAT = "asked", "repeat"
 REAL, BROKEN, OBVIOUS = "real", "broken", "obvious"
-"""Controls: to be rated natural, to be rated unnatural, and a choice of one among broken ones."""
+"""Controls: an image to rate natural, one to rate unnatural, and a real one among broken ones."""
 CONTROLS = (REAL, BROKEN, OBVIOUS)
 
-_APART = 3
-"""A question comes again a third of its part later, or more."""
+_REPEAT_DISTANCE = 3
+"""A question is repeated at least this fraction, 1/3, of its part later."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """One question to one person.
+    """A question to a rater.
 
     Attributes:
-        pictures: Ids of what is shown, in order: one to rate, or several to choose from.
+        pictures: Ids of the images shown, in order: one to rate, or several to choose from.
         role: ``asked``, ``repeat``, or one of ``CONTROLS``.
-        right: Of ``obvious``, the id of the real picture; empty for others.
-        of: Of ``repeat``, the place of the first time in the list; -1 for others.
+        right: For ``obvious``, the id of the real image; else empty.
+        of: For ``repeat``, the index of the repeated question in the list; else -1.
     """
 
     pictures: tuple[str, ...]
@@ -38,17 +38,17 @@ class Question:
 
     @property
     def is_choice(self) -> bool:
-        """Whether it asks to choose; else it asks to rate."""
+        """Whether the question is a choice; else it is a rating."""
         return len(self.pictures) > 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """A real picture and how it looks heavily damaged.
+    """A real image and heavily damaged versions of it.
 
     Attributes:
-        real: Its id.
-        broken: Ids of damaged forms, one fewer than there are models but one at least.
+        real: Id of the real image.
+        broken: Ids of the damaged ones: one fewer than models, at least one.
     """
 
     real: str
@@ -56,31 +56,35 @@ class Control:
 
 
 def controls_needed(options: StudyOptions, count: int) -> int:
-    """Returns how many controls go with ``count`` questions of one kind."""
+    """Returns the number of controls for ``count`` questions of one kind."""
     if not count or not options.controls or not options.real:
         return 0
-    return max(FEWEST, round(options.controls * count))
+    return max(MIN_CONTROLS, round(options.controls * count))
 
 
 def _repeats(options: StudyOptions, count: int) -> int:
-    return min(max(1, round(options.repeats * count)), count // _APART) if options.repeats else 0
+    return (
+        min(max(1, round(options.repeats * count)), count // _REPEAT_DISTANCE)
+        if options.repeats
+        else 0
+    )
 
 
 def plan_raters(options: StudyOptions, models: int, sources: int) -> tuple[int, int, int]:
-    """Decides among how many people the questions are divided.
+    """Determines the number of raters.
 
     Args:
         options: The options.
-        models: How many there are.
-        sources: How many pictures of each.
+        models: Number of models.
+        sources: Number of images of each model.
 
     Returns:
-        How many people, and how many choices and ratings are the most that one is asked for,
+        The number of raters, and the maximum numbers of choices and of ratings of one rater,
         without repeats and controls.
 
     Raises:
-        UserError: They are too few to ask each picture's share of them, or asked too much; or so
-            many that some would be asked nothing.
+        UserError: The raters are too few for the answers per image or the questions per rater, or
+            so many that some would have no question.
     """
     choices = sources * options.choices_per_source if options.questions != "rating" else 0
     ratings = models * sources * options.ratings_per_image if options.questions != "choice" else 0
@@ -112,12 +116,12 @@ def plan_raters(options: StudyOptions, models: int, sources: int) -> tuple[int, 
                 "(--ratings_per_image, --choices_per_source)."
             )
         return (options.raters, *parts)
-    for raters in range(least, MOST_RATERS + 1):
+    for raters in range(least, MAX_RATERS + 1):
         *parts, each = asked(raters)
         if each <= options.trials:
             return (raters, *parts)
     raise UserError(
-        f"--trials={options.trials}: so few questions each would take more than {MOST_RATERS} "
+        f"--trials={options.trials}: so few questions each would take more than {MAX_RATERS} "
         "raters; give more."
     )
 
@@ -128,23 +132,24 @@ def draw_lists(
     raters: int,
     options: StudyOptions,
 ) -> list[list[Question]]:
-    """Draws up each person's list of questions.
+    """Draws the list of questions of each rater.
 
-    Every picture is rated by exactly ``ratings_per_image`` people, every source is chosen from by
-    ``choices_per_source``, and people are asked equally much, give or take one question of each
-    kind. In the choices, each model stands in each place equally often, give or take one, over all
-    and nearly so for each person. A person has all choices first or all ratings first, in turns.
+    The design is balanced: every image is rated by exactly ``ratings_per_image`` raters, every
+    source is in the choices of ``choices_per_source``, and the numbers of questions of two raters
+    differ by at most one of each kind. In the choices each model is in each place equally often (a
+    difference of at most one over all raters, nearly so for each). Raters alternate between
+    choices first and ratings first.
 
     Args:
-        edits: Ids of the pictures, by model and source; all models have the same sources.
-        controls: As many or more than one person is shown of a kind; none without controls. Where
-            there are enough, choices and ratings have different ones, as whoever has seen a picture
-            damaged knows it.
-        raters: How many people.
+        edits: Ids of the images by model and source; all models have the same sources.
+        controls: At least as many as a rater sees of a kind; empty without controls. If there are
+            enough, choices and ratings get different ones, since a rater who has seen an image
+            damaged recognises it.
+        raters: Number of raters.
         options: The options.
 
     Returns:
-        For each person, the questions in order.
+        The questions of each rater, in order.
     """
     rng = np.random.default_rng([7100, options.seed])
     models, sources = list(edits), list(next(iter(edits.values())))
@@ -156,7 +161,7 @@ def draw_lists(
         order: list[int] = []
         for rater, tasks in enumerate(shared):
             for task in tasks:
-                # Each of so many in turn is a shift of the one before: a Latin square.
+                # A Latin square: each order is the one before, shifted by one.
                 done = sum(map(len, choices)) % len(models)
                 if done == 0:
                     order = [int(i) for i in rng.permutation(len(models))]
@@ -171,14 +176,14 @@ def draw_lists(
     needed = [
         max(controls_needed(options, len(own)) for own in part) for part in (choices, ratings)
     ]
-    turns = _Turns(controls, *needed)
+    pool = _ControlPool(controls, *needed)
     lists = []
     for rater in range(raters):
         own = np.random.default_rng([7101, options.seed, rater])
         parts = []
         for asked in (choices[rater], ratings[rater]):
             extra = [
-                turns.obvious(len(models)) if asked is choices[rater] else turns.rated()
+                pool.choice(len(models)) if asked is choices[rater] else pool.rating()
                 for _ in range(controls_needed(options, len(asked)))
             ]
             parts.append(_part(asked, extra, _repeats(options, len(asked)), own))
@@ -189,9 +194,9 @@ def draw_lists(
 def _share(
     tasks: int, each: int, raters: int, groups: Sequence[int], rng: np.random.Generator
 ) -> list[list[int]]:
-    """Gives each task to ``each`` people, all of them equally many, and of each group nearly.
+    """Assigns each task to the ``each`` raters with the fewest tasks, then the fewest of its group.
 
-    To those who have the fewest: so nobody is ever more than one ahead.
+    So no rater ever has more than one task more than another.
     """
     shared: list[list[int]] = [[] for _ in range(raters)]
     load = np.zeros(raters, int)
@@ -205,8 +210,8 @@ def _share(
     return shared
 
 
-class _Turns:
-    """Hands out the controls, so that all are used equally often, and each place is right."""
+class _ControlPool:
+    """Controls in rotation: all are used equally often, with the answer in each place."""
 
     def __init__(self, controls: Sequence[Control], choices: int, ratings: int) -> None:
         self._to_choose = self._to_rate = controls
@@ -215,7 +220,7 @@ class _Turns:
             self._to_choose, self._to_rate = controls[:split], controls[split:]
         self._choices = self._ratings = 0
 
-    def obvious(self, models: int) -> Question:
+    def choice(self, models: int) -> Question:
         control = self._to_choose[self._choices % len(self._to_choose)]
         right = self._choices % models
         self._choices += 1
@@ -223,9 +228,9 @@ class _Turns:
         shown.insert(right, control.real)
         return Question(tuple(shown), OBVIOUS, right=control.real)
 
-    def rated(self) -> Question:
+    def rating(self) -> Question:
         turn, count = self._ratings, len(self._to_rate)
-        # Of an even number, a picture would be broken in every round or in none.
+        # Without the shift, with an even count an image would be broken in each round or in none.
         control = self._to_rate[(turn + (0 if count % 2 else turn // count)) % count]
         self._ratings += 1
         if turn % 2:
@@ -239,7 +244,7 @@ def _part(
     repeats: int,
     rng: np.random.Generator,
 ) -> list[Question]:
-    """Orders the questions of one kind; controls are spread, repeats come far from the first."""
+    """Questions of one kind in order: controls spread evenly, repeats far from the first time."""
     count = len(asked)
     shuffled = [asked[i] for i in rng.permutation(count)]
     entries: list[tuple[float, Question, int]] = [
@@ -248,11 +253,11 @@ def _part(
     for turn, control in zip(rng.permutation(len(controls)), controls):
         step = count / len(controls)
         entries.append((float((turn + rng.uniform(0.05, 0.95)) * step), control, -1))
-    for place in rng.permutation(count // _APART)[:repeats]:
+    for place in rng.permutation(count // _REPEAT_DISTANCE)[:repeats]:
         pictures = shuffled[place]
         shift = int(rng.integers(1, len(pictures))) if len(pictures) > 1 else 0
         again = Question(pictures[shift:] + pictures[:shift], REPEAT)
-        later = float(rng.uniform(count * (1 - 1 / _APART), count))
+        later = float(rng.uniform(count * (1 - 1 / _REPEAT_DISTANCE), count))
         entries.append((later, again, int(place)))
     entries.sort(key=lambda entry: entry[0])
     first = {int(at): index for index, (at, question, _) in enumerate(entries)
@@ -264,7 +269,7 @@ def _part(
 
 
 def _joined(parts: Sequence[Sequence[Question]]) -> list[Question]:
-    """One list of several parts, whose repeats are counted from its beginning."""
+    """One list of several parts; ``of`` of the repeats becomes an index in the whole list."""
     joined: list[Question] = []
     for part in parts:
         start = len(joined)
@@ -275,14 +280,14 @@ def _joined(parts: Sequence[Sequence[Question]]) -> list[Question]:
 def position_counts(
     lists: Sequence[Sequence[Question]], model_of: Mapping[str, str]
 ) -> dict[str, list[int]]:
-    """Counts how often each model stands in each place of the choices that count.
+    """Counts the places of each model in the choices, without controls and repeats.
 
     Args:
-        lists: The questions of all people.
-        model_of: The model of each picture that is no control.
+        lists: The questions of all raters.
+        model_of: The model of each image that is no control.
 
     Returns:
-        By model, a count for each place; empty without choices.
+        The count of each place, by model; empty without choices.
     """
     counts: dict[str, collections.Counter] = {}
     places = 0

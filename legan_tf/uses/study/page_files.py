@@ -1,4 +1,4 @@
-"""The files that people see: the page, and Mechanical Turk's layout with its table."""
+"""Files shown to raters: the page, and the layout and table for Mechanical Turk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INSTRUCTIONS = (
 
 
 def paragraphs(text: str) -> tuple[str, ...]:
-    """Returns the paragraphs of a plain text, which empty lines divide."""
+    """Returns the paragraphs of a plain text, separated by empty lines."""
     parts = (" ".join(part.split()) for part in text.replace("\r\n", "\n").split("\n\n"))
     return tuple(part for part in parts if part)
 
@@ -33,12 +33,12 @@ def paragraphs(text: str) -> tuple[str, ...]:
 def page_files(
     study: str, lists: Sequence[Sequence[Question]], instructions: Sequence[str]
 ) -> dict[str, bytes]:
-    """Returns the files of the page, but for the pictures, by name.
+    """Returns the files of the page except the images, by name.
 
     Args:
         study: Id of the study.
         lists: The questions of each list.
-        instructions: Paragraphs before the first question; general ones if there are none.
+        instructions: Paragraphs before the first question; a general text if empty.
     """
     data = {
         "study": study,
@@ -46,7 +46,7 @@ def page_files(
         "lists": [[list(question.pictures) for question in questions] for questions in lists],
     }
     return {
-        "index.html": _filled("index.html").encode(),
+        "index.html": _render("index.html").encode(),
         "study.js": f"const STUDY = {_script_json(data)};\n".encode(),
     }
 
@@ -57,16 +57,16 @@ def mturk_files(
     instructions: Sequence[str],
     image_url: str,
 ) -> dict[str, bytes]:
-    """Returns a layout for Mechanical Turk and the table of what is put into it, by name.
+    """Returns the layout for Mechanical Turk and the table of its variables, by name.
 
     Args:
         study: Id of the study.
-        lists: The questions of each list; a line of the table each.
+        lists: The questions of each list, which is a row of the table.
         instructions: As for ``page_files``.
-        image_url: Where the pictures are, without a slash at the end.
+        image_url: URL of the folder of the images, without a slash at the end.
     """
     data = {"instructions": list(instructions or _INSTRUCTIONS)}
-    layout = _filled("mturk.html").replace("/*DATA*/", f"const STUDY = {_script_json(data)};")
+    layout = _render("mturk.html").replace("/*DATA*/", f"const STUDY = {_script_json(data)};")
     rows = [
         (study, rater, image_url, " ".join(".".join(question.pictures) for question in questions))
         for rater, questions in enumerate(lists, start=1)
@@ -74,8 +74,8 @@ def mturk_files(
     return {"layout.html": layout.encode(), "hits.csv": csv_text.to_bytes(HIT_COLUMNS, rows)}
 
 
-def _filled(name: str) -> str:
-    """A template with what the two share: style, elements, program."""
+def _render(name: str) -> str:
+    """A template with the style, elements and program that both pages share."""
     text = (_TEMPLATES / name).read_text(encoding="utf-8")
     for mark, file in (
         ("/*STYLE*/", "study.css"),
@@ -87,7 +87,7 @@ def _filled(name: str) -> str:
 
 
 def _script_json(data: Any) -> str:
-    """Values for a script within HTML: no text ends the script, or is a variable of the layout."""
+    """JSON for a script within HTML: escapes what would end the script or be a layout variable."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&$\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

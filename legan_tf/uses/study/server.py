@@ -1,4 +1,4 @@
-"""A small server for a study: the page out, answers in. Free of TensorFlow."""
+"""HTTP server of a study: serves the page and stores answers. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 
 from legan_tf.errors import UserError
 from legan_tf.uses.study.answers import PERSON, problem_with
-from legan_tf.uses.study.config import MOST_RATERS
+from legan_tf.uses.study.config import MAX_RATERS
 from legan_tf.uses.study.study_file import ANSWERS, PAGE, PICTURES, Study
 
-MOST_BYTES = 64 << 10
-"""Of one request; the page sends up to 100 answers at a time, of about 100 bytes each."""
-MOST_BYTES_OF_RATER = 8 << 20
+MAX_REQUEST_BYTES = 64 << 10
+"""The page sends up to 100 answers at a time, of about 100 bytes each."""
+MAX_BYTES_PER_RATER = 8 << 20
 
 _PICTURE = re.compile(rf"/{PICTURES}/(p[0-9a-f]+)\.png")
 _FILES = {
@@ -32,10 +32,10 @@ _POLICY = "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none
 
 
 class _Refused(Exception):
-    """A request that cannot be answered.
+    """A request that is answered with an error.
 
     Attributes:
-        status: HTTP status.
+        status: HTTP status code.
     """
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -46,8 +46,8 @@ class _Refused(Exception):
 class StudyServer(http.server.ThreadingHTTPServer):
     """Serves the page of one study and appends answers to ``answers/RATER.jsonl``.
 
-    An answer is on disk before it is confirmed. Numbers are handed out by making that file, so that
-    nobody gets one twice, whenever the server was started.
+    An answer is on disk before it is confirmed. A rater number is assigned by creating that file,
+    so that no number is assigned twice, also after a restart.
     """
 
     daemon_threads = True
@@ -78,18 +78,18 @@ class StudyServer(http.server.ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """The address of the page; where it listens at all, one that others can use."""
+        """The address of the page; for 0.0.0.0, the address of this computer in its network."""
         host, port = self.server_address[:2]
         return f"http://{_own_address() if host == '0.0.0.0' else host}:{port}/"
 
     def next_rater(self) -> int:
-        """Hands out the lowest number that nobody has.
+        """Assigns the lowest free rater number.
 
         Raises:
-            _Refused: There is none left, or the disk takes nothing.
+            _Refused: There is none left, or the file cannot be created.
         """
         with self._lock:
-            for rater in range(1, MOST_RATERS + 1):
+            for rater in range(1, MAX_RATERS + 1):
                 path = self._file(rater)
                 try:
                     with open(path, "xb"):
@@ -104,13 +104,13 @@ class StudyServer(http.server.ThreadingHTTPServer):
         """Checks answers and appends them.
 
         Args:
-            content: What the page sent: ``study``, ``rater``, ``person`` and ``answers``.
+            content: The request: ``study``, ``rater``, ``person`` and ``answers``.
 
         Returns:
-            How many they are.
+            The number of answers.
 
         Raises:
-            _Refused: Something is wrong with one; none is stored then.
+            _Refused: An answer is invalid; none is stored then.
         """
         if not isinstance(content, dict) or content.get("study") != self.study.id:
             raise _Refused(400, "These are no answers to this study.")
@@ -125,8 +125,8 @@ class StudyServer(http.server.ThreadingHTTPServer):
             if problem:
                 raise _Refused(400, problem)
             kept = {key: record[key] for key in ("trial", "answer", "ms", "at")}
-            whose = {"study": self.study.id, "rater": rater, "person": person}
-            lines.append(json.dumps({**whose, **kept}).encode() + b"\n")
+            owner = {"study": self.study.id, "rater": rater, "person": person}
+            lines.append(json.dumps({**owner, **kept}).encode() + b"\n")
         self._append(self._file(rater), b"".join(lines))
         return len(lines)
 
@@ -137,11 +137,11 @@ class StudyServer(http.server.ThreadingHTTPServer):
         try:
             with self._lock, open(path, "a+b") as file:
                 length = file.seek(0, os.SEEK_END)
-                if length + len(lines) > MOST_BYTES_OF_RATER:
+                if length + len(lines) > MAX_BYTES_PER_RATER:
                     raise _Refused(413, "This person has sent too many answers.")
                 if length:
                     file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":  # Killed while writing: the rest begins a new line.
+                    if file.read(1) != b"\n":  # The server was killed while writing.
                         lines = b"\n" + lines
                 file.write(lines)
                 file.flush()
@@ -150,7 +150,7 @@ class StudyServer(http.server.ThreadingHTTPServer):
             raise _not_stored(path, error) from error
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of connections that broke off; other errors are bugs and are told."""
+        """Ignores broken connections; prints other errors, which are bugs."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -161,11 +161,11 @@ def _not_stored(path: str, error: OSError) -> _Refused:
 
 
 def _own_address() -> str:
-    """The address of this computer in its network, by which way it would send; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+    """The address of the network interface of the default route; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            way.connect(("192.0.2.1", 9))
-            return way.getsockname()[0]
+            probe.connect(("192.0.2.1", 9))
+            return probe.getsockname()[0]
         except OSError:
             return "127.0.0.1"
 
@@ -180,7 +180,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # A body, which nobody reads.
+            self.close_connection = True  # The body is not read.
         path = self.path.partition("?")[0]
         picture = _PICTURE.fullmatch(path)
         if picture and picture[1] in self.server.study.pictures:
@@ -209,7 +209,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             else:
                 raise _Refused(404, "There is nothing here.")
         except _Refused as refused:
-            # What was not read of the request would be taken for the next one.
+            # The unread rest of the body would be taken for the next request.
             self.close_connection = True
             self._answer(refused.status, f"{refused}\n")
             return
@@ -219,10 +219,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch("[0-9]{1,9}", length):
             raise _Refused(411, "The request must tell its length.")
-        if int(length) > MOST_BYTES:
-            raise _Refused(413, f"A request may have {MOST_BYTES} bytes at most.")
-        # Pages of other sites cannot send this type without being asked for leave, which nobody
-        # gives them here.
+        if int(length) > MAX_REQUEST_BYTES:
+            raise _Refused(413, f"A request may have {MAX_REQUEST_BYTES} bytes at most.")
+        # Pages of other sites cannot send this type without CORS permission, which is not given.
         if self.headers.get_content_type() != "application/json":
             raise _Refused(415, "It must be sent as application/json.")
         body = self.rfile.read(int(length))
@@ -240,13 +239,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Content-Security-Policy", _POLICY)
-        # Pictures that were fetched ahead are there although the server may be away by then.
+        # Prefetched images stay available while the server is down.
         self.send_header("Cache-Control", "max-age=86400" if kind == _PNG else "no-cache")
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keeps quiet: who asks from where is nobody's business."""
+        """Logs no requests: the addresses of raters are private."""
 
 
 def serve(study: Study, host: str, port: int) -> None:

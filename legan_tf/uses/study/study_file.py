@@ -1,4 +1,4 @@
-"""The key of a study: what the opaque names stand for, and what everybody is asked."""
+"""The file ``study.json``: the meaning of the opaque names of a study, and all questions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.uses.study.design import Question
 
-KEY_FILE = "study.json"
+if TYPE_CHECKING:
+    from legan_tf.uses.study.answers import Answer
+
+STUDY_FILE = "study.json"
 PAGE = "page"
 PICTURES = "pictures"
 ANSWERS = "answers"
@@ -23,13 +26,13 @@ _FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """What a picture of the page is.
+    """An image of the page.
 
     Attributes:
-        model: Who made it; ``real`` or ``broken`` of a control.
-        source: What it was made of: the file's path in its folder, without the suffix.
-        file: Where it comes from; of ``broken``, the real picture that was damaged.
-        control: Whether it is one.
+        model: The model that made it; ``real`` or ``broken`` for a control.
+        source: Path of the original file in its folder, without the suffix.
+        file: The original file; for ``broken``, the real image that was damaged.
+        control: Whether it is a control.
     """
 
     model: str
@@ -40,15 +43,15 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """A study as its key tells it.
+    """A study.
 
     Attributes:
-        folder: Where it is.
-        id: Its opaque name, which every answer carries.
-        options: How it was made.
+        folder: Its folder.
+        id: Its opaque name, which every answer contains.
+        options: The options that it was built with.
         models: The models, in order.
-        pictures: By id.
-        lists: The questions of each list; person n gets list (n - 1) modulo their number.
+        pictures: The images by id.
+        lists: The questions of each list; rater n gets list (n - 1) modulo their number.
     """
 
     folder: str
@@ -59,33 +62,40 @@ class Study:
     lists: Sequence[Sequence[Question]]
 
     def list_of(self, rater: int) -> int:
-        """Returns which list person ``rater``, counted from 1, is asked."""
+        """Returns the index of the list of a rater; raters are counted from 1."""
         return (rater - 1) % len(self.lists)
 
+    def question(self, answer: Answer) -> Question:
+        """Returns the question that was answered."""
+        return self.lists[answer.list][answer.trial]
 
-def to_json(study: Study) -> bytes:
-    """Returns the content of ``study.json``."""
-    content = {
-        "format": _FORMAT,
-        "study": study.id,
-        "options": dict(study.options),
-        "models": list(study.models),
-        "pictures": {name: dataclasses.asdict(p) for name, p in study.pictures.items()},
-        "lists": [[_as_json(question) for question in questions] for questions in study.lists],
-    }
-    return json.dumps(content).encode() + b"\n"
+    def shown(self, answer: Answer) -> Picture:
+        """Returns the first image of the question that was answered."""
+        return self.pictures[self.question(answer).pictures[0]]
+
+    def to_json(self) -> bytes:
+        """Returns the content of ``study.json``."""
+        content = {
+            "format": _FORMAT,
+            "study": self.id,
+            "options": dict(self.options),
+            "models": list(self.models),
+            "pictures": {name: dataclasses.asdict(p) for name, p in self.pictures.items()},
+            "lists": [[_to_dict(question) for question in questions] for questions in self.lists],
+        }
+        return json.dumps(content).encode() + b"\n"
 
 
 def read_study(folder: str) -> Study:
-    """Reads the key of a study.
+    """Reads ``study.json`` from the folder of a study.
 
     Raises:
         UserError: There is none, or it is damaged; the message names --study.
     """
-    file = os.path.join(folder, KEY_FILE)
+    file = os.path.join(folder, STUDY_FILE)
     if not os.path.isfile(file):
         raise UserError(
-            f"--study={folder}: holds no {KEY_FILE}; name what `study.py make` wrote as --output."
+            f"--study={folder}: holds no {STUDY_FILE}; name what `study.py make` wrote as --output."
         )
     try:
         content = json.loads(storage.read_bytes(file))
@@ -97,7 +107,10 @@ def read_study(folder: str) -> Study:
             content["options"],
             tuple(content["models"]),
             {name: Picture(**picture) for name, picture in content["pictures"].items()},
-            [[_question(q) for q in questions] for questions in content["lists"]],
+            [
+                [Question(**{**q, "pictures": tuple(q["pictures"])}) for q in questions]
+                for questions in content["lists"]
+            ],
         )
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(
@@ -105,9 +118,5 @@ def read_study(folder: str) -> Study:
         ) from error
 
 
-def _as_json(question: Question) -> dict[str, Any]:
+def _to_dict(question: Question) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(question).items() if value != -1}
-
-
-def _question(value: Mapping[str, Any]) -> Question:
-    return Question(**{**value, "pictures": tuple(value["pictures"])})

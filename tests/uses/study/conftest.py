@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from legan_tf.uses.study.build import make_study
+from legan_tf.uses.study.build import build_study
 from legan_tf.uses.study.config import StudyOptions
 from legan_tf.uses.study.server import StudyServer
 from legan_tf.uses.study.study_file import read_study
@@ -34,7 +34,7 @@ def flags(pictures):
 @pytest.fixture
 def study(flags, tmp_path):
     models, options = flags
-    make_study(models, str(tmp_path / "study"), options)
+    build_study(models, str(tmp_path / "study"), options)
     return read_study(str(tmp_path / "study"))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from legan_tf.data import images
 from legan_tf.data.rendered import geometry, ratings, shade
 from legan_tf.data.rendered.damage import DAMAGES
-from legan_tf.uses.study.build import RUIN
+from legan_tf.uses.study.build import CONTROL_DAMAGE
 
 KINDS = ("blobs", "warp", "blur")
 
@@ -47,7 +47,7 @@ def naturalness(study, models):
     natural = {}
     for name, picture in study.pictures.items():
         if picture.control:
-            done = RUIN if picture.model == "broken" else {}
+            done = CONTROL_DAMAGE if picture.model == "broken" else {}
         else:
             done = damage_of(picture.model, picture.source, models[picture.model])
         natural[name] = ratings.naturalness(done)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from legan_tf.data import images
 from legan_tf.errors import UserError
-from legan_tf.uses.study.build import make_study
+from legan_tf.uses.study.build import build_study
 from legan_tf.uses.study.design import position_counts
 from legan_tf.uses.study.study_file import read_study
 
@@ -65,9 +65,9 @@ def test_nothing_on_the_page_tells_a_model_a_source_or_a_control(study):
 
 def test_the_same_flags_give_the_same_bytes_and_another_seed_another_study(flags, study, tmp_path):
     models, options = flags
-    make_study(models, str(tmp_path / "again"), options)
+    build_study(models, str(tmp_path / "again"), options)
     assert files_of(tmp_path / "again") == files_of(study.folder)
-    make_study(models, str(tmp_path / "other"), dataclasses.replace(options, seed=1))
+    build_study(models, str(tmp_path / "other"), dataclasses.replace(options, seed=1))
     other = read_study(str(tmp_path / "other"))
     assert other.id != study.id and not set(other.pictures) & set(study.pictures)
 
@@ -77,7 +77,7 @@ def test_names_depend_on_what_is_in_the_files_and_are_no_numbers(flags, study, p
     shutil.copytree(pictures / "Poor", tmp_path / "Poor")
     shutil.copy(pictures / "Good" / "person1.png", tmp_path / "Poor" / "person1.png")
     models = models.replace(str(pictures / "Poor"), str(tmp_path / "Poor"))
-    make_study(models, str(tmp_path / "other"), options)
+    build_study(models, str(tmp_path / "other"), options)
     other = read_study(str(tmp_path / "other"))
     (changed,) = set(study.pictures) - set(other.pictures)
     assert study.pictures[changed].file.endswith("Poor/person1.png") and other.id != study.id
@@ -98,7 +98,7 @@ def test_a_name_that_is_not_utf_8_is_refused(flags, pictures, tmp_path):
     shutil.copy(os.fsencode(pictures / "Poor" / "person0.png"), named)
     models = models.replace(str(pictures / "Poor"), str(tmp_path / "Poor"))
     with pytest.raises(UserError, match=r"--models: the name .*per\\udcffson.png' is not UTF-8"):
-        make_study(models, str(tmp_path / "study"), options)
+        build_study(models, str(tmp_path / "study"), options)
     assert not (tmp_path / "study").exists()
 
 
@@ -110,7 +110,7 @@ def test_sources_that_a_model_lacks_are_left_out_and_told(flags, pictures, tmp_p
     with Image.open(tmp_path / "Poor" / "person0.png") as image:
         image.resize((60, 80)).save(tmp_path / "Poor" / "person0.jpg")
     (tmp_path / "Poor" / "person0.png").unlink()
-    told = make_study(
+    told = build_study(
         f"Good={pictures / 'Good'},Poor={tmp_path / 'Poor'}", str(tmp_path / "study"), options
     )
     assert "not there of every model; person2 (none of Poor)" in told
@@ -125,7 +125,7 @@ def test_sources_that_a_model_lacks_are_left_out_and_told(flags, pictures, tmp_p
 def test_the_table_of_mechanical_turk_has_a_line_for_each_list(flags, tmp_path):
     models, options = flags
     options = dataclasses.replace(options, image_url="https://host/p/")
-    make_study(models, str(tmp_path / "study"), options)
+    build_study(models, str(tmp_path / "study"), options)
     study = read_study(str(tmp_path / "study"))
     rows = list(csv.DictReader(open(tmp_path / "study/mturk/hits.csv", encoding="utf-8")))
     assert [row["rater"] for row in rows] == ["1", "2"]
@@ -145,7 +145,7 @@ def test_instructions_are_shown_as_they_are_written(flags, tmp_path):
     options = dataclasses.replace(
         options, instructions=str(tmp_path / "consent.txt"), image_url="https://host"
     )
-    make_study(models, str(tmp_path / "study"), options)
+    build_study(models, str(tmp_path / "study"), options)
     data = (tmp_path / "study/page/study.js").read_text()
     assert "</script>" not in data
     shown = json.loads(data[len("const STUDY = ") :].rstrip(";\n"))
@@ -193,7 +193,7 @@ def test_what_does_not_fit_is_told_and_leaves_nothing(flags, pictures, tmp_path,
     output = changes.pop("output", str(tmp_path / "study"))
     before = sorted(os.listdir(tmp_path))
     with pytest.raises(UserError, match=sentence) as told:
-        make_study(models, output, dataclasses.replace(options, **changes))
+        build_study(models, output, dataclasses.replace(options, **changes))
     assert "\n" not in str(told.value)
     assert sorted(os.listdir(tmp_path)) == before
 

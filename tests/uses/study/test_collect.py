@@ -15,10 +15,10 @@ from legan_tf.data.manifest import check_manifest, read_manifest
 from legan_tf.errors import UserError
 from legan_tf.evaluation.compare import read_preferences
 from legan_tf.evaluation.metrics.agreement import krippendorff_alpha
-from legan_tf.uses.study.build import make_study
+from legan_tf.uses.study.analysis import interval, newcombe, resample, wilson
+from legan_tf.uses.study.build import build_study
 from legan_tf.uses.study.collect import collect
 from legan_tf.uses.study.config import ScreenOptions, StudyOptions
-from legan_tf.uses.study.intervals import interval, newcombe, resample, wilson
 from legan_tf.uses.study.screening import screen
 from legan_tf.uses.study.study_file import read_study
 
@@ -321,7 +321,7 @@ def test_files_of_an_earlier_collect_do_not_stay(study, asked, tmp_path):
 def test_choices_alone_tell_who_is_careless(flags, tmp_path):
     models, options = flags
     options = dataclasses.replace(options, questions="choice")
-    make_study(models, str(tmp_path / "study"), options)
+    build_study(models, str(tmp_path / "study"), options)
     study, folder = read_study(str(tmp_path / "study")), tmp_path / "answers"
     say(study, 1, folder, place_of("real", "Good"), None)
     say(study, 2, folder, place_of("broken", "Poor"), None)
@@ -348,7 +348,7 @@ def large(tmp_path_factory):
     folder = tmp_path_factory.mktemp("large")
     simulated["write_pictures"](str(folder), MODELS, 40, 12, 32)
     models = ",".join(f"{name}={folder / name}" for name in MODELS)
-    make_study(models, str(folder / "study"), StudyOptions(real=str(folder / "photos"), raters=12))
+    build_study(models, str(folder / "study"), StudyOptions(real=str(folder / "photos"), raters=12))
     study = read_study(str(folder / "study"))
     simulated["write_answers"](study, MODELS, NUMBERS, CARELESS, str(folder / "study/answers"))
     answers = str(folder / "study/answers")

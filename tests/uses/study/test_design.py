@@ -154,7 +154,7 @@ def test_options_that_do_not_fit_are_told_together():
         "image_size=4",
     ):
         assert f"--{flag}" in str(told.value)
-    with pytest.raises(UserError, match="--controls_right=2: must be 0 to 1"):
+    with pytest.raises(UserError, match="--controls_right=2.0: must be 0 to 1"):
         ScreenOptions(controls_right=2.0).check()
     for wrong, sentence in (
         (StudyOptions(image_size=5000), "--image_size=5000: must be 16 to 2048, or 0"),

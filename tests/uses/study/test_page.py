@@ -23,7 +23,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from legan_tf.uses.study.answers import read_answers
-from legan_tf.uses.study.build import make_study
+from legan_tf.uses.study.build import build_study
 from legan_tf.uses.study.collect import collect
 from legan_tf.uses.study.config import ScreenOptions
 from legan_tf.uses.study.study_file import read_study
@@ -448,7 +448,7 @@ def test_the_layout_of_mechanical_turk_posts_what_collect_reads(chromium, flags,
     models, options = flags
     folder = tmp_path / "study"
     url = "http://pictures.invalid/p"
-    make_study(models, str(folder), dataclasses.replace(options, image_url=url))
+    build_study(models, str(folder), dataclasses.replace(options, image_url=url))
     study = read_study(str(folder))
     hits = list(csv.DictReader(open(folder / "mturk/hits.csv", encoding="utf-8")))
     layout = (folder / "mturk" / "layout.html").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ import pytest
 
 from legan_tf.errors import UserError
 from legan_tf.uses.study.answers import read_answers
-from legan_tf.uses.study.server import MOST_BYTES, StudyServer
+from legan_tf.uses.study.server import MAX_REQUEST_BYTES, StudyServer
 
 PERSON = "0123456789ab"
 
@@ -148,7 +148,7 @@ def test_hostile_answers_get_a_sentence_and_nothing_is_stored(server, study, cap
     assert post(server, sent(study), kind="text/plain")[0] == 415
     assert ask(server, "POST", "/rater", b"{}", **{"Content-Type": "text/plain"})[0] == 415
     assert ask(server, "POST", "/rater", b"")[0] == 415
-    assert post(server, b"x" * (MOST_BYTES + 1))[0] == 413
+    assert post(server, b"x" * (MAX_REQUEST_BYTES + 1))[0] == 413
     assert ask(server, "POST", "/elsewhere", b"")[0] == 404
     assert ask(server, "DELETE", "/answers")[0] == 501
     assert os.listdir(server.folder) == []
