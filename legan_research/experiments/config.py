@@ -1,4 +1,4 @@
-"""What the experiments can be told, once: as a dataclass and as flags."""
+"""Options of ``scripts/experiment.py``."""
 
 from __future__ import annotations
 
@@ -7,46 +7,54 @@ from collections.abc import Mapping
 
 from legan_tf import options
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.options import option
+from legan_tf.options import NOT_NEGATIVE, POSITIVE, Options, between, option
+from legan_tf.uses.augment.config import RATING_OR_0
 
 SIZES: Mapping[str, Mapping[str, int]] = {
     "expression": {"people": 300, "pictures": 335, "test_people": 150, "steps": 300},
     "verification": {"people": 150, "pictures": 4, "test_people": 100, "steps": 600},
 }
-"""The sizes of each experiment where none are given."""
+"""Default sizes of each experiment."""
 FOLDS = 10
-"""Folds of the people to verify, as LFW has."""
-MOST_PEOPLE = 1_000_000
-"""Rendered people of one seed and split."""
+"""Folds of people for verification, as in LFW."""
+_MAX_PEOPLE = 1_000_000  # Rendered people of one seed and split.
 
 
 @dataclasses.dataclass(frozen=True)
-class ExperimentOptions:
+class ExperimentOptions(Options):
     """The options of ``scripts/experiment.py``; each field is a flag."""
 
-    seeds: int = option(3, "expression, verification: trainings of each arm, on other people each.")
+    seeds: int = option(
+        3, "expression, verification: trainings of each arm, on other people each.", limit=POSITIVE
+    )
     data_seed: int = option(
-        5000, "The first seed of the rendered people, none of whom the model may have learnt from."
+        5000,
+        "The first seed of the rendered people, none of whom the model may have learnt from.",
+        limit=between(0, 1_000_000),
     )
     people: int = option(
         0,
         "expression, verification: rendered people to train on; 0 for 300 (expression) or 150 "
         "(verification).",
+        limit=NOT_NEGATIVE,
     )
     pictures: int = option(
         0,
         "expression: real pictures of the commonest class, 0 for 335; verification: of each "
         "person, 0 for 4.",
+        limit=NOT_NEGATIVE,
     )
     test_people: int = option(
         0,
         "expression, verification: rendered people to test with; 0 for 150 (expression) or 100 "
         "(verification).",
+        limit=NOT_NEGATIVE,
     )
     steps: int = option(
         0,
         "expression, verification: updates of each training; 0 for 300 (expression) or 600 "
         "(verification).",
+        limit=NOT_NEGATIVE,
     )
     quality_model: str = option(
         "",
@@ -57,9 +65,10 @@ class ExperimentOptions:
         0.0,
         "expression: the lowest rating of the edits of the arm that Q chooses; 0 for the lower "
         "quartile of the ratings of all edits.",
+        limit=RATING_OR_0,
     )
-    rated: int = option(2000, "filter: rendered faces with known damage.")
-    edits: int = option(2000, "filter: edits of unseen people.")
+    rated: int = option(2000, "filter: rendered faces with known damage.", limit=POSITIVE)
+    edits: int = option(2000, "filter: edits of unseen people.", limit=POSITIVE)
     judges: str = option(
         "", "filter: folder of the face judge, trained there if missing; OUTPUT/judges if empty."
     )
@@ -78,20 +87,10 @@ class ExperimentOptions:
         Raises:
             UserError: Something does not fit; the message names the flags and is complete.
         """
-        problems = []
-        for name in ("seeds", "edits", "rated"):
-            if getattr(self, name) < 1:
-                problems.append(f"--{name}={getattr(self, name)}: must be more than 0")
-        for name in ("people", "pictures", "test_people", "steps"):
-            if getattr(self, name) < 0:
-                problems.append(f"--{name}={getattr(self, name)}: must not be negative")
+        problems = self.problems()
         for name in ("people", "test_people"):
-            if getattr(self, name) > MOST_PEOPLE:
-                problems.append(f"--{name}={getattr(self, name)}: must be at most {MOST_PEOPLE}")
-        if not 0 <= self.data_seed <= 1_000_000:
-            problems.append(f"--data_seed={self.data_seed}: must be 0 to 1000000")
-        if self.quality_above and not 1 <= self.quality_above <= 10:
-            problems.append(f"--quality_above={self.quality_above:g}: ratings are 1 to 10")
+            if getattr(self, name) > _MAX_PEOPLE:
+                problems.append(f"--{name}={getattr(self, name)}: must be at most {_MAX_PEOPLE}")
         if experiment == "verification" and 0 < self.test_people < 2 * FOLDS:
             problems.append(
                 f"--test_people={self.test_people}: {FOLDS} folds of two people or more need "
@@ -109,15 +108,15 @@ class ExperimentOptions:
         options.refuse(problems)
 
     def sized(self, experiment: str) -> ExperimentOptions:
-        """Returns the same with the sizes of an experiment where none are given."""
+        """Returns these options with the default sizes of an experiment instead of 0."""
         sizes = {n: getattr(self, n) or size for n, size in SIZES.get(experiment, {}).items()}
         return dataclasses.replace(self, **sizes)
 
-    def for_edits(self, cache: str) -> EvaluationConfig:
-        """Returns what evaluating edits would be told.
+    def for_evaluation(self, cache: str) -> EvaluationConfig:
+        """Returns the configuration of the evaluation of edits.
 
         Args:
-            cache: Folder of what has been computed already.
+            cache: Folder of cached results.
         """
         shared = ("edits", "judges", "judge_steps", "identity_model", "features")
         return EvaluationConfig(

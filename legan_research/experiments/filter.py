@@ -1,9 +1,8 @@
-"""Does Q find what is damaged, and does dropping what it rates low make a set of edits better?"""
+"""Experiment: Q finds damaged images, and a set of edits is filtered by its ratings."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from legan_research.experiments import training
 from legan_research.experiments.config import ExperimentOptions
-from legan_research.experiments.provenance import chain_of, check_unseen, flags_of, networks_of
+from legan_research.experiments.experiment import Experiment, open_experiment
+from legan_research.experiments.provenance import chain_of, flags_of
 from legan_tf.cli import counter
 from legan_tf.data import storage
 from legan_tf.data.manifest import OnProgress
@@ -32,7 +31,7 @@ from legan_tf.evaluation.metrics.ratings import spearman
 from legan_tf.evaluation.metrics.sets import Statistics, bootstrap_interval, fid, kid
 from legan_tf.evaluation.plan import ATTRIBUTES, draw_plan, in_classes_of, shared_classes
 from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
-from legan_tf.serving.loading import Editor, Scorer
+from legan_tf.serving.loading import Scorer
 from legan_tf.sheet import captioned_sheet
 from legan_tf.training.datasets import HELD_OUT_PEOPLE
 from legan_tf.training.run_folder import NETWORK_FILE
@@ -40,11 +39,11 @@ from legan_tf.uses.augment.output import enlarged
 
 TENTH = 0.1
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-"""Shares of the edits that are dropped for the picture."""
+"""Shares of the edits dropped in the plot."""
 DRAWS = 20
-"""Random drops that one by Q is compared with."""
+"""Random drops that the drop by Q is compared with."""
 RESAMPLES = 50
-# Of so many features, one value of FID takes seconds; an interval by few draws is a little wider.
+# With so many features a FID takes seconds; fewer draws make the interval a little wider.
 _MANY_FEATURES, _FEWER_DRAWS = 1000, 3
 _SHOWN = 8
 _NORMAL_95 = 1.96
@@ -66,23 +65,23 @@ _BY_Q, _AT_RANDOM, _BY_TRUTH = "lowest by Q", "at random", "least like the truth
 
 @dataclasses.dataclass(frozen=True)
 class Edits:
-    """Edits of unseen people and what was seen in them.
+    """Edits of unseen people with their metrics.
 
     Attributes:
-        source: uint8 [n,S,S,3].
-        edit: Likewise.
-        truth: Likewise, the true pictures of what was asked for.
-        rating: float [n], by Q.
-        likeness: float [n], SSIM to the truth.
-        features: float [n,D].
-        reference: float [m,D], of real pictures.
+        source: Sources, uint8 [n, S, S, 3].
+        edit: Edits, uint8 [n, S, S, 3].
+        truth: True images of the targets, uint8 [n, S, S, 3].
+        rating: Ratings by Q, float [n].
+        ssim: SSIM of edit and truth, float [n].
+        features: Features of the edits, float [n, D].
+        reference: Features of real images, float [m, D].
     """
 
     source: np.ndarray
     edit: np.ndarray
     truth: np.ndarray
     rating: np.ndarray
-    likeness: np.ndarray
+    ssim: np.ndarray
     features: np.ndarray
     reference: np.ndarray
 
@@ -90,77 +89,55 @@ class Edits:
 def filter_experiment(
     model: str, output: str, options: ExperimentOptions, bar: Callable[[str], OnProgress]
 ) -> str:
-    """Measures what Q finds in rendered faces with known damage, and what it is worth to edits.
+    """Measures what Q finds in rendered faces with known damage, and the effect of filtering edits.
 
-    Args:
-        model: Path of the editor.
-        output: A folder on this machine; what was computed already is in ``cache`` there.
-        options: What to do.
-        bar: Given what is counted, returns what shows how far it is.
-
-    Returns:
-        What ``report.md`` holds.
-
-    Raises:
-        UserError: Flags, model or folder cannot be used, or there is no Q.
+    Takes the arguments of ``open_experiment`` and ``bar``, which returns a progress callback for a
+    label. Returns the content of ``report.md``. Results are cached in ``OUTPUT/cache``.
     """
-    options.check("filter")
-    output = training.real_folder(output)
-    editor = training.open_model(model)
-    scorer = training.open_quality(model, options)
+    experiment = open_experiment("filter", model, output, options, scored=True, trained=False)
+    editor, scorer = experiment.editor, experiment.scorer
     if scorer is None:
         raise UserError(
             f"--model={model}: it is not known which Q it was trained with; give one with "
             "--quality_model."
         )
-    # All people here are of split test, from which no training on rendered faces learns.
-    unchecked = check_unseen(networks_of(model, options), ())
     kept = ("data_seed", "rated", "edits", "judge_steps")
     settings = {
         "model": editor.sha256,
         "quality_model": scorer.sha256,
         **{name: getattr(options, name) for name in kept},
         "judges": os.path.realpath(options.judges) if options.judges else "",
-        "identity_model": _content_of("--identity_model", options.identity_model),
-        "features": _content_of("--features", options.features),
+        "identity_model": _checksum("--identity_model", options.identity_model),
+        "features": _checksum("--features", options.features),
     }
-    training.begin(output, "filter", settings)
-    damage, damage_table, pictures = _known_damage(editor, scorer, options, bar)
-    edits, networks, doubts = _edits(editor, scorer, output, options)
-    # Of matrices this small several threads make hardly more, and where other work is running on
-    # the machine they wait for each other.
+    experiment.begin(settings)
+    damage, damage_table, plots = _known_damage(experiment, bar)
+    edits, networks, warnings = _edits(experiment)
+    # For matrices this small, BLAS threads gain little and wait for each other on a busy machine.
     with threadpool_limits(1, "blas"):
-        dropped, tables, more = dropping(edits, options.data_seed, bar("comparing drops"))
-    pictures.update(more)
+        dropped, drop_table, more = dropping(edits, options.data_seed, bar("comparing drops"))
     notes = [
         f"Q: `{scorer.path}`, sha256 {scorer.sha256[:16]}…. {options.rated:,} rendered faces with "
         f"damage of known severity; {options.edits:,} edits of {HELD_OUT_PEOPLE} unseen people, at "
         f"{editor.image_size} x {editor.image_size}, people of seed {options.data_seed}. FID and "
         f"KID by {networks['features']['name']}.",
         _q_learned_from(scorer),
-        *doubts,
-        *unchecked,
+        *warnings,
+        *experiment.warnings,
     ]
-    for name, content in pictures.items():
-        storage.write_bytes(os.path.join(output, name), content)
-    text = as_markdown("Filtering by Q", [damage_table, *tables], notes)
-    text += "".join(f"\n![{name}]({name})\n" for name in pictures)
-    storage.write_bytes(os.path.join(output, training.MARKDOWN_FILE), text.encode())
     report = {
-        "format": 1,
         "experiment": "filter",
         "settings": settings,
         "networks": networks,
         "damage": damage,
         "edits": dropped,
     }
-    content = json.dumps(report, indent=2, ensure_ascii=False).encode()
-    storage.write_bytes(os.path.join(output, training.REPORT_FILE), content)
-    return text
+    text = as_markdown("Filtering by Q", [damage_table, drop_table], notes)
+    return experiment.write(text, report, {**plots, **more})
 
 
-def _content_of(flag: str, given: str) -> str:
-    """The checksum of a network; the name of one that has a name."""
+def _checksum(flag: str, given: str) -> str:
+    """The checksum of a network, or the name of a built-in one."""
     if given in ("", "face", "inception"):
         return given
     if not os.path.exists(given):
@@ -189,11 +166,11 @@ def _q_learned_from(scorer: Scorer) -> str:
 
 
 def lowest(values: np.ndarray, share: float) -> np.ndarray:
-    """Returns whether each of n values is among the lowest share of them, bool [n].
+    """Returns a mask of the lowest values, bool [n].
 
     Args:
-        values: float [n]; of equal ones the first are lower.
-        share: 0 to 1; rounded to whole values.
+        values: float [n]; of equal values the first counts as lower.
+        share: Share of the values, 0 to 1, rounded to a whole number of values.
     """
     found = np.zeros(len(values), bool)
     found[np.argsort(values, kind="stable")[: round(share * len(values))]] = True
@@ -201,26 +178,27 @@ def lowest(values: np.ndarray, share: float) -> np.ndarray:
 
 
 def share_found(rating: np.ndarray, worst: np.ndarray, dropped: float) -> float:
-    """Returns what share of the worst is dropped with what is rated lowest.
+    """Returns the share of the worst images that are among the lowest rated (recall).
 
     Args:
         rating: float [n].
-        worst: bool [n], at least one.
-        dropped: Share of all that is dropped, 0 to 1.
+        worst: Mask of the worst images, bool [n], at least one.
+        dropped: Share of the images that counts as lowest rated, 0 to 1.
     """
     return float(np.mean(lowest(rating, dropped)[worst]))
 
 
 def _known_damage(
-    editor: Editor, scorer: Scorer, options: ExperimentOptions, bar: Callable[[str], OnProgress]
+    experiment: Experiment, bar: Callable[[str], OnProgress]
 ) -> tuple[dict[str, Any], Table, dict[str, bytes]]:
-    """What Q finds in faces whose damage is known: figures, their table, and pictures."""
-    seed, count = options.data_seed, options.rated
-    faces = rated_faces("test", count, editor.image_size, seed, bar("rendering damaged faces"))
+    """Metrics of Q on faces with known damage: values, table and plots."""
+    seed, count = experiment.options.data_seed, experiment.options.rated
+    size = experiment.editor.image_size
+    faces = rated_faces("test", count, size, seed, bar("rendering damaged faces"))
     done = damage_done("test", count, seed)
     natural = np.array([naturalness(severities) for severities in done])
     shown = faces.images(np.arange(count))
-    rating = np.asarray(scorer(shown), np.float64)
+    rating = np.asarray(experiment.scorer(shown), np.float64)
     worst, low = lowest(natural, TENTH), lowest(rating, TENTH)
 
     def figures(rows: np.ndarray) -> dict[str, float]:
@@ -235,21 +213,21 @@ def _known_damage(
     groups = {"all": np.ones(count, bool), "undamaged": np.array([not kinds for kinds in done])}
     groups["two kinds"] = np.array([len(kinds) > 1 for kinds in done])
     groups.update({kind: np.array([[*kinds] == [kind] for kinds in done]) for kind in DAMAGES})
-    told = {name: figures(rows) for name, rows in groups.items()}
+    values = {name: figures(rows) for name, rows in groups.items()}
     rows = [
         Row(
             name.replace("_", " ") + (" alone" if name in DAMAGES else ""),
             {key: Figure(float(value)) for key, value in of_group.items()},
         )
-        for name, of_group in told.items()
+        for name, of_group in values.items()
     ]
     people = faces.rating_mean.astype(np.float64)
-    said = {"spearman": spearman(people, natural), "found": share_found(people, worst, TENTH)}
+    raters = {"spearman": spearman(people, natural), "found": share_found(people, worst, TENTH)}
     notes = (
         "Spearman's correlation of Q's rating with how natural the damage leaves a picture, which "
         "no rater says. The worst tenth by that naturalness, found if Q rates it in its lowest "
         "tenth; chance finds 0.1. The mean of the three simulated raters has "
-        f"{said['spearman']:.3f} and {said['found']:.3f} over all.",
+        f"{raters['spearman']:.3f} and {raters['found']:.3f} over all.",
     )
     table = Table("damage", "Known damage", _DAMAGE_COLUMNS, rows, notes, "damage")
     order = np.argsort(rating, kind="stable")
@@ -260,12 +238,12 @@ def _known_damage(
         )
         for name, chosen in (("lowest", order[:_SHOWN]), ("highest", order[-_SHOWN:]))
     ]
-    pictures = {"found.png": _found_picture(rating, worst), "damaged.png": captioned_sheet(cells)}
-    return {"groups": told, "raters": said}, table, pictures
+    plots = {"found.png": _recall_plot(rating, worst), "damaged.png": captioned_sheet(cells)}
+    return {"groups": values, "raters": raters}, table, plots
 
 
-def _found_picture(rating: np.ndarray, worst: np.ndarray) -> bytes:
-    """Draws how much of the worst tenth is found, and how much of what is dropped is of it."""
+def _recall_plot(rating: np.ndarray, worst: np.ndarray) -> bytes:
+    """Draws recall and precision of the worst tenth against the share dropped."""
     shares = np.linspace(0.01, 1, 100)
     found = np.array([share_found(rating, worst, share) for share in shares])
     dropped = np.array([max(lowest(rating, share).sum(), 1) for share in shares])
@@ -281,15 +259,16 @@ def _found_picture(rating: np.ndarray, worst: np.ndarray) -> bytes:
 
 
 def _edits(
-    editor: Editor, scorer: Scorer, output: str, options: ExperimentOptions
+    experiment: Experiment,
 ) -> tuple[Edits, dict[str, dict[str, str]], tuple[str, ...]]:
-    """Edits of unseen people as evaluating draws them, the networks, and doubts of these."""
-    config = options.for_edits(os.path.join(output, "cache"))
+    """Edits of unseen people, drawn as in the evaluation, with its networks and their warnings."""
+    editor, scorer = experiment.editor, experiment.scorer
+    config = experiment.options.for_evaluation(os.path.join(experiment.output, "cache"))
     config.check()
     cache = Cache(config.cache)
     faces = faces_to_edit(editor, config)
     plan = draw_plan(faces, shared_classes(editor, faces), config.edits, config.seed)
-    judges = config.judges or os.path.join(output, "judges")
+    judges = config.judges or os.path.join(experiment.output, "judges")
     tools = load_instruments(config, judges, faces, kinds=())
     looker = Looker(tools, cache, counter(len(plan) + len(plan.reference), "looking"))
     edit = in_classes_of(editor, faces)
@@ -314,7 +293,7 @@ def _edits(
             **made,
             "source": source,
             "truth": truth,
-            "likeness": ssim(made["edit"], truth),
+            "ssim": ssim(made["edit"], truth),
             "features": looker.look(made["edit"])["features"],
         }
         for name, values in seen.items():
@@ -328,20 +307,20 @@ def _edits(
 
 def dropping(
     edits: Edits, seed: int, on_progress: OnProgress
-) -> tuple[dict[str, Any], list[Table], dict[str, bytes]]:
-    """What dropping edits does to the rest: figures, tables, and pictures."""
+) -> tuple[dict[str, Any], Table, dict[str, bytes]]:
+    """Returns the metrics of the edits that are left after dropping some: values, table, plots."""
     reference = Statistics.of(edits.reference)
     count = len(edits.rating)
     rng = np.random.default_rng([7301, seed])
     randoms = [rng.uniform(size=count) for _ in range(DRAWS)]
-    orders = {_BY_Q: [edits.rating], _AT_RANDOM: randoms, _BY_TRUTH: [edits.likeness]}
+    orders = {_BY_Q: [edits.rating], _AT_RANDOM: randoms, _BY_TRUTH: [edits.ssim]}
 
     def figures(keep: np.ndarray) -> dict[str, float]:
         return {
             "pictures": int(keep.sum()),
             "fid": fid(Statistics.of(edits.features[keep]), reference),
             "kid": kid(edits.features[keep], edits.reference),
-            "ssim": float(edits.likeness[keep].mean()),
+            "ssim": float(edits.ssim[keep].mean()),
             "rating": float(edits.rating[keep].mean()),
         }
 
@@ -353,26 +332,27 @@ def dropping(
         for name, of in orders.items()
     }
     every = np.ones(count, bool)
-    told = {"all": [figures(every)]}
-    told.update(
+    values = {"all": [figures(every)]}
+    values.update(
         {name: [figures(~lowest(order, TENTH)) for order in of] for name, of in orders.items()}
     )
     intervals = {
         name: bootstrap_interval("fid", edits.features[keep], edits.reference, RESAMPLES, seed)
         for name, keep in (("all", every), (_BY_Q, ~lowest(edits.rating, TENTH)))
     }
-    difference = told[_BY_Q][0]["fid"] - float(np.mean([one["fid"] for one in told[_AT_RANDOM]]))
+    by_q, at_random = values[_BY_Q][0]["fid"], [one["fid"] for one in values[_AT_RANDOM]]
+    difference = by_q - float(np.mean(at_random))
     margin = _NORMAL_95 * _deviation_of_difference(edits, seed, on_progress)
-    better = float(np.mean([told[_BY_Q][0]["fid"] < one["fid"] for one in told[_AT_RANDOM]]))
-    agreement = spearman(edits.rating, edits.likeness)
+    better = float(np.mean([by_q < one for one in at_random]))
+    agreement = spearman(edits.rating, edits.ssim)
     rows = []
-    for name, of in told.items():
+    for name, of in values.items():
         cells = {}
         for column in _DROP_COLUMNS:
-            values = np.array([one[column.key] for one in of], np.float64)
-            spread = float(values.std(ddof=1)) if len(of) > 1 else None
+            of_drops = np.array([one[column.key] for one in of], np.float64)
+            spread = float(of_drops.std(ddof=1)) if len(of) > 1 else None
             interval = intervals.get(name) if column.key == "fid" else None
-            cells[column.key] = Figure(float(values.mean()), spread, interval)
+            cells[column.key] = Figure(float(of_drops.mean()), spread, interval)
         rows.append(Row("all edits" if name == "all" else f"without a tenth, {name}", cells))
     notes = (
         f"By Q rather than at random: FID {difference:+.3f} "
@@ -384,7 +364,7 @@ def dropping(
     )
     table = Table("edits", "Edits of unseen people", _DROP_COLUMNS, rows, notes, "kept")
     found = {
-        "figures": {name: of if len(of) > 1 else of[0] for name, of in told.items()},
+        "figures": {name: of if len(of) > 1 else of[0] for name, of in values.items()},
         "intervals": intervals,
         "difference": {
             "fid": difference,
@@ -394,12 +374,12 @@ def dropping(
         "spearman_of_rating_and_ssim": agreement,
         "fid_by_share_dropped": {"shares": SHARES, **curves},
     }
-    pictures = {"dropped.png": _dropped_picture(curves), "edits.png": _sheet(edits)}
-    return found, [table], pictures
+    plots = {"dropped.png": _drop_plot(curves), "edits.png": _sheet(edits)}
+    return found, table, plots
 
 
 def _deviation_of_difference(edits: Edits, seed: int, on_progress: OnProgress) -> float:
-    """The standard deviation of FID by Q less mean FID at random, over resamples of both sets."""
+    """Bootstrap standard deviation of FID by Q less mean FID at random, over both sets."""
     rng = np.random.default_rng([7302, seed])
     differences, count = [], len(edits.rating)
     draws = DRAWS if edits.features.shape[1] < _MANY_FEATURES else _FEWER_DRAWS
@@ -407,7 +387,7 @@ def _deviation_of_difference(edits: Edits, seed: int, on_progress: OnProgress) -
         rows = rng.integers(count, size=count)
         real = edits.reference[rng.integers(len(edits.reference), size=len(edits.reference))]
         features, reference = edits.features[rows], Statistics.of(real)
-        # As by Q, so at random, what was drawn twice is dropped twice.
+        # Also at random, an image drawn twice is dropped twice.
         orders = [edits.rating, *(rng.uniform(size=count) for _ in range(draws))]
         by_q, *at_random = (
             fid(Statistics.of(features[~lowest(order[rows], TENTH)]), reference) for order in orders
@@ -417,18 +397,18 @@ def _deviation_of_difference(edits: Edits, seed: int, on_progress: OnProgress) -
     return float(np.std(differences, ddof=1))
 
 
-def _dropped_picture(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
-    """Draws FID over the share that is dropped, that of random drops with its whole range."""
+def _drop_plot(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
+    """Draws FID against the share dropped, with the range of the random drops."""
     figure = new_figure(6.4, 4.0)
     axes = figure.add_subplot()
     dress(axes, "What is left of the edits", "share dropped", "FID ↓")
     handles = []
     for index, of_shares in enumerate(curves.values()):
         values = np.array(of_shares)
-        looks = style(index)
-        (line,) = axes.plot(SHARES, values.mean(axis=1), marker="o", markersize=4, **looks)
+        line_style = style(index)
+        (line,) = axes.plot(SHARES, values.mean(axis=1), marker="o", markersize=4, **line_style)
         axes.fill_between(
-            SHARES, values.min(axis=1), values.max(axis=1), color=looks["color"], alpha=0.2
+            SHARES, values.min(axis=1), values.max(axis=1), color=line_style["color"], alpha=0.2
         )
         handles.append(line)
     write_legend(figure, handles, list(curves), loc="outside lower center", ncols=3)
@@ -436,18 +416,18 @@ def _dropped_picture(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
 
 
 def _sheet(edits: Edits) -> bytes:
-    """Draws the edits that Q rates lowest and highest, with their sources and the truth."""
+    """Draws the edits with the lowest and highest ratings, with sources and true images."""
     order = np.argsort(edits.rating, kind="stable")
     rows = []
     for name, chosen in (("lowest", order[:_SHOWN]), ("highest", order[-_SHOWN:])):
-        for told, pictures in (
+        for kind, pictures in (
             ("source", edits.source),
             ("edit", edits.edit),
             ("true", edits.truth),
         ):
             cells = [
-                (enlarged(pictures[i]), f"Q {edits.rating[i]:.1f}" if told == "edit" else "")
+                (enlarged(pictures[i]), f"Q {edits.rating[i]:.1f}" if kind == "edit" else "")
                 for i in chosen
             ]
-            rows.append((f"{name} by Q\n{told}", cells))
+            rows.append((f"{name} by Q\n{kind}", cells))
     return captioned_sheet(rows)

@@ -1,4 +1,4 @@
-"""What the networks of an experiment have learned from, as far as their runs tell."""
+"""Provenance of networks: the data that they have learned from, read from their run folders."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from legan_tf.training.run_folder import FLAGS_FILE
 
 
 def flags_of(path: str) -> TrainConfig | None:
-    """Returns the flags of the run that made a network; none where they are not with it.
+    """Returns the flags of the run that trained a network; None if unknown.
 
     Args:
-        path: A run folder, or a file, beside which they are looked for.
+        path: A run folder, or a file in one.
 
     Raises:
         UserError: The file of flags is damaged.
@@ -29,7 +29,7 @@ def flags_of(path: str) -> TrainConfig | None:
 
 
 def quality_of(model: str) -> str:
-    """Returns the path of the Q that a model's run trained or was given; nothing if not known."""
+    """Returns the path of the Q that a run trained or was given; empty if unknown."""
     own = os.path.join(model, "quality")
     if os.path.isdir(own):
         return own
@@ -38,75 +38,76 @@ def quality_of(model: str) -> str:
 
 
 def networks_of(model: str, options: ExperimentOptions) -> list[tuple[str, str]]:
-    """Returns what edits and ratings depend on, each network as it is told of, with its path.
+    """Returns description and path of each network that edits and ratings depend on.
 
-    What a training began with (``--start_from``) is among it.
+    Includes the networks that trainings began with (``--start_from``).
     """
-    told = [
+    networks = [
         (f"--model={model}", model),
         (f"the Q of --model={model}", quality_of(model)),
         (f"--quality_model={options.quality_model}", options.quality_model),
         (f"--identity_model={options.identity_model}", options.identity_model),
     ]
-    return [link for name, path in told for link in chain_of(name, path)]
+    return [link for name, path in networks for link in chain_of(name, path)]
 
 
-def chain_of(told: str, path: str) -> list[tuple[str, str]]:
-    """Returns a network, what its training began with, and so on, as ``networks_of`` does.
+def chain_of(name: str, path: str) -> list[tuple[str, str]]:
+    """Returns description and path of a network and of all that its training began with.
 
     Args:
-        told: How the network is told of.
-        path: Its path; of none, nothing.
+        name: Description of the network.
+        path: Its path; if empty, nothing is returned.
     """
     chain: list[tuple[str, str]] = []
-    # Runs whose folders were used anew may name each other.
-    while path and path not in [there for _, there in chain]:
-        chain.append((told, path))
+    # Runs may refer to each other, if a run folder was used again.
+    while path and path not in [known for _, known in chain]:
+        chain.append((name, path))
         config = flags_of(path)
         path = config.start_from if config else ""
-        told = f"--start_from={path} of {told}"
+        name = f"--start_from={path} of {name}"
     return chain
 
 
 def check_unseen(networks: Iterable[tuple[str, str]], seeds: Sequence[int]) -> list[str]:
     """Refuses networks that have learned from people of an experiment.
 
-    Trainings on rendered faces learn from the people of split train of their seed.
+    A training on rendered faces learns from the people of split train of its seed.
 
     Args:
-        networks: As ``networks_of`` returns them.
-        seeds: Those of whose people in split train the experiment has some.
+        networks: Descriptions and paths, from ``networks_of``.
+        seeds: Seeds of the people of split train in the experiment.
 
     Returns:
-        A sentence for each network of which it is not known.
+        A sentence for each network of which it is unknown.
 
     Raises:
-        UserError: One has.
+        UserError: A network has.
     """
-    doubts = []
-    for told, path in networks:
+    warnings = []
+    for name, path in networks:
         config = flags_of(path)
         if config is None:
-            doubts.append(
-                f"{told}: there is no {FLAGS_FILE} with it, so it was not checked that it has "
+            warnings.append(
+                f"{name}: there is no {FLAGS_FILE} with it, so it was not checked that it has "
                 "learned from nobody here."
             )
         elif config.dataset != "rendered":
-            doubts.append(
-                f"{told}: has learned from a manifest, and it was not checked that nobody here is "
+            warnings.append(
+                f"{name}: has learned from a manifest, and it was not checked that nobody here is "
                 "in it."
             )
         elif config.seed in seeds:
             raise UserError(
-                f"--data_seed={seeds[0]}: {told} was trained with seed {config.seed}, of whose "
+                f"--data_seed={seeds[0]}: {name} was trained with seed {config.seed}, of whose "
                 "people it has seen those of the experiment; give another --data_seed."
             )
-    return doubts
+    return warnings
 
 
 def editor_learned_from(editor: Editor) -> str:
-    """Returns a sentence on what an editor knows that the pictures of an experiment do not tell."""
-    config, gain = flags_of(editor.path), "what edits gain here includes what it knows from"
+    """Returns a sentence on the training data of an editor, from which edits may gain."""
+    config = flags_of(editor.path)
+    gain = "what edits gain here includes what it knows from"
     if config is None:
         return f"It is not known what the editor, `{editor.path}`, has learned from; {gain} there."
     updates = f"The editor, `{editor.path}`, has taken {config.train_steps:,} updates"

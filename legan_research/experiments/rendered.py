@@ -1,10 +1,10 @@
-"""Rendered pictures of chosen people, expressions and lights, in memory and as a training set."""
+"""Rendered images of given people, expressions and lightings, in memory and as a training set."""
 
 from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,89 +13,115 @@ from legan_tf.data import images, storage
 from legan_tf.data.manifest import OnProgress, to_csv
 from legan_tf.data.rendered import geometry, shade
 from legan_tf.data.rendered.facesets import in_parallel, name_of
+from legan_tf.sheet import sheet
+from legan_tf.uses.augment.policies import Edit
 
 MANIFEST = "manifest.csv"
 
 
-class Portrait(NamedTuple):
-    """What a rendered picture shows."""
+class FaceLabels(NamedTuple):
+    """Labels of a rendered image."""
 
     person: int
     expression: str
     lighting: str
 
 
-def render_portraits(
-    portraits: Sequence[Portrait], size: int, on_progress: OnProgress | None = None
+def render_images(
+    labels: Sequence[FaceLabels], size: int, on_progress: OnProgress | None = None
 ) -> np.ndarray:
-    """Renders pictures, on all cores.
+    """Renders images on all cores.
 
     Args:
-        portraits: What they show; names are those of rendered faces.
-        size: Height and width, in pixels.
-        on_progress: Told how many are done.
+        labels: Labels of the images.
+        size: Height and width in pixels.
+        on_progress: Called with the number of images done and their total.
 
     Returns:
         uint8 [n,S,S,3].
     """
-    pictures = np.empty((len(portraits), size, size, 3), np.uint8)
-    # What is costly is the same under every light.
-    shown = collections.defaultdict(list)
-    for row, portrait in enumerate(portraits):
-        shown[portrait.person, portrait.expression].append(row)
+    pictures = np.empty((len(labels), size, size, 3), np.uint8)
+    # The costly geometry is shared by all lightings.
+    rows_of = collections.defaultdict(list)
+    for row, face in enumerate(labels):
+        rows_of[face.person, face.expression].append(row)
 
     def task(person: int, expression: str, rows: Sequence[int]) -> Callable[[], int]:
         def run() -> int:
-            lights = [portraits[row].lighting for row in rows]
+            lights = [labels[row].lighting for row in rows]
             pictures[rows] = shade(geometry([person], [expression], size), lights)[0]
             return len(rows)
 
         return run
 
-    tasks = [task(*key, rows) for key, rows in shown.items()]
-    in_parallel(tasks, len(portraits), on_progress)
+    tasks = [task(*key, rows) for key, rows in rows_of.items()]
+    in_parallel(tasks, len(labels), on_progress)
     return pictures
 
 
-def write_portraits(
-    folder: str, portraits: Sequence[Portrait], size: int, on_progress: OnProgress | None = None
-) -> str:
-    """Renders pictures into a folder with a manifest of them, but those that are there already.
+def write_images(
+    folder: str, labels: Sequence[FaceLabels], size: int, on_progress: OnProgress | None = None
+) -> tuple[str, list[str]]:
+    """Writes rendered images with a manifest, in split train; existing images are kept.
 
     Args:
-        folder: It gets ``0000.png`` and so on, and last the manifest, all in split train.
-        portraits: What they show.
-        size: Height and width, in pixels.
-        on_progress: Told how many are rendered.
+        folder: The folder to write; images are named ``00000.png`` and so on.
+        labels: Labels of the images.
+        size: Height and width in pixels.
+        on_progress: Called with the number of images done and their total.
 
     Returns:
-        The path of the manifest.
+        The paths of the manifest and of the images.
     """
     manifest = os.path.join(folder, MANIFEST)
+    names = [f"{row:05d}.png" for row in range(len(labels))]
     content = to_csv(
         [
             {
-                "path": file_of(row),
-                "identity": name_of(portrait.person),
-                "expression": portrait.expression,
-                "lighting": portrait.lighting,
+                "path": name,
+                "identity": name_of(face.person),
+                "expression": face.expression,
+                "lighting": face.lighting,
                 "split": "train",
             }
-            for row, portrait in enumerate(portraits)
+            for name, face in zip(names, labels)
         ]
     )
     listed = os.path.exists(manifest) and storage.read_bytes(manifest) == content
-    files = [os.path.join(folder, file_of(row)) for row in range(len(portraits))]
+    files = [os.path.join(folder, name) for name in names]
     missing = [row for row, file in enumerate(files) if not (listed and os.path.exists(file))]
     if missing:
-        pictures = render_portraits([portraits[row] for row in missing], size, on_progress)
+        pictures = render_images([labels[row] for row in missing], size, on_progress)
         for row, picture in zip(missing, pictures):
             storage.write_bytes(files[row], images.to_png(picture))
     if not listed:
         storage.write_bytes(manifest, content)
-    return manifest
+    return manifest, files
 
 
-def file_of(row: int) -> str:
-    """Returns the name of a picture that ``write_portraits`` writes."""
-    return f"{row:05d}.png"
+def labels_of_edits(labels: Sequence[FaceLabels], edits: Sequence[Edit]) -> list[FaceLabels]:
+    """Returns the labels that edits of labelled images should have."""
+    return [
+        labels[edit.source]._replace(
+            expression=edit.expression or labels[edit.source].expression,
+            lighting=edit.lighting or labels[edit.source].lighting,
+        )
+        for edit in edits
+    ]
+
+
+def file_sheet(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> bytes:
+    """Draws image files in columns.
+
+    Args:
+        columns: Files of each column, by its heading.
+        names: Names of the rows.
+
+    Returns:
+        A PNG.
+    """
+    decoded = {
+        heading: np.stack([images.decode(file) for file in files])
+        for heading, files in columns.items()
+    }
+    return sheet(decoded, names)

@@ -1,4 +1,4 @@
-"""Parts for the models and pipelines of other projects: a layer, a loss and a metric of Keras."""
+"""Keras layer, loss and metric built on a trained editor or Q, for use in other projects."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ ATTRIBUTES = ("expression", "lighting")
 _SQUARES = "RandomEdit takes squares (keras.layers.CenterCrop makes them)"
 
 Source = Union[str, "os.PathLike[str]"]
-"""What ``load`` takes."""
+"""A path that ``load`` accepts."""
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class RandomEdit(keras.layers.Layer):
-    """Edits some pictures of a batch to random targets, as augmentation.
+    """Augmentation layer that edits random images of a batch to random targets.
 
-    Called on [B, H, W, 3] or [H, W, 3], squares, uint8 or float in [-1, 1]; returns the same shape
-    and type. What is edited has gone through eight bits and the editor's own size; the other
-    pictures are returned as they are, and so are all with ``training=False``. Without that
-    argument, as in ``tf.data``, pictures are edited. The editor does not learn, and there is no
-    gradient through what is edited.
+    Input: square images [B, H, W, 3] or [H, W, 3], uint8 or float in [-1, 1]. Output: the same
+    shape and type. Edited images are quantised to eight bits and resized from the editor's size;
+    the others are unchanged, and so are all with ``training=False``. Without that argument, as in
+    ``tf.data``, images are edited. The editor is not trained, and edits have no gradient.
     """
 
     def __init__(
@@ -43,20 +42,20 @@ class RandomEdit(keras.layers.Layer):
         seed: int | None = None,
         **options: Any,
     ) -> None:
-        """Checks what is asked of the editor.
+        """Initialises the layer.
 
         Args:
-            editor: What ``legan_tf.load`` returned, or what it takes.
-            share: Probability that a picture is edited, 0 to 1.
-            attributes: What is changed, of ``expression`` and ``lighting``, each to a class drawn
-                uniformly; default is all that the editor knows. Name the one that your labels do
+            editor: An editor from ``legan_tf.load``, or its path.
+            share: Probability that an image is edited, 0 to 1.
+            attributes: The attributes to change, of ``expression`` and ``lighting``, each to a
+                class drawn uniformly; default is all of the editor. Choose one that your labels do
                 not depend on.
-            seed: Of the draws; the same one gives the same edits in the same order of calls.
-                Default is one from Keras' own (``keras.utils.set_random_seed``).
-            **options: Of ``keras.layers.Layer``.
+            seed: Seed of the draws: the same seed gives the same edits in the same order of calls.
+                Default is drawn after ``keras.utils.set_random_seed``.
+            **options: Arguments of ``keras.layers.Layer``.
 
         Raises:
-            UserError: It is no editor, or cannot change these attributes alone.
+            UserError: The model is no editor, or cannot change these attributes alone.
         """
         super().__init__(autocast=False, **options)
         self.editor = _loaded(editor, Editor, "an editor")
@@ -78,19 +77,19 @@ class RandomEdit(keras.layers.Layer):
                 f"attributes={self.attributes}: {self.editor.path} cannot leave the {left[0]} as "
                 "it is; a model trained with --keep_share above 0 can."
             )
-        # XLA compiles neither the choice of rows nor TensorFlow's resizing.
+        # XLA can compile neither the selection of rows nor TensorFlow's resizing.
         self.supports_jit = False
-        # tf.data works on the processor, wherever the model that follows does.
+        # tf.data runs on the CPU, also if the model runs on a GPU.
         with tf.device("CPU:0"):
             self._random = tf.random.Generator.from_seed(self.seed)
 
     def __call__(self, images: Any, *arguments: Any, **options: Any) -> tf.Tensor:
-        """Edits some of the pictures; see the class.
+        """Edits random images.
 
         Raises:
-            UserError: Pictures are of unknown rank, or no squares.
+            UserError: The images have an unknown rank, or are not square.
         """
-        # Here, as Keras asks for the shape first.
+        # Checked before ``call``, since Keras needs the shape first.
         if tf.is_tensor(images) and images.shape.rank is None:
             raise UserError(
                 "RandomEdit takes pictures [B, H, W, 3] or [H, W, 3], not of unknown rank; give "
@@ -99,14 +98,14 @@ class RandomEdit(keras.layers.Layer):
         return super().__call__(images, *arguments, **options)
 
     def call(self, images: tf.Tensor, training: bool | None = True) -> tf.Tensor:
-        """Edits some of the pictures; see the class."""
+        """Edits random images unless ``training`` is False."""
         if not training:
             return images
         if images.shape.rank == 3:
-            return self._edited(images[tf.newaxis])[0]
-        return self._edited(images)
+            return self._edit(images[tf.newaxis])[0]
+        return self._edit(images)
 
-    def _edited(self, images: tf.Tensor) -> tf.Tensor:
+    def _edit(self, images: tf.Tensor) -> tf.Tensor:
         height, width = images.shape[1:3]
         if None not in (height, width) and height != width:
             raise UserError(f"{_SQUARES}, not {height} x {width}.")
@@ -126,13 +125,13 @@ class RandomEdit(keras.layers.Layer):
         def with_edits() -> tf.Tensor:
             some = {name: tf.boolean_mask(value, chosen) for name, value in ids.items()}
             edited = self.editor.edit(tf.boolean_mask(images, chosen), **some)
-            return tf.tensor_scatter_nd_update(images, places, _in_form_of(images, edited))
+            return tf.tensor_scatter_nd_update(images, places, _like(images, edited))
 
         made = tf.cond(tf.reduce_any(chosen), with_edits, lambda: tf.identity(images))
         return tf.ensure_shape(made, images.shape)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``; the editor's path stands for it."""
+        """Returns the arguments of ``__init__``, with the path of the editor."""
         return {
             **super().get_config(),
             "editor": self.editor.path,
@@ -144,12 +143,12 @@ class RandomEdit(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class NaturalnessLoss(keras.losses.Loss):
-    """Pulls pictures to a wanted rating by Q: |target - Q(picture)| (LEGAN, L_qual).
+    """Naturalness loss |target - Q(image)| (LEGAN, L_qual).
 
-    ``loss(pictures)`` is the mean over float pictures [B, H, W, 3] in [-1, 1] of any size, whose
-    middle squares Q rates, and has their gradient; Q does not learn. What a generator makes beyond
-    the range counts as the bound and has no gradient. Where Keras calls it, given by
-    ``compile(loss=…)``, the truth is not looked at.
+    ``loss(images)`` is the mean over float images [B, H, W, 3] in [-1, 1] of any size, of which Q
+    rates the central square. It is differentiable with respect to the images; Q is not trained.
+    Values outside the range are clipped and have no gradient. In ``compile(loss=…)`` the targets
+    ``y_true`` are ignored.
     """
 
     def __init__(
@@ -159,16 +158,16 @@ class NaturalnessLoss(keras.losses.Loss):
         name: str = "naturalness_loss",
         **options: Any,
     ) -> None:
-        """Checks that there is a gradient.
+        """Initialises the loss.
 
         Args:
-            scorer: What ``legan_tf.load`` returned for Q, or what it takes.
-            target: The wanted rating, 1 to 10.
+            scorer: Q from ``legan_tf.load``, or its path.
+            target: Target rating, 1 to 10.
             name: Name of the loss.
-            **options: Of ``keras.losses.Loss``.
+            **options: Arguments of ``keras.losses.Loss``.
 
         Raises:
-            UserError: It is not Q, or an export.
+            UserError: The model is not Q, or is an export, which has no gradient.
         """
         super().__init__(name=name, **options)
         self.scorer = _loaded(scorer, Scorer, "Q")
@@ -180,13 +179,13 @@ class NaturalnessLoss(keras.losses.Loss):
             )
 
     def __call__(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> tf.Tensor:
-        """Returns the loss of the last of ``y_true`` and ``y_pred`` that is given.
+        """Returns the loss of ``y_pred``, or of ``y_true`` if it is the only argument.
 
         Raises:
-            UserError: Pictures are not float.
+            UserError: The images are not float.
         """
         images = tf.convert_to_tensor(y_true if y_pred is None else y_pred)
-        # Keras 3 would make floats of 0 to 255 of them.
+        # Keras 3 would convert uint8 to floats of 0 to 255.
         if not images.dtype.is_floating:
             raise UserError(
                 f"NaturalnessLoss takes float pictures in [-1, 1], not {images.dtype.name}."
@@ -194,21 +193,21 @@ class NaturalnessLoss(keras.losses.Loss):
         return super().__call__(images if y_pred is None else y_true, images, sample_weight)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each picture, float32 [B]."""
+        """Returns the loss of each image, float32 [B]."""
         return naturalness_loss(self.scorer.rate(y_pred, clip=True), self.target)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``; the scorer's path stands for it."""
+        """Returns the arguments of ``__init__``, with the path of the scorer."""
         return {**super().get_config(), "scorer": self.scorer.path, "target": self.target}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class NaturalnessMetric(keras.metrics.Mean):
-    """Mean rating of pictures by Q, or the share of them that Q rates at least so much.
+    """Mean rating of images by Q, or the share of images rated ``threshold`` or more.
 
-    ``update_state(pictures)`` takes pictures [B, H, W, 3] of any size, uint8 or float in [-1, 1];
-    others are refused, though floats beyond the range not where XLA compiles the model. Where Keras
-    calls it, given by ``compile(metrics=…)``, the truth is not looked at.
+    ``update_state(images)`` takes images [B, H, W, 3] of any size, uint8 or float in [-1, 1], and
+    refuses others (XLA omits the check of the range). In ``compile(metrics=…)`` the targets
+    ``y_true`` are ignored.
     """
 
     def __init__(
@@ -218,36 +217,36 @@ class NaturalnessMetric(keras.metrics.Mean):
         name: str = "naturalness",
         **options: Any,
     ) -> None:
-        """Makes the sums.
+        """Initialises the metric.
 
         Args:
-            scorer: What ``legan_tf.load`` returned for Q, or what it takes.
-            threshold: If given, the metric is the share rated so much or more; 5 is what counts as
-                natural.
+            scorer: Q from ``legan_tf.load``, or its path.
+            threshold: If given, the metric is the share of ratings of at least this value; 5 and
+                more count as natural.
             name: Name of the metric.
-            **options: Of ``keras.metrics.Mean``.
+            **options: Arguments of ``keras.metrics.Mean``.
 
         Raises:
-            UserError: It is not Q.
+            UserError: The model is not Q.
         """
         super().__init__(name=name, **options)
         self.scorer = _loaded(scorer, Scorer, "Q")
         self.threshold = threshold
 
     def update_state(self, y_true: Any, y_pred: Any = None, sample_weight: Any = None) -> Any:
-        """Adds the last of ``y_true`` and ``y_pred`` that is given."""
+        """Adds the ratings of ``y_pred``, or of ``y_true`` if it is the only argument."""
         rating = self.scorer.rate(y_true if y_pred is None else y_pred)
         if self.threshold is not None:
             rating = tf.cast(rating >= self.threshold, tf.float32)
         return super().update_state(rating, sample_weight=sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``; the scorer's path stands for it."""
+        """Returns the arguments of ``__init__``, with the path of the scorer."""
         return {**super().get_config(), "scorer": self.scorer.path, "threshold": self.threshold}
 
 
 def _loaded(model: Any, wanted: type, what: str) -> Any:
-    """Returns a model that ``load`` returned, or that it finds."""
+    """Returns a model of a type, loaded if a path is given."""
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
     if not isinstance(model, wanted):
@@ -256,8 +255,8 @@ def _loaded(model: Any, wanted: type, what: str) -> Any:
     return model
 
 
-def _in_form_of(images: tf.Tensor, edited: tf.Tensor) -> tf.Tensor:
-    """Returns uint8 pictures in the size and the type of other pictures."""
+def _like(images: tf.Tensor, edited: tf.Tensor) -> tf.Tensor:
+    """Returns uint8 images in the size and type of other images."""
     if images.shape[1:3] != edited.shape[1:3]:
         size = tf.shape(images)[1:3]
         values = tf.image.resize(edited, size, tf.image.ResizeMethod.BICUBIC, antialias=True)

@@ -10,9 +10,9 @@ import pytest
 from legan_research.experiments.config import ExperimentOptions
 from legan_research.experiments.expression import (
     CLASSES,
-    class_figures,
-    draw_lent,
-    draw_portraits,
+    classification_metrics,
+    draw_borrowed,
+    draw_imbalanced,
     expression_experiment,
 )
 from legan_tf.data import attributes, images
@@ -26,14 +26,14 @@ SMALL = ExperimentOptions(seeds=1, people=5, pictures=40, test_people=3, steps=2
 
 def test_a_training_set_is_as_imbalanced_as_affectnet():
     people = people_of("train", 50, 5000)
-    portraits = draw_portraits(people, 670, 0)
+    portraits = draw_imbalanced(people, 670, 0)
     counts = collections.Counter(portrait.expression for portrait in portraits)
     assert counts == {"neutral": 373, "smile": 670, "surprise": 70, "disgust": 19}
     shown = collections.Counter(p.person for p in portraits if p.expression == "smile")
     assert set(shown) == set(people) and set(shown.values()) == {13, 14}
     lights = collections.Counter(portrait.lighting for portrait in portraits)
     assert set(lights) == set(attributes.lightings()) and min(lights.values()) > 30
-    assert portraits == draw_portraits(people, 670, 0) != draw_portraits(people, 670, 1)
+    assert portraits == draw_imbalanced(people, 670, 0) != draw_imbalanced(people, 670, 1)
 
 
 def test_figures_of_classes_by_hand():
@@ -47,7 +47,7 @@ def test_figures_of_classes_by_hand():
             [0.0, 0.0, 0.3, 0.7],
         ]
     )
-    figures = class_figures(probabilities, np.array([0, 0, 1, 1, 2, 3]))
+    figures = classification_metrics(probabilities, np.array([0, 0, 1, 1, 2, 3]))
     assert [figures[f"accuracy_{name}"] for name in CLASSES] == [0.5, 0.5, 1.0, 1.0]
     assert figures["accuracy"] == 0.75
     # Neutral: 0.7 and 0.3 against 0.1, 0.4, 0, 0: 4 + 3 of 8; smile: 0.8 and 0.3 against the same.
@@ -102,14 +102,14 @@ def test_the_arms_differ_in_what_is_added_alone(done):
 
 
 def test_who_lends_takes_turns():
-    portraits = draw_lent(range(4), ["disgust", "neutral"] * 8, 0)
+    portraits = draw_borrowed(range(4), ["disgust", "neutral"] * 8, 0)
     assert [portrait.expression for portrait in portraits] == ["disgust", "neutral"] * 8
     for place in (0, 1):
         shown = [portrait.person for portrait in portraits[place::2]]
         assert sorted(shown[:4]) == sorted(shown[4:]) == [0, 1, 2, 3]
     assert len({portrait.lighting for portrait in portraits}) > 6
-    assert draw_lent(range(4), ["disgust"], 0) == draw_lent(range(4), ["disgust"], 0)
-    assert draw_lent((), ["disgust"], 0) == []
+    assert draw_borrowed(range(4), ["disgust"], 0) == draw_borrowed(range(4), ["disgust"], 0)
+    assert draw_borrowed((), ["disgust"], 0) == []
 
 
 def test_the_report_holds_every_seed_and_the_published_figures(done):

@@ -66,7 +66,7 @@ def test_dropping_what_is_unlike_real_pictures_lowers_fid():
     blank = np.zeros((300, 4, 4, 3), np.uint8)
     rating = np.where(bad, 2.0, 8.0) + 0.1 * rng.normal(size=300)
     edits = Edits(blank, blank, blank, rating, rating / 10, features, reference)
-    found, (table,), pictures = dropping(edits, 0, lambda done, total: None)
+    found, table, pictures = dropping(edits, 0, lambda done, total: None)
     figures = found["figures"]
     assert figures["all"]["pictures"] == 300 and figures["lowest by Q"]["pictures"] == 270
     assert figures["lowest by Q"]["fid"] < 0.2 * figures["all"]["fid"]

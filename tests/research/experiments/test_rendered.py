@@ -4,22 +4,22 @@ import os
 
 import numpy as np
 
-from legan_research.experiments.rendered import Portrait, render_portraits, write_portraits
+from legan_research.experiments.rendered import FaceLabels, render_images, write_images
 from legan_tf.data import images
 from legan_tf.data.manifest import read_manifest
 from legan_tf.data.rendered import render
 
 SHOWN = [
-    Portrait(7, "smile", "shot03"),
-    Portrait(5, "neutral", "shot00"),
-    Portrait(7, "smile", "shot12"),
-    Portrait(7, "disgust", "shot03"),
+    FaceLabels(7, "smile", "shot03"),
+    FaceLabels(5, "neutral", "shot00"),
+    FaceLabels(7, "smile", "shot12"),
+    FaceLabels(7, "disgust", "shot03"),
 ]
 
 
 def test_portraits_show_what_they_are_told_to():
     told = []
-    pictures = render_portraits(SHOWN, 16, lambda done, total: told.append((done, total)))
+    pictures = render_images(SHOWN, 16, lambda done, total: told.append((done, total)))
     for picture, (person, expression, lighting) in zip(pictures, SHOWN):
         expected = render([person], [expression], [lighting], 16)[0]
         np.testing.assert_array_equal(picture, expected)
@@ -28,8 +28,8 @@ def test_portraits_show_what_they_are_told_to():
 
 def test_a_written_set_is_a_manifest_and_is_not_written_twice(tmp_path):
     folder = tmp_path / "real"
-    rows = read_manifest(write_portraits(str(folder), SHOWN, 16)).rows
-    pictures = render_portraits(SHOWN, 16)
+    rows = read_manifest(write_images(str(folder), SHOWN, 16)[0]).rows
+    pictures = render_images(SHOWN, 16)
     for row, picture, portrait in zip(rows, pictures, SHOWN):
         np.testing.assert_array_equal(images.decode(row.file), picture)
         assert (row.expression, row.lighting) == portrait[1:] and row.split == "train"
@@ -37,10 +37,10 @@ def test_a_written_set_is_a_manifest_and_is_not_written_twice(tmp_path):
     before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
     os.remove(folder / "00001.png")
     told = []
-    write_portraits(str(folder), SHOWN, 16, lambda done, total: told.append((done, total)))
+    write_images(str(folder), SHOWN, 16, lambda done, total: told.append((done, total)))
     assert told == [(1, 1)]
     np.testing.assert_array_equal(images.decode(str(folder / "00001.png")), pictures[1])
     del before[folder / "00001.png"]
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())
-    write_portraits(str(folder), SHOWN[::-1], 16)
+    write_images(str(folder), SHOWN[::-1], 16)
     np.testing.assert_array_equal(images.decode(str(folder / "00001.png")), pictures[2])

@@ -8,10 +8,10 @@ import pytest
 
 from legan_research.experiments.config import ExperimentOptions
 from legan_research.experiments.verification import (
-    draw_portraits,
+    draw_labels,
     lfw_pairs,
     verification_experiment,
-    verification_figures,
+    verification_metrics,
 )
 from legan_tf.data import images
 from legan_tf.data.manifest import read_manifest
@@ -42,17 +42,17 @@ def test_figures_of_embeddings_that_tell_people_apart_and_of_others():
     rng = np.random.default_rng(0)
     towards = rng.normal(size=(20, 64))
     good = towards[PEOPLE] * rng.uniform(0.1, 9, size=(80, 1)) + 1e-3 * rng.normal(size=(80, 64))
-    figures = verification_figures(good, PEOPLE, 0)
+    figures = verification_metrics(good, PEOPLE, 0)
     assert figures["auc"] == figures["lfw"] == figures["tar_1e-3"] == 1.0
     assert figures["lfw_error"] == 0
-    chance = verification_figures(rng.normal(size=(80, 64)), PEOPLE, 0)
+    chance = verification_metrics(rng.normal(size=(80, 64)), PEOPLE, 0)
     assert chance["auc"] == pytest.approx(0.5, abs=0.1)
     assert chance["lfw"] == pytest.approx(0.5, abs=0.12) and 0 < chance["lfw_error"] < 0.1
     assert chance["tar_1e-3"] < chance["tar_1e-1"] < 0.3
 
 
 def test_people_mostly_look_as_on_the_web():
-    portraits = draw_portraits(range(500), 4, 0)
+    portraits = draw_labels(range(500), 4, 0)
     assert [portrait.person for portrait in portraits[:5]] == [0, 0, 0, 0, 1]
     miens = collections.Counter(portrait.expression for portrait in portraits)
     lights = collections.Counter(portrait.lighting for portrait in portraits)
