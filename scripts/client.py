@@ -1,4 +1,4 @@
-"""Has a server edit the expression and the lighting of pictures of faces, map or rate them.
+"""Edits the expression and the lighting of faces by a server, or maps or rates pictures.
 
 Edits, of a picture or a folder:
   python scripts/client.py --server=localhost:8500 --input=faces --output=smiling --expression=smile
@@ -8,8 +8,8 @@ With their maps and ratings:
 Maps and ratings of the pictures as they are:
   python scripts/client.py --server=localhost:8500 --input=faces --depth=maps --score=faces.csv
 
-While the server is away, each batch of pictures is tried again for --timeout seconds. What an
-earlier run has written is replaced. This program needs no TensorFlow.
+While the server is away, each batch of pictures is retried for --timeout seconds. Results of an
+earlier run are replaced. This program needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _SCORER = flags.DEFINE_string("scorer", "quality", "Name under which Q is served
 _MAPPER = flags.DEFINE_string(
     "mapper", "", "Name under which a depth network is served; default is the one beside --model."
 )
-_TIMEOUT = flags.DEFINE_float("timeout", 60.0, "Seconds for a batch of pictures, tries included.")
+_TIMEOUT = flags.DEFINE_float("timeout", 60.0, "Seconds for a batch of pictures, retries included.")
 _MAX_BATCH = flags.DEFINE_integer("max_batch", 32, "The most pictures in one request.")
-_TLS = flags.DEFINE_bool("tls", False, "Encrypt, and trust the server by the roots gRPC trusts.")
+_TLS = flags.DEFINE_bool("tls", False, "Encrypt, and trust the root certificates of gRPC.")
 _TLS_ROOT = flags.DEFINE_string(
-    "tls_root", "", "PEM file of whom to trust as the server instead; implies --tls."
+    "tls_root", "", "PEM file of the root certificates to trust instead; implies --tls."
 )
 _TLS_CERTIFICATE = flags.DEFINE_string(
     "tls_certificate", "", "PEM file of the client's certificate, if the server asks for one."
@@ -66,12 +66,11 @@ def main(_) -> int:
         if not equals:
             raise UserError("--metadata: write NAME=VALUE.")
         metadata.append((name, value))
-    # Imported here so that a mistyped flag is told at once.
-    from legan_tf.serving.client import Client
-    from legan_tf.serving.client_calls import Tls
-    from legan_tf.serving.client_files import Wanted, use_server
+    # Imported here so that a mistyped flag is reported at once.
+    from legan_tf.serving.client import Client, Tls
+    from legan_tf.serving.client.editing import FileJob, run_file_job
 
-    wanted = Wanted(
+    job = FileJob(
         _INPUT.value,
         _OUTPUT.value,
         _EXPRESSION.value,
@@ -91,12 +90,12 @@ def main(_) -> int:
         metadata=metadata,
     )
     with client:
-        outcome = use_server(client, wanted)
-    for sentence in outcome.report.skipped:
-        print(f"Skipped {sentence}", file=sys.stderr)
-    for line in outcome.lines(wanted):
+        report = run_file_job(client, job)
+    for message in report.skipped:
+        print(f"Skipped {message}", file=sys.stderr)
+    for line in report.lines(job.output, job.map_output, job.scores):
         print(line)
-    return 1 if outcome.report.skipped else 0
+    return 1 if report.skipped else 0
 
 
 if __name__ == "__main__":

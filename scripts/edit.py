@@ -1,4 +1,4 @@
-"""Edits the expression and the lighting of pictures of faces, or maps their depth, by a model.
+"""Edits the expression and the lighting of faces by a trained model, or maps their depth.
 
 One picture, one target:
   python scripts/edit.py --model=runs/legan --input=me.jpg --expression=smile --output=smiling.png
@@ -50,15 +50,15 @@ def main(_) -> int:
             "--depth is for the maps of edits: give --expression and/or --lighting, too; for maps "
             "of the pictures as they are, --model=RUN/depth.keras without --depth."
         )
-    # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
+    # Imported here so that a mistyped flag is reported at once, not after TensorFlow's start.
     from legan_tf.serving import editing, loading
 
     model = loading.load(_MODEL.value)
     report = editing.use_model(
         model, _INPUT.value, _OUTPUT.value, targets, _GRID.value, _DEPTH.value or ""
     )
-    for sentence in report.skipped:
-        print(f"Skipped {sentence}", file=sys.stderr)
+    for message in report.skipped:
+        print(f"Skipped {message}", file=sys.stderr)
     for line in report.lines(_OUTPUT.value, _DEPTH.value or ""):
         print(line)
     return 1 if report.skipped else 0

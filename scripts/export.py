@@ -1,6 +1,6 @@
 """Exports the network of a run as the next version of a served model.
 
-The depth network of a run that trained one with its editor (depth.keras) becomes part of it.
+The depth network of a run that trained one with its editor (depth.keras) is exported with it.
 
 python scripts/export.py --workdir=runs/legan --serving_root=serving/models --name=legan
 """

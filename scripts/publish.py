@@ -1,4 +1,4 @@
-"""Looks after what has been published: what is there, taking it back, checking it, server files.
+"""Lists, rolls back and verifies published models, and writes the files of the server.
 
 python scripts/publish.py list --serving_root=serving/models
 python scripts/publish.py roll_back --serving_root=serving/models --name=legan
@@ -18,14 +18,14 @@ from legan_tf.serving import publishing, server_files
 
 _SERVING_ROOT = flags.DEFINE_string("serving_root", "serving/models", "Folder of served models.")
 _NAME = flags.DEFINE_string(
-    "name", "", "Model to take back; list and verify: one model instead of all."
+    "name", "", "Model to roll back; list and verify: one model instead of all."
 )
 _OUTPUT = flags.DEFINE_string("output", "serving", "files: folder of the server's files.")
 
 
 def _names() -> list[str]:
     if not _NAME.value:
-        return publishing.begun(_SERVING_ROOT.value)
+        return publishing.models(_SERVING_ROOT.value, incomplete=True)
     publishing.check_name(_NAME.value)
     return [_NAME.value]
 

@@ -1,4 +1,4 @@
-"""The main job on one command: train a small LEGAN on rendered faces, judge it, export it, use it.
+"""Trains a small LEGAN on rendered faces, evaluates it, exports it and edits a picture with it.
 
 Example: python scripts/quickstart.py --workdir=runs/quickstart
 """
@@ -12,7 +12,7 @@ from absl import flags
 
 from legan_tf import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", "runs/quickstart", "Folder of everything it makes.")
+_WORKDIR = flags.DEFINE_string("workdir", "runs/quickstart", "Folder of all outputs.")
 _FLAGFILE = flags.DEFINE_string(
     "training", "configs/quickstart.flags", "Flag file of the training."
 )

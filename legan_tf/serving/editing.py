@@ -1,4 +1,4 @@
-"""Editing picture files or making their maps, one or a folder, and drawing the grid of targets."""
+"""Editing or mapping picture files, one or a folder, and drawing the grid of all targets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from legan_tf.cli import Progress
-from legan_tf.data import images as pictures
+from legan_tf.data import images
 from legan_tf.errors import UserError
-from legan_tf.serving import files
-from legan_tf.serving.files import Report
+from legan_tf.serving import picture_files
 from legan_tf.serving.loading import DepthEstimator, Editor, Scorer
+from legan_tf.serving.picture_files import Report
 
 _LEAST_CELL = 96
 _MARGIN = 8
@@ -21,7 +21,7 @@ _INK = (32, 32, 32)
 _PAPER = (255, 255, 255)
 
 
-Make = Callable[[np.ndarray], np.ndarray]
+PictureFunction = Callable[[np.ndarray], np.ndarray]
 """From a picture uint8 [H, W, 3] to the one to write; a map of depth is grey, [H, W]."""
 
 
@@ -33,19 +33,18 @@ def use_model(
     grid: bool = False,
     map_output: str = "",
 ) -> Report:
-    """Does with picture files what ``scripts/edit.py`` is asked for.
+    """Edits or maps picture files, as ``scripts/edit.py`` does.
 
     Args:
-        model: An editor, or a depth network, which makes maps and takes nothing of what follows
-            ``output``.
+        model: An editor; or a depth network, which takes no targets, grid or map output.
         source: See ``edit_files``.
         output: See ``edit_files``.
-        targets: The ``expression`` and the ``lighting`` asked for, by name or nothing.
+        targets: Target ``expression`` and ``lighting``, by name or nothing.
         grid: Whether to draw every target on one sheet instead.
-        map_output: Where to write the maps of the edits, if they are wanted.
+        map_output: Where to write the maps of the edits, or nothing.
 
     Raises:
-        UserError: The model cannot do what is asked for; or see ``edit_files``.
+        UserError: The model cannot do it; or see ``edit_files``.
     """
     named = any(targets.values())
     if isinstance(model, DepthEstimator):
@@ -73,12 +72,16 @@ def use_model(
 
 
 def edit_files(
-    edit: Make, source: str, output: str, estimate: Make | None = None, map_output: str = ""
+    edit: PictureFunction,
+    source: str,
+    output: str,
+    estimate: PictureFunction | None = None,
+    map_output: str = "",
 ) -> Report:
-    """Edits one picture file, or every picture in a folder; makes maps of the edits, if wanted.
+    """Edits one picture file, or every picture in a folder; also maps the edits if asked to.
 
-    Each result is written aside and renamed. A picture that cannot be read is skipped and
-    reported; other files in a folder are passed over. A folder shows its progress on stderr.
+    Each result is written atomically. A picture that cannot be read is skipped and reported; other
+    files in a folder are ignored. A folder shows its progress on stderr.
 
     Args:
         edit: Edits a picture.
@@ -86,41 +89,41 @@ def edit_files(
         output: For one picture a file (its suffix is the format) or a folder; for a folder a
             folder, where ``NAME.png`` is made of each picture. Missing folders are made; results
             of an earlier job are replaced.
-        estimate: Makes the map of an edit.
-        map_output: Where the maps go, likewise; a file is PNG or BMP, which keep every value.
+        estimate: Maps an edit.
+        map_output: Where the maps go, likewise; a file is PNG or BMP, which are lossless.
 
     Raises:
         UserError: There is no picture at ``source``, or an output is not usable, would replace the
             input, or holds both the edits and the maps.
     """
-    jobs = files.jobs(source, output)
-    map_jobs = files.map_jobs(source, map_output, jobs) if estimate else []
+    jobs = picture_files.jobs(source, output)
+    map_jobs = picture_files.map_jobs(source, map_output, jobs) if estimate else []
     written, skipped, maps = [], [], []
     for row, image in _read(jobs, "edited", skipped):
         edited = edit(image)
-        files.save(jobs[row][1], edited)
+        picture_files.save(jobs[row][1], edited)
         written.append(jobs[row][1])
         if estimate:
-            files.save(map_jobs[row][1], estimate(edited))
+            picture_files.save(map_jobs[row][1], estimate(edited))
             maps.append(map_jobs[row][1])
     return Report(tuple(written), tuple(skipped), tuple(maps))
 
 
-def map_files(estimate: Make, source: str, output: str) -> Report:
-    """Makes the map of one picture file, or of every picture in a folder.
+def map_files(estimate: PictureFunction, source: str, output: str) -> Report:
+    """Maps one picture file, or every picture in a folder.
 
     Args:
-        estimate: Makes the map of a picture.
+        estimate: Maps a picture.
         source: See ``edit_files``.
         output: See ``edit_files``; a file is PNG or BMP.
 
     Raises:
         UserError: See ``edit_files``.
     """
-    jobs = files.map_jobs(source, output)
+    jobs = picture_files.map_jobs(source, output)
     skipped, maps = [], []
     for row, image in _read(jobs, "mapped", skipped):
-        files.save(jobs[row][1], estimate(image))
+        picture_files.save(jobs[row][1], estimate(image))
         maps.append(jobs[row][1])
     return Report((), tuple(skipped), tuple(maps))
 
@@ -128,11 +131,11 @@ def map_files(estimate: Make, source: str, output: str) -> Report:
 def _read(
     jobs: list[tuple[str, str]], done_word: str, skipped: list[str]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields each picture with its place; adds to ``skipped`` what cannot be read."""
+    """Yields each picture with its place; adds a message to ``skipped`` for unreadable ones."""
     progress = Progress(len(jobs), done_word) if len(jobs) > 1 else None
     for row, (path, _) in enumerate(jobs):
         try:
-            image = pictures.decode(path)
+            image = images.decode(path)
         except UserError as error:
             skipped.append(str(error))
         else:
@@ -144,7 +147,7 @@ def _read(
 def draw_grid(editor: Editor, image: np.ndarray) -> np.ndarray:
     """Draws one picture edited to every target: rows are expressions, columns are lightings.
 
-    The input stands in the top left corner.
+    The input is in the top left corner.
 
     Args:
         editor: The model.
@@ -162,7 +165,7 @@ def draw_grid(editor: Editor, image: np.ndarray) -> np.ndarray:
     left, top = side + _MARGIN, side + _MARGIN
     sheet = Image.new("RGB", (left + side * len(column_names), top + side * len(row_names)), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    original = pictures.to_square(image, side)
+    original = images.to_square(image, side)
     sheet.paste(Image.fromarray(original), (0, 0))
     for row, name in enumerate(row_names):
         draw.text((side / 2, top + (row + 0.5) * side), name, _INK, font, anchor="mm")

@@ -1,4 +1,4 @@
-"""Writes a trained network as a version that TensorFlow Serving can pick up."""
+"""Exporting a trained network as a version that TensorFlow Serving loads."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def export(
 ) -> str:
     """Exports a trained network as the next version of a served model.
 
-    The version is written to a sibling whose name is no number, which servers ignore. The requests
-    that a server warms up with are read back and run on the model as it was written, and compared
-    with the network; only then is the version renamed. No version is ever overwritten.
+    The version is written to a temporary folder, which servers ignore. The warm-up requests are
+    then run on the written model and its answers compared with the network's; only then is the
+    folder renamed to the version. No version is ever overwritten.
 
     Args:
         network: A generator, the quality estimator or a depth network; see ``signatures.build``
@@ -38,7 +38,7 @@ def export(
         source: The run folder or file that the network comes from, for the model card.
         evaluation: Folder of the report on it, for the model card; default is ``evaluation`` in
             the run folder.
-        keep: How many older versions to keep; the oldest are removed once the new one is there.
+        keep: How many older versions to keep; others are removed once the new one is published.
             Default is all.
 
     Returns:
@@ -48,7 +48,7 @@ def export(
         UserError: The name cannot be used, the network is of no kind that can be served, ``depth``
             does not go with it, weights are not finite, the version cannot be published, or an old
             one cannot be removed; the message then says that the new one is published.
-        RuntimeError: The written model does not answer as the network does.
+        RuntimeError: The answers of the written model differ from the network's.
     """
     publishing.check_name(name)
     if keep is not None and keep < 0:
@@ -61,29 +61,29 @@ def export(
             "Export an earlier checkpoint."
         )
     model_folder = os.path.join(serving_root, name)
-    aside = publishing.begin(model_folder)
+    temporary = publishing.begin(model_folder)
     try:
-        # As traced functions, which are traced once more if they are passed as they are.
+        # Traced here: TensorFlow would trace them once more.
         with left_to_tensorflow():
             traced = {
                 name: function.get_concrete_function()
                 for name, function in servable.signatures.items()
             }
-        tf.saved_model.save(servable.module, aside, signatures=traced)
-        os.makedirs(os.path.join(aside, publishing.EXTRA))
+        tf.saved_model.save(servable.module, temporary, signatures=traced)
+        os.makedirs(os.path.join(temporary, publishing.EXTRA))
         card = model_card.write(name, servable, network, depth, source, evaluation)
         for file, text in (
             (publishing.LABELS_FILE, servable.labels.to_json()),
             (publishing.CARD_FILE, card),
         ):
-            with open(os.path.join(aside, file), "w", encoding="utf-8") as stream:
+            with open(os.path.join(temporary, file), "w", encoding="utf-8") as stream:
                 stream.write(text)
-        warmup.write(aside, name, servable)
-        warmup.rehearse(aside, servable)
-        publishing.write_sums(aside)
-        version = publishing.publish(aside, model_folder)
+        warmup.write(temporary, name, servable)
+        warmup.check(temporary, servable)
+        publishing.write_sums(temporary)
+        version = publishing.publish(temporary, model_folder)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     if keep is not None:
         try:
             publishing.remove_old(model_folder, keep)

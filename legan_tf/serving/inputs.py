@@ -1,4 +1,4 @@
-"""Pictures as callers have them, made arrays; free of TensorFlow, for clients."""
+"""Arrays from the pictures that callers give. Free of TensorFlow, for clients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def as_list(images: Any) -> tuple[list[np.ndarray], bool]:
 
 
 def one_by_one(images: Any) -> tuple[list[Any], bool]:
-    """Returns pictures as they were given, to be read by ``read``, and whether it is a single one.
+    """Returns pictures as given, one by one for ``read``, and whether a single one was given.
 
     Args:
         images: See ``as_list``.
@@ -88,7 +88,7 @@ def _as_uint8(array: np.ndarray) -> np.ndarray:
 
 
 def same_size(batch: list[np.ndarray]) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Yields the pictures stacked by size, each with their places in the batch."""
+    """Yields stacks of the pictures of each size, with their places in the batch."""
     rows_of: dict[tuple[int, ...], list[int]] = {}
     for row, image in enumerate(batch):
         rows_of.setdefault(image.shape, []).append(row)

@@ -1,4 +1,4 @@
-"""What a user of a served network has to know about it; free of TensorFlow, for clients."""
+"""Labels of a served network: kind, size, names of its classes. Free of TensorFlow, for clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCORER = "scorer"
 DEPTH = "depth"
 _KINDS = (EDITOR, SCORER, DEPTH)
 _LARGEST = 4096
-"""Pixels: clients make pictures of the size that they are told, whoever tells it."""
+"""Largest image size in pixels that clients accept from a server."""
 KEEP = -1
 """Attribute id that means: leave this attribute as it is."""
 
@@ -27,7 +27,7 @@ Attribute = Union[str, int, None]
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """What a user of a network has to know about it.
+    """Labels of a network.
 
     Attributes:
         kind: ``EDITOR`` (image and attributes to image), ``SCORER`` (image to rating) or ``DEPTH``
@@ -37,8 +37,7 @@ class Labels:
         expressions: Names of the expression classes, in the order of their ids.
         lightings: Names of the lighting classes, in the order of their ids.
         keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
-        geometry: What the maps show that it makes of pictures, ``depth`` or ``normal``; nothing
-            where it makes none.
+        geometry: What its maps show, ``depth`` or ``normal``; nothing if it makes none.
     """
 
     kind: str
@@ -52,7 +51,7 @@ class Labels:
     def ids(
         self, attribute: str, targets: Attribute | Sequence[Attribute], count: int
     ) -> np.ndarray:
-        """Returns the ids of targets, int32 [count], ``KEEP`` for what is left as it is.
+        """Returns the ids of targets, int32 [count], ``KEEP`` for those left as they are.
 
         Args:
             attribute: ``expression`` or ``lighting``.
@@ -107,7 +106,7 @@ class Labels:
 
     @classmethod
     def from_json(cls, text: str) -> Labels:
-        """Reads what ``to_json`` wrote, in this release or a later one, which may tell more.
+        """Reads the output of ``to_json``, of this release or a later one with more fields.
 
         Raises:
             ValueError: The text is something else, or names an unknown kind.
@@ -125,7 +124,7 @@ class Labels:
 
 
 def _checked(name: str, value: Any) -> Any:
-    """Returns the value of a field of ``Labels`` as read from JSON, if it can be one."""
+    """Returns the value of a field from its value in JSON, or raises ``ValueError``."""
     if name in ("expressions", "lightings"):
         if isinstance(value, list) and all(isinstance(one, str) for one in value):
             return tuple(value)

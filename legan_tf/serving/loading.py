@@ -1,4 +1,4 @@
-"""One call to use a trained network, wherever it is: run folder, ``.keras`` file or export."""
+"""Loading a trained network for use, from a run folder, a ``.keras`` file or an export."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from legan_tf.data.pipeline import to_float, to_uint8
 from legan_tf.errors import UserError, first_line
 from legan_tf.models import Network
 from legan_tf.serving import publishing, signatures
+from legan_tf.serving.graph_checks import MAX_ROWS
 from legan_tf.serving.inputs import as_list, same_size
 from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Attribute, Labels
+from legan_tf.serving.preprocessing import prepare, prepare_differentiably
 from legan_tf.training.run_folder import DEPTH_FILE, load_network, network_file
 
 _BATCH = 16
@@ -24,32 +26,31 @@ _RANGE_SLACK = 1e-3
 
 
 class _Model:
-    """A network by its signatures on tensors, whatever it was loaded from."""
+    """A network by its signatures, whatever it was loaded from.
+
+    Attributes:
+        path: The path that was loaded.
+        sha256: sha256 of the network's file, or of the export's files.
+        kind: ``editor``, ``scorer`` or ``depth``.
+        image_size: Height and width of the images that the network works on, in pixels.
+        geometry: What its maps show, ``depth`` or ``normal``; nothing if it makes none.
+    """
 
     def __init__(
         self, path: str, file: str, labels: Labels, signatures: Mapping[str, Any], owner: Any
     ) -> None:
-        """Takes what was asked for and found, the signatures by name and their owner."""
+        """Takes the path asked for, the file found, the signatures by name and their owner."""
         self.path = path
         self.sha256 = storage.sha256(file)
+        self.kind, self.image_size, self.geometry = labels.kind, labels.image_size, labels.geometry
         self._labels = labels
         self._signatures = signatures
         self._owner = owner
 
-    @property
-    def kind(self) -> str:
-        """``editor``, ``scorer`` or ``depth``."""
-        return self._labels.kind
-
-    @property
-    def image_size(self) -> int:
-        """Height and width of the images that the network works on, in pixels."""
-        return self._labels.image_size
-
     def _run(
         self, image: np.ndarray, signature: str = "serving_default", **ids: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Runs uint8 [B, H, W, 3] in small batches, so that memory stays bounded."""
+        """Runs a signature on uint8 [B, H, W, 3] in small batches, to bound the memory."""
         run = self._signatures[signature]
         parts = []
         for start in range(0, len(image), _BATCH):
@@ -58,31 +59,31 @@ class _Model:
             parts.append(run(image=tf.constant(image[rows]), **inputs))
         return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
 
-    def _in_parts(self, output: str, nothing: tf.Tensor, **inputs: tf.Tensor) -> tf.Tensor:
-        """Runs tensors of any number of rows, as many at once as a signature takes.
+    def _in_parts(self, output: str, empty: tf.Tensor, **inputs: tf.Tensor) -> tf.Tensor:
+        """Runs ``serving_default`` on tensors of any number of rows, ``MAX_ROWS`` at a time.
 
         Args:
-            output: Name of the output.
-            nothing: What it is of no rows.
-            **inputs: By name, each with a first axis of rows.
+            output: Name of the output to return.
+            empty: The output for no rows.
+            **inputs: Tensors by name, each with a first axis of rows.
         """
         run, rows = self._signatures["serving_default"], tf.shape(inputs["image"])[0]
 
         def one(start: tf.Tensor, made: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            stop = start + signatures.MAX_ROWS
+            stop = start + MAX_ROWS
             part = {name: value[start:stop] for name, value in inputs.items()}
             return stop, tf.concat([made, run(**part)[output]], 0)
 
         _, made = tf.while_loop(
             lambda start, _: start < rows,
             one,
-            (tf.constant(0), nothing),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, *nothing.shape[1:]])),
+            (tf.constant(0), empty),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, *empty.shape[1:]])),
         )
         return made
 
     def _maps(self, images: Any, signature: str) -> np.ndarray:
-        """Makes the maps of pictures; see ``DepthEstimator.__call__``."""
+        """Returns the maps of pictures; see ``DepthEstimator.__call__``."""
         batch, one = as_list(images)
         geometry = self._labels.geometry
         shape = (len(batch), self.image_size, self.image_size)
@@ -93,22 +94,19 @@ class _Model:
 
 
 class Editor(_Model):
-    """Edits the expression and the lighting of pictures of faces."""
+    """Edits the expression and the lighting of pictures of faces.
 
-    @property
-    def expressions(self) -> tuple[str, ...]:
-        """Names of the expressions that can be asked for."""
-        return self._labels.expressions
+    Attributes:
+        expressions: Names of the expressions that it can edit to, in the order of their ids.
+        lightings: Names of the lightings, likewise.
+        keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
+    """
 
-    @property
-    def lightings(self) -> tuple[str, ...]:
-        """Names of the lightings that can be asked for."""
-        return self._labels.lightings
-
-    @property
-    def keeps_unnamed(self) -> bool:
-        """Whether an attribute may be left unnamed, which keeps it as it is."""
-        return self._labels.keeps_unnamed
+    def __init__(self, *loaded: Any) -> None:
+        """Takes what ``_Model`` takes."""
+        super().__init__(*loaded)
+        self.expressions, self.lightings = self._labels.expressions, self._labels.lightings
+        self.keeps_unnamed = self._labels.keeps_unnamed
 
     def __call__(
         self,
@@ -119,9 +117,8 @@ class Editor(_Model):
         """Edits one picture or several.
 
         Args:
-            images: A path, a PIL image, or an array [H, W, 3] for one picture; a list of these or
-                an array [B, H, W, 3] for several. Arrays are uint8, or float in [-1, 1], which is
-                rounded to eight bits. Any size: the middle square is resized to ``image_size``.
+            images: A path, a PIL image or an array for one picture, a list of these or an array
+                for several; see ``inputs.as_list``. The middle square is resized.
             expression: Target expression by name or id, one for all pictures or one each; None
                 leaves it as it is.
             lighting: Target lighting, likewise.
@@ -131,8 +128,7 @@ class Editor(_Model):
             several.
 
         Raises:
-            UserError: A picture cannot be read or has a wrong shape or range, or a target is
-                unknown, or left out where the model cannot leave it as it is.
+            UserError: A picture or a target cannot be used.
         """
         batch, one = as_list(images)
         ids = {
@@ -178,13 +174,8 @@ class Editor(_Model):
             lighting=kept if lighting is None else lighting,
         )
 
-    @property
-    def geometry(self) -> str:
-        """What the maps of ``depth`` show, ``depth`` or ``normal``; nothing if it makes none."""
-        return self._labels.geometry
-
     def depth(self, images: Any) -> np.ndarray:
-        """Makes depth or normal maps, by the network that was trained with this editor.
+        """Estimates depth or normal maps, by the network that was trained with this editor.
 
         Args:
             images: One picture or several, edits for instance; see ``__call__``.
@@ -193,8 +184,7 @@ class Editor(_Model):
             See ``DepthEstimator.__call__``.
 
         Raises:
-            UserError: There is no such network, or a picture cannot be read or has a wrong shape or
-                range.
+            UserError: There is no such network, or a picture cannot be used.
         """
         if not self.geometry:
             raise UserError(
@@ -222,7 +212,7 @@ class Editor(_Model):
         rows, columns = max(1, len(self.expressions)), max(1, len(self.lightings))
         expression, lighting = np.divmod(np.arange(rows * columns, dtype=np.int32), columns)
         # Resized here, once, as the graph would for every target: at its own size it stays.
-        picture = to_uint8(signatures.prepare(batch[0][None], self.image_size)).numpy()[0]
+        picture = to_uint8(prepare(batch[0][None], self.image_size)).numpy()[0]
         edited = self._run(
             np.broadcast_to(picture, (rows * columns, *picture.shape)),
             expression=expression if self.expressions else np.full_like(expression, KEEP),
@@ -232,12 +222,18 @@ class Editor(_Model):
 
 
 class Scorer(_Model):
-    """Predicts how natural people would find pictures of faces."""
+    """Predicts how natural people would find pictures of faces.
+
+    Attributes:
+        differentiable: Whether ``rate`` has a gradient: of run folders and ``.keras`` files, not of
+            exports.
+    """
 
     def __init__(self, *loaded: Any, network: Network | None = None) -> None:
         """Takes what ``_Model`` takes, and the network itself, which an export does not hold."""
         super().__init__(*loaded)
         self._network = None
+        self.differentiable = network is not None
         if network is not None:
             # Traced once, whatever the form of the pictures and wherever it is called from.
             self._network = tf.function(
@@ -246,11 +242,6 @@ class Scorer(_Model):
                 autograph=False,
             )
 
-    @property
-    def differentiable(self) -> bool:
-        """Whether ``rate`` has a gradient: of run folders and ``.keras`` files, not of exports."""
-        return self._network is not None
-
     def rate(self, image: tf.Tensor, clip: bool = False) -> tf.Tensor:
         """Rates tensors, in a graph or out of one: in a loss, a metric, in ``tf.data``.
 
@@ -258,7 +249,7 @@ class Scorer(_Model):
             image: uint8 [B, H, W, 3], or float in [-1, 1]. Any size: the middle square is resized
                 to ``image_size``.
             clip: Whether floats beyond [-1, 1], as of a generator that overshoots, count as the
-                bound, where there is no gradient; else they are refused.
+                bound, without a gradient; otherwise they are refused.
 
         Returns:
             float32 [B], the same as of ``__call__``, up to rounding: where there is a gradient,
@@ -279,7 +270,7 @@ class Scorer(_Model):
             image = image if exact else to_uint8(image)
             return self._in_parts("rating", tf.zeros([0]), image=image)
         image = to_float(image) if exact else tf.cast(image, tf.float32)
-        square = _middle_square(image, self.image_size)
+        square = prepare_differentiably(image, self.image_size)
         return self._network(to_float(to_uint8(square)) if exact else square)
 
     def __call__(self, images: Any) -> np.ndarray | np.float32:
@@ -293,7 +284,7 @@ class Scorer(_Model):
             float32 for one picture, float32 [B] for several.
 
         Raises:
-            UserError: A picture cannot be read, or has a wrong shape or range.
+            UserError: A picture cannot be used.
         """
         batch, one = as_list(images)
         ratings = np.empty(len(batch), np.float32)
@@ -303,27 +294,22 @@ class Scorer(_Model):
 
 
 class DepthEstimator(_Model):
-    """Makes depth or normal maps of pictures of faces."""
-
-    @property
-    def geometry(self) -> str:
-        """What the maps show, ``depth`` or ``normal``."""
-        return self._labels.geometry
+    """Estimates depth or normal maps of pictures of faces."""
 
     def __call__(self, images: Any) -> np.ndarray:
-        """Makes the maps of one picture or several.
+        """Estimates the maps of one picture or several.
 
         Args:
             images: One picture or several; see ``Editor.__call__``.
 
         Returns:
-            Depth, larger is nearer and 0 is nothing there: uint8 [image_size, image_size] for one
+            Depth, larger is nearer and 0 is background: uint8 [image_size, image_size] for one
             picture, with a leading axis for several. Or normals n as (n + 1) * 127.5, x to the
-            right, y up and z to the viewer, black is nothing there: uint8 with a last axis of 3;
+            right, y up and z to the viewer, black is background: uint8 with a last axis of 3;
             ``data.maps.map_to_normals`` brings them to length 1.
 
         Raises:
-            UserError: A picture cannot be read, or has a wrong shape or range.
+            UserError: A picture cannot be used.
         """
         return self._maps(images, "serving_default")
 
@@ -348,7 +334,7 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer | DepthEstimator:
     version = _exported_version(path)
     if version is None:
         file = network_file(path)
-        # What is loaded for use computes in float32, whatever the caller trains in.
+        # In float32, whatever precision the caller trains in.
         with float32_policy():
             network, depth = load_network(file), depth_beside(path)
         try:
@@ -364,7 +350,7 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer | DepthEstimator:
         labels = _read_labels(version)
         try:
             owner = tf.saved_model.load(version)
-        except Exception as error:  # A damaged file fails in whatever reads it first.
+        except Exception as error:  # The error depends on which part is damaged.
             raise UserError(f"{version}: is a damaged export ({first_line(error)}).") from error
         offered = owner.signatures
     return _KINDS[labels.kind](path, file, labels, offered, owner)
@@ -391,7 +377,7 @@ def depth_beside(path: str) -> Network | None:
 
 
 def _eight_bits(image: tf.Tensor) -> tf.Tensor:
-    """Rounds float pictures in [-1, 1] to uint8 and refuses others, which would be cut off."""
+    """Rounds float pictures in [-1, 1] to uint8; refuses others, which would be clipped."""
     return image if image.dtype == tf.uint8 else to_uint8(_in_range(image))
 
 
@@ -400,44 +386,12 @@ def _in_range(image: tf.Tensor) -> tf.Tensor:
     low, high = (tf.cast(bound(image), tf.float32) for bound in (tf.reduce_min, tf.reduce_max))
     # Of no picture at all, the lowest value is above the highest.
     fits = (low > high) | ((low >= -1 - _RANGE_SLACK) & (high <= 1 + _RANGE_SLACK))
-    # In pieces: XLA, which leaves assertions out, does not compile what would join them.
-    told = ["Float pictures must lie in [-1, 1]; give uint8 for values of 0 to 255. These go from"]
-    with tf.control_dependencies([tf.debugging.Assert(fits, [*told, low, "to", high])]):
+    # A list: XLA, which leaves assertions out, does not compile the joining of strings.
+    message = [
+        "Float pictures must lie in [-1, 1]; give uint8 for values of 0 to 255. These go from"
+    ]
+    with tf.control_dependencies([tf.debugging.Assert(fits, [message, low, "to", high])]):
         return tf.identity(image)
-
-
-def _middle_square(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes the middle square as ``signatures.prepare`` does, but for its rounding.
-
-    Done by products of matrices: XLA does not compile TensorFlow's own resizing.
-
-    Args:
-        image: float32 [B, H, W, 3] in [-1, 1].
-        size: Height and width of the result.
-
-    Returns:
-        float32 [B, size, size, 3] in [-1, 1]; ``image`` as it is where that is its size.
-    """
-    if image.shape[1:3] == [size, size]:
-        return image
-    height, width = tf.shape(image)[1], tf.shape(image)[2]
-    side = tf.minimum(height, width)
-    rows, columns = (_bicubic(length, side, size) for length in (height, width))
-    resized = tf.einsum("bswc,tw->bstc", tf.einsum("sh,bhwc->bswc", rows, image), columns)
-    return tf.clip_by_value(resized, -1.0, 1.0)
-
-
-def _bicubic(length: tf.Tensor, side: tf.Tensor, size: int) -> tf.Tensor:
-    """Weights [size, length] that make ``size`` pixels of the middle ``side`` of a line."""
-    places = tf.cast(tf.range(length), tf.float32) + 0.5
-    length, side = tf.cast(length, tf.float32), tf.cast(side, tf.float32)
-    step = side / size
-    centres = (tf.range(size, dtype=tf.float32) + 0.5) * step + (length - side) / 2
-    # Antialiased: where pixels become fewer, the kernel covers as many more.
-    x = tf.abs(places - centres[:, tf.newaxis]) / tf.maximum(step, 1.0)
-    outer = tf.where(x < 2, ((2.5 - 0.5 * x) * x - 4.0) * x + 2.0, 0.0)
-    weights = tf.where(x < 1, (1.5 * x - 2.5) * x * x + 1.0, outer)
-    return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
 
 
 def _exported_version(path: str) -> str | None:

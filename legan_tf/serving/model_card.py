@@ -1,4 +1,4 @@
-"""The model card that stands beside an exported version."""
+"""The model card of an exported version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from legan_tf.data import storage
 from legan_tf.errors import first_line
 from legan_tf.evaluation.report import REPORT_FILE, as_markdown
 from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Labels
-from legan_tf.serving.signatures import MAX_PIXELS, Servable
+from legan_tf.serving.preprocessing import MAX_PIXELS
+from legan_tf.serving.signatures import Servable
 from legan_tf.training.config import TrainConfig
 from legan_tf.training.run_folder import (
     FLAGS_FILE,
@@ -66,19 +67,19 @@ def write(
 
     Args:
         name: Name that the model is served under.
-        servable: What is served.
-        network: The network in it.
+        servable: The model.
+        network: Its network.
         depth: The depth network beside it.
         source: The run folder or file it comes from, or nothing if that is not known.
-        evaluation: Folder of the report on it; default is ``evaluation`` in the run folder.
+        evaluation: Folder of its report; default is ``evaluation`` in the run folder.
     """
     labels = servable.labels
     sections = {
         "Signatures": _signatures(servable),
         "Intended use": [_USES[labels.kind]],
         "Limits": [f"- {sentence}" for sentence in _LIMITS],
-        "Training": _if_whole(_training, source),
-        "Evaluation": _if_whole(_evaluation, source, evaluation),
+        "Training": _section(_training, source),
+        "Evaluation": _section(_evaluation, source, evaluation),
     }
     lines = [f"# {name}", "", *_facts(labels, network, depth)]
     for title, section in sections.items():
@@ -121,8 +122,8 @@ def _tensor(name: str, spec: tf.TensorSpec | tf.Tensor) -> str:
     return f"`{name}` {spec.dtype.name} [{', '.join(sizes)}]"
 
 
-def _if_whole(section: Callable[..., list[str]], *sources: str) -> list[str]:
-    """Returns a section from files beside the network, which is served even if one is damaged."""
+def _section(section: Callable[..., list[str]], *sources: str) -> list[str]:
+    """Returns a section; damaged files beside the network do not keep it from being served."""
     try:
         return section(*sources)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -130,7 +131,7 @@ def _if_whole(section: Callable[..., list[str]], *sources: str) -> list[str]:
 
 
 def _training(source: str) -> list[str]:
-    """What the run folder tells: how far it came, on what, and with which flags."""
+    """Returns what the run folder holds of the training: steps, data and flags."""
     if not os.path.isfile(os.path.join(source, FLAGS_FILE)):
         origin = f" It was read from {os.path.basename(source)}." if source else ""
         return [f"The flags of its training are not known.{origin}"]
@@ -151,7 +152,7 @@ def _training(source: str) -> list[str]:
 
 
 def _flags(path: str) -> list[str]:
-    """The flags that shaped the training, with files by their names alone."""
+    """Returns the flags that differ from the defaults, with only the names of files."""
     plain = {
         field.name: str(field.default).lower()
         if isinstance(field.default, bool)
@@ -159,19 +160,19 @@ def _flags(path: str) -> list[str]:
         for field in dataclasses.fields(TrainConfig)
         if field.name == "train_steps" or not field.metadata["free"]
     }
-    told = []
+    changed = []
     with open(path, encoding="utf-8") as file:
         for line in file.read().splitlines():
             name, _, value = line.removeprefix("--").partition("=")
             if name in plain and value != plain[name]:
-                # Folders of the machine it was trained on are nobody's business.
+                # Without the folders of the machine that it was trained on.
                 shown = os.path.basename(value.rstrip(os.sep)) if os.sep in value else value
-                told.append(f"--{name}={shown}")
-    return told
+                changed.append(f"--{name}={shown}")
+    return changed
 
 
 def _evaluation(source: str, evaluation: str) -> list[str]:
-    """The report on the network, if there is one, and whether it is on this very network."""
+    """Returns the report on the network, if there is one and it is on this very network."""
     path = os.path.join(evaluation or os.path.join(source, "evaluation"), REPORT_FILE)
     if not source or not os.path.isfile(path):
         return ["None stood beside the network when it was exported."]
@@ -180,6 +181,6 @@ def _evaluation(source: str, evaluation: str) -> list[str]:
     network = os.path.join(source, NETWORK_FILE) if os.path.isdir(source) else source
     if storage.sha256(network) != report["model"]["sha256"]:
         return ["The report beside the network was on another state of it."]
-    # Its own title and the line with its path, which is that of another machine, are left out.
+    # Without its title and the line with its path, which is of another machine.
     body = as_markdown(report).splitlines()[2:]
     return [line for line in body if not line.startswith("Model: ")]

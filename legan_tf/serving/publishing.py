@@ -1,8 +1,8 @@
-"""The folders of served models: adding a version, taking it back, removing and checking versions.
+"""Versions of served models: publishing, rolling back, removing and verifying them.
 
-``<serving_root>/<name>/<integer>/`` is a version. Servers look at integers alone, so whatever is
-not to be served has another name: ``.unfinished-…`` while it is written, ``.withdrawn-<integer>``
-once it was rolled back, ``.removed-…`` while it is deleted. Free of TensorFlow.
+A version is a folder ``<serving_root>/<name>/<integer>/``. Servers load integers only. Other
+folders are ``.unfinished-…`` while a version is written, ``.withdrawn-<integer>`` after a roll-back
+and ``.removed-…`` while it is deleted. Free of TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import shutil
 import uuid
 from collections.abc import Iterator
 
+from legan_tf.data import storage
 from legan_tf.errors import UserError
-from legan_tf.files import sha256_of
 
 EXTRA = "assets.extra"
 """Folder of a version that TensorFlow leaves to the user."""
@@ -37,7 +37,7 @@ def check_name(name: str) -> None:
     """Checks the name of a served model.
 
     Raises:
-        UserError: It cannot be that of a folder in the root.
+        UserError: It cannot be the name of a folder in the root.
     """
     if not _NAME.fullmatch(name):
         raise UserError(
@@ -45,8 +45,12 @@ def check_name(name: str) -> None:
         )
 
 
-def begun(serving_root: str) -> list[str]:
-    """Returns the names of the models that have anything of a version, sorted.
+def models(serving_root: str, incomplete: bool = False) -> list[str]:
+    """Returns the names of the models that have a complete version, sorted.
+
+    Args:
+        serving_root: Folder of the served models.
+        incomplete: Whether to include models that have only unfinished or withdrawn versions.
 
     Raises:
         UserError: There is no such folder.
@@ -55,23 +59,13 @@ def begun(serving_root: str) -> list[str]:
         name
         for name in _listed(serving_root)
         if _NAME.fullmatch(name)
-        and os.path.isdir(os.path.join(serving_root, name))
-        and describe(os.path.join(serving_root, name))
+        and os.path.isdir(folder := os.path.join(serving_root, name))
+        and (describe(folder) if incomplete else versions(folder))
     )
 
 
-def models(serving_root: str) -> list[str]:
-    """Returns the names of the models that have a complete version, sorted.
-
-    Raises:
-        UserError: There is no such folder.
-    """
-    names = begun(serving_root)
-    return [name for name in names if versions(os.path.join(serving_root, name))]
-
-
 def versions(model_folder: str) -> list[int]:
-    """Returns the complete versions in the folder of a served model, oldest first.
+    """Returns the complete versions of a served model, oldest first.
 
     Raises:
         UserError: There is no such folder.
@@ -84,45 +78,45 @@ def versions(model_folder: str) -> list[int]:
 
 
 def begin(model_folder: str) -> str:
-    """Makes and returns the folder in which the next version is to be written.
+    """Creates and returns a temporary folder to write the next version to.
 
     Raises:
-        UserError: It cannot be made.
+        UserError: It cannot be created.
     """
-    aside = os.path.join(model_folder, f"{_UNFINISHED}{uuid.uuid4().hex}")
-    try:
-        os.makedirs(aside)
-    except OSError as error:
-        raise UserError(f"{model_folder}: cannot be written ({error.strerror}).") from error
-    return aside
+    temporary = os.path.join(model_folder, f"{_UNFINISHED}{uuid.uuid4().hex}")
+    with _os_errors(model_folder, "cannot be written"):
+        os.makedirs(temporary)
+    return temporary
 
 
-def publish(aside: str, model_folder: str) -> str:
-    """Renames what was written to the next number, which no version ever had, and returns it.
+def publish(temporary: str, model_folder: str) -> str:
+    """Renames a version to the next number, which no version ever had.
 
     Args:
-        aside: What ``begin`` returned, filled.
+        temporary: The folder that ``begin`` returned, filled.
         model_folder: The same as for ``begin``.
+
+    Returns:
+        The folder of the version.
 
     Raises:
         UserError: It cannot be renamed.
     """
-    # No roll-back in between: the number that it takes away must be seen here.
-    with _alone(model_folder):
+    # Locked: the number of a version that is rolled back meanwhile must not be used again.
+    with _locked(model_folder):
         while True:
             entries = _listed(model_folder)
-            # Also beyond numbered folders that hold no model and versions that were taken back: a
-            # server may have seen them.
+            # A server may have seen the numbers of withdrawn and of incomplete versions, too.
             withdrawn = [name[len(_WITHDRAWN) :] for name in entries if name.startswith(_WITHDRAWN)]
             number = max(_numbers(entries + withdrawn), default=0) + 1
             target = os.path.join(model_folder, str(number))
             try:
-                os.rename(aside, target)
+                os.rename(temporary, target)
                 return target
             except OSError as error:
                 if not os.path.exists(target):
                     raise UserError(f"{target}: cannot be made ({error.strerror}).") from error
-                # Storage without locks: another export took the number; the next one is free.
+                # On storage without locks another export took the number; the next one is free.
 
 
 def remove_old(model_folder: str, keep: int) -> list[str]:
@@ -141,39 +135,29 @@ def remove_old(model_folder: str, keep: int) -> list[str]:
         UserError: One cannot be removed.
     """
     removed = []
-    with _alone(model_folder):
-        # What an earlier removal did not finish.
+    with _locked(model_folder):
         for name in _listed(model_folder):
             if name.startswith(_REMOVED):
                 _delete(os.path.join(model_folder, name))
         old = versions(model_folder)[:-1]
         for number in old[: max(0, len(old) - keep)]:
             version = os.path.join(model_folder, str(number))
-            aside = os.path.join(model_folder, f"{_REMOVED}{number}-{uuid.uuid4().hex}")
-            # Under another name first: a server must not find half of a version.
-            try:
-                os.rename(version, aside)
-            except OSError as error:
-                raise UserError(f"{version}: cannot be removed ({error.strerror}).") from error
-            _delete(aside)
+            renamed = os.path.join(model_folder, f"{_REMOVED}{number}-{uuid.uuid4().hex}")
+            # Renamed first: a server must not find half of a version.
+            with _os_errors(version, "cannot be removed"):
+                os.rename(version, renamed)
+            _delete(renamed)
             removed.append(version)
     return removed
 
 
-def _delete(folder: str) -> None:
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be removed ({error.strerror}).") from error
-
-
 @dataclasses.dataclass(frozen=True)
 class RolledBack:
-    """What became of a roll-back.
+    """Result of a roll-back.
 
     Attributes:
-        withdrawn: Where the version that was the newest now lies.
-        newest: The version that is the newest now.
+        withdrawn: Folder of the version that was the newest.
+        newest: Folder of the version that is the newest now.
     """
 
     withdrawn: str
@@ -181,29 +165,27 @@ class RolledBack:
 
 
 def roll_back(model_folder: str) -> RolledBack:
-    """Takes the newest version away from servers, which then fall back to the one before.
+    """Withdraws the newest version; servers then fall back to the one before.
 
     It stays in the folder under another name, and its number is not used again.
 
     Raises:
         UserError: There is no version before it, or it cannot be renamed.
     """
-    with _alone(model_folder):
-        there = versions(model_folder)
-        if len(there) < 2:
-            only = f"version {there[0]} is the only one" if there else "it holds no version"
+    with _locked(model_folder):
+        numbers = versions(model_folder)
+        if len(numbers) < 2:
+            only = f"version {numbers[0]} is the only one" if numbers else "it holds no version"
             raise UserError(f"{model_folder}: {only}, so there is none to roll back to.")
-        version = os.path.join(model_folder, str(there[-1]))
-        withdrawn = os.path.join(model_folder, f"{_WITHDRAWN}{there[-1]}")
-        try:
+        version = os.path.join(model_folder, str(numbers[-1]))
+        withdrawn = os.path.join(model_folder, f"{_WITHDRAWN}{numbers[-1]}")
+        with _os_errors(version, "cannot be renamed"):
             os.rename(version, withdrawn)
-        except OSError as error:
-            raise UserError(f"{version}: cannot be renamed ({error.strerror}).") from error
-    return RolledBack(withdrawn, os.path.join(model_folder, str(there[-2])))
+    return RolledBack(withdrawn, os.path.join(model_folder, str(numbers[-2])))
 
 
 def describe(model_folder: str) -> list[tuple[str, str]]:
-    """Returns every version in the folder of a served model with its state, oldest first.
+    """Returns every version of a served model with its state, oldest first.
 
     Returns:
         Folder names; and ``newest``, ``older``, ``incomplete``, ``withdrawn``, ``unfinished`` or
@@ -218,8 +200,8 @@ def describe(model_folder: str) -> list[tuple[str, str]]:
     for number in _numbers(entries):
         state = "older" if number in complete else "incomplete"
         described.append((str(number), "newest" if complete[-1:] == [number] else state))
-    for name in sorted(entries, key=_natural):
-        described += [(name, state) for begins, state in _STATES.items() if name.startswith(begins)]
+    for name in sorted(entries, key=_natural_order):
+        described += [(name, state) for prefix, state in _STATES.items() if name.startswith(prefix)]
     return described
 
 
@@ -228,7 +210,7 @@ def write_sums(version: str) -> None:
 
     ``sha256sum -c assets.extra/sha256sums.txt`` in the version's folder compares them.
     """
-    lines = [f"{_sha256(os.path.join(version, name))}  {name}\n" for name in _files(version)]
+    lines = [f"{storage.sha256(os.path.join(version, name))}  {name}\n" for name in _files(version)]
     with open(os.path.join(version, SUMS_FILE), "w", encoding="utf-8") as file:
         file.writelines(lines)
 
@@ -237,7 +219,7 @@ def verify(version: str) -> list[str]:
     """Compares the files of a version with its checksums.
 
     Returns:
-        A sentence for each file that is missing, changed or not among them; none if all is well.
+        A message for each file that is missing, changed or without checksum.
 
     Raises:
         UserError: There are no checksums, they are damaged, or a file cannot be read.
@@ -252,59 +234,61 @@ def verify(version: str) -> list[str]:
         raise UserError(f"{path}: cannot be read.") from error
     if not lines or not all(lines):
         raise UserError(f"{path}: is damaged; it must hold lines as sha256sum writes them.")
-    wanted = {line[2]: line[1] for line in lines}
-    there = _files(version)
-    problems = [f"{version}: {name} is missing." for name in sorted(wanted.keys() - set(there))]
-    for name in there:
-        if name not in wanted:
+    expected = {line[2]: line[1] for line in lines}
+    files = _files(version)
+    problems = [f"{version}: {name} is missing." for name in sorted(expected.keys() - set(files))]
+    for name in files:
+        if name not in expected:
             problems.append(f"{version}: {name} is not among its checksums.")
-        elif _sha256(os.path.join(version, name)) != wanted[name]:
+        elif storage.sha256(os.path.join(version, name)) != expected[name]:
             problems.append(f"{version}: {name} has changed since it was published.")
     return problems
 
 
 def _files(version: str) -> list[str]:
-    """The files of a version but its checksums, relative to it, sorted."""
+    """Returns the files of a version without its checksums, relative to it, sorted."""
     paths = [os.path.join(folder, n) for folder, _, names in os.walk(version) for n in names]
     return sorted({os.path.relpath(path, version) for path in paths} - {SUMS_FILE})
 
 
-def _sha256(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return sha256_of(file)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+def _delete(folder: str) -> None:
+    with _os_errors(folder, "cannot be removed"):
+        shutil.rmtree(folder)
 
 
 def _numbers(names: list[str]) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts 10 after 2."""
+def _natural_order(name: str) -> list[tuple[int, str]]:
+    """Returns a key that sorts 10 after 2."""
     parts = re.split(r"([0-9]+)", name)
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def _listed(folder: str) -> list[str]:
-    try:
+    with _os_errors(folder, "cannot be read as a folder"):
         return os.listdir(folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read as a folder ({error.strerror}).") from error
 
 
 @contextlib.contextmanager
-def _alone(model_folder: str) -> Iterator[None]:
-    """Keeps others from removing and taking back versions meanwhile, lest none be left."""
-    try:
+def _locked(model_folder: str) -> Iterator[None]:
+    """Keeps other processes from publishing, removing or rolling back versions meanwhile."""
+    with _os_errors(model_folder, "cannot be read"):
         folder = os.open(model_folder, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"{model_folder}: cannot be read ({error.strerror}).") from error
     try:
-        # Some network storage has no locks; the renames are whole without one, too.
+        # Some network storage has no locks; each rename is atomic without them.
         with contextlib.suppress(OSError):
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:
         os.close(folder)
+
+
+@contextlib.contextmanager
+def _os_errors(path: str, problem: str) -> Iterator[None]:
+    """Turns ``OSError`` into ``UserError`` with the path, the problem and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: {problem} ({error.strerror}).") from error

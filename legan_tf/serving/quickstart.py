@@ -1,4 +1,4 @@
-"""The whole way in small: train, judge, export, edit a picture with the export."""
+"""Quickstart: trains a small model, evaluates it, exports it and edits a picture with it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EXPRESSION, LIGHTING = "smile", "shot04"
 
 
 def run(workdir: str, flagfile: str, seed: int) -> int:
-    """Trains what the flag file names on rendered faces, then uses it.
+    """Trains the model of a flag file on rendered faces, evaluates, exports and uses it.
 
     Args:
-        workdir: Folder of everything that is made.
+        workdir: Folder of all outputs.
         flagfile: Flag file of the training.
         seed: Seed of the training.
 

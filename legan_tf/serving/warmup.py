@@ -1,4 +1,4 @@
-"""The requests that a server runs before it lets a version answer, and their rehearsal."""
+"""Warm-up requests, which a server runs on a version before it answers with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RATING_TOLERANCE = 1e-3
 
 
 def write(version: str, name: str, servable: Servable) -> None:
-    """Writes a request for every signature of a model, as TensorFlow Serving wants them.
+    """Writes a request for every signature of a model, in the format of TensorFlow Serving.
 
     Args:
         version: The version's folder.
@@ -34,16 +34,15 @@ def write(version: str, name: str, servable: Servable) -> None:
             file.write(log.SerializeToString())
 
 
-def rehearse(version: str, servable: Servable) -> None:
-    """Runs the written requests on the written model, and compares with the network itself.
+def check(version: str, servable: Servable) -> None:
+    """Runs the requests of a version on its model, and compares the answers with the network's.
 
     Args:
         version: The version's folder.
-        servable: What was written there.
+        servable: The network that was written there.
 
     Raises:
-        RuntimeError: The written model answers something else than the network, or a signature is
-            without a request.
+        RuntimeError: The answers differ, or a signature has no request.
     """
     reloaded = tf.saved_model.load(version)
     missing = set(servable.signatures)
@@ -105,7 +104,7 @@ def _agree(output: str, answer: tf.Tensor, expected: tf.Tensor) -> bool:
     if expected.dtype.is_floating:
         tolerance = _RATING_TOLERANCE
     else:
-        # The same graph in another session may round the half of a level to the other side.
+        # The same graph in another session may round half a level the other way.
         tolerance = 0 if expected.dtype == tf.bool else 1
     first, second = (np.asarray(p, np.float64) for p in pictures)
     return first.shape == second.shape and bool(np.all(np.abs(first - second) <= tolerance))

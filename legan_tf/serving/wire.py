@@ -1,11 +1,10 @@
-"""The messages that clients exchange with a TensorFlow Serving server, without TensorFlow.
+"""Messages between clients and a TensorFlow Serving server, without TensorFlow.
 
-``tensorflow-serving-api`` brings the same messages, but importing it imports TensorFlow. Here they
-are declared by field number, which is all that goes over the wire, in a descriptor pool of their
-own, so that both can live in one process. Only what is used is declared.
+``tensorflow-serving-api`` has the same messages, but importing it imports TensorFlow. Here only the
+fields in use are declared, by number and type, which is all that goes over the wire.
 
-Packed numbers are declared as bytes: a server answers numbers one by one (``float_val``,
-``int_val``), and NumPy reads the whole row of them at once.
+Packed numbers are declared as bytes: servers send them in ``float_val`` or ``int_val``, and NumPy
+reads a whole field at once.
 """
 
 from __future__ import annotations
@@ -84,22 +83,22 @@ _NUMBERS = {
 _CODES = {dtype: code for code, (dtype, _) in _NUMBERS.items()}
 _VARINT_BYTES = 10
 _MOST_FILLED = 1 << 28
-"""Bytes: a few sent ones must not claim all memory by a shape that they are to fill."""
+"""Most bytes of a tensor that repeats its last value: a small message must not fill the memory."""
 
 
 class WireError(ValueError):
-    """A tensor that a server sent cannot be read, or an array has no form on the wire."""
+    """A tensor cannot be read, or an array cannot be sent."""
 
 
 def to_tensor(array: np.ndarray) -> Message:
-    """Writes an array as a ``TensorProto``: numbers as raw content, strings (bytes objects) apart.
+    """Returns an array as a ``TensorProto``.
 
     Args:
         array: Of numbers, booleans, or bytes objects (dtype object: NumPy's own type of bytes
             drops zeros at their end).
 
     Raises:
-        WireError: Arrays of this type are not sent.
+        WireError: Arrays of this type cannot be sent.
     """
     array = np.asarray(array)
     tensor = TensorProto()
@@ -119,10 +118,10 @@ def to_tensor(array: np.ndarray) -> Message:
 
 
 def from_tensor(tensor: Message) -> np.ndarray:
-    """Reads a ``TensorProto``; strings become an array of bytes objects.
+    """Returns a ``TensorProto`` as an array; strings become bytes objects.
 
     Raises:
-        WireError: The type is none that is known here, or the numbers do not fill the shape.
+        WireError: The type is not supported, or the number of values does not fit the shape.
     """
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     if tensor.tensor_shape.unknown_rank or any(size < 0 for size in shape):
@@ -140,7 +139,7 @@ def from_tensor(tensor: Message) -> np.ndarray:
     if len(values) < size and not tensor.tensor_content:
         if size * dtype.itemsize > _MOST_FILLED:
             raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")
-        # A last value that repeats is sent once, and zeros or empty strings not at all.
+        # Repetitions of the last value are not sent, nor are zeros and empty strings at the end.
         empty = b"" if tensor.dtype == _STRING else 0
         rest = np.full(size - len(values), values[-1] if len(values) else empty, dtype)
         values = np.concatenate([values, rest])
@@ -153,7 +152,7 @@ def from_tensor(tensor: Message) -> np.ndarray:
 
 
 def _numbers(tensor: Message, dtype: np.dtype, field: str) -> np.ndarray:
-    """Reads the numbers that a tensor holds, as raw content or in the field of their type."""
+    """Returns the numbers of a tensor, from its raw content or the field of their type."""
     if tensor.tensor_content or field in ("float_val", "double_val"):
         values = _frombuffer(tensor.tensor_content or getattr(tensor, field), dtype)
         # A byte that is neither 0 nor 1 is no boolean to NumPy.
@@ -171,7 +170,7 @@ def _frombuffer(content: bytes, dtype: np.dtype) -> np.ndarray:
 
 
 def _varints(content: bytes) -> np.ndarray:
-    """Reads numbers of seven bits a byte, lowest first, the high bit set on all but the last.
+    """Decodes varints: seven bits a byte, lowest first, the high bit set on all but the last.
 
     Returns:
         Whole numbers [count], uint16 where that holds them, else int64.
@@ -181,8 +180,8 @@ def _varints(content: bytes) -> np.ndarray:
         raise WireError("a row of numbers is cut short.")
     ends = np.flatnonzero(raw < 0x80)
     if not np.any((raw[1:] & raw[:-1]) >= 0x80):
-        # No number above two bytes, as in pictures. What stands before the first number's last
-        # byte is, at index -1, the last byte of all, whose high bit is not set either.
+        # At most two bytes each, as in pictures. The byte before index 0 is, at index -1, the last
+        # one of all, whose high bit is not set either.
         last, before = raw[ends].astype(np.uint16), raw[ends - 1]
         two = (before & np.uint8(0x7F)) | last << np.uint16(7)
         return np.where(before >= 0x80, two, last)
@@ -201,11 +200,11 @@ def _varints(content: bytes) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a server answered to ``Predict``.
+    """Answer of a server to ``Predict``.
 
     Attributes:
-        outputs: The arrays by name.
-        version: The version of the model that answered.
+        outputs: Arrays by name.
+        version: Version of the model that answered.
     """
 
     outputs: dict[str, np.ndarray]
@@ -226,7 +225,7 @@ def predict_request(
         signature: Name of the signature.
         inputs: Arrays by input name; see ``to_tensor``.
         outputs: Names of the outputs to answer with; default is all.
-        version: Which version is to answer; default is for the server to say.
+        version: Version of the model; default is the server's choice.
 
     Raises:
         WireError: See ``to_tensor``.

@@ -11,7 +11,7 @@ from PIL import Image
 
 import legan_tf
 from legan_tf.errors import UserError
-from legan_tf.serving import editing, files
+from legan_tf.serving import editing, picture_files
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -81,7 +81,7 @@ def test_unusable_paths_are_told_before_anything_is_written(tmp_path, blobs):
 
 def test_the_suffix_is_the_format(tmp_path, blobs):
     image = blobs(64, 64)[0]
-    files.save(str(tmp_path / "a.JPG"), image)
+    picture_files.save(str(tmp_path / "a.JPG"), image)
     assert Image.open(tmp_path / "a.JPG").format == "JPEG"
     assert np.abs(read(tmp_path / "a.JPG").astype(int) - image).mean() < 4
 

@@ -15,7 +15,7 @@ import legan_tf
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, DepthNetwork, LeganGenerator, copy_of
-from legan_tf.serving import export, loading, publishing, signatures
+from legan_tf.serving import export, loading, preprocessing, publishing, signatures
 from legan_tf.training.run_folder import load_network
 
 LEVELS = 1  # Eager or another batch size, sums may come out such that a half rounds otherwise.
@@ -277,9 +277,9 @@ def test_tensors_are_rated_in_a_graph_as_pictures_are_outside(
 def test_the_resizing_that_has_a_gradient_is_that_of_the_graph(blobs):
     for height, width in ((16, 16), (40, 31), (9, 12), (300, 17)):
         images = tf.constant(blobs(height, width, count=3))
-        made = loading._middle_square(tf.cast(images, tf.float32) / 127.5 - 1, 16)
+        made = preprocessing.prepare_differentiably(tf.cast(images, tf.float32) / 127.5 - 1, 16)
         # It rounds to eight bits.
-        expected = signatures.prepare(images, 16)
+        expected = preprocessing.prepare(images, 16)
         np.testing.assert_allclose(made, expected, atol=0.501 / 127.5)
 
 

@@ -197,7 +197,7 @@ def test_what_is_there_is_listed(folder):
     (folder.parent / "file").write_text("")
     publishing.begin(str(folder.parent / "killed"))
     assert publishing.models(str(folder.parent)) == ["m"]
-    assert publishing.begun(str(folder.parent)) == ["killed", "m"]
+    assert publishing.models(str(folder.parent), incomplete=True) == ["killed", "m"]
 
 
 def test_what_cannot_be_renamed_is_told(folder):

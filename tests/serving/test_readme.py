@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from legan_tf.serving import publishing, server_files, signatures
+from legan_tf.serving import graph_checks, preprocessing, publishing, server_files
 
 ROOT = pathlib.Path(__file__).parents[2]
 TEXT = (ROOT / "serving" / "README.md").read_text()
@@ -56,11 +56,11 @@ def test_the_table_of_signatures_is_what_is_exported(serving_root, name):
 
 
 def test_limits_and_ports_are_the_real_ones():
-    assert f"at most {signatures.MAX_PIXELS:,} pixels" in TEXT
-    assert f"at most {signatures.MAX_ROWS} rows" in TEXT
-    pixels_gb = signatures._DECODERS * 3 * signatures.MAX_PIXELS / 1e9
+    assert f"at most {preprocessing.MAX_PIXELS:,} pixels" in TEXT
+    assert f"at most {graph_checks.MAX_ROWS} rows" in TEXT
+    pixels_gb = preprocessing.DECODERS * 3 * preprocessing.MAX_PIXELS / 1e9
     assert f"take {pixels_gb:.1f} GB for PNG" in TEXT
-    assert (signatures._DECODERS, signatures._NAMED_ROWS) == (4, 5)
+    assert (preprocessing.DECODERS, graph_checks.NAMED_ROWS) == (4, 5)
     services = yaml.safe_load((ROOT / "serving" / "compose.yaml").read_text())["services"]
     published = [*services["cpu"]["ports"], *services["demo"]["ports"]]
     assert len(published) == 3

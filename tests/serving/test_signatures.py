@@ -24,7 +24,7 @@ from legan_tf.models import (
     LeganGenerator,
     copy_of,
 )
-from legan_tf.serving import AsyncClient, server_files, signatures
+from legan_tf.serving import AsyncClient, graph_checks, preprocessing, server_files, signatures
 from legan_tf.serving.labels import Labels
 
 
@@ -60,7 +60,7 @@ def ids(*values: int) -> tf.Tensor:
 @pytest.mark.parametrize("height, width", [(50, 41), (16, 33), (120, 121), (7, 9), (1, 1)])
 def test_prepare_sees_what_training_sees(blobs, height, width):
     images = blobs(height, width, count=2)
-    prepared = (signatures.prepare(tf.constant(images), 16).numpy() + 1) * 127.5
+    prepared = (preprocessing.prepare(tf.constant(images), 16).numpy() + 1) * 127.5
     expected = np.stack([pictures.to_square(image, 16) for image in images])
     assert np.abs(prepared - expected).max() <= 1.001
 
@@ -82,14 +82,14 @@ def test_prepare_crops_to_fractions_of_a_pixel(height, width, size):
         kernel_type="keyscubic",
         antialias=True,
     )
-    prepared = (signatures.prepare(tf.constant(noise), size).numpy() + 1) * 127.5
+    prepared = (preprocessing.prepare(tf.constant(noise), size).numpy() + 1) * 127.5
     # The sums may differ in the last bit, which no rounding here lies so close to.
     np.testing.assert_allclose(prepared, np.clip(np.round(whole), 0, 255), atol=1e-4)
 
 
 def test_prepare_leaves_pictures_of_the_right_size_alone(blobs):
     images = blobs(16, 16)
-    prepared = signatures.prepare(tf.constant(images), 16).numpy()
+    prepared = preprocessing.prepare(tf.constant(images), 16).numpy()
     np.testing.assert_allclose(prepared, images / 127.5 - 1, atol=1e-6)
 
 
@@ -212,7 +212,7 @@ def test_naturalness_begins_at_five(quality, blobs):
     network = copy_of(quality, "shifted")
     image = tf.constant(blobs(16, 16))
     for wanted, natural in ((4.99, False), (5.01, True)):
-        rating = network(signatures.prepare(image, 16))[0]
+        rating = network(preprocessing.prepare(image, 16))[0]
         network.fc1.bias.assign(network.fc1.bias + (wanted - rating))
         answer = signatures.build(network).signatures["serving_default"](image=image)
         assert float(answer["rating"][0]) == pytest.approx(wanted, abs=1e-4)
@@ -281,7 +281,7 @@ def read(tmp_path_factory):
     """Reads pictures to 16 x 16 in a graph that was written and loaded, as a server runs it."""
     folder = str(tmp_path_factory.mktemp("decoder"))
     module = tf.Module()
-    module.run = signatures._decoder(16)
+    module.run = preprocessing.decoder(16)
     tf.saved_model.save(module, folder, signatures=module.run.get_concrete_function())
     loaded = tf.saved_model.load(folder)
     run = loaded.signatures["serving_default"]
@@ -292,7 +292,7 @@ def read(tmp_path_factory):
 def test_pictures_of_a_batch_keep_their_order(read, blobs):
     images = [blobs(8 + 3 * row, 40 - row, seed=row)[0] for row in range(12)]
     answer = read(*[encoded(image, ("PNG", "BMP")[row % 2]) for row, image in enumerate(images)])
-    expected = [signatures.prepare(tf.constant(image[None]), 16)[0] for image in images]
+    expected = [preprocessing.prepare(tf.constant(image[None]), 16)[0] for image in images]
     np.testing.assert_allclose(answer, expected, rtol=0, atol=1.01 / 127.5)
     assert np.abs(answer - np.roll(answer, 1, axis=0)).mean(axis=(1, 2, 3)).min() > 0.05
 
@@ -344,7 +344,7 @@ def test_no_request_takes_much_memory(serving_root):
 
 
 def test_requests_of_too_many_rows_are_refused(read, editor, blobs):
-    most = signatures.MAX_ROWS
+    most = graph_checks.MAX_ROWS
     # What a client sends by default, and what a server merges, must fit.
     assert inspect.signature(AsyncClient).parameters["max_batch"].default <= most
     batching = server_files.contents(["legan"], "models")["batching_parameters.txt"]
@@ -366,8 +366,8 @@ def test_requests_of_too_many_rows_are_refused(read, editor, blobs):
 
 
 def test_the_limit_on_pixels_is_where_it_is_told(read, monkeypatch, blobs):
-    monkeypatch.setattr(signatures, "MAX_PIXELS", 20 * 30)
-    decode = tf.function(lambda image_bytes: signatures._decode(image_bytes, 8))
+    monkeypatch.setattr(preprocessing, "MAX_PIXELS", 20 * 30)
+    decode = tf.function(lambda image_bytes: preprocessing.decode(image_bytes, 8))
     assert decode(tf.constant([encoded(blobs(20, 30)[0])])).shape == (1, 8, 8, 3)
     sentence = "Row 0: the picture has 31 x 20 pixels; at most 600 are"
     with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
@@ -412,7 +412,7 @@ def test_vectors_of_one_class_edit_as_its_id_does(generator, editor, blobs):
         image=images[:1], **{name: tf.constant(value) for name, value in between.items()}
     )
     code = {name: tf.constant(value) for name, value in between.items()}
-    direct = generator({"image": signatures.prepare(images[:1], 16), **code})["image"]
+    direct = generator({"image": preprocessing.prepare(images[:1], 16), **code})["image"]
     np.testing.assert_allclose(answer["image"], pipeline.to_uint8(direct), rtol=0, atol=1)
     assert np.any(answer["image"] != by_id["image"][:1])
 

@@ -18,9 +18,9 @@ from PIL import Image
 import legan_tf
 from legan_tf import serving
 from legan_tf.errors import UserError
-from legan_tf.serving.client_files import Wanted, use_server
+from legan_tf.serving.client.editing import FileJob, run_file_job
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 # The script, and whether it has imported TensorFlow.
 RUN = """
 import runpy, signal, sys
@@ -96,13 +96,13 @@ def test_pictures_as_they_are_are_mapped_and_rated(server, serving_root, blobs, 
     picture, surface, table = (str(tmp_path / name) for name in ("a.png", "map.bmp", "new/s.csv"))
     Image.fromarray(blobs(16, 16)[0]).save(picture)
     with serving.Client(server.address, mapper="depth", timeout=60) as client:
-        outcome = use_server(client, Wanted(picture, map_output=surface, scores=table))
+        report = run_file_job(client, FileJob(picture, map_output=surface, scores=table))
     expected = legan_tf.load(serving_root / "depth")(picture)
     np.testing.assert_allclose(read(surface), expected, rtol=0, atol=1)
     rating = legan_tf.load(serving_root / "quality")(picture)
-    ((path, rated, natural),) = outcome.ratings
+    ((path, rated, natural),) = report.ratings
     assert path == picture and rated == pytest.approx(rating, abs=1e-4)
-    assert outcome.report.written == () and outcome.report.maps == (surface,)
+    assert report.written == () and report.maps == (surface,)
     header, row = pathlib.Path(table).read_text().splitlines()
     assert header == "path,rating,natural" and row == f"{picture},{rated:.4f},{int(natural)}"
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_done_is_told_before_the_server_is_asked(wanted, told, tm
     Image.fromarray(blobs(8, 8)[0]).save(tmp_path / "a.png")
     wanted = {n: str(tmp_path / v) if "." in v else v for n, v in wanted.items()}
     with serving.Client("127.0.0.1:1") as client, pytest.raises(UserError, match=told):
-        use_server(client, Wanted(str(tmp_path / "a.png"), **wanted))
+        run_file_job(client, FileJob(str(tmp_path / "a.png"), **wanted))
     assert sorted(os.listdir(tmp_path)) == ["a.png", "folder.csv"]
 
 
@@ -178,12 +178,12 @@ def test_ratings_that_were_made_are_written_where_a_later_batch_fails(server, bl
 
         client.score = once
         with pytest.raises(UserError, match="the second one"):
-            use_server(client, Wanted(str(folder), scores=str(table)))
+            run_file_job(client, FileJob(str(folder), scores=str(table)))
         rows = list(csv.DictReader(table.open()))
         assert [row["path"] for row in rows] == [str(folder / f"{n:02}.png") for n in range(64)]
         # What was rated stays where nothing is rated.
         with pytest.raises(UserError, match="the second one"):
-            use_server(client, Wanted(str(folder), scores=str(table)))
+            run_file_job(client, FileJob(str(folder), scores=str(table)))
         assert list(csv.DictReader(table.open())) == rows
 
 

@@ -1,4 +1,4 @@
-"""Picture files to read and to write, one or a folder; free of TensorFlow, for clients."""
+"""Picture files to read and to write, one or a folder. Free of TensorFlow, for clients."""
 
 from __future__ import annotations
 
@@ -14,47 +14,53 @@ from PIL import Image
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 
-_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff") + (
-    ".pgm",
-    ".ppm",
-    ".pnm",
-)
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
-_EXACT = (".png", ".bmp")
-"""Suffixes of what keeps every value; others would fill the empty parts of a map with noise."""
+_LOSSLESS = (".png", ".bmp")
+"""Suffixes for maps; JPEG would fill their background with noise."""
+_PICTURE_SUFFIXES = (*_FORMATS, ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pnm")
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What became of a job.
+    """Result of a job on picture files.
 
     Attributes:
         written: Paths of the edits written.
-        skipped: One sentence for each picture that could not be used.
+        skipped: A message for each picture that could not be used.
         maps: Paths of the maps written.
+        ratings: Path of each picture that was rated, its rating, and whether it counts as natural.
     """
 
     written: tuple[str, ...]
     skipped: tuple[str, ...]
     maps: tuple[str, ...] = ()
+    ratings: tuple[tuple[str, float, bool], ...] = ()
 
-    def lines(self, output: str, map_output: str = "") -> list[str]:
-        """Returns what to tell of the edits and of the maps: a path, or how many are where.
+    def lines(self, output: str, map_output: str = "", scores: str = "") -> list[str]:
+        """Returns a summary: a path, or the number of files in a folder, and the mean rating.
 
         Args:
             output: Where the edits went; the maps of a depth network, too.
             map_output: Where the maps of edits went, if there are any.
+            scores: Where the ratings went, if there are any.
         """
-        written = ("pictures", self.written, output), ("maps", self.maps, map_output or output)
-        return [
-            paths[0] if len(paths) == 1 else f"{len(paths)} {what} in {folder}"
-            for what, paths, folder in written
+        kinds = ("pictures", self.written, output), ("maps", self.maps, map_output or output)
+        lines = [
+            paths[0] if len(paths) == 1 else f"{len(paths)} {kind} in {folder}"
+            for kind, paths, folder in kinds
             if paths
         ]
+        if self.ratings:
+            _, ratings, natural = zip(*self.ratings)
+            lines.append(
+                f"{len(ratings)} ratings in {scores}: {np.mean(ratings):.2f} on average, "
+                f"{np.mean(natural):.0%} judged natural"
+            )
+        return lines
 
 
 def save(path: str, image: np.ndarray) -> None:
-    """Writes a picture whole or not at all, in the format of the path's suffix.
+    """Writes a picture atomically, in the format of the path's suffix.
 
     Args:
         path: File ending in .png, .jpg, .jpeg, .webp or .bmp.
@@ -68,8 +74,8 @@ def save(path: str, image: np.ndarray) -> None:
     storage.write_bytes(path, content.getvalue())
 
 
-def pictures_of(source: str) -> list[str]:
-    """Returns the paths of the pictures to read, by name.
+def list_pictures(source: str) -> list[str]:
+    """Returns the paths of the pictures to read, sorted by name.
 
     Args:
         source: A picture file, or a folder of them (its subfolders are not searched).
@@ -107,17 +113,17 @@ def jobs(
             the input.
     """
     if os.path.isdir(source):
-        made = _folder_jobs(source, output)
+        planned = _folder_jobs(source, output)
     else:
-        (path,) = pictures_of(source)
+        (path,) = list_pictures(source)
         name = f"{_stem(os.path.basename(source))}.png"
         into_folder = os.path.isdir(output) or output.endswith(os.sep)
-        made = [(path, os.path.join(output, name) if into_folder else output)]
-    for path, target in made:
+        planned = [(path, os.path.join(output, name) if into_folder else output)]
+    for path, target in planned:
         _format(target, suffixes)
         if os.path.exists(target) and os.path.samefile(path, target):
             raise UserError(f"{target}: is the input itself; choose another output.")
-    return made
+    return planned
 
 
 def map_jobs(
@@ -133,17 +139,17 @@ def map_jobs(
     Raises:
         UserError: See ``jobs``; or an output is one of the edits, too.
     """
-    made = jobs(source, output, _EXACT)
+    planned = jobs(source, output, _LOSSLESS)
     places = {os.path.abspath(target) for _, target in edits}
-    if any(os.path.abspath(target) in places for _, target in made):
+    if any(os.path.abspath(target) in places for _, target in planned):
         raise UserError(f"{output}: is where the edits go; put their maps elsewhere.")
-    return made
+    return planned
 
 
 def _format(path: str, suffixes: Sequence[str] = tuple(_FORMATS)) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in suffixes:
-        what = "map" if suffixes == _EXACT else "picture"
+        what = "map" if suffixes == _LOSSLESS else "picture"
         raise UserError(f"{path}: the {what} to write must end in one of {', '.join(suffixes)}.")
     return _FORMATS[suffix]
 
@@ -153,7 +159,7 @@ def _folder_jobs(source: str, output: str) -> list[tuple[str, str]]:
         raise UserError(f"{output}: is a file, but the output of a folder must be a folder.")
     if os.path.isdir(output) and os.path.samefile(source, output):
         raise UserError(f"{output}: is the input folder itself; choose another output.")
-    paths = pictures_of(source)
+    paths = list_pictures(source)
     names = [os.path.basename(path) for path in paths]
     stems = [_stem(name) for name in names]
     alike = collections.Counter(stems)
@@ -168,7 +174,7 @@ def _stem(name: str) -> str:
 
 
 def _is_picture(path: str) -> bool:
-    """Whether a file claims to be a picture, by its suffix or its content."""
+    """Returns whether a file is a picture by its suffix or its content."""
     if path.lower().endswith(_PICTURE_SUFFIXES):
         return True
     try:

@@ -18,7 +18,8 @@ import pytest
 
 from legan_tf import optional, serving
 from legan_tf.errors import UserError
-from legan_tf.serving import client_errors, wire
+from legan_tf.serving import wire
+from legan_tf.serving.client import errors
 from legan_tf.serving.labels import EDITOR, Labels
 
 CODE = grpc.StatusCode
@@ -489,10 +490,10 @@ def test_without_grpc_the_extra_is_named(monkeypatch):
     ],
 )
 def test_what_tensorflow_wraps_around_a_sentence_is_left_out(details, sentence):
-    assert client_errors.sentence_of(details) == sentence
+    assert errors.sentence_of(details) == sentence
 
 
 def test_only_rows_of_the_chunk_are_renamed():
     error = serving.InvalidRequest("Row 0: a. Row 2: b. Row 12: c.", "h:1", "m", "s")
-    renamed = client_errors.with_rows_named(error, 3, lambda row: f"Row {row + 64}")
+    renamed = errors.with_rows_named(error, 3, lambda row: f"Row {row + 64}")
     assert str(renamed) == "h:1, model m, signature s: Row 64: a. Row 66: b. Row 12: c."

@@ -1,50 +1,43 @@
-"""What can go wrong between a client and a server, each with a sentence that says what to do."""
+"""Errors of calls to a server, each with a sentence that says what to do."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-from legan_tf.errors import UserError
+from legan_tf.errors import UserError, first_line
 
 
 class ClientError(UserError):
     """A call to a server failed.
 
     Attributes:
-        sentence: What happened, without where.
-        address: The server's.
+        sentence: The message without address, model and signature.
+        address: Address of the server.
         model: Name of the model that was asked for, or nothing.
         signature: Name of its signature, or nothing.
     """
 
     def __init__(self, sentence: str, address: str, model: str = "", signature: str = "") -> None:
-        """Takes what happened, and where."""
-        where = ", ".join(
-            [address]
-            + [
-                f"{what} {name}"
-                for what, name in (("model", model), ("signature", signature))
-                if name
-            ]
-        )
-        super().__init__(f"{where}: {sentence}")
+        """Takes the attributes."""
+        names = (model and f", model {model}") + (signature and f", signature {signature}")
+        super().__init__(f"{address}{names}: {sentence}")
         self.sentence = sentence
         self.address = address
         self.model = model
         self.signature = signature
 
     def __reduce__(self) -> tuple[type[ClientError], tuple[str, ...]]:
-        """Lets it pass from one process to another."""
+        """Makes it picklable, to pass between processes."""
         return type(self), (self.sentence, self.address, self.model, self.signature)
 
 
 class ServerUnavailable(ClientError):
-    """No server answers at the address, or none does yet; tried until the timeout."""
+    """No server answers at the address, or not yet; retried until the timeout."""
 
 
 class DeadlineExceeded(ClientError):
-    """The server did not answer within the timeout; not tried again."""
+    """The server did not answer within the timeout; not retried."""
 
 
 class InvalidRequest(ClientError):
@@ -60,19 +53,19 @@ class SignatureNotFound(ClientError):
 
 
 class Overloaded(ClientError):
-    """The server has more to do than it takes on."""
+    """The server's queue is full."""
 
 
 class MessageTooLarge(ClientError):
-    """The server, or something before it, takes no message of this size."""
+    """The server, or a proxy before it, takes no message of this size."""
 
 
 class AccessDenied(ClientError):
-    """The server wants to know who asks, or does not answer to who does."""
+    """The server requires other metadata or another client certificate."""
 
 
 class ServerError(ClientError):
-    """The server failed, or answered what cannot be understood."""
+    """The server failed, or its answer cannot be understood."""
 
 
 _FULL = re.compile(r"\bqueue\b.*\bfull\b", re.DOTALL)
@@ -89,23 +82,23 @@ _CLASSES = {
     "UNAVAILABLE": ServerUnavailable,
 }
 _SENTENCES = {
-    AccessDenied: "access was denied ({told}); check metadata and the client's certificate.",
-    DeadlineExceeded: "no answer within the timeout ({told}); give a longer one, or smaller jobs.",
-    InvalidRequest: "{told}.",
-    MessageTooLarge: "the message is too large ({told}); lower max_batch.",
-    ModelNotFound: "is not served ({told}); check the name, and the server's models.config.",
-    Overloaded: "the server is overloaded ({told}); send less at once, or try again later.",
-    ServerError: "the server failed ({told}); its log may say more.",
-    ServerUnavailable: "no server answers ({told}); check the address, and whether it runs.",
-    SignatureNotFound: "is not offered ({told}); export the model again with this version.",
+    AccessDenied: "access was denied ({reason}); check metadata and the client's certificate.",
+    DeadlineExceeded: "no answer within the timeout ({reason}); give a longer one or smaller jobs.",
+    InvalidRequest: "{reason}.",
+    MessageTooLarge: "the message is too large ({reason}); lower max_batch.",
+    ModelNotFound: "is not served ({reason}); check the name, and the server's models.config.",
+    Overloaded: "the server is overloaded ({reason}); send less at once, or try again later.",
+    ServerError: "the server failed ({reason}); its log may say more.",
+    ServerUnavailable: "no server answers ({reason}); check the address, and whether it runs.",
+    SignatureNotFound: "is not offered ({reason}); export the model again with this version.",
 }
 
 
 def is_full(details: str) -> bool:
-    """Returns whether ``UNAVAILABLE`` came from a server that is there and has too much to do.
+    """Returns whether ``UNAVAILABLE`` means that the server is there and its queue is full.
 
     Args:
-        details: What came with it; TensorFlow Serving says that "the batch scheduling queue to
+        details: Details of the status; TensorFlow Serving says that "the batch scheduling queue to
             which this task was submitted is full".
     """
     return bool(_FULL.search(details))
@@ -118,24 +111,44 @@ def from_status(
 
     Args:
         code: Name of gRPC's status code.
-        details: What came with it.
-        address: See ``ClientError``, as the next ones.
-        model: Name of the model.
-        signature: Name of its signature.
+        details: Details of the status.
+        address: See ``ClientError``.
+        model: See ``ClientError``.
+        signature: See ``ClientError``.
     """
     kind = _CLASSES.get(code, ServerError)
     if kind is Overloaded and "message larger than max" in details:
         kind = MessageTooLarge
     if kind is ServerUnavailable and is_full(details):
         kind = Overloaded
-    told = sentence_of(details).rstrip(".")
+    reason = sentence_of(details).rstrip(".")
     if kind is ServerError:
-        told = f"{code}: {told}"
-    return kind(_SENTENCES[kind].format(told=told), address, model, signature)
+        reason = f"{code}: {reason}"
+    return kind(_SENTENCES[kind].format(reason=reason), address, model, signature)
+
+
+def unintelligible(
+    reason: Exception | str, address: str, model: str = "", signature: str = ""
+) -> ServerError:
+    """Returns the error for an answer that cannot be understood.
+
+    Args:
+        reason: What is wrong with it.
+        address: See ``ClientError``.
+        model: See ``ClientError``.
+        signature: See ``ClientError``.
+    """
+    reason = first_line(reason) if isinstance(reason, Exception) else reason
+    return ServerError(
+        f"the answer cannot be understood ({reason}); is this a server of this package's models?",
+        address,
+        model,
+        signature,
+    )
 
 
 def sentence_of(details: str) -> str:
-    """Returns what a server's error says, without what TensorFlow wraps around it.
+    """Returns the message of a server's error without TensorFlow's additions.
 
     Args:
         details: For instance ``assertion failed: [Row 1: …] [[{{node …}}]]``.
@@ -152,13 +165,13 @@ def sentence_of(details: str) -> str:
 
 
 def with_rows_named(error: ClientError, rows: int, name: Callable[[int], str]) -> ClientError:
-    """Returns the error with the rows of a chunk called by other names.
+    """Returns the error with the rows of a request renamed.
 
     Args:
-        error: Its message may hold ``Row N``, counted within the chunk.
-        rows: How many rows the chunk has; others are left as they are, since they are not its own:
-            servers that merge requests count in what they merged.
-        name: Returns what to call a row.
+        error: Its message may hold ``Row N``, counted within the request.
+        rows: Number of rows of the request. Higher rows keep their names: a server that merges
+            requests counts in the merged batch.
+        name: Returns the new name of a row.
     """
 
     def named(found: re.Match[str]) -> str:

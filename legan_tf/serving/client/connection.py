@@ -1,4 +1,4 @@
-"""One channel to a server: deadlines, retries, TLS and metadata; errors that say what to do."""
+"""A gRPC channel to a server: deadlines, retries, TLS, metadata, errors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import Union
 from legan_tf import optional
 from legan_tf.data import storage
 from legan_tf.errors import UserError
-from legan_tf.serving import client_errors
+from legan_tf.serving.client import errors
 
 Metadata = Union[Mapping[str, str], Iterable[tuple[str, str]]]
-"""What is sent along with every call, for instance ``{"authorization": "Bearer …"}``."""
+"""Names and values sent with every call, for instance ``{"authorization": "Bearer …"}``."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _LONGEST_RECONNECT_MS = 1000
@@ -35,9 +35,10 @@ class Tls:
     """An encrypted connection.
 
     Attributes:
-        root_certificates: PEM file of whom to trust as the server; default is whom gRPC trusts.
-        certificate: PEM file by which the client shows who it is, if the server asks.
-        key: PEM file of the key that goes with ``certificate``.
+        root_certificates: PEM file of the roots that the server's certificate must come from;
+            default is gRPC's.
+        certificate: PEM file of the client's certificate, if the server asks for one.
+        key: PEM file of the key of ``certificate``.
     """
 
     root_certificates: str = ""
@@ -45,7 +46,7 @@ class Tls:
     key: str = ""
 
     def read(self) -> dict[str, bytes | None]:
-        """Returns what the files hold, by gRPC's names of it.
+        """Returns the content of the files by the names of gRPC's arguments.
 
         Raises:
             UserError: A file cannot be read or is no PEM file, or one of ``certificate`` and
@@ -70,7 +71,12 @@ def _pem(path: str) -> bytes | None:
 
 
 class Connection:
-    """One channel to one address. All that is asynchronous belongs to the first loop it runs in."""
+    """A channel to an address. It belongs to the event loop of its first call.
+
+    Attributes:
+        address: ``host:port`` of gRPC.
+        losses: How often the server was lost. After a loss, another server may answer.
+    """
 
     def __init__(self, address: str, tls: Tls | None, metadata: Metadata) -> None:
         """Prepares; nothing is sent before the first call.
@@ -91,22 +97,19 @@ class Connection:
         self._channel = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        # Unseeded on purpose: clients that lost one server are not to come back in step.
+        # Not seeded: clients that lost the same server must not retry in step.
         self._jitter = random.Random()
-        self._away: tuple[str, str] | None = None
-        """The last status of a server that has not answered since."""
+        self._failure: tuple[str, str] | None = None  # Last status while no server answers.
         self._watching: asyncio.Task | None = None
         self.losses = 0
-        """How often the server was lost; what answers next may be another one."""
 
     async def call(
         self, method: str, request: bytes, deadline: float, model: str, signature: str = ""
     ) -> bytes:
-        """Sends a request and returns the answer; tries again while no server answers.
+        """Sends a request and returns the answer; retries while no server answers.
 
-        Only what the server cannot have answered is tried again (``UNAVAILABLE``), and what found
-        TensorFlow Serving's queue full, which it tells by the same code. Nothing that is asked for
-        here changes the server, so it does no harm where it was already at work on it.
+        Only ``UNAVAILABLE`` is retried, which TensorFlow Serving also answers while its queue is
+        full. No request changes the server, so one that had already reached it does no harm.
 
         Args:
             method: Path of the method.
@@ -120,48 +123,48 @@ class Connection:
         """
         send = self._open().unary_unary(method)
         pause = _FIRST_PAUSE_S
-        status = self._away or _LATE
+        status = self._failure or _LATE
         while (left := deadline - time.monotonic()) > 0:
             try:
                 answer = await send(request, timeout=left, metadata=self._metadata)
             except self._grpc.aio.AioRpcError as error:
                 code, details = error.code().name, error.details() or ""
             else:
-                self._away = None
+                self._failure = None
                 return answer
             if code == "DEADLINE_EXCEEDED":
-                # A last try as short as a pause does not tell that the server is there.
+                # A last attempt as short as a pause does not prove that the server is there.
                 if status[0] != "UNAVAILABLE" or left > _LONGEST_PAUSE_S:
                     status = code, details
                 break
             status = code, details
-            if code == "UNAVAILABLE" and not client_errors.is_full(details):
+            if code == "UNAVAILABLE" and not errors.is_full(details):
                 self._note_loss(status, deadline - time.monotonic())
             else:
-                self._away = None
+                self._failure = None
             if code != "UNAVAILABLE":
                 break
             left = deadline - time.monotonic()
             await asyncio.sleep(min(pause * self._jitter.uniform(0.5, 1), left))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
-        raise client_errors.from_status(*status, self.address, model, signature)
+        raise errors.from_status(*status, self.address, model, signature)
 
-    def late(self, model: str, signature: str) -> client_errors.ClientError:
-        """Returns the error for what has had no time left to be sent, or to be read."""
-        status = self._away or _LATE
-        return client_errors.from_status(*status, self.address, model, signature)
+    def late(self, model: str, signature: str) -> errors.ClientError:
+        """Returns the error for a call that had no time left to be sent or to be read."""
+        status = self._failure or _LATE
+        return errors.from_status(*status, self.address, model, signature)
 
     def _note_loss(self, status: tuple[str, str], left: float) -> None:
         self.losses += 1
-        if self._away is None:
-            reason = client_errors.sentence_of(status[1]).rstrip(".")
+        if self._failure is None:
+            reason = errors.sentence_of(status[1]).rstrip(".")
             _log.warning(
                 "%s: no server answers (%s); trying for another %.0f s.",
                 self.address,
                 reason,
                 left,
             )
-        self._away = status
+        self._failure = status
 
     def _open(self):
         loop = asyncio.get_running_loop()
@@ -183,7 +186,7 @@ class Connection:
     def _new_channel(self):
         options = [
             ("grpc.max_receive_message_length", _MOST_RECEIVED),
-            # A server that comes back is to be found soon; by itself gRPC waits up to two minutes.
+            # To find a restarted server soon: by default gRPC waits up to two minutes.
             ("grpc.initial_reconnect_backoff_ms", int(1000 * _FIRST_PAUSE_S)),
             ("grpc.max_reconnect_backoff_ms", _LONGEST_RECONNECT_MS),
         ]
@@ -193,7 +196,7 @@ class Connection:
         return self._grpc.aio.secure_channel(self.address, credentials, options)
 
     async def _watch(self, channel) -> None:
-        """Counts the losses that no call suffers: of a server that is replaced between two."""
+        """Counts losses between calls too, where a server is replaced."""
         ready = self._grpc.ChannelConnectivity.READY
         state = channel.get_state()
         while True:
@@ -203,7 +206,7 @@ class Connection:
             state = channel.get_state()
 
     async def close(self) -> None:
-        """Ends the channel, and what is under way on it. Closing twice does nothing."""
+        """Closes the channel and cancels its calls. Closing twice does nothing."""
         self._closed = True
         channel, self._channel = self._channel, None
         if channel is not None:
@@ -214,7 +217,7 @@ class Connection:
 
 _OPENED: weakref.WeakSet[Connection] = weakref.WeakSet()
 _KEPT: list[Connection] = []
-"""Of the parent, in a forked process: freeing them would reach gRPC."""
+"""Connections of the parent in a forked process: freeing them would call gRPC."""
 _used = _inherits = False
 
 
@@ -225,13 +228,10 @@ def _note_use(connection: Connection) -> None:
 
 
 def check_not_forked() -> None:
-    """Refuses to go on in a process that was forked after a client had been used.
+    """Raises ``UserError`` in a process that was forked after a client had been used.
 
-    gRPC's threads are not in the child, and the sockets by which they wake each other are the
-    parent's as well: using them would stop the parent's calls. Closing a channel ends neither.
-
-    Raises:
-        UserError: This is such a process.
+    gRPC's threads are not in the child, and the sockets by which they wake each other are shared
+    with the parent: using them would stop the parent's calls. Closing a channel ends neither.
     """
     if _inherits:
         raise UserError(

@@ -18,7 +18,8 @@ import legan_tf
 from legan_tf import serving
 from legan_tf.data.images import to_square
 from legan_tf.errors import UserError
-from legan_tf.serving import client_calls, inputs
+from legan_tf.serving import inputs
+from legan_tf.serving.client import connection
 from legan_tf.serving.local_server import LocalServer, Options
 
 HELD = 101  # The level of pictures that are not answered before the test says so.
@@ -210,7 +211,7 @@ print("tensorflow" in sys.modules)
 
 def test_a_process_forked_after_the_first_call_is_refused(server, monkeypatch):
     # Set by the hook of os.fork. No child is made here: gRPC may crash it before it asks anything.
-    monkeypatch.setattr(client_calls, "_inherits", True)
+    monkeypatch.setattr(connection, "_inherits", True)
     with pytest.raises(UserError, match="was forked after a client had been used"):
         serving.Client(server.address).labels()
 
