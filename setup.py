@@ -75,8 +75,8 @@ PACKAGES = ["legan_tf", "legan_tf.*", "legan_research", "legan_research.*"]
 # Folders of a checkout that are inside the package when it is installed.
 PACKAGE_DIR = {"legan_tf.configs": "configs", "legan_tf.scripts": "scripts"}
 
-# Installed beside the modules: flag files, and the templates of a study's page and of the files that
-# a server is started with.
+# Installed beside the modules: flag files, and the templates of a study's page and of the files
+# that a server is started with.
 PACKAGE_DATA = {
     "legan_tf": ["py.typed"],
     "legan_tf.configs": ["*.flags"],

@@ -164,7 +164,7 @@ def test_checksums_tell_every_change(folder):
     (version / "more").unlink()
     (version / "more").symlink_to(version / "absent")
     (version / publishing.SUMS_FILE).write_text(f"{'0' * 64}  more\n")
-    with pytest.raises(UserError, match="more: cannot be read .No such file"):
+    with pytest.raises(UserError, match="more: no such file"):
         publishing.verify(str(version))
     (version / publishing.SUMS_FILE).write_text("no sums\n")
     with pytest.raises(UserError, match="sha256sums.txt: is damaged"):
