@@ -157,3 +157,8 @@ def parse_crop(text: str) -> tuple[float, float, float, float] | None:
             f"--crop={text}: give left,top,right,bottom as fractions, for example 0.2,0.1,0.8,0.9"
         )
     return left, top, right, bottom
+
+
+def listed(text: str) -> list[str]:
+    """Returns the words of a flag that holds several, with commas between them."""
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -16,7 +16,7 @@ from absl import flags
 from legan_tf import cli, options
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.depth.config import DepthOptions
-from legan_tf.data.readers.config import ReaderOptions
+from legan_tf.data.readers.registry import reader_options
 from legan_tf.training.config import MODELS
 
 _RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
@@ -57,7 +57,8 @@ _BEAM_OPTIONS = flags.DEFINE_string(
     "",
     "records: what Beam is told, as on a command line: '--region=… --project=…'.",
 )
-options.define_flags(ReaderOptions)
+_READER_OPTIONS = reader_options()
+options.define_flags(_READER_OPTIONS)
 options.define_flags(AlignOptions)
 options.define_flags(DepthOptions)
 
@@ -67,17 +68,17 @@ def _training_size() -> int:
 
 
 def _manifest() -> None:
-    from legan_tf.data.readers.make import make_manifest
+    from legan_tf.data.readers.make_manifest import make_manifest
 
     output = _OUTPUT.value or "manifest.csv"
-    reader = options.from_flags(ReaderOptions)
+    reader = options.from_flags(_READER_OPTIONS)
     print(make_manifest(_DATA_DIR.value, output, reader, _SEED.value, cli.bar))
 
 
 def _check() -> None:
-    from legan_tf.data.doctor.examine import examine
+    from legan_tf.data.check.report import check_dataset
 
-    found = examine(
+    found = check_dataset(
         _MANIFEST.value,
         _DATA_DIR.value or None,
         _OUTPUT.value,
@@ -150,7 +151,7 @@ _COMMANDS = {
 }
 # --data_dir, --output and --seed are for all of them.
 _FLAGS = {
-    "manifest": options.names(ReaderOptions),
+    "manifest": options.names(_READER_OPTIONS),
     "check": ("manifest", "image_size", "crop", "model"),
     "align": ("manifest", "input", "image_size", "workers", *options.names(AlignOptions)),
     "depth": ("meshes", "image_size", "workers", *options.names(DepthOptions)),

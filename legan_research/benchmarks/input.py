@@ -17,7 +17,8 @@ from legan_tf.cli import bar
 from legan_tf.data import attributes, pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.images import Image
-from legan_tf.data.manifest import manifest_faces, read_manifest, to_csv
+from legan_tf.data.manifest import read_manifest, to_csv
+from legan_tf.data.manifest_faces import manifest_faces
 from legan_tf.data.parallel import Workers
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.data.tfrecord_writer import MANIFEST, write_records

@@ -35,3 +35,25 @@ def lightings(merge_flashless: bool = True) -> tuple[str, ...]:
         19 or 20 names.
     """
     return MULTIPIE_SHOTS[:-1] if merge_flashless else MULTIPIE_SHOTS
+
+
+_EMOTION_NAMES = {
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+    "fearful": "fear",
+    "disgusted": "disgust",
+    "angry": "anger",
+    "contemptuous": "contempt",
+    **{name: name for name in AFFECTNET_EXPRESSIONS},
+    **{str(number): name for number, name in enumerate(AFFECTNET_EXPRESSIONS)},
+}
+
+
+def emotion(word: str) -> str:
+    """Returns AffectNet's name of an emotion that is given as id, noun or adjective.
+
+    Returns:
+        One of ``AFFECTNET_EXPRESSIONS``; empty if the word is none of them.
+    """
+    return _EMOTION_NAMES.get(word.strip().lower(), "")

@@ -1,11 +1,50 @@
-"""Plain tables as CSV."""
+"""CSV tables and other lists in text files: reading and writing."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from legan_tf.data import storage
+from legan_tf.errors import UserError
+
+Line = tuple[int, list[str]]
+"""Number of a line, counted from 1, and its cells."""
+
+
+class TextError(UserError):
+    """A content is not UTF-8 text or not valid CSV; the message continues after file and line.
+
+    Attributes:
+        line: Number of the line, counted from 1.
+    """
+
+    def __init__(self, line: int, message: str) -> None:
+        """Keeps the number of the line beside the message."""
+        self.line = line
+        super().__init__(message)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A list with named columns.
+
+    Attributes:
+        file: Path of the file.
+        columns: Names in lower case, in order.
+        lines: Its lines, without the names.
+    """
+
+    file: str
+    columns: list[str]
+    lines: list[Line]
+
+    def column(self, *names: str) -> int:
+        """Returns the place of the first of these columns that there is; -1 if there is none."""
+        return next((self.columns.index(name) for name in names if name in self.columns), -1)
 
 
 def to_bytes(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
@@ -16,3 +55,91 @@ def to_bytes(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
     # NaN is the one value that differs from itself.
     writer.writerows([cell if cell == cell else "" for cell in row] for row in rows)
     return text.getvalue().encode()
+
+
+def decode(content: bytes) -> str:
+    """Returns the text of a file's content, without a byte order mark.
+
+    Raises:
+        TextError: It is not UTF-8.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise TextError(line, "is not UTF-8 text; save it in UTF-8.") from error
+
+
+def lines(text: str, separator: str = ",") -> Iterator[Line]:
+    """Yields the lines of a text with their stripped cells; blank lines are left out.
+
+    Args:
+        text: Its content.
+        separator: The character between cells; a space stands for any run of white space.
+
+    Raises:
+        TextError: A line is not valid CSV.
+    """
+    if separator == " ":
+        split = ((number, line.split()) for number, line in enumerate(text.splitlines(), start=1))
+        yield from ((number, cells) for number, cells in split if cells)
+        return
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    line = 1
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise TextError(line, f"is not valid CSV ({error}).") from error
+
+
+def read_lines(file: str, separator: str = "") -> list[Line]:
+    """Reads the lines of a list.
+
+    Args:
+        file: Local path or URL.
+        separator: As for ``lines``; if empty, the first of tab, comma and semicolon that the first
+            line has, else white space.
+
+    Raises:
+        StorageError: The file cannot be read.
+        UserError: It is not UTF-8 text, or a line is not valid CSV.
+    """
+    try:
+        text = decode(storage.read_bytes(file))
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        separator = separator or next((mark for mark in "\t,;" if mark in first), " ")
+        return list(lines(text, separator))
+    except TextError as error:
+        raise UserError(f"{file}:{error.line}: {error}") from error
+
+
+def read_table(file: str, default_columns: Sequence[str] = ()) -> Table:
+    """Reads a list whose first line names the columns.
+
+    Args:
+        file: Local path or URL.
+        default_columns: The names, in lower case, where the first line has none of them.
+
+    Raises:
+        StorageError: The file cannot be read.
+        UserError: It is empty or not valid CSV, or a line has fewer cells than there are columns.
+    """
+    found = read_lines(file)
+    if not found:
+        raise UserError(f"{file}: is empty.")
+    columns = [cell.lower() for cell in found[0][1]]
+    if default_columns and not set(columns) & set(default_columns):
+        columns = list(default_columns)
+    else:
+        found = found[1:]
+    for number, row in found:
+        if len(row) < len(columns):
+            raise UserError(
+                f"{file}:{number}: has {len(row)} cells where there are {len(columns)} columns; "
+                "the file may be cut short."
+            )
+    return Table(file, columns, found)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from legan_tf.data import parallel, storage
-from legan_tf.data.readers.tree import PICTURES, OnProgress, suffix
+from legan_tf.data.file_tree import PICTURES, OnProgress, suffix
 from legan_tf.errors import UserError
 
 Outcomes = list[dict[str, Any]]

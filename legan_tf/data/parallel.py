@@ -23,6 +23,7 @@ from legan_tf import optional
 from legan_tf.errors import UserError, first_line
 
 _QUEUED_PER_WORKER = 4
+_MAX_THREADS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +115,19 @@ def each(
         if on_progress:
             on_progress(done, len(items))
         yield result
+
+
+def in_threads(
+    function: Callable[[Any], Any],
+    items: Sequence[Any],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Any]:
+    """Yields ``function(item)`` in order, for work that releases Python's lock, as decoders do."""
+    with concurrent.futures.ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
+        for done, result in enumerate(threads.map(function, items), start=1):
+            if on_progress:
+                on_progress(done, len(items))
+            yield result
 
 
 def _end_with_parent() -> None:

@@ -18,18 +18,17 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from legan_tf.data import images, maps, parallel, storage, tfrecord_reader
+from legan_tf.data.check.validation import picture_problems, split_problems
 from legan_tf.data.manifest import (
-    SPLITS,
     Manifest,
     ManifestError,
     OnProgress,
     Row,
     counts_table,
-    picture_problems,
     read_manifest,
-    split_problems,
     to_csv,
 )
+from legan_tf.data.splits import SPLITS
 from legan_tf.errors import UserError
 
 SHARD_BYTES = 150_000_000

@@ -10,14 +10,10 @@ import numpy as np
 
 from legan_tf.cli import bar
 from legan_tf.data import attributes, tfrecord_reader
+from legan_tf.data.check.validation import NEEDS, check_manifest
 from legan_tf.data.faceset import FaceSet
-from legan_tf.data.manifest import (
-    NEEDS,
-    check_manifest,
-    counts_table,
-    manifest_faces,
-    read_manifest,
-)
+from legan_tf.data.manifest import counts_table, read_manifest
+from legan_tf.data.manifest_faces import manifest_faces
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.options import parse_crop

@@ -8,6 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.data import images, manifest, maps
+from legan_tf.data.check import validation
+from legan_tf.data.manifest_faces import DEFAULT_POOL_BYTES, manifest_faces
 
 HEADER = "path,identity,expression,lighting,rating_mean,rating_std,split"
 
@@ -46,7 +48,7 @@ def write(folder, *lines: str, header: str = HEADER) -> str:
 def report(path: str, needs=("expression", "lighting"), **options) -> list[str]:
     """The lines of the report, without its summary."""
     with pytest.raises(manifest.ManifestError) as error:
-        manifest.check_manifest(manifest.read_manifest(path, **options), needs)
+        validation.check_manifest(manifest.read_manifest(path, **options), needs)
     summary, *lines = str(error.value).splitlines()
     count = len(error.value.problems)
     assert summary == f"{path} has {count} problem{'s' * (count > 1)} to solve first:"
@@ -61,7 +63,7 @@ def changed(line: int, text: str) -> list[str]:
 def test_a_good_manifest_is_read_as_it_stands(folder):
     found = manifest.read_manifest(write(folder, *GOOD))
     done = []
-    manifest.check_manifest(
+    validation.check_manifest(
         found, ("expression", "lighting", "rating"), lambda *at: done.append(at)
     )
     assert done == [(n, 6) for n in range(1, 7)]
@@ -78,7 +80,7 @@ def test_a_good_manifest_is_read_as_it_stands(folder):
 def test_columns_may_be_absent_and_in_any_order(folder):
     path = write(folder, "ann,a.png", "bob,b.png", "cid,c.png", header="identity, path")
     found = manifest.read_manifest(path)
-    manifest.check_manifest(found, needs=())
+    validation.check_manifest(found, needs=())
     assert [row.path for row in found.rows] == ["a.png", "b.png", "c.png"]
     assert found.expressions == found.lightings == ()
 
@@ -86,7 +88,7 @@ def test_columns_may_be_absent_and_in_any_order(folder):
 def test_data_dir_is_where_paths_start(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("lists")
     path = write(elsewhere, *GOOD)
-    manifest.check_manifest(manifest.read_manifest(path, data_dir=str(folder)))
+    validation.check_manifest(manifest.read_manifest(path, data_dir=str(folder)))
     assert "no such file" in report(path)[0]
 
 
@@ -96,7 +98,7 @@ def test_byte_order_mark_blank_lines_and_quotes(folder):
     text = 'path,split\r\n\r\n"a.png",train\r\n"g,h.png",train\r\n'
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
     found = manifest.read_manifest(str(path))
-    manifest.check_manifest(found, needs=())
+    validation.check_manifest(found, needs=())
     assert [(row.line, row.path) for row in found.rows] == [(3, "a.png"), (4, "g,h.png")]
 
 
@@ -158,14 +160,14 @@ def test_maps_that_are_learnt_from_are_decoded_and_compared(folder):
     path = folder / "maps.csv"
     path.write_text("path,depth,split\na.png,wide.png,train\nb.png,half.png,train\n")
     found = manifest.read_manifest(str(path))
-    manifest.check_manifest(found, needs=())
+    validation.check_manifest(found, needs=())
     with pytest.raises(manifest.ManifestError) as raised:
-        manifest.check_manifest(found, needs=("depth",))
+        validation.check_manifest(found, needs=("depth",))
     (problem,) = raised.value.problems
     assert problem.line == 2
     assert f"is {2 * width} x {height} pixels and the picture {width} x {height}" in str(problem)
     path.write_text("path,depth,split\na.png,cut.png,train\nb.png,half.png,train\n")
-    (problem,) = manifest.picture_problems(manifest.read_manifest(str(path)))
+    (problem,) = validation.picture_problems(manifest.read_manifest(str(path)))
     assert (problem.line, problem.path) == (2, "a.png")
     assert f"the depth map {folder / 'cut.png'}" in problem.message
 
@@ -173,7 +175,7 @@ def test_maps_that_are_learnt_from_are_decoded_and_compared(folder):
 def test_identical_pictures_may_not_be_in_two_splits(folder):
     (folder / "b.png").write_bytes(png(0))  # As a.png, and both in train.
     path = write(folder, *GOOD)
-    manifest.check_manifest(manifest.read_manifest(path))
+    validation.check_manifest(manifest.read_manifest(path))
     (folder / "e.png").write_bytes(png(0))
     (told,) = report(path)
     assert told.startswith(f"{path}:6: e.png: is byte for byte the picture of line 2 (a.png), but")
@@ -199,7 +201,7 @@ def test_training_needs_two_classes(folder):
     path = write(folder, *lines)
     (told,) = report(path)
     assert told.startswith(f"{path}: column 'lighting' has one class (left) in split 'train'")
-    manifest.check_manifest(manifest.read_manifest(path), needs=("expression",))
+    validation.check_manifest(manifest.read_manifest(path), needs=("expression",))
     (told,) = report(path, needs=("identity",))
     assert told.startswith(f"{path}: column 'identity' has one class (ann) in split 'train'")
 
@@ -225,12 +227,12 @@ def test_a_class_must_be_in_train(folder):
         assert len(told) == 2
         assert told[0].startswith(above) and told[1].startswith(scream)
     # Neither is a class of Q, and people are held out on purpose.
-    manifest.check_manifest(manifest.read_manifest(path), needs=())
+    validation.check_manifest(manifest.read_manifest(path), needs=())
 
 
 def test_training_on_ratings_needs_both_parts(folder):
     path = write(folder, *changed(2, "a.png,ann,neutral,left,4,,train"))
-    manifest.check_manifest(manifest.read_manifest(path))
+    validation.check_manifest(manifest.read_manifest(path))
     (told,) = report(path, needs=("rating",))
     assert told.startswith(f"{path}:2: a.png: rating_mean is given without rating_std")
     (told,) = report(write(folder, *changed(2, GOOD[1])), needs=("rating",))
@@ -304,7 +306,7 @@ def test_without_splits_unknown_people_are_split_by_file(folder):
     path = write(folder, *(f"{name}.png" for name in "abcdef"), header="path")
     found = manifest.read_manifest(path)
     assert [len(found.split(split)) for split in ("train", "val", "test")] == [4, 1, 1]
-    manifest.check_manifest(found, needs=())
+    validation.check_manifest(found, needs=())
 
 
 def test_too_few_people_to_split(folder):
@@ -323,9 +325,7 @@ def test_lines_without_split_join_their_person(folder):
 
 def test_faces_share_class_ids_across_splits(folder):
     found = manifest.read_manifest(write(folder, *GOOD))
-    train, val, test = (
-        manifest.manifest_faces(found, split, 8) for split in ("train", "val", "test")
-    )
+    train, val, test = (manifest_faces(found, split, 8) for split in ("train", "val", "test"))
     assert train.name == "faces.csv/train" and train.image_size == 8
     assert train.expressions == val.expressions == test.expressions == ("neutral", "smile")
     np.testing.assert_array_equal(train.expression, [0, 1])
@@ -341,10 +341,8 @@ def test_pool_and_files_give_the_same_pictures(folder):
     found = manifest.read_manifest(write(folder, *GOOD))
     crop = (0.25, 0.0, 1.0, 1.0)
     done = []
-    pooled = manifest.manifest_faces(
-        found, "train", 8, crop, on_progress=lambda *at: done.append(at)
-    )
-    streamed = manifest.manifest_faces(found, "train", 8, crop, max_pool_bytes=0)
+    pooled = manifest_faces(found, "train", 8, crop, on_progress=lambda *at: done.append(at))
+    streamed = manifest_faces(found, "train", 8, crop, max_pool_bytes=0)
     assert done == [(1, 2), (2, 2)]
     expected = np.stack(
         [images.to_square(images.decode(str(folder / f"{name}.png")), 8, crop) for name in "ab"]
@@ -368,18 +366,16 @@ def test_maps_are_read_with_their_pictures_and_black_where_there_is_none(folder)
     crop = (0.25, 0.0, 1.0, 1.0)
     wanted = maps.read_map(str(folder / "b-depth.png"), "depth", 8, crop)
     assert wanted.max() == 255
-    for pool in (manifest.DEFAULT_POOL_BYTES, 0):
-        faces = manifest.manifest_faces(
-            found, "train", 8, crop, max_pool_bytes=pool, map_kind="depth"
-        )
+    for pool in (DEFAULT_POOL_BYTES, 0):
+        faces = manifest_faces(found, "train", 8, crop, max_pool_bytes=pool, map_kind="depth")
         assert faces.map_kind == "depth" and faces.true_map is None
         np.testing.assert_array_equal(faces.map_images([0, 1]), [np.zeros((8, 8, 3)), wanted])
         spec = tf.data.Dataset.range(2).map(faces.maps).element_spec
         assert spec == tf.TensorSpec((8, 8, 3), tf.uint8)
-    assert manifest.manifest_faces(found, "train", 8).maps is None
-    (problem,) = manifest.need_problems(found, ("expression", "depth"))
+    assert manifest_faces(found, "train", 8).maps is None
+    (problem,) = validation.need_problems(found, ("expression", "depth"))
     assert (problem.line, problem.path) == (2, "a.png") and "no depth map" in problem.message
-    assert not manifest.need_problems(found, ("expression",))
+    assert not validation.need_problems(found, ("expression",))
 
 
 def test_maps_count_in_progress_and_memory(folder):
@@ -388,7 +384,7 @@ def test_maps_count_in_progress_and_memory(folder):
     found = manifest.read_manifest(str(folder / "maps.csv"))
     for pool, expected in ((4 * 8 * 8 * 3, [1, 2, 3, 4]), (4 * 8 * 8 * 3 - 1, [])):
         told = []
-        manifest.manifest_faces(
+        manifest_faces(
             found,
             "train",
             8,
@@ -402,7 +398,7 @@ def test_maps_count_in_progress_and_memory(folder):
 def test_faces_of_a_manifest_with_problems_are_refused(folder):
     found = manifest.read_manifest(write(folder, *changed(2, "a.png,ann,,,11,1,train")))
     with pytest.raises(manifest.ManifestError, match="rating_mean 11"):
-        manifest.manifest_faces(found, "train", 8)
+        manifest_faces(found, "train", 8)
 
 
 def test_counts_per_class_and_split(folder):

@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.data import images, storage, tfrecord_reader, tfrecord_writer
-from legan_tf.data.doctor.examine import examine
-from legan_tf.data.manifest import ManifestError, check_manifest, manifest_faces, read_manifest
+from legan_tf.data.check.report import check_dataset
+from legan_tf.data.check.validation import check_manifest
+from legan_tf.data.manifest import ManifestError, read_manifest
+from legan_tf.data.manifest_faces import manifest_faces
 from legan_tf.data.parallel import Workers
 from legan_tf.errors import UserError
 
@@ -125,7 +127,7 @@ def test_what_is_cropped_already_is_not_cropped_again(stored):
     with pytest.raises(UserError, match="#0: a picture in records is cropped already; leave out"):
         read(folder, crop=(0, 0, 0.5, 0.5))
     with pytest.raises(UserError, match="#0: a picture in records is cropped already; leave out"):
-        examine(
+        check_dataset(
             str(folder / "manifest.csv"), None, "", "", (0, 0, 0.5, 0.5), SIZE, 0, lambda _: None
         )
 

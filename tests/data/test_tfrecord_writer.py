@@ -12,14 +12,11 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.data import images, maps, pipeline, tfrecord_writer
-from legan_tf.data.manifest import (
-    SPLITS,
-    ManifestError,
-    check_manifest,
-    manifest_faces,
-    read_manifest,
-)
+from legan_tf.data.check.validation import check_manifest
+from legan_tf.data.manifest import ManifestError, read_manifest
+from legan_tf.data.manifest_faces import manifest_faces
 from legan_tf.data.parallel import Workers
+from legan_tf.data.splits import SPLITS
 from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
 

@@ -13,6 +13,8 @@ from legan_tf.data.align import finder, landmark_files, position
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.results import IMAGES, conclude
 from legan_tf.data.align.work import UNREADABLE, UNREADABLE_LANDMARKS, Picture, align
+from legan_tf.data.drop_report import DropReport
+from legan_tf.data.file_tree import OnProgress, scan, skip_output, suffix
 from legan_tf.data.journal import (
     Journal,
     Outcomes,
@@ -26,8 +28,6 @@ from legan_tf.data.journal import (
     work_through,
 )
 from legan_tf.data.manifest import ManifestError, Row, read_manifest
-from legan_tf.data.readers.ledger import Ledger
-from legan_tf.data.readers.tree import OnProgress, scan, skip_output, suffix
 from legan_tf.errors import UserError
 
 _MOST_SIZE = 2048
@@ -92,7 +92,7 @@ def align_pictures(
     """
     options.check()
     _check(source, output, size, options, workers)
-    ledger = Ledger()
+    ledger = DropReport()
     if source.manifest:
         rows = _manifest_rows(source, ledger)
     else:
@@ -150,7 +150,7 @@ def _landmarks_problem(options: AlignOptions) -> str:
     return ""
 
 
-def _manifest_rows(source: Source, ledger: Ledger) -> list[Row]:
+def _manifest_rows(source: Source, ledger: DropReport) -> list[Row]:
     read = read_manifest(source.manifest, source.data_dir or None, source.seed)
     # Too few people to split is no problem here.
     problems = [problem for problem in read.problems if problem.line]
@@ -167,7 +167,7 @@ def _manifest_rows(source: Source, ledger: Ledger) -> list[Row]:
     return [dataclasses.replace(row, depth="", normal="") for row in read.rows]
 
 
-def _folder_rows(folder: str, output: str, ledger: Ledger, progress: OnProgress) -> list[Row]:
+def _folder_rows(folder: str, output: str, ledger: DropReport, progress: OnProgress) -> list[Row]:
     tree = scan(folder, "input", ledger, skip_output(folder, output), on_progress=progress)
     rows = []
     for line, path in enumerate(tree.files, start=1):

@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw
 from legan_tf.data import csv_text, images, storage
 from legan_tf.data.align import landmark_files, position
 from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.drop_report import DropReport
 from legan_tf.data.journal import spread
 from legan_tf.data.manifest import Row, counts_table, read_manifest, to_csv
-from legan_tf.data.readers.ledger import Ledger
 from legan_tf.errors import UserError
 from legan_tf.sheet import captioned_sheet
 
@@ -36,7 +36,7 @@ def conclude(
     output: str,
     size: int,
     options: AlignOptions,
-    ledger: Ledger,
+    ledger: DropReport,
 ) -> str:
     """Writes the lists and the sheet, and last the manifest.
 

@@ -16,6 +16,8 @@ from legan_tf.data.depth.cast import PURPOSE
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.results import MANIFEST, conclude
 from legan_tf.data.depth.work import UNREADABLE, Fit, make_maps
+from legan_tf.data.drop_report import DropReport
+from legan_tf.data.file_tree import PICTURES, OnProgress, scan, skip_output, stem, suffix
 from legan_tf.data.journal import (
     Journal,
     Outcomes,
@@ -29,8 +31,6 @@ from legan_tf.data.journal import (
     work_through,
 )
 from legan_tf.data.manifest import ManifestError, Problem, Row, read_manifest
-from legan_tf.data.readers.ledger import Ledger
-from legan_tf.data.readers.tree import PICTURES, OnProgress, scan, skip_output, stem, suffix
 from legan_tf.errors import UserError
 
 DEFAULT_SIZE = 256
@@ -103,7 +103,7 @@ def make_depth(
     options.check()
     _check(source, output, size, options, workers)
     size = DEFAULT_SIZE if size is None and options.camera == "frame" else size
-    ledger = Ledger()
+    ledger = DropReport()
     if source.is_manifest:
         rows = _manifest_rows(source, ledger)
         base = source.data_dir or os.path.dirname(source.meshes) or "."
@@ -158,7 +158,7 @@ def _check(
         cameras.read_landmark_vertices(options.landmark_vertices)
 
 
-def _manifest_rows(source: Source, ledger: Ledger) -> list[Row]:
+def _manifest_rows(source: Source, ledger: DropReport) -> list[Row]:
     read = read_manifest(source.meshes, source.data_dir or None, source.seed)
     # Too few people to split is no problem here.
     problems = [problem for problem in read.problems if problem.line]
@@ -178,7 +178,7 @@ def _manifest_rows(source: Source, ledger: Ledger) -> list[Row]:
 
 
 def _folder_rows(
-    folder: str, output: str, options: DepthOptions, ledger: Ledger, progress: OnProgress
+    folder: str, output: str, options: DepthOptions, ledger: DropReport, progress: OnProgress
 ) -> list[Row]:
     """Lists the meshes of a folder with the picture and the landmarks of the same name."""
     tree = scan(folder, "meshes", ledger, skip_output(folder, output), on_progress=progress)

@@ -14,9 +14,9 @@ from PIL import Image
 from legan_tf.data import csv_text, maps, storage
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.work import Fit, look
+from legan_tf.data.drop_report import DropReport
 from legan_tf.data.journal import spread
 from legan_tf.data.manifest import Row, to_csv
-from legan_tf.data.readers.ledger import Ledger
 from legan_tf.errors import UserError
 from legan_tf.sheet import sheet
 
@@ -47,7 +47,7 @@ def conclude(
     output: str,
     size: int | None,
     options: DepthOptions,
-    ledger: Ledger,
+    ledger: DropReport,
 ) -> str:
     """Writes the lists and the sheets, and last the manifest.
 

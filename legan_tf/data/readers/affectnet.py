@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
-from legan_tf.data import storage
-from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
-from legan_tf.data.readers import tables
-from legan_tf.data.readers.emotions import emotion
-from legan_tf.data.readers.entries import Entry, Job, hold_out_val, split_of_folders
-from legan_tf.data.readers.tree import Names
+from legan_tf.data import csv_text, storage
+from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS, emotion
+from legan_tf.data.file_tree import Names
+from legan_tf.data.manifest import Row
+from legan_tf.data.readers.registry import Job, ValShare, register
+from legan_tf.data.splits import hold_out_val, split_of_folders, test_from_val
 from legan_tf.errors import UserError
 
-LAYOUT = (
-    "Manually_Annotated/Manually_Annotated_Images/1/x.jpg with Manually_Annotated_file_lists/"
-    "training.csv and validation.csv, or train_set/images/1.jpg with "
-    "train_set/annotations/1_exp.npy, or train/0/x.jpg"
-)
 _LISTS = {"training.csv": "train", "validation.csv": "test"}
 _COLUMNS = (
     "subdirectory_filepath",
@@ -37,14 +33,25 @@ _ANNOTATION = "_exp.npy"
 _NUMBERED = re.compile(r"(?:^|/)(?:train|val)[^/]*/[0-7]/[^/]+$", re.IGNORECASE)
 
 
-def recognises(files: list[str]) -> bool:
+def recognises(files: Sequence[str]) -> bool:
     """Returns whether the files are those of a form of AffectNet."""
     return any(
         path.lower().endswith((*_LISTS, _ANNOTATION)) or _NUMBERED.search(path) for path in files
     )
 
 
-def read(job: Job) -> list[Entry]:
+@register(
+    "affectnet",
+    title="AffectNet",
+    licence="its authors, University of Denver; for research, after an agreement",
+    layout="Manually_Annotated/Manually_Annotated_Images/1/x.jpg with "
+    "Manually_Annotated_file_lists/training.csv and validation.csv, or train_set/images/1.jpg "
+    "with train_set/annotations/1_exp.npy, or train/0/x.jpg",
+    columns=("expression",),
+    options=(ValShare,),
+    recognises=recognises,
+)
+def read(job: Job) -> list[Row]:
     """Reads the lists, else the annotations beside the pictures, else the numbered folders.
 
     The official validation set is the test set, unless a repacked tree has a test set of its own.
@@ -61,27 +68,25 @@ def read(job: Job) -> list[Entry]:
             lists[split] = found[0]
     annotations = [path for path in job.tree.files if path.lower().endswith(_ANNOTATION)]
     if lists:
-        entries = _from_lists(job, lists)
+        rows = _from_lists(job, lists)
     elif annotations:
-        entries = _from_annotations(job, annotations)
+        rows = _from_annotations(job, annotations)
     else:
-        entries = _from_folders(job)
-    if not any(entry.split == "test" for entry in entries):
-        entries = [e._replace(split="test") if e.split == "val" else e for e in entries]
-    return hold_out_val(entries, job.options.val_share, job.seed)
+        rows = _from_folders(job)
+    return hold_out_val(test_from_val(rows), job.options.val_share, job.seed)
 
 
-def _from_lists(job: Job, lists: dict[str, str]) -> list[Entry]:
-    pictures = job.tree.pictures(job.ledger)
+def _from_lists(job: Job, lists: dict[str, str]) -> list[Row]:
+    pictures = job.tree.pictures(job.report)
     names = Names(pictures)
-    used, entries = set(), []
+    used, rows = set(), []
     for split, list_path in lists.items():
         file = job.tree.full(list_path)
-        rows = tables.table(file, tables.read_text(file), _COLUMNS)
+        table = csv_text.read_table(file, _COLUMNS)
         places = [
-            _column(rows, name) for name in ("subdirectory_filepath", "face_width", "expression")
+            _column(table, name) for name in ("subdirectory_filepath", "face_width", "expression")
         ]
-        for line, cells in rows.lines:
+        for line, cells in table.lines:
             name, width, number = (cells[place] for place in places)
             where = f"{list_path}:{line}"
             found = names.find(name)
@@ -94,17 +99,17 @@ def _from_lists(job: Job, lists: dict[str, str]) -> list[Entry]:
                 reason = reason or "listed before"
             used.update(found)
             if reason:
-                job.ledger.drop(reason, where)
+                job.report.drop(reason, where)
             else:
                 expression = AFFECTNET_EXPRESSIONS[int(float(number))]
-                entries.append(Entry(found[0], expression=expression, split=split))
+                rows.append(Row(path=found[0], expression=expression, split=split))
     for path in pictures:
         if path not in used:
-            job.ledger.drop("in no list", path)
-    return entries
+            job.report.drop("in no list", path)
+    return rows
 
 
-def _from_annotations(job: Job, annotations: list[str]) -> list[Entry]:
+def _from_annotations(job: Job, annotations: list[str]) -> list[Row]:
     numbers = {}
     progress = job.bar("reading annotations")
     for done, path in enumerate(annotations, start=1):
@@ -115,7 +120,7 @@ def _from_annotations(job: Job, annotations: list[str]) -> list[Entry]:
         except (ValueError, EOFError) as error:
             raise UserError(f"{file}: is not one number in NumPy's format; replace it.") from error
         progress(done, len(annotations))
-    entries = []
+    rows = []
     for path in job.tree.files:
         if path.lower().endswith(".npy"):
             continue
@@ -124,30 +129,30 @@ def _from_annotations(job: Job, annotations: list[str]) -> list[Entry]:
         number = numbers.get(beside.lstrip("/"))
         split = split_of_folders(path.split("/")[:-1])
         if number is None:
-            job.ledger.drop(f"without an annotation (annotations/NAME{_ANNOTATION})", path)
+            job.report.drop(f"without an annotation (annotations/NAME{_ANNOTATION})", path)
         elif not split:
-            job.ledger.drop("in no folder called train_set or val_set", path)
+            job.report.drop("in no folder called train_set or val_set", path)
         elif _why_not(number):
-            job.ledger.drop(_why_not(number), path)
+            job.report.drop(_why_not(number), path)
         else:
-            entries.append(Entry(path, expression=AFFECTNET_EXPRESSIONS[number], split=split))
-    return entries
+            rows.append(Row(path=path, expression=AFFECTNET_EXPRESSIONS[number], split=split))
+    return rows
 
 
-def _from_folders(job: Job) -> list[Entry]:
-    entries = []
-    for path in job.tree.pictures(job.ledger):
+def _from_folders(job: Job) -> list[Row]:
+    rows = []
+    for path in job.tree.pictures(job.report):
         *folders, _ = path.split("/")
         split, word = split_of_folders(folders), folders[-1] if folders else ""
         if not split:
-            job.ledger.drop("in no folder called train, val or test", path)
+            job.report.drop("in no folder called train, val or test", path)
         elif word.isdecimal() and int(word) in _NOT_AN_EMOTION:
-            job.ledger.drop(_why_not(int(word)), path)
+            job.report.drop(_why_not(int(word)), path)
         elif not emotion(word):
-            job.ledger.drop("in no folder of an emotion (0 to 7, or its name)", path)
+            job.report.drop("in no folder of an emotion (0 to 7, or its name)", path)
         else:
-            entries.append(Entry(path, expression=emotion(word), split=split))
-    return entries
+            rows.append(Row(path=path, expression=emotion(word), split=split))
+    return rows
 
 
 def _why_not(number: float, width: float = 0) -> str:
@@ -158,10 +163,10 @@ def _why_not(number: float, width: float = 0) -> str:
     return "face_width below 0: no face was found" if width < 0 else ""
 
 
-def _column(rows: tables.Table, name: str) -> int:
-    place = rows.column(name)
+def _column(table: csv_text.Table, name: str) -> int:
+    place = table.column(name)
     if place < 0:
-        raise UserError(f"{rows.file}: has no column {name!r}; AffectNet's lists have it.")
+        raise UserError(f"{table.file}: has no column {name!r}; AffectNet's lists have it.")
     return place
 
 

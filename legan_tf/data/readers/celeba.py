@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import difflib
+from collections.abc import Sequence
 
-from legan_tf.data.readers import tables
-from legan_tf.data.readers.config import listed
-from legan_tf.data.readers.entries import EIGHT_ONE_ONE, Entry, Job, split_groups
-from legan_tf.data.readers.tree import stem
+from legan_tf.data import csv_text
+from legan_tf.data.file_tree import stem
+from legan_tf.data.manifest import Row
+from legan_tf.data.readers.registry import Job, register
+from legan_tf.data.splits import EIGHT_ONE_ONE, SPLITS, split_groups
 from legan_tf.errors import UserError
+from legan_tf.options import Options, listed, option
 
-LAYOUT = (
-    "img_align_celeba/000001.jpg with list_attr_celeba, identity_CelebA and list_eval_partition, "
-    "as .txt or .csv"
-)
 _ATTRIBUTES = "list_attr_celeba"
 _IDENTITY = "identity_celeba"
 _PARTITION = "list_eval_partition"
-_SPLITS = ("train", "val", "test")
 _ALIGNED = "img_align_celeba"
 
 
-def recognises(files: list[str]) -> bool:
+@dataclasses.dataclass(frozen=True)
+class CelebAOptions(Options):
+    """The options of CelebA."""
+
+    attributes: str = option(
+        "Smiling",
+        "attributes that fill the expression column. One gives the classes NAME and not NAME; of "
+        "several, a picture's class is the only one that it has.",
+    )
+
+    def problems(self) -> list[str]:
+        """Returns a sentence for each rule that the values break."""
+        message = "--attributes is empty: name at least one, for example Smiling"
+        return [*super().problems(), *([] if listed(self.attributes) else [message])]
+
+
+def recognises(files: Sequence[str]) -> bool:
     """Returns whether CelebA's list of attributes is among the files."""
     return any(stem(path).lower() == _ATTRIBUTES for path in files)
 
 
-def read(job: Job) -> list[Entry]:
+@register(
+    "celeba",
+    title="CelebA",
+    licence="The Chinese University of Hong Kong; for non-commercial research",
+    layout="img_align_celeba/000001.jpg with list_attr_celeba, identity_CelebA and "
+    "list_eval_partition, as .txt or .csv",
+    columns=("identity", "expression"),
+    options=(CelebAOptions,),
+    recognises=recognises,
+)
+def read(job: Job) -> list[Row]:
     """Reads the lists; the official partition is the split, else 80/10/10 by person."""
     columns, attributes = _list(job, _ATTRIBUTES)
     if not attributes:
@@ -39,11 +64,11 @@ def read(job: Job) -> list[Entry]:
     _, people = _list(job, _IDENTITY)
     _, parts = _list(job, _PARTITION)
     if not people:
-        job.ledger.note(f"There is no {_IDENTITY}: nobody is known.")
+        job.report.note(f"There is no {_IDENTITY}: nobody is known.")
     if not parts:
-        job.ledger.note(f"There is no {_PARTITION}: the split is ours, not the official one.")
+        job.report.note(f"There is no {_PARTITION}: the split is ours, not the official one.")
     splits: dict[str, str] = {}
-    entries, listed_names = [], set()
+    rows, listed_names = [], set()
     pictures = _pictures(job)
     for name, (where, cells) in attributes.items():
         listed_names.add(name)
@@ -56,14 +81,14 @@ def read(job: Job) -> list[Entry]:
         if not reason and person and splits.setdefault(person, split) != split:
             reason = "of a person that is in another split"
         if reason:
-            job.ledger.drop(reason, where)
+            job.report.drop(reason, where)
             continue
         has = [cells[place] == "1" for place in wanted]
-        entries.append(Entry(path, person, _class(has, job), split=split))
+        rows.append(Row(path=path, identity=person, expression=_class(has, job), split=split))
     for name, path in pictures.items():
         if name not in listed_names:
-            job.ledger.drop(f"not in {_ATTRIBUTES}", path)
-    return entries if parts else split_groups(entries, EIGHT_ONE_ONE, job.seed)
+            job.report.drop(f"not in {_ATTRIBUTES}", path)
+    return rows if parts else split_groups(rows, EIGHT_ONE_ONE, job.seed)
 
 
 def _class(has: list[bool], job: Job) -> str:
@@ -89,7 +114,7 @@ def _wanted(columns: list[str], job: Job) -> list[int]:
 def _split(row: tuple[str, list[str]]) -> str:
     where, cells = row
     try:
-        return _SPLITS[("0", "1", "2").index(cells[0])]
+        return SPLITS[("0", "1", "2").index(cells[0])]
     except ValueError as error:
         raise UserError(f"{where}: {cells[0]!r} is no split; they are 0, 1 and 2.") from error
 
@@ -98,7 +123,7 @@ def _pictures(job: Job) -> dict[str, str]:
     """Finds the picture of each number; of several, the aligned one, and JPEG before PNG."""
     found = collections.defaultdict(list)
     lists = (_ATTRIBUTES, _IDENTITY, _PARTITION)
-    for path in job.tree.pictures(job.ledger):
+    for path in job.tree.pictures(job.report):
         if stem(path).lower() not in lists:
             found[stem(path).lower()].append(path)
     chosen = {}
@@ -106,7 +131,7 @@ def _pictures(job: Job) -> dict[str, str]:
         paths.sort(key=lambda path: (_ALIGNED not in path.lower().split("/"), path))
         chosen[name] = paths[0]
         for path in paths[1:]:
-            job.ledger.drop("another copy of the same picture", path)
+            job.report.drop("another copy of the same picture", path)
     return chosen
 
 
@@ -122,7 +147,7 @@ def _list(job: Job, name: str) -> tuple[list[str], dict[str, tuple[str, list[str
         return [], {}
     file = job.tree.full(paths[0])
     comma = paths[0].lower().endswith(".csv")
-    lines = tables.cells(file, tables.read_text(file), "," if comma else " ")
+    lines = csv_text.read_lines(file, "," if comma else " ")
     if lines and len(lines[0][1]) == 1 and lines[0][1][0].isdecimal():
         lines = lines[1:]  # The text form begins with the number of pictures.
     columns: list[str] = []

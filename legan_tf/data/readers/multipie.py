@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import re
+from collections.abc import Sequence
 
 from legan_tf.data.attributes import MULTIPIE_SHOTS
-from legan_tf.data.readers.entries import Entry, Job, Shares, shuffled, splits_in_order
-from legan_tf.data.readers.tree import stem
-
-LAYOUT = "session01/multiview/001/01/05_1/001_01_01_051_07.png"
+from legan_tf.data.file_tree import stem
+from legan_tf.data.manifest import Row
+from legan_tf.data.readers.registry import Job, register
+from legan_tf.data.splits import Shares, shuffled, splits_in_order
+from legan_tf.options import Options, option
 
 CAMERA = "051"
 """The camera in front of the face; its folders are called 05_1."""
@@ -37,7 +40,14 @@ _SESSION = re.compile(r"(?:^|/)session(\d{2})/", re.IGNORECASE)
 _CAMERA_FOLDER = re.compile(r"\d{2}_\d")
 
 
-def recognises(files: list[str]) -> bool:
+@dataclasses.dataclass(frozen=True)
+class MultiPieOptions(Options):
+    """The options of Multi-PIE."""
+
+    merge_flashless: bool = option(False, "call shot19 shot00 too; both are taken without a flash.")
+
+
+def recognises(files: Sequence[str]) -> bool:
     """Returns whether the files are called as Multi-PIE's are."""
     return any(_NAME.fullmatch(stem(path)) for path in files)
 
@@ -50,29 +60,39 @@ def skip(folder: str) -> str:
     return ""
 
 
-def read(job: Job) -> list[Entry]:
+@register(
+    "multipie",
+    title="CMU Multi-PIE",
+    licence="Carnegie Mellon University; under a paid licence",
+    layout="session01/multiview/001/01/05_1/001_01_01_051_07.png",
+    columns=("identity", "expression", "lighting"),
+    options=(MultiPieOptions,),
+    recognises=recognises,
+    skip=skip,
+)
+def read(job: Job) -> list[Row]:
     """Reads the file names: person, session, recording, camera, shot.
 
     The people of val and test are those who came to the most sessions, chosen by the seed where
     there are more of them: what is held out should show every expression.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, Row] = {}
     sessions = collections.defaultdict(set)
     shots = collections.Counter()
-    for path in job.tree.pictures(job.ledger):
+    for path in job.tree.pictures(job.report):
         name = stem(path)
         match = _NAME.fullmatch(name)
         reason = _why_not(path, match)
         if not reason and name in found:
             reason = "same shot as a file before"
         if reason:
-            job.ledger.drop(reason, path)
+            job.report.drop(reason, path)
             continue
         person, session, recording, _, shot = match.groups()
         lighting = MULTIPIE_SHOTS[int(shot)]
         if job.options.merge_flashless and lighting == MULTIPIE_SHOTS[-1]:
             lighting = MULTIPIE_SHOTS[0]
-        found[name] = Entry(
+        found[name] = Row(
             path=path,
             identity=f"multipie{person}",
             expression=EXPRESSIONS[int(session), int(recording)],
@@ -89,7 +109,7 @@ def read(job: Job) -> list[Entry]:
     in_test = sum(split[person] == "test" for person in held_out)
     for at, person in enumerate(shuffled(held_out, job.seed)):
         split[person] = "test" if at < in_test else "val"
-    return [entry._replace(split=split[entry.identity]) for entry in found.values()]
+    return [dataclasses.replace(row, split=split[row.identity]) for row in found.values()]
 
 
 def _why_not(path: str, match: re.Match | None) -> str:
@@ -114,10 +134,10 @@ def _why_not(path: str, match: re.Match | None) -> str:
 def _note_gaps(job: Job, sessions: dict[str, set[str]], shots: collections.Counter) -> None:
     missing = {"01", "02", "03", "04"} - set().union(*sessions.values())
     if sessions and missing:
-        job.ledger.note(f"There is no picture of session {', '.join(sorted(missing))}.")
+        job.report.note(f"There is no picture of session {', '.join(sorted(missing))}.")
     short = [key for key, count in shots.items() if count < len(MULTIPIE_SHOTS)]
     if short:
-        job.ledger.note(
+        job.report.note(
             f"{len(short)} of {len(shots)} recordings have fewer than {len(MULTIPIE_SHOTS)} shots; "
             f"the first is {'_'.join(min(short))}."
         )

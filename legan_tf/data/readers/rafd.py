@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Sequence
 
-from legan_tf.data.readers.config import listed
-from legan_tf.data.readers.emotions import emotion
-from legan_tf.data.readers.entries import NINE_TO_ONE, Entry, Job, hold_out_val, split_groups
-from legan_tf.data.readers.tree import stem
+from legan_tf.data.attributes import emotion
+from legan_tf.data.file_tree import stem
+from legan_tf.data.manifest import Row
+from legan_tf.data.readers.registry import Job, ValShare, register
+from legan_tf.data.splits import NINE_TO_ONE, hold_out_val, split_groups
+from legan_tf.options import Options, listed, option
 
-LAYOUT = "Rafd090_01_Caucasian_female_fearful_frontal.jpg, in any folder"
+VIEWS = ("000", "045", "090", "135", "180")
+GAZES = ("frontal", "left", "right")
 
 NAME = re.compile(
     r"rafd(?P<view>\d{3})_(?P<person>\d{2})_[a-z]+_(?:fe)?male_(?P<emotion>[a-z]+)_"
@@ -19,7 +24,26 @@ NAME = re.compile(
 """How RaFD calls its pictures; names derived from them may go on after it."""
 
 
-def recognises(files: list[str]) -> bool:
+@dataclasses.dataclass(frozen=True)
+class RafdOptions(Options):
+    """The options of RaFD, with and without depth."""
+
+    views: str = option("045,090,135", "camera angles to keep; 090 is frontal.")
+    gazes: str = option("frontal,left,right", "directions of the gaze to keep.")
+
+    def problems(self) -> list[str]:
+        """Returns a sentence for each rule that the values break."""
+        problems = super().problems()
+        for name, known in (("views", VIEWS), ("gazes", GAZES)):
+            words = listed(getattr(self, name))
+            if not words or not set(words) <= set(known):
+                problems.append(
+                    f"--{name}={getattr(self, name)}: give one or more of {', '.join(known)}"
+                )
+        return problems
+
+
+def recognises(files: Sequence[str]) -> bool:
     """Returns whether the files are called as RaFD's are."""
     return any(NAME.match(stem(path)) for path in files)
 
@@ -37,28 +61,37 @@ def why_not(match: re.Match | None, job: Job) -> str:
     return ""
 
 
-def entry_of(path: str, match: re.Match) -> Entry:
-    """Returns what the name of a picture tells; its split is open."""
-    return Entry(path, identity=f"rafd{match['person']}", expression=emotion(match["emotion"]))
+def labelled(path: str, match: re.Match) -> Row:
+    """Returns a picture with the labels in its name, and without a split."""
+    return Row(path=path, identity=f"rafd{match['person']}", expression=emotion(match["emotion"]))
 
 
-def split_people(entries: list[Entry], job: Job) -> list[Entry]:
+def split_people(rows: list[Row], job: Job) -> list[Row]:
     """Splits 90/10 by person, and takes val from train if asked to."""
-    entries = split_groups(entries, NINE_TO_ONE, job.seed)
-    return hold_out_val(entries, job.options.val_share, job.seed)
+    rows = split_groups(rows, NINE_TO_ONE, job.seed)
+    return hold_out_val(rows, job.options.val_share, job.seed)
 
 
-def read(job: Job) -> list[Entry]:
+@register(
+    "rafd",
+    title="Radboud Faces Database (RaFD)",
+    licence="Radboud University; for non-commercial research, on request",
+    layout="Rafd090_01_Caucasian_female_fearful_frontal.jpg, in any folder",
+    columns=("identity", "expression"),
+    options=(RafdOptions, ValShare),
+    recognises=recognises,
+)
+def read(job: Job) -> list[Row]:
     """Reads the file names; two files of one name are one picture."""
-    found: dict[str, Entry] = {}
-    for path in job.tree.pictures(job.ledger):
+    found: dict[str, Row] = {}
+    for path in job.tree.pictures(job.report):
         name = stem(path).lower()
         match = NAME.fullmatch(name)
         reason = why_not(match, job)
         if not reason and name in found:
             reason = "same picture as a file before"
         if reason:
-            job.ledger.drop(reason, path)
+            job.report.drop(reason, path)
         else:
-            found[name] = entry_of(path, match)
+            found[name] = labelled(path, match)
     return split_people(list(found.values()), job)

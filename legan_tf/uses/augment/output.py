@@ -12,7 +12,8 @@ import numpy as np
 
 from legan_tf.data import csv_text, images, storage
 from legan_tf.data.journal import spread
-from legan_tf.data.manifest import SPLITS, Manifest, Row, to_csv
+from legan_tf.data.manifest import Manifest, Row, to_csv
+from legan_tf.data.splits import SPLITS
 from legan_tf.sheet import captioned_sheet
 from legan_tf.uses.augment.policies import Edit, Quota
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.data.manifest import SPLITS, Row
+from legan_tf.data.manifest import Row
+from legan_tf.data.splits import SPLITS
 from legan_tf.errors import UserError
 
 _TRAIN = SPLITS[0]

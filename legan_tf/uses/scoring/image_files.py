@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from legan_tf.data.readers.tree import PICTURES, suffix
+from legan_tf.data.file_tree import PICTURES, suffix
 from legan_tf.errors import UserError
 
 _MISSING = (errno.ENOENT, errno.ELOOP)

@@ -16,8 +16,8 @@ import numpy as np
 from legan_tf.cli import counter
 from legan_tf.data import images, storage
 from legan_tf.data.journal import folder_problem
-from legan_tf.data.readers.ledger import Ledger
-from legan_tf.data.readers.tree import scan
+from legan_tf.data.drop_report import DropReport
+from legan_tf.data.file_tree import scan
 from legan_tf.data.rendered.damage import DAMAGES
 from legan_tf.errors import UserError
 from legan_tf.evaluation.compare import parse_models
@@ -71,7 +71,7 @@ def build_study(models: str, output: str, options: StudyOptions) -> str:
     if os.path.isdir(output) and os.listdir(output):
         raise UserError(f"--output={output}: holds other files already; name a new folder.")
     instructions = _instructions(options.instructions)
-    ledger = Ledger()
+    ledger = DropReport()
     found = {name: _find_images(folder, "models", ledger) for name, folder in folders.items()}
     sources = _common_sources(found, ledger)
     raters, choices, ratings = plan_raters(options, len(found), len(sources))
@@ -139,7 +139,7 @@ def _instructions(file: str) -> tuple[str, ...]:
     return found
 
 
-def _find_images(folder: str, flag: str, ledger: Ledger) -> dict[str, str]:
+def _find_images(folder: str, flag: str, ledger: DropReport) -> dict[str, str]:
     """Full paths of the images of a folder, by their relative path without the suffix."""
     found: dict[str, str] = {}
     tree = scan(folder, flag, ledger)
@@ -162,7 +162,7 @@ def _find_images(folder: str, flag: str, ledger: Ledger) -> dict[str, str]:
     return found
 
 
-def _common_sources(found: Mapping[str, Mapping[str, str]], ledger: Ledger) -> list[str]:
+def _common_sources(found: Mapping[str, Mapping[str, str]], ledger: DropReport) -> list[str]:
     """The sources of which all models have images."""
     everything = sorted({source for files in found.values() for source in files})
     shared = []
@@ -181,7 +181,7 @@ def _common_sources(found: Mapping[str, Mapping[str, str]], ledger: Ledger) -> l
 
 
 def _real_images(
-    options: StudyOptions, choices: int, ratings: int, ledger: Ledger
+    options: StudyOptions, choices: int, ratings: int, ledger: DropReport
 ) -> dict[str, str]:
     found = _find_images(options.real, "real", ledger)
     needed = max(choices, ratings)
@@ -291,7 +291,7 @@ def damaged(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 
-def _summary(study: Study, output: str, ledger: Ledger, size: int, resized: int) -> str:
+def _summary(study: Study, output: str, ledger: DropReport, size: int, resized: int) -> str:
     roles = collections.Counter(q.role for questions in study.lists for q in questions)
     lengths = sorted({len(questions) for questions in study.lists})
     sources = {picture.source for picture in study.pictures.values() if not picture.control}

@@ -7,9 +7,12 @@ import pytest
 from PIL import Image
 
 from legan_tf.data import attributes, manifest
-from legan_tf.data.readers.config import ReaderOptions
-from legan_tf.data.readers.make import make_manifest
+from legan_tf.data.check import validation
+from legan_tf.data.manifest_faces import manifest_faces
+from legan_tf.data.readers.make_manifest import make_manifest
+from legan_tf.data.readers.registry import reader_options
 from legan_tf.data.rendered import rendered_faces
+from legan_tf.data.splits import SPLITS
 
 SIZE = 24
 
@@ -53,7 +56,11 @@ class DataSet:
             return lambda done, total: self.progress.append((label, done, total))
 
         report = make_manifest(
-            str(self.folder), str(self.output), ReaderOptions(source=source, **options), seed, bar
+            str(self.folder),
+            str(self.output),
+            reader_options()(source=source, **options),
+            seed,
+            bar,
         )
         prefix = "" if options.get("paths_from") == "data_dir" else "../data/"
         with open(self.output, encoding="utf-8", newline="") as file:
@@ -67,8 +74,8 @@ class DataSet:
     def load(self, needs=()):
         """Checks the manifest as training does; returns its splits as face sets."""
         read = manifest.read_manifest(str(self.output))
-        manifest.check_manifest(read, needs)
-        return {split: manifest.manifest_faces(read, split, SIZE) for split in manifest.SPLITS}
+        validation.check_manifest(read, needs)
+        return {split: manifest_faces(read, split, SIZE) for split in SPLITS}
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_an_unreadable_list_is_told_with_its_line(dataset, content, message):
 
 def test_a_list_that_is_no_utf8_or_there_twice_is_told(dataset):
     dataset.add(f"{IMAGES}/1/a.jpg").text(f"{LISTS}/training.csv", HEADER + "é", "utf-16")
-    with pytest.raises(UserError, match=r"training\.csv: is not UTF-8 text"):
+    with pytest.raises(UserError, match=r"training\.csv:1: is not UTF-8 text"):
         dataset.read("affectnet")
     dataset.text("old/training.csv", HEADER)
     with pytest.raises(UserError, match=r"name a folder with one training\.csv"):

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from legan_tf.data import images
-from legan_tf.data.manifest import check_manifest, read_manifest
+from legan_tf.data.check.validation import check_manifest
+from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
 from legan_tf.models import LeganGenerator
 from legan_tf.uses.augment.augment import Source, augment

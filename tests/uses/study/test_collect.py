@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from legan_tf.data.manifest import check_manifest, read_manifest
+from legan_tf.data.check.validation import check_manifest
+from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
 from legan_tf.evaluation.compare import read_preferences
 from legan_tf.evaluation.metrics.agreement import krippendorff_alpha

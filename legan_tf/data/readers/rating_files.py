@@ -9,9 +9,9 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from legan_tf.data import csv_text, storage
+from legan_tf.data.file_tree import suffix
 from legan_tf.data.manifest import RATING_RANGE
-from legan_tf.data.readers import tables
-from legan_tf.data.readers.tree import suffix
 from legan_tf.errors import UserError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".json")
@@ -74,15 +74,14 @@ def read_labels(file: str) -> tuple[list[Label], list[int]]:
 
 def _records(file: str) -> Iterable[tuple[int, Mapping[str, Any] | Sequence[Any]]]:
     """Yields each line: a mapping where columns are named, else its cells."""
-    text = tables.read_text(file)
     if suffix(file) == ".json":
         try:
-            content = json.loads(text)
+            content = json.loads(storage.read_bytes(file))
         except ValueError as error:
             raise UserError(f"{file}: is not valid JSON ({error}).") from error
         yield from enumerate(_json_records(content), start=1)
         return
-    lines = tables.cells(file, text)
+    lines = csv_text.read_lines(file)
     head = [cell.lower() for cell in lines[0][1]] if lines else []
     if not (set(head) & {*_MEAN, *_STD} or _rating_columns(head)):
         yield from lines

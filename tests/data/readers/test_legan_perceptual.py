@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from legan_tf.data import manifest
+from legan_tf.data.splits import SPLITS
 from legan_tf.errors import UserError
 
 
@@ -28,7 +28,7 @@ def test_means_and_deviations_are_read_and_pictures_found_by_name(dataset):
         for number, name in enumerate(names)
     }
     splits = [row["split"] for row in rows.values()]
-    assert [splits.count(split) for split in manifest.SPLITS] == [8, 1, 1]
+    assert [splits.count(split) for split in SPLITS] == [8, 1, 1]
     assert "10 pictures of StyleGAN." in report
     train = dataset.load(needs=("rating",))["train"]
     assert len(train) == 8 and not np.isnan(train.rating_mean).any()
@@ -116,7 +116,7 @@ def test_frames_of_a_video_and_pictures_of_a_subject_stay_together(dataset):
     assert {(len(splits), len(set(splits))) for splits in together.values()} == {(3, 1)}
     for source in ("FaceForensics++", "DeepFake"):
         splits = [s[0] for who, s in together.items() if who.startswith(source)]
-        assert [splits.count(split) for split in manifest.SPLITS] == [16, 2, 2]
+        assert [splits.count(split) for split in SPLITS] == [16, 2, 2]
         assert f"60 pictures of {source}." in report
     dataset.load(needs=("rating",))
 

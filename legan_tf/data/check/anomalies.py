@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from legan_tf.data.doctor.duplicates import FLAT, NEAREST, Pair
-from legan_tf.data.doctor.looks import Looks
-from legan_tf.data.manifest import NEEDS, Manifest, class_counts, need_problems
+from legan_tf.data.check.near_duplicates import FLAT, NEAREST, Pair
+from legan_tf.data.check.statistics import ImageStatistics
+from legan_tf.data.check.validation import NEEDS, need_problems
+from legan_tf.data.manifest import Manifest, class_counts
 
 DARK, BRIGHT = 30, 225
 """Mean luma beyond which a picture shows little."""
@@ -23,13 +24,13 @@ _SAME_RATING = 0.25
 _SHOWN = 3
 
 
-def across(pairs: Iterable[Pair], manifest: Manifest) -> list[Pair]:
+def across_splits(pairs: Iterable[Pair], manifest: Manifest) -> list[Pair]:
     """Returns the pairs whose pictures are in different splits."""
     rows = manifest.rows
     return [pair for pair in pairs if rows[pair.first].split != rows[pair.second].split]
 
 
-def verdicts(manifest: Manifest) -> dict[str, list[str]]:
+def missing_by_model(manifest: Manifest) -> dict[str, list[str]]:
     """Returns what each model lacks to be trained with these labels; nothing where it can."""
     if not any(row.split for row in manifest.rows):
         return dict.fromkeys(NEEDS, ["no picture is in a split."])
@@ -49,19 +50,21 @@ def combinations(manifest: Manifest) -> np.ndarray:
     return counts
 
 
-def findings(manifest: Manifest, looks: Looks, pairs: Sequence[Pair], image_size: int) -> list[str]:
+def anomalies(
+    manifest: Manifest, stats: ImageStatistics, pairs: Sequence[Pair], image_size: int
+) -> list[str]:
     """Returns a sentence with numbers for each thing that a person should look at.
 
     Args:
         manifest: As read.
-        looks: At each of its pictures.
+        stats: At each of its pictures.
         pairs: Pictures that are nearly the same.
         image_size: Height and width in training, in pixels.
     """
     found = [
         *_about_pairs(manifest, pairs),
-        *_about_pixels(manifest, looks),
-        *_about_sizes(manifest, looks, image_size),
+        *_about_pixels(manifest, stats),
+        *_about_sizes(manifest, stats, image_size),
         *_about_labels(manifest),
     ]
     # Paths and names may have line breaks.
@@ -69,7 +72,7 @@ def findings(manifest: Manifest, looks: Looks, pairs: Sequence[Pair], image_size
 
 
 def _about_pairs(manifest: Manifest, pairs: Sequence[Pair]) -> Iterable[str]:
-    leaks = across(pairs, manifest)
+    leaks = across_splits(pairs, manifest)
     if leaks:
 
         def named(pair: Pair) -> str:
@@ -99,34 +102,37 @@ def _about_pairs(manifest: Manifest, pairs: Sequence[Pair]) -> Iterable[str]:
         )
 
 
-def _about_pixels(manifest: Manifest, looks: Looks) -> Iterable[str]:
+def _about_pixels(manifest: Manifest, stats: ImageStatistics) -> Iterable[str]:
     for found, what in (
-        (looks.brightness < DARK, f"very dark, with a mean luma below {DARK} of 255"),
-        (looks.brightness > BRIGHT, f"very bright, with a mean luma above {BRIGHT} of 255"),
-        (looks.contrast < LOW_CONTRAST, f"flat, with a contrast below {LOW_CONTRAST:g} of 255"),
+        (stats.brightness < DARK, f"very dark, with a mean luma below {DARK} of 255"),
+        (stats.brightness > BRIGHT, f"very bright, with a mean luma above {BRIGHT} of 255"),
+        (
+            stats.contrast < LOW_CONTRAST,
+            f"flat, with a contrast below {LOW_CONTRAST:g} of 255",
+        ),
     ):
-        paths = _paths(manifest, looks.seen & found)
+        paths = _paths(manifest, stats.seen & found)
         if paths:
             yield f"{_pictures(len(paths))} {what}: {_first(paths)}."
 
 
-def _about_sizes(manifest: Manifest, looks: Looks, image_size: int) -> Iterable[str]:
-    if not looks.seen.any():
+def _about_sizes(manifest: Manifest, stats: ImageStatistics, image_size: int) -> Iterable[str]:
+    if not stats.seen.any():
         return
-    small = _paths(manifest, looks.seen & (looks.side < image_size))
+    small = _paths(manifest, stats.seen & (stats.side < image_size))
     if small:
         yield (
             f"{_pictures(len(small))} smaller than --image_size={image_size} after the crop and "
-            f"would be enlarged, the smallest from {looks.side[looks.seen].min():g} pixels: "
+            f"would be enlarged, the smallest from {stats.side[stats.seen].min():g} pixels: "
             f"{_first(small)}."
         )
-    side = looks.side[looks.seen]
+    side = stats.side[stats.seen]
     if side.max() > _SAME_SIZE * side.min():
         yield (
             f"The squares that training cuts out are of {side.min():g} to {side.max():g} pixels, "
             "so some pictures show finer detail than others."
         )
-    aspect = looks.width[looks.seen] / looks.height[looks.seen]
+    aspect = stats.width[stats.seen] / stats.height[stats.seen]
     if aspect.max() > _SAME_ASPECT * aspect.min():
         yield (
             f"Width to height goes from {aspect.min():.2f} to {aspect.max():.2f}: the longer side "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from legan_tf.data import images
-from legan_tf.data.doctor.duplicates import (
+from legan_tf.data.check.near_duplicates import (
     LIMIT,
     NEAREST,
     SIDE,
@@ -12,20 +12,20 @@ from legan_tf.data.doctor.duplicates import (
     difference,
     near_duplicates,
 )
-from legan_tf.data.doctor.looks import Looks
+from legan_tf.data.check.statistics import ImageStatistics
 
 from .conftest import brighter, jpeg, resized
 
 
-def looks(*pictures):
-    seen = Looks(len(pictures), None)
+def stats(*pictures):
+    seen = ImageStatistics(len(pictures), None)
     for index, picture in enumerate(pictures):
         seen.add(index, str(index).encode(), picture)
     return seen
 
 
 def pairs(*pictures):
-    seen = looks(*pictures)
+    seen = stats(*pictures)
     return near_duplicates(seen.thumbnail, seen.digest, ["train"] * len(pictures))
 
 
@@ -55,7 +55,7 @@ def test_different_pictures_are_told_apart_even_of_one_person(faces):
 
 def test_another_expression_is_further_than_any_copy(faces):
     face = faces[0, 0, 0]
-    shown = looks(face, faces[0, 1, 0], *(copy(face) for copy in COPIES.values())).thumbnail
+    shown = stats(face, faces[0, 1, 0], *(copy(face) for copy in COPIES.values())).thumbnail
     smile, *copies = difference(shown[[0] * 6], shown[1:])
     assert max(copies) < LIMIT < smile / 2
 
@@ -84,7 +84,7 @@ def test_what_is_overexposed_in_either_is_not_compared():
 
 def test_identical_files_are_paired_with_the_first_and_compared_once(faces):
     face = faces[0, 0, 0]
-    seen = looks(face, faces[1, 0, 0], face, face, images.decode(jpeg(face)))
+    seen = stats(face, faces[1, 0, 0], face, face, images.decode(jpeg(face)))
     digests = [b"a", b"b", b"a", b"a", b"c"]
     found = near_duplicates(seen.thumbnail, digests, ["train"] * 5)
     assert found[:2] == [Pair(0, 2, "identical", 0.0), Pair(0, 3, "identical", 0.0)]
@@ -93,7 +93,7 @@ def test_identical_files_are_paired_with_the_first_and_compared_once(faces):
 
 def test_flat_and_damaged_pictures_are_compared_with_nothing(faces):
     grey = np.full((SIDE, SIDE, 3), 90, np.uint8)
-    seen = looks(grey, grey + 1, faces[0, 0, 0], faces[0, 0, 0])
+    seen = stats(grey, grey + 1, faces[0, 0, 0], faces[0, 0, 0])
     assert near_duplicates(seen.thumbnail, [b"a", b"b", b"c", b""], ["train"] * 4) == []
     assert near_duplicates(seen.thumbnail[:0], [], []) == []
 
@@ -102,7 +102,7 @@ def test_the_search_finds_what_comparing_all_pairs_finds(faces):
     # More pictures than go through the sieve at a time, every third of them a copy.
     originals = faces.reshape(-1, *faces.shape[3:])[:200]
     copies = [brighter(picture, 0.9) for picture in originals[::2]]
-    seen = looks(*originals, *(resized(copy, 48) for copy in copies))
+    seen = stats(*originals, *(resized(copy, 48) for copy in copies))
     done = []
     splits = [("train", "val", "test")[i % 3] for i in range(300)]
     found = near_duplicates(seen.thumbnail, seen.digest, splits, lambda *at: done.append(at))
@@ -117,7 +117,7 @@ def test_the_search_finds_what_comparing_all_pairs_finds(faces):
 def test_thousands_of_equal_pictures_give_few_pairs_and_hide_none_across_splits(faces):
     count = 3000
     draw = np.random.default_rng(0)
-    thumbnail = looks(faces[0, 0, 0]).thumbnail.astype(np.int64)
+    thumbnail = stats(faces[0, 0, 0]).thumbnail.astype(np.int64)
     equal = (thumbnail + draw.integers(-1, 2, (count, SIDE, SIDE))).clip(0, 255).astype(np.uint8)
     splits = ["train"] * count
     splits[1234], splits[2345] = "val", "test"

@@ -7,8 +7,8 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable
 
+from legan_tf.data.drop_report import DropReport
 from legan_tf.data.manifest import OnProgress
-from legan_tf.data.readers.ledger import Ledger
 from legan_tf.errors import UserError
 
 PICTURES = frozenset(
@@ -45,14 +45,14 @@ class Tree:
     folder: str
     files: tuple[str, ...]
 
-    def pictures(self, ledger: Ledger) -> list[str]:
-        """Returns the files that are named like pictures; the others go into the ledger."""
+    def pictures(self, report: DropReport) -> list[str]:
+        """Returns the files that are named like pictures; the others go into the report."""
         found = []
         for path in self.files:
             if suffix(path) in PICTURES:
                 found.append(path)
             else:
-                ledger.drop("not a picture", path)
+                report.drop("not a picture", path)
         return found
 
     def named(self, *names: str) -> list[str]:
@@ -82,7 +82,7 @@ def skip_output(folder: str, output: str) -> Callable[[str], str]:
 def scan(
     folder: str,
     flag: str,
-    ledger: Ledger,
+    report: DropReport,
     skip: Callable[[str], str] | None = None,
     leave_out: Iterable[str] = (),
     on_progress: OnProgress | None = None,
@@ -92,7 +92,7 @@ def scan(
     Args:
         folder: Where to begin, a local folder.
         flag: Name of the flag that gave it, for errors.
-        ledger: Told of what is skipped.
+        report: Counts what is skipped.
         skip: Given the path of a folder from ``folder``, returns why not to look into it, or
             nothing.
         leave_out: Full paths of files to take no notice of, such as the manifest itself.
@@ -123,7 +123,7 @@ def scan(
         for entry in listed:
             path = f"{inside}/{entry.name}" if inside else entry.name
             if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
-                ledger.drop("hidden, or of the operating system", path)
+                report.drop("hidden, or of the operating system", path)
             elif entry.is_dir():
                 reason = skip(path) if skip else ""
                 if entry.is_symlink():
@@ -133,11 +133,11 @@ def scan(
                         reason = reason or "link to a folder that is looked into already"
                     followed.add(target)
                 if reason:
-                    ledger.drop(reason, path + "/")
+                    report.drop(reason, path + "/")
                 else:
                     deeper.append(path)
             elif not entry.is_file():
-                ledger.drop("broken link, or no file", path)
+                report.drop("broken link, or no file", path)
             elif not left_out or os.path.realpath(entry.path) not in left_out:
                 files.append(path)
         return deeper

@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from legan_tf.data import csv_text, images, storage, tfrecord_reader
-from legan_tf.data.doctor.duplicates import Pair, near_duplicates
-from legan_tf.data.doctor.findings import across, findings, verdicts
-from legan_tf.data.doctor.looks import Looks
-from legan_tf.data.doctor.pictures import (
+from legan_tf.data.check.anomalies import across_splits, anomalies, missing_by_model
+from legan_tf.data.check.near_duplicates import Pair, near_duplicates
+from legan_tf.data.check.plots import (
     balance_figure,
     brightness_figure,
     combinations_figure,
@@ -20,17 +19,15 @@ from legan_tf.data.doctor.pictures import (
     pairs_sheet,
     sizes_figure,
 )
+from legan_tf.data.check.statistics import ImageStatistics
+from legan_tf.data.check.validation import NEEDS, need_problems, picture_problems, split_problems
 from legan_tf.data.manifest import (
-    NEEDS,
     Manifest,
     ManifestError,
     OnProgress,
     Row,
     counts_table,
-    need_problems,
-    picture_problems,
     read_manifest,
-    split_problems,
 )
 from legan_tf.drawing import as_png
 from legan_tf.errors import UserError, first_line
@@ -41,7 +38,7 @@ _SHOWN_SIDE = 128
 _REASONS = 2
 
 
-class Examination(NamedTuple):
+class CheckResult(NamedTuple):
     """What the doctor says.
 
     Attributes:
@@ -53,7 +50,7 @@ class Examination(NamedTuple):
     error: ManifestError | None
 
 
-def examine(
+def check_dataset(
     file: str,
     data_dir: str | None,
     output: str,
@@ -62,8 +59,8 @@ def examine(
     image_size: int,
     seed: int,
     bar: Callable[[str], OnProgress],
-) -> Examination:
-    """Makes all checks of training, looks for what is strange, and writes a report.
+) -> CheckResult:
+    """Validates a manifest, looks for what is unusual, and writes a report.
 
     Every picture is decoded once, and those that are shown a second time. The same files and
     arguments give the same report, byte for byte.
@@ -101,23 +98,23 @@ def examine(
     if output:
         _refuse_inputs(output, manifest)
         _begin(output)
-    looks = Looks(len(manifest.rows), crop)
-    lacking = verdicts(manifest)
+    stats = ImageStatistics(len(manifest.rows), crop)
+    lacking = missing_by_model(manifest)
     wanted = (model,) if model else () if [] in lacking.values() else tuple(NEEDS)
     # In the order of check_manifest, so that the report is the one of training.
     problems = [*manifest.problems, *split_problems(manifest)]
     problems += dict.fromkeys(p for name in wanted for p in need_problems(manifest, NEEDS[name]))
-    problems += picture_problems(manifest, bar("looking at images"), looks.add)
+    problems += picture_problems(manifest, bar("looking at images"), stats.add)
     error = ManifestError(problems) if problems else None
     splits = [row.split for row in manifest.rows]
-    pairs = near_duplicates(looks.thumbnail, looks.digest, splits, bar("comparing images"))
-    found = findings(manifest, looks, pairs, image_size)
+    pairs = near_duplicates(stats.thumbnail, stats.digest, splits, bar("comparing images"))
+    found = anomalies(manifest, stats, pairs, image_size)
     counts = counts_table(manifest)
-    models = [_verdict(name, lacking[name]) for name in ((model,) if model else NEEDS)]
+    models = [_model_line(name, lacking[name]) for name in ((model,) if model else NEEDS)]
     if output:
-        pictures = _pictures(manifest, looks, pairs, crop, image_size, seed, bar("drawing"))
+        pictures = _pictures(manifest, stats, pairs, crop, image_size, seed, bar("drawing"))
         tables = {"near_duplicates.csv": _pairs_table(manifest, pairs)}
-        tables["pictures.csv"] = _looks_table(manifest, looks)
+        tables["pictures.csv"] = _statistics_table(manifest, stats)
         told = [str(problem) for problem in error.problems] if error else []
         report = _markdown(counts, models, told, found, tuple(pictures))
         for name, content in {**pictures, **tables, REPORT_FILE: report}.items():
@@ -127,7 +124,7 @@ def examine(
     lines += (
         ["", f"{storage.join(output, REPORT_FILE)}: all of it, with pictures"] if output else []
     )
-    return Examination("\n".join(lines), error)
+    return CheckResult("\n".join(lines), error)
 
 
 def _refuse_other_files(output: str) -> None:
@@ -164,7 +161,7 @@ def _begin(output: str) -> None:
         ) from error
 
 
-def _verdict(model: str, lacking: Sequence[str]) -> str:
+def _model_line(model: str, lacking: Sequence[str]) -> str:
     if not lacking:
         return f"{model}: the labels suffice"
     reasons = list(dict.fromkeys(reason.split("; ")[0].rstrip(".") for reason in lacking))
@@ -174,7 +171,7 @@ def _verdict(model: str, lacking: Sequence[str]) -> str:
 
 def _pictures(
     manifest: Manifest,
-    looks: Looks,
+    stats: ImageStatistics,
     pairs: Sequence[Pair],
     crop: images.Crop | None,
     image_size: int,
@@ -190,12 +187,12 @@ def _pictures(
             return None
 
     drawings = {
-        "contact_sheet.png": lambda: contact_sheet(manifest, looks.seen, show, seed),
+        "contact_sheet.png": lambda: contact_sheet(manifest, stats.seen, show, seed),
         "class_balance.png": lambda: as_png(balance_figure(manifest)),
         "combinations.png": lambda: as_png(combinations_figure(manifest)),
         "near_duplicates.png": lambda: pairs_sheet(manifest, pairs, show),
-        "brightness.png": lambda: as_png(brightness_figure(manifest, looks)),
-        "sizes.png": lambda: as_png(sizes_figure(manifest, looks, image_size)),
+        "brightness.png": lambda: as_png(brightness_figure(manifest, stats)),
+        "sizes.png": lambda: as_png(sizes_figure(manifest, stats, image_size)),
     }
     drawn = {}
     for name, draw in drawings.items():
@@ -206,7 +203,7 @@ def _pictures(
 
 def _pairs_table(manifest: Manifest, pairs: Sequence[Pair]) -> bytes:
     """Lists the pairs, those across splits first."""
-    leaks = set(across(pairs, manifest))
+    leaks = set(across_splits(pairs, manifest))
     lines = []
     for pair in sorted(pairs, key=lambda pair: pair not in leaks):
         one, other = (manifest.rows[place] for place in (pair.first, pair.second))
@@ -216,13 +213,13 @@ def _pairs_table(manifest: Manifest, pairs: Sequence[Pair]) -> bytes:
     return csv_text.to_bytes(names.split(","), lines)
 
 
-def _looks_table(manifest: Manifest, looks: Looks) -> bytes:
+def _statistics_table(manifest: Manifest, stats: ImageStatistics) -> bytes:
     """Lists the pictures that can be decoded, with what was measured."""
     lines = []
-    for place in np.flatnonzero(looks.seen):
+    for place in np.flatnonzero(stats.seen):
         row = manifest.rows[place]
-        measures = (looks.side, looks.brightness, looks.contrast)
-        cells = [row.path, row.split, looks.width[place], looks.height[place]]
+        measures = (stats.side, stats.brightness, stats.contrast)
+        cells = [row.path, row.split, stats.width[place], stats.height[place]]
         lines.append([*cells, *(f"{values[place]:.1f}" for values in measures)])
     names = "path,split,width,height,side,brightness,contrast"
     return csv_text.to_bytes(names.split(","), lines)

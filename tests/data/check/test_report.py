@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from legan_tf.data.doctor import pictures
-from legan_tf.data.doctor.examine import examine
-from legan_tf.data.doctor.findings import combinations, findings
-from legan_tf.data.doctor.looks import Looks
-from legan_tf.data.manifest import ManifestError, check_manifest, picture_problems, read_manifest
+from legan_tf.data.check import plots
+from legan_tf.data.check.anomalies import anomalies, combinations
+from legan_tf.data.check.report import check_dataset
+from legan_tf.data.check.statistics import ImageStatistics
+from legan_tf.data.check.validation import check_manifest, picture_problems
+from legan_tf.data.manifest import ManifestError, read_manifest
 from legan_tf.drawing import as_png
 from legan_tf.errors import UserError
 
@@ -61,16 +62,16 @@ class Folder:
 
     def check(self, model="", image_size=SIZE, seed=0, write=True):
         output = str(self.path / "check") if write else ""
-        return examine(self.file, None, output, model, None, image_size, seed, quiet)
+        return check_dataset(self.file, None, output, model, None, image_size, seed, quiet)
 
     def written(self):
         return {path.name: path.read_bytes() for path in (self.path / "check").iterdir()}
 
-    def findings(self, image_size=SIZE, pairs=()):
+    def anomalies(self, image_size=SIZE, pairs=()):
         manifest = read_manifest(self.file)
-        looks = Looks(len(manifest.rows), None)
-        picture_problems(manifest, on_picture=looks.add)
-        return findings(manifest, looks, pairs, image_size)
+        stats = ImageStatistics(len(manifest.rows), None)
+        picture_problems(manifest, on_picture=stats.add)
+        return anomalies(manifest, stats, pairs, image_size)
 
 
 @pytest.fixture
@@ -204,11 +205,11 @@ def test_a_folder_of_other_files_is_refused_and_nothing_is_overwritten(folder):
     theirs.write_bytes(pathlib.Path(folder.file).read_bytes())
     before = theirs.read_bytes()
     with pytest.raises(UserError, match="--output=.*check: is a file or holds other files already"):
-        examine(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
+        check_dataset(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
     # Nor does the report of an earlier check make a manifest or a picture the doctor's own.
     (output / "check.md").write_text("earlier")
     with pytest.raises(UserError, match=r"--output=.*: holds .*pictures.csv, which is to be"):
-        examine(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
+        check_dataset(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
     (output / "sizes.png").write_bytes((folder.path / "0smileleft.png").read_bytes())
     folder.lines.append("check/sizes.png,p0,smile,left,,,train")
     with pytest.raises(UserError, match=r"--output=.*: holds .*sizes.png, which is to be checked"):
@@ -228,7 +229,7 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(folder, place,
         raise AssertionError("work has begun")
 
     with pytest.raises(UserError, match=f"--output=.*{place}: {told}"):
-        examine(folder.file, None, str(folder.path / place), "", None, SIZE, 0, bar)
+        check_dataset(folder.file, None, str(folder.path / place), "", None, SIZE, 0, bar)
 
 
 def test_a_check_that_was_stopped_can_be_repeated(folder):
@@ -236,7 +237,7 @@ def test_a_check_that_was_stopped_can_be_repeated(folder):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        examine(folder.file, None, str(folder.path / "check"), "", None, SIZE, 0, bar)
+        check_dataset(folder.file, None, str(folder.path / "check"), "", None, SIZE, 0, bar)
     assert b"has not come to its end" in folder.written()["check.md"]
     folder.check()
     assert set(folder.written()) == FILES
@@ -249,7 +250,7 @@ def test_strange_pixels_and_sizes_are_told_with_the_first_paths(folder):
     folder.add("bright.png", 255 - ramp, "p0,smile,left,,,train")
     for i in range(5):
         folder.add(f"flat{i}.png", np.full((64, 64, 3), 90 + i, np.uint8), "p0,smile,left,,,train")
-    told = "\n".join(folder.findings(image_size=64))
+    told = "\n".join(folder.anomalies(image_size=64))
     assert "1 picture very dark, with a mean luma below 30 of 255: dark.png." in told
     assert "1 picture very bright, with a mean luma above 225 of 255: bright.png." in told
     assert "5 pictures flat, with a contrast below 8 of 255: flat0.png; " in told
@@ -265,7 +266,7 @@ def test_labels_that_leave_gaps_are_told(folder, faces):
         folder.add(f"more{i}.png", faces[0, 1, i], "p0,smile,left,,,train")
     folder.lines = [line for line in folder.lines if "surpriseright" not in line]
     folder.lines[1] = folder.lines[1].replace("p0,neutral,left", "p9,neutral,")
-    told = folder.findings()
+    told = folder.anomalies()
     assert told == [
         "expression is not balanced in train: 'smile' has 22 pictures, 'surprise' 2.",
         "lighting is unknown in 1 of 38 lines.",
@@ -282,7 +283,7 @@ def test_labels_that_do_not_vary_are_told(tmp_path, faces):
     folder = Folder(tmp_path)
     for i in range(4):
         folder.add(f"{i}.png", faces[i, 0, 0], f",smile,,{5 + i / 10},0,{'test' if i > 2 else ''}")
-    assert folder.findings() == [
+    assert folder.anomalies() == [
         "expression is 'smile' wherever train has one.",
         "The ratings of train hardly differ: rating_mean 5 to 5.2, standard deviation 0.082.",
         "rating_std is 0 wherever train has one.",
@@ -303,14 +304,14 @@ def test_histograms_count_every_picture_where_it_belongs(folder):
         folder.add(f"{i}.png", np.full((32, 40, 3), luma, np.uint8), "p0,,,,,train")
     folder.add("damaged.png", b"no picture", "p0,,,,,train")
     manifest = read_manifest(folder.file)
-    looks = Looks(len(manifest.rows), (0.0, 0.0, 0.5, 1.0))
-    picture_problems(manifest, on_picture=looks.add)
-    luma, contrast = pictures.brightness_figure(manifest, looks).axes
+    stats = ImageStatistics(len(manifest.rows), (0.0, 0.0, 0.5, 1.0))
+    picture_problems(manifest, on_picture=stats.add)
+    luma, contrast = plots.brightness_figure(manifest, stats).axes
     assert sum(heights(luma).values()) == sum(heights(contrast).values()) == 27
     tops = sorted(heights(luma).items())
     assert tops[0] == (0, 2) and tops[-1] == (250, 1)
     assert heights(contrast)[0] == 3
-    sizes, shapes = pictures.sizes_figure(manifest, looks, 64).axes
+    sizes, shapes = plots.sizes_figure(manifest, stats, 64).axes
     # Half of the width is the side: 20 of three, 32 of the faces.
     assert [count for _, count in sorted(heights(sizes).items())] == [3, 24]
     assert [count for _, count in sorted(heights(shapes).items())] == [24, 3]
@@ -320,7 +321,7 @@ def test_histograms_count_every_picture_where_it_belongs(folder):
 
 def test_the_balance_shows_classes_people_and_ratings_by_split(folder, faces):
     folder.add("rated.png", faces[0, 0, 0], "p0,,,9.9,1,train")
-    figure = pictures.balance_figure(read_manifest(folder.file))
+    figure = plots.balance_figure(read_manifest(folder.file))
     expression, lighting, people, ratings = figure.axes
     assert [label.get_text() for label in expression.get_yticklabels()] == [
         *("neutral", "smile", "surprise"),
@@ -339,7 +340,7 @@ def test_one_picture_of_each_person_is_a_bar_and_not_a_block(tmp_path, faces, re
     folder = Folder(tmp_path)
     for i in range(3):
         folder.add(f"{i}.png", faces[i, 0, 0], f"p{i},笑顔,,,,train")
-    figure = pictures.balance_figure(read_manifest(folder.file))
+    figure = plots.balance_figure(read_manifest(folder.file))
     expression, people = figure.axes
     assert heights(people) == {0.5: 3} and people.get_xlim() == (0.5, 5.5)
     for axes in (expression, people):
@@ -353,7 +354,7 @@ def test_a_line_break_in_a_path_does_not_break_the_report(tmp_path, faces):
     dark = png(np.zeros((64, 64, 3), np.uint8))
     (tmp_path / "a\nb.png").write_bytes(dark)
     folder.lines.append('"a\nb.png",p0,smile,,,,train')
-    assert any(told.endswith(": a b.png.") for told in folder.findings())
+    assert any(told.endswith(": a b.png.") for told in folder.anomalies())
 
 
 def test_the_contact_sheet_shows_each_class_as_training_sees_it(folder):
@@ -366,7 +367,7 @@ def test_the_contact_sheet_shows_each_class_as_training_sees_it(folder):
 
     seen = np.ones(len(manifest.rows), bool)
     seen[0] = False
-    content = pictures.contact_sheet(manifest, seen, show, seed=0)
+    content = plots.contact_sheet(manifest, seen, show, seed=0)
     # Three expressions and two lights of eight or more pictures, four people of six.
     assert len(asked) == 7 + 2 * 8 + 2 * 8 + 5 + 3 * 6
     first = asked[:7]

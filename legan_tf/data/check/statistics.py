@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from legan_tf.data import images
-from legan_tf.data.doctor.duplicates import SIDE
+from legan_tf.data.check.near_duplicates import SIDE
 
 
-class Looks:
+class ImageStatistics:
     """Measures of n pictures, as training sees them: cropped and cut to a square.
 
     Attributes:
@@ -35,7 +35,7 @@ class Looks:
         self.digest = [b""] * count
 
     def add(self, index: int, digest: bytes, picture: np.ndarray) -> None:
-        """Looks at one picture; several threads may do so at once.
+        """ImageStatistics at one picture; several threads may do so at once.
 
         Args:
             index: Its place, 0 to n - 1.

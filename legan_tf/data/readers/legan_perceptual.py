@@ -6,17 +6,18 @@ with mean and standard deviation, or with three ratings, is read; pictures are f
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Sequence
 
-from legan_tf.data.manifest import RATING_RANGE
-from legan_tf.data.readers.entries import EIGHT_ONE_ONE, Entry, Job, split_groups
-from legan_tf.data.readers.label_files import SUFFIXES, Label, read_labels
-from legan_tf.data.readers.tree import PICTURES, Names, Tree, scan, stem, suffix
+from legan_tf.data.file_tree import PICTURES, Names, Tree, scan, stem, suffix
+from legan_tf.data.manifest import RATING_RANGE, Row
+from legan_tf.data.readers.rating_files import SUFFIXES, Label, read_labels
+from legan_tf.data.readers.registry import Job, register
+from legan_tf.data.splits import EIGHT_ONE_ONE, split_groups
 from legan_tf.errors import UserError
-
-LAYOUT = "pictures in any folders, and a CSV, text or JSON file of name, mean, std"
+from legan_tf.options import Options, option
 
 NOTRE_DAME = "Notre Dame"
 _SOURCES = {
@@ -39,7 +40,22 @@ _HIGHEST_STD = (_HIGH - _LOW) / 2
 _SHOWN = 3
 
 
-def read(job: Job) -> list[Entry]:
+@dataclasses.dataclass(frozen=True)
+class PerceptualOptions(Options):
+    """The options of LEGAN's perceptual data set."""
+
+    notre_dame_dir: str = option("", "your copy of the Notre Dame Synthetic Face Dataset.")
+
+
+@register(
+    "legan_perceptual",
+    title="LEGAN Perceptual Dataset",
+    licence="the authors of LEGAN, on request; Notre Dame's pictures from there",
+    layout="pictures in any folders, and a CSV, text or JSON file of name, mean, std",
+    columns=("identity", "rating_mean", "rating_std"),
+    options=(PerceptualOptions,),
+)
+def read(job: Job) -> list[Row]:
     """Reads all label files, finds their pictures, and splits each source 80/10/10.
 
     Frames of one video and pictures of one Notre Dame subject stay in one split and get its name
@@ -48,7 +64,7 @@ def read(job: Job) -> list[Entry]:
     labels = _labels(job)
     pictures = _Pictures([path for path in job.tree.files if suffix(path) in PICTURES])
     notre_dame = _notre_dame(job, labels, pictures)
-    entries: dict[str, list[Entry]] = {}
+    rows: dict[str, list[Row]] = {}
     places: dict[str, str] = {}
     for file, label in labels:
         found, tree = pictures.find(label.name, _folder(file)), job.tree
@@ -62,13 +78,13 @@ def read(job: Job) -> list[Entry]:
         key = "".join(found[:1]) if tree is job.tree else f"{NOTRE_DAME}/{found[0]}"
         reason = _why_not(job, label, found, source) or ("rated before" if key in places else "")
         if reason:
-            job.ledger.drop(reason, f"{file}:{label.line} {label.name}")
+            job.report.drop(reason, f"{file}:{label.line} {label.name}")
             continue
         places[key] = found[0] if tree is job.tree else os.path.abspath(tree.full(found[0]))
-        entries.setdefault(source, []).append(
-            Entry(
-                key,
-                _group(source, found[0]),
+        rows.setdefault(source, []).append(
+            Row(
+                path=key,
+                identity=_group(source, found[0]),
                 rating_mean=label.mean,
                 rating_std=label.std,
             )
@@ -76,13 +92,13 @@ def read(job: Job) -> list[Entry]:
     rated = set(places)
     for path in job.tree.files:
         if suffix(path) in PICTURES and path not in rated:
-            job.ledger.drop("a picture that no label file rates", path)
-    for source in sorted(entries):
-        job.ledger.note(f"{len(entries[source])} pictures of {source or 'unknown source'}.")
+            job.report.drop("a picture that no label file rates", path)
+    for source in sorted(rows):
+        job.report.note(f"{len(rows[source])} pictures of {source or 'unknown source'}.")
     return [
-        entry._replace(path=places[entry.path])
-        for source in sorted(entries)
-        for entry in split_groups(entries[source], EIGHT_ONE_ONE, job.seed)
+        dataclasses.replace(row, path=places[row.path])
+        for source in sorted(rows)
+        for row in split_groups(rows[source], EIGHT_ONE_ONE, job.seed)
     ]
 
 
@@ -109,7 +125,7 @@ def _notre_dame(
     if not folder:
         return None
     tree = scan(
-        folder, "notre_dame_dir", job.ledger, on_progress=job.bar("looking through Notre Dame")
+        folder, "notre_dame_dir", job.report, on_progress=job.bar("looking through Notre Dame")
     )
     wanted = set()
     for file, label in labels:
@@ -171,11 +187,11 @@ def _labels(job: Job) -> list[tuple[str, Label]]:
             if len(read) <= len(others):
                 refused.append(f"{path} ({reason})")
         if len(read) <= len(others):
-            job.ledger.drop("neither a picture nor a label file", path)
+            job.report.drop("neither a picture nor a label file", path)
             continue
         labels += [(path, label) for label in read]
         for line in others:
-            job.ledger.drop(
+            job.report.drop(
                 "line without name, mean and std, or name and three ratings", f"{path}:{line}"
             )
     if not labels:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from legan_tf.data import manifest
+from legan_tf.data.splits import SPLITS
 from legan_tf.errors import UserError
 
 RAFD = "Rafd{view}_{person:02d}_Caucasian_male_{emotion}_{gaze}"
@@ -16,7 +16,7 @@ def test_maps_are_found_in_parallel_folders_and_checked_to_be_there(dataset):
     rows, report = dataset.read("affectnet_d")
     assert set(rows) == {f"images/{e}/{n}.jpg" for e in ("happy", "sad") for n in range(10)}
     row = rows["images/sad/3.jpg"]
-    assert row.pop("split") in manifest.SPLITS
+    assert row.pop("split") in SPLITS
     assert row == {
         "expression": "sad",
         "depth": "depth/sad/3.png",

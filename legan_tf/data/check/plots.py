@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from legan_tf.data.doctor.duplicates import Pair
-from legan_tf.data.doctor.findings import BRIGHT, DARK, LOW_CONTRAST, across, combinations
-from legan_tf.data.doctor.looks import Looks
-from legan_tf.data.manifest import RATING_RANGE, SPLITS, Manifest, Row, class_counts
+from legan_tf.data.check.anomalies import BRIGHT, DARK, LOW_CONTRAST, across_splits, combinations
+from legan_tf.data.check.near_duplicates import Pair
+from legan_tf.data.check.statistics import ImageStatistics
+from legan_tf.data.manifest import RATING_RANGE, Manifest, Row, class_counts
+from legan_tf.data.splits import SPLITS
 from legan_tf.drawing import (
     COLOURS,
     PANEL,
@@ -82,7 +83,7 @@ def pairs_sheet(manifest: Manifest, pairs: Sequence[Pair], show: Show) -> bytes:
     Returns:
         A PNG.
     """
-    leaks = set(across(pairs, manifest))
+    leaks = set(across_splits(pairs, manifest))
     first, second, names = [], [], []
     # False comes before True.
     for pair in sorted(pairs, key=lambda pair: pair not in leaks)[:_SHOWN_PAIRS]:
@@ -198,14 +199,14 @@ def combinations_figure(manifest: Manifest) -> Figure:
     return figure
 
 
-def brightness_figure(manifest: Manifest, looks: Looks) -> Figure:
+def brightness_figure(manifest: Manifest, stats: ImageStatistics) -> Figure:
     """Draws the brightness and the contrast of the pictures, by split."""
     figure, (left, right) = panels(2)
-    _draw_histogram(left, _by_split(manifest, looks, looks.brightness), np.linspace(0, 255, 52))
+    _draw_histogram(left, _by_split(manifest, stats, stats.brightness), np.linspace(0, 255, 52))
     for limit in (DARK, BRIGHT):
         left.axvline(limit, **_LIMIT)
     dress(left, "", "mean luma, 0 to 255", "pictures")
-    values = _by_split(manifest, looks, looks.contrast)
+    values = _by_split(manifest, stats, stats.contrast)
     _draw_histogram(right, values, np.linspace(0, 127.5, 52))
     right.axvline(LOW_CONTRAST, **_LIMIT)
     dress(right, "", "standard deviation of luma", "pictures")
@@ -213,10 +214,10 @@ def brightness_figure(manifest: Manifest, looks: Looks) -> Figure:
     return figure
 
 
-def sizes_figure(manifest: Manifest, looks: Looks, image_size: int) -> Figure:
+def sizes_figure(manifest: Manifest, stats: ImageStatistics, image_size: int) -> Figure:
     """Draws the size of the squares that training cuts out, and the shape of the files."""
     figure, (left, right) = panels(2)
-    values = _by_split(manifest, looks, looks.side)
+    values = _by_split(manifest, stats, stats.side)
     ends = [image_size, *np.concatenate(values)]
     # A little beyond both ends, so that equal sizes are a bar and not an edge.
     edges = np.geomspace(max(min(ends), 1) / 1.1, max(ends) * 1.1, _BINS + 1)
@@ -228,8 +229,8 @@ def sizes_figure(manifest: Manifest, looks: Looks, image_size: int) -> Figure:
     left.set_xticks([], minor=True)
     left.axvline(image_size, **_LIMIT)
     dress(left, "", f"side of the square, pixels (line: {image_size})", "pictures")
-    aspect = looks.width / np.maximum(looks.height, 1)
-    values = _by_split(manifest, looks, aspect)
+    aspect = stats.width / np.maximum(stats.height, 1)
+    values = _by_split(manifest, stats, aspect)
     reach = max([1.1, *(max(ratio, 1 / ratio) for ratio in np.concatenate(values))]) * 1.02
     _draw_histogram(right, values, np.geomspace(1 / reach, reach, _BINS + 2))  # 1 in a middle.
     right.set_xscale("log")
@@ -279,10 +280,10 @@ def _groups(
         yield from sorted(groups.items())
 
 
-def _by_split(manifest: Manifest, looks: Looks, values: np.ndarray) -> list[np.ndarray]:
+def _by_split(manifest: Manifest, stats: ImageStatistics, values: np.ndarray) -> list[np.ndarray]:
     """Returns the values of the pictures that could be read, one array for each split."""
     splits = np.array([row.split for row in manifest.rows])
-    return [values[looks.seen & (splits == split)] for split in SPLITS]
+    return [values[stats.seen & (splits == split)] for split in SPLITS]
 
 
 def _draw_bars(axes: Axes, classes: Mapping[str, Mapping[str, int]]) -> None:

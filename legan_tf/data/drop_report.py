@@ -1,8 +1,8 @@
-"""What a reader leaves out, and why."""
+"""Report of the files that are left out, and why."""
 
 from __future__ import annotations
 
-import dataclasses
+import collections
 
 _EXAMPLES = 3
 
@@ -12,18 +12,13 @@ def printable(name: str) -> str:
     return " ".join(name.encode(errors="backslashreplace").decode().split())
 
 
-@dataclasses.dataclass
-class _Dropped:
-    count: int
-    examples: list[str]
-
-
-class Ledger:
-    """Counts by reason, with the first examples, and remarks for the reader of the report."""
+class DropReport:
+    """Counts of what is left out, by reason, with the first examples, and notes."""
 
     def __init__(self) -> None:
-        """Begins with nothing left out."""
-        self._dropped: dict[str, _Dropped] = {}
+        """Starts with nothing left out."""
+        self._examples: dict[str, list[str]] = {}
+        self._counts: collections.Counter[str] = collections.Counter()
         self.notes: list[str] = []
 
     def drop(self, reason: str, what: str) -> None:
@@ -33,25 +28,23 @@ class Ledger:
             reason: Why; the same words for all that have the same reason.
             what: Its path, or file and line of the list that names it.
         """
-        entry = self._dropped.setdefault(reason, _Dropped(0, []))
-        entry.count += 1
-        if len(entry.examples) < _EXAMPLES:
-            entry.examples.append(printable(what))
+        self._counts[reason] += 1
+        examples = self._examples.setdefault(reason, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(printable(what))
 
     def note(self, sentence: str) -> None:
-        """Remembers a sentence that the report should show."""
+        """Adds a sentence that the report shows."""
         self.notes.append(sentence)
 
     def counts(self) -> dict[str, int]:
         """Returns how many were left out, by reason."""
-        return {reason: entry.count for reason, entry in self._dropped.items()}
+        return dict(self._counts)
 
     def lines(self) -> list[str]:
         """Returns one line for each reason, and the notes."""
         dropped = [
-            f"dropped {entry.count}: {reason}; e.g. {', '.join(entry.examples)}"
-            if entry.count > 1
-            else f"dropped 1: {reason}; {entry.examples[0]}"
-            for reason, entry in self._dropped.items()
+            f"dropped {count}: {reason}; {'e.g. ' * (count > 1)}{', '.join(self._examples[reason])}"
+            for reason, count in self._counts.items()
         ]
         return [*dropped, *self.notes]

@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from legan_tf.data.manifest import manifest_faces, read_manifest
-from legan_tf.data.readers.config import ReaderOptions
-from legan_tf.data.readers.make import make_manifest
+from legan_tf.data.manifest import read_manifest
+from legan_tf.data.manifest_faces import manifest_faces
+from legan_tf.data.readers.make_manifest import make_manifest
+from legan_tf.data.readers.registry import reader_options
 from legan_tf.errors import UserError
 
 
@@ -22,7 +23,7 @@ def quiet(label):
 def test_the_same_files_give_the_same_bytes_even_beside_the_first_manifest(dataset):
     dataset.add(*(f"class {number % 3}/{number}.png" for number in range(30)))
     dataset.output = dataset.folder / "manifest.csv"
-    options = ReaderOptions(source="folder")
+    options = reader_options()(source="folder")
     made = [str(dataset.folder), str(dataset.output), options]
     first_report = make_manifest(*made, 5, quiet)
     first = dataset.output.read_bytes()
@@ -38,7 +39,7 @@ def test_the_same_files_give_the_same_bytes_even_beside_the_first_manifest(datas
 def test_the_label_file_search_does_not_read_its_own_manifest(dataset):
     dataset.add("a.png").text("labels.txt", "a.png 5 1\n")
     dataset.output = dataset.folder / "manifest.csv"
-    made = [str(dataset.folder), str(dataset.output), ReaderOptions(source="legan_perceptual")]
+    made = [str(dataset.folder), str(dataset.output), reader_options()(source="legan_perceptual")]
     assert make_manifest(*made, 0, quiet) == make_manifest(*made, 0, quiet)
 
 
@@ -61,7 +62,7 @@ def test_links_are_followed_once_and_paths_go_through_real_folders(dataset, tmp_
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "made").symlink_to(tmp_path / "far" / "away")
     report = make_manifest(
-        str(dataset.folder), str(dataset.output), ReaderOptions(source="folder"), 0, quiet
+        str(dataset.folder), str(dataset.output), reader_options()(source="folder"), 0, quiet
     )
     assert dropped(report) == {
         "link to a folder that is looked into already": 1,
@@ -92,7 +93,7 @@ def test_large_trees_report_how_far_they_are(dataset):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "--source is missing: choose from multipie, affectnet"),
+        ({}, "--source is missing: choose from affectnet, affectnet_d"),
         ({"source": "lfw", "views": "090"}, "--views belongs to --source=rafd or --source=rafd_d"),
         ({"source": "rafd", "views": "90"}, "--views=90: give one or more of 000, 045, 090"),
         ({"source": "rafd", "gazes": ""}, "--gazes=: give one or more of frontal, left, right"),
@@ -104,12 +105,12 @@ def test_large_trees_report_how_far_they_are(dataset):
 )
 def test_options_that_do_not_fit_are_told(dataset, options, message):
     with pytest.raises(UserError) as error:
-        make_manifest("data", "m.csv", ReaderOptions(**options), 0, quiet)
+        make_manifest("data", "m.csv", reader_options()(**options), 0, quiet)
     assert str(error.value).startswith(message)
 
 
 def test_folders_and_files_that_do_not_fit_are_told(dataset, tmp_path):
-    options = ReaderOptions(source="folder")
+    options = reader_options()(source="folder")
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty" / "folder").mkdir(parents=True)
     (tmp_path / "text").mkdir()

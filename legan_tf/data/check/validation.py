@@ -1,0 +1,221 @@
+"""Validation of a manifest: everything that would stop or spoil a training."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Collection, Iterable
+
+import numpy as np
+
+from legan_tf.data import images, maps, parallel, storage
+from legan_tf.data.manifest import Manifest, ManifestError, OnProgress, Problem, Row
+from legan_tf.data.splits import SPLITS
+from legan_tf.optional import UnavailableError
+
+NEEDS = {
+    "legan": ("expression", "lighting"),
+    "stargan": ("expression",),
+    "classifier": ("expression",),
+    "identity": ("identity",),
+    "quality": ("rating",),
+    "depth": ("expression",),
+}
+"""What each model learns from besides maps, as ``check_manifest`` names it."""
+
+OnPicture = Callable[[int, bytes, np.ndarray], None]
+"""Called with (place of the row, digest of the file, uint8 [H, W, 3])."""
+
+
+def check_manifest(
+    manifest: Manifest,
+    needs: Collection[str] = ("expression", "lighting"),
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Checks a manifest for everything that would stop or spoil a training.
+
+    Each picture is read and decoded once, on all processors, and so are the maps that the training
+    learns from; of others only the presence is checked.
+
+    Args:
+        manifest: What to check.
+        needs: What the training learns from: of ``expression``, ``lighting`` and ``identity`` it
+            needs two classes or more in train; of ``rating`` a mean and a standard deviation; of
+            ``depth`` and ``normal`` a map of each picture of train. Where it learns
+            ``expression``, each class of expression and lighting must be in train.
+        on_progress: Called with (pictures done, pictures in all).
+
+    Raises:
+        ManifestError: Something is wrong; the report names every line.
+        UnavailableError: A picture is on a storage that needs tensorflow-io.
+    """
+    problems = list(manifest.problems)
+    problems += split_problems(manifest)
+    problems += need_problems(manifest, needs)
+    kinds = [kind for kind in maps.KINDS if kind in needs]
+    problems += picture_problems(manifest, on_progress, kinds=kinds)
+    if problems:
+        raise ManifestError(problems)
+
+
+def split_problems(manifest: Manifest) -> list[Problem]:
+    """Returns a problem for each person and file that is in more than one split."""
+    problems = []
+    for attribute, what, advice in (
+        ("identity", "person", "keep all pictures of a person in one split."),
+        ("file", "file", "keep it in one split."),
+    ):
+        first: dict[str, Row] = {}
+        reported = set()
+        for row in manifest.rows:
+            value = getattr(row, attribute)
+            if not value or row.split not in SPLITS:
+                continue
+            other = first.setdefault(value, row)
+            if other.split != row.split and (value, row.split) not in reported:
+                reported.add((value, row.split))
+                name = f" {value!r}" if attribute == "identity" else ""
+                message = (
+                    f"the {what}{name} is in split {row.split!r} here and in {other.split!r} "
+                    f"in line {other.line}; {advice}"
+                )
+                problems.append(manifest.problem(message, row))
+    return problems
+
+
+def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
+    """Returns what a training lacks to learn from; ``needs`` as in ``check_manifest``."""
+    if not any(row.split for row in manifest.rows):
+        return []  # Too few people to split, which is a problem of the manifest already.
+    if not manifest.split("train"):
+        return [manifest.problem("no line is in split 'train'; there is nothing to train on.")]
+    return [
+        *_class_problems(manifest, needs),
+        *_missing_maps(manifest, needs),
+        *(_rating_problems(manifest) if "rating" in needs else ()),
+    ]
+
+
+def _class_problems(manifest: Manifest, needs: Collection[str]) -> Iterable[Problem]:
+    for attribute in ("expression", "lighting", "identity"):
+        found = sorted({getattr(row, attribute) for row in manifest.split("train")} - {""})
+        if attribute in needs and len(found) < 2:
+            classes = f"one class ({found[0]})" if found else "no class"
+            yield manifest.problem(
+                f"column {attribute!r} has {classes} in split 'train', and this training needs "
+                "two or more; fill the column or train something that does not need it."
+            )
+        elif attribute != "identity" and "expression" in needs:
+            # All classes of the manifest become classes of the network, needed or not.
+            seen = {"", *found}
+            for row in manifest.rows:
+                name = getattr(row, attribute)
+                if name not in seen:
+                    seen.add(name)
+                    yield manifest.problem(
+                        f"{attribute} {name!r} is in split {row.split!r} but in no line of split "
+                        "'train', so it cannot be learnt; put pictures of it in train, or leave "
+                        "the cell empty.",
+                        row,
+                    )
+
+
+def _missing_maps(manifest: Manifest, needs: Collection[str]) -> Iterable[Problem]:
+    for kind in maps.KINDS:
+        if kind in needs:
+            for row in manifest.split("train"):
+                if not getattr(row, kind):
+                    yield manifest.problem(
+                        f"no {kind} map is named, and this training needs one; fill the column "
+                        f"{kind!r}, or leave the line out.",
+                        row,
+                    )
+
+
+def _rating_problems(manifest: Manifest) -> Iterable[Problem]:
+    if not any(row.rated for row in manifest.split("train")):
+        yield manifest.problem(
+            "no line of split 'train' has a rating_mean, and this training needs them; fill the "
+            "columns rating_mean and rating_std."
+        )
+    for row in manifest.rows:
+        if row.rated and math.isnan(row.rating_std):
+            yield manifest.problem(
+                "rating_mean is given without rating_std, and this training needs both; give "
+                "both or none.",
+                row,
+            )
+
+
+def picture_problems(
+    manifest: Manifest,
+    on_progress: OnProgress | None = None,
+    on_picture: OnPicture | None = None,
+    kinds: Collection[str] = maps.KINDS,
+) -> list[Problem]:
+    """Returns a problem for each file that is missing, damaged or in different splits.
+
+    Args:
+        manifest: What to check.
+        on_progress: Called with (pictures done, pictures in all).
+        on_picture: Called with each picture that can be decoded, by several threads at once.
+        kinds: The maps that are decoded, too, and compared with their pictures' shape.
+
+    Returns:
+        The problems, in the order of the lines.
+
+    Raises:
+        UnavailableError: A picture is on a storage that needs tensorflow-io.
+    """
+
+    def examine(index: int) -> tuple[bytes, list[str]]:
+        row, digest, messages, picture = manifest.rows[index], b"", [], None
+        try:
+            content = storage.read_bytes(row.file)
+            digest = hashlib.blake2b(content, digest_size=16).digest()
+            picture = images.decode(content, row.file)
+            if on_picture:
+                on_picture(index, digest, picture)
+        except (storage.StorageError, images.ImageError) as error:
+            messages.append(f"the picture {error}")
+        for kind, path in (("depth", row.depth), ("normal", row.normal)):
+            if path and not storage.exists(path):
+                messages.append(f"the {kind} map {path}: no such file.")
+            elif path and kind in kinds:
+                messages += _map_problems(path, kind, picture)
+        return digest, messages
+
+    problems = []
+    first: dict[bytes, Row] = {}
+    examined = parallel.in_threads(examine, range(len(manifest.rows)), on_progress)
+    for row, (digest, messages) in zip(manifest.rows, examined):
+        problems += [manifest.problem(message, row) for message in messages]
+        if digest and row.split in SPLITS:
+            other = first.setdefault(digest, row)
+            if other.split != row.split and other.file != row.file:
+                message = (
+                    f"is byte for byte the picture of line {other.line} ({other.path}), but in "
+                    f"split {row.split!r} instead of {other.split!r}; remove one, or keep both "
+                    "in one split."
+                )
+                problems.append(manifest.problem(message, row))
+    return problems
+
+
+def _map_problems(path: str, kind: str, picture: np.ndarray | None) -> list[str]:
+    """Finds what is wrong with a map of a picture, which may be smaller or larger than that."""
+    try:
+        height, width = maps.decode(path, kind).shape[:2]
+    except UnavailableError:
+        return []  # Needs tensorflow-io, which whatever reads the map says itself.
+    except (storage.StorageError, images.ImageError) as error:
+        return [f"the {kind} map {error}"]
+    if picture is None:
+        return []
+    # Each side may be rounded to whole pixels.
+    if abs(width * picture.shape[0] - height * picture.shape[1]) <= max(picture.shape):
+        return []
+    return [
+        f"the {kind} map {path}: is {width} x {height} pixels and the picture "
+        f"{picture.shape[1]} x {picture.shape[0]}, which is another shape; make it of this picture."
+    ]
