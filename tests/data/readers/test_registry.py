@@ -105,7 +105,6 @@ def test_a_module_with_a_reader_is_all_that_a_new_source_takes(with_toy, tmp_pat
         f"--data_dir={folder}",
         f"--output={output}",
         "--toy_prefix=p",
-        "--paths_from=data_dir",
     )
     done = with_toy("manifest", "--source=toy", *given)
     assert done.returncode == 0, done.stderr
