@@ -22,16 +22,17 @@ export LEGAN_TF_EXCHANGE := $(CURDIR)/build/exchange
 
 PACKAGING := setup.py pyproject.toml
 
-.PHONY: help quickstart test test-a test-b lint format wheel clean
+.PHONY: help quickstart test test-a test-b check lint format wheel docs clean
 
 help:
 	@echo "make quickstart   install into .venv, train a small LEGAN, write its grid and its export"
 	@echo "make test         lint, then every test on both stacks (.venv-a, .venv-b)"
 	@echo "make test-a       every test on TensorFlow 2.15 (PYTEST_ARGS=... goes to pytest)"
 	@echo "make test-b       every test on TensorFlow 2.21 and Keras 3"
-	@echo "make lint         ruff: rules and format"
+	@echo "make lint         ruff: rules and format; mypy: types"
 	@echo "make format       ruff: mend what it can"
 	@echo "make wheel        build dist/*.whl and dist/*.tar.gz, and try the wheel in a new environment"
+	@echo "make docs         build/site, the documentation, with the notebook run"
 	@echo "make clean        remove environments and caches; runs and exports stay"
 
 quickstart: .venv/installed
@@ -52,6 +53,7 @@ test-b: .venv-b/installed
 lint: .venv-a/installed
 	.venv-a/bin/ruff check .
 	.venv-a/bin/ruff format --check .
+	.venv-a/bin/mypy
 
 format: .venv-a/installed
 	.venv-a/bin/ruff check --fix .
@@ -61,8 +63,14 @@ wheel: .venv-a/installed
 	rm -rf dist
 	LEGAN_TF_DIST=$(CURDIR)/dist .venv-a/bin/python -m pytest tests/test_wheel.py
 
+# A notebook that has not changed is not run again while .cache is there.
+docs: export PATH := $(CURDIR)/.venv-a/bin:$(PATH)
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: .venv-a/installed
+	mkdocs build --quiet
+
 clean:
-	rm -rf .venv .venv-a .venv-b build dist legan_tf.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-a .venv-b build dist legan_tf.egg-info .pytest_cache .ruff_cache .mypy_cache .cache
 	find legan_tf legan_research scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Each environment is made anew when a pin or a requirement changes, so that none outlives it.
@@ -73,11 +81,12 @@ clean:
 	.venv/bin/pip install -qq -c constraints/stack-$$stack.txt -e .
 	touch $@
 
-.venv-a/installed: $(PACKAGING) constraints/stack-a.txt
+.venv-a/installed: $(PACKAGING) constraints/stack-a.txt constraints/docs.txt
 	@$(PYTHON311) -c "$$CHECK_311"
 	echo "Installing stack A into .venv-a (one to three minutes)"
 	$(PYTHON311) -m venv --clear .venv-a
-	.venv-a/bin/pip install -qq -c constraints/stack-a.txt -e ".[dev,align,depth,serving]"
+	.venv-a/bin/pip install -qq -c constraints/stack-a.txt -c constraints/docs.txt \
+	  -e ".[dev,align,depth,docs,serving]"
 	touch $@
 
 # On Python 3.11 legan-tf asks for stack A: the pins give stack B, --no-deps keeps it.

@@ -66,6 +66,15 @@ DEVELOPMENT = [
     "scikit-image>=0.22",
 ]
 
+# The documentation as a site; constraints/docs.txt goes on top of stack A.
+DOCS = [
+    "ipykernel>=6",
+    "mkdocs>=1.6,<2",
+    "mkdocs-jupyter>=0.25",
+    "mkdocs-material>=9.5",
+    "mkdocstrings-python>=1.10",
+]
+
 # Preparation of data on many machines. It wants Pillow and python-dateutil older than the pins of
 # the stacks are; constraints/beam.txt goes on top of those.
 BEAM = ["apache-beam>=2.77,<3"]
@@ -117,6 +126,7 @@ if __name__ == "__main__":
             "beam": on('python_version >= "3.10"', BEAM),
             "depth": DEPTH,
             "dev": DEVELOPMENT,
+            "docs": DOCS,
             "serving": [
                 *SERVING,
                 *on('python_version < "3.12"', SERVING_A),

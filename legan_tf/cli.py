@@ -128,7 +128,7 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
         sys.exit(fail(UserError(f"{message} (--helpshort lists the flags.)")))
     if flags.FLAGS["verbosity"].using_default_value:
         # TensorFlow reports every file that it writes as information.
-        flags.FLAGS.verbosity = logging.WARNING
+        flags.FLAGS["verbosity"].value = logging.WARNING
     return arguments
 
 

@@ -64,15 +64,17 @@ def option(
 
 def define_flags(config: type, values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one absl flag for each field of a configuration."""
+    makers: dict[type, Callable[..., object]]
     makers = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
     kinds = typing.get_type_hints(config)
     for field in dataclasses.fields(config):
         text, choices = field.metadata["help"], field.metadata["choices"]
+        default: typing.Any = field.default
         if choices:
-            flags.DEFINE_enum(field.name, field.default, choices, text, flag_values=values)
+            flags.DEFINE_enum(field.name, default, choices, text, flag_values=values)
         else:
             make = makers.get(kinds[field.name], flags.DEFINE_string)
-            make(field.name, field.default, text, flag_values=values)
+            make(field.name, default, text, flag_values=values)
 
 
 def names(config: type) -> tuple[str, ...]:
@@ -82,10 +84,10 @@ def names(config: type) -> tuple[str, ...]:
 
 def from_flags(config: type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
     """Returns the configuration that the command line gave."""
-    return config(**{field.name: values[field.name].value for field in dataclasses.fields(config)})
+    return config(**{name: values[name].value for name in names(config)})
 
 
-def wrong_values(config: object) -> list[str]:
+def wrong_values(config: typing.Any) -> list[str]:
     """Returns a sentence for each option whose value is none of its choices or off its limit."""
     problems = []
     for field in dataclasses.fields(config):

@@ -78,7 +78,7 @@ def captioned_sheet(rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]]
     return content.getvalue()
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
     """Returns a text in one line with as much of its middle left out as it takes to fit."""
     text = " ".join(text.split())
     kept = len(text)

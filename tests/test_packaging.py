@@ -82,6 +82,14 @@ def test_beam_is_pinned_to_a_version_it_allows_with_pins_that_fit_the_requiremen
         assert version is None or requirement.specifier.contains(version), requirement
 
 
+def test_tools_of_the_documentation_are_pinned_beside_stack_a():
+    pinned = pins("docs.txt", "3.11")
+    assert not set(pinned) & set(pins("stack-a.txt", "3.11"))
+    for requirement in map(Requirement, runpy.run_path(str(ROOT / "setup.py"))["DOCS"]):
+        name = canonicalize_name(requirement.name)
+        assert requirement.specifier.contains(pinned[name]), requirement
+
+
 def test_installed_metadata_asks_for_stack_a_below_python_3_12_and_for_b_from_there():
     asked = [Requirement(r) for r in importlib.metadata.requires("legan-tf")]
 

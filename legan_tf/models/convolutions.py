@@ -192,7 +192,9 @@ _FREQUENCIES = 36
 
 
 @own_gradient
-def winograd(x: tf.Tensor, kernel: tf.Tensor):
+def winograd(
+    x: tf.Tensor, kernel: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
     """Convolves with a quarter of the multiplications (Lavin and Gray, CVPR 2016).
 
     Tiles of 6 × 6 pixels and kernels of 3 × 3 become 36 numbers each, for which the convolution is

@@ -19,7 +19,7 @@ SCALE = (0.458, 0.448, 0.450)
 class Fire(keras.layers.Layer):
     """SqueezeNet's module: a squeeze by 1 × 1, then 1 × 1 and 3 × 3 side by side."""
 
-    def __init__(self, squeezed: int, expanded: int, **kwargs) -> None:
+    def __init__(self, squeezed: int, expanded: int, **kwargs: Any) -> None:
         """Makes the three convolutions.
 
         Args:

@@ -22,7 +22,7 @@ class Bottleneck(keras.layers.Layer):
     is that of the first convolution, as in the first ResNets.
     """
 
-    def __init__(self, filters: int, stride: int, projects: bool, **kwargs) -> None:
+    def __init__(self, filters: int, stride: int, projects: bool, **kwargs: Any) -> None:
         """Makes the convolutions.
 
         Args:
