@@ -23,7 +23,7 @@ class ServingError(Exception):
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        """Takes the code and the sentence."""
+        """Initialises it with the code and the sentence."""
         if len(message) > _MAX_CHARACTERS:
             message = message[: _MAX_CHARACTERS - 3] + "..."
         super().__init__(message)

@@ -30,18 +30,6 @@ _HEALTH_SERVICES = (
 )
 
 
-def _answered(context: grpc.ServicerContext, answer: Callable[[], Message]) -> Message:
-    """Returns the answer, or ends the call with the code and message of its error."""
-    try:
-        return answer()
-    except ServingError as error:
-        failure = error
-    except Exception as error:  # A bug: its traceback is for the log, not for the client.
-        logging.exception("A request failed unexpectedly.")
-        failure = ServingError(grpc.StatusCode.INTERNAL, type(error).__name__)
-    context.abort(failure.code, failure.message)
-
-
 def _model_spec(spec: Message) -> ModelSpec:
     if not spec.name:
         raise invalid("Missing ModelSpec: the request names no model.")
@@ -55,23 +43,34 @@ def _write_specs(specs: Mapping[str, tf.TensorSpec], infos: Any) -> None:
         infos[name].tensor_shape.CopyFrom(spec.shape.as_proto())
 
 
-class DecodeRequests(grpc.ServerInterceptor):
-    """Answers requests that are no message with INVALID_ARGUMENT; gRPC's own is INTERNAL."""
+class ErrorInterceptor(grpc.ServerInterceptor):
+    """Ends calls that fail with the code and message of their error.
+
+    It also decodes the requests: one that is no message is INVALID_ARGUMENT; gRPC's own answer
+    would be INTERNAL.
+    """
 
     def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
-        """Parses the message here instead of letting gRPC do it."""
+        """Returns the handler of a call, with its errors handled."""
         handler = continuation(details)
         if handler is None or handler.unary_unary is None:
             return handler
 
         def answer(content: bytes, context: grpc.ServicerContext) -> Message:
             try:
-                request = handler.request_deserializer(content)
-            except DecodeError:
-                context.abort(
-                    grpc.StatusCode.INVALID_ARGUMENT, "The request is not the message it should be."
+                return handler.unary_unary(handler.request_deserializer(content), context)
+            except NotImplementedError:
+                failure = ServingError(
+                    grpc.StatusCode.UNIMPLEMENTED, "The local server does not have this method."
                 )
-            return handler.unary_unary(request, context)
+            except DecodeError:
+                failure = invalid("The request is not the message it should be.")
+            except ServingError as error:
+                failure = error
+            except Exception as error:  # A bug: its traceback is for the log, not for the client.
+                logging.exception("A request failed unexpectedly.")
+                failure = ServingError(grpc.StatusCode.INTERNAL, type(error).__name__)
+            context.abort(failure.code, failure.message)
 
         return grpc.unary_unary_rpc_method_handler(
             answer, response_serializer=handler.response_serializer
@@ -82,16 +81,14 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata; what else the protocol knows is UNIMPLEMENTED."""
 
     def __init__(self, manager: Manager, predictor: Predictor) -> None:
-        """Takes where versions come from, and what runs them."""
+        """Initialises it with the source of versions, and what runs them."""
         self._manager = manager
         self._predictor = predictor
 
     def Predict(self, request: Message, context: grpc.ServicerContext) -> Message:
         """Runs a signature."""
-        return _answered(context, lambda: self._predict(request, context.time_remaining()))
-
-    def _predict(self, request: Message, remaining: float | None) -> Message:
         spec, wanted = request.model_spec, request.output_filter
+        remaining = context.time_remaining()
         prediction = self._predictor.predict(
             _model_spec(spec),
             spec.signature_name,
@@ -110,9 +107,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def GetModelMetadata(self, request: Message, context: grpc.ServicerContext) -> Message:
         """Returns the signatures of a version."""
-        return _answered(context, lambda: self._metadata(request))
-
-    def _metadata(self, request: Message) -> Message:
         if set(request.metadata_field) != {"signature_def"}:
             raise invalid("GetModelMetadata takes the metadata_field signature_def alone.")
         with self._manager.use(_model_spec(request.model_spec)) as (version, servable):
@@ -133,14 +127,11 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus; what else the protocol knows is UNIMPLEMENTED."""
 
     def __init__(self, manager: Manager) -> None:
-        """Takes what knows the versions."""
+        """Initialises it with the source of versions."""
         self._manager = manager
 
     def GetModelStatus(self, request: Message, context: grpc.ServicerContext) -> Message:
         """Returns the states of a model's versions."""
-        return _answered(context, lambda: self._status(request))
-
-    def _status(self, request: Message) -> Message:
         response = get_model_status_pb2.GetModelStatusResponse()
         for version in self._manager.status(_model_spec(request.model_spec)):
             answer = response.model_version_status.add(
@@ -158,13 +149,13 @@ class Health(health_pb2_grpc.HealthServicer):
     """gRPC's health protocol: SERVING once every model has a version that answers."""
 
     def __init__(self, manager: Manager) -> None:
-        """Takes what knows the versions."""
+        """Initialises it with the source of versions."""
         self._manager = manager
 
     def Check(self, request: Message, context: grpc.ServicerContext) -> Message:
         """Returns the state of a service, or of the server if none is named."""
         if request.service not in _HEALTH_SERVICES:
-            context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service.")
+            raise ServingError(grpc.StatusCode.NOT_FOUND, "There is no such service.")
         states = health_pb2.HealthCheckResponse
         ready = self._manager.ready()
         return health_pb2.HealthCheckResponse(

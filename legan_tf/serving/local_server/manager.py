@@ -76,7 +76,7 @@ class Manager:
     """
 
     def __init__(self, models: Sequence[ModelConfig], poll_seconds: float) -> None:
-        """Takes the models and the time between two looks at their folders."""
+        """Initialises it with the models, and the seconds between two looks at their folders."""
         self._models = {model.name: model for model in models}
         self._poll_seconds = poll_seconds
         self._changed = threading.Condition()
@@ -93,7 +93,7 @@ class Manager:
         """Ends looking and loading; what is loaded still answers.
 
         Args:
-            grace: How long to wait for a version that is being loaded, in seconds.
+            grace: Seconds to wait for a version that is being loaded.
         """
         with self._changed:
             self._stopping = True

@@ -34,7 +34,7 @@ class Predictor:
     """Looks up the version, runs its signature, and counts the request."""
 
     def __init__(self, manager: Manager, metrics: Metrics) -> None:
-        """Takes where versions come from, and where requests are counted."""
+        """Initialises it with the source of versions, and what counts requests."""
         self._manager = manager
         self._metrics = metrics
 

@@ -59,7 +59,7 @@ class Refusal(Exception):
     """A request that is refused with a status of HTTP that gRPC has no code for."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
-        """Takes the status and the sentence."""
+        """Initialises it with the status and the sentence."""
         super().__init__(message)
         self.status = status
 
@@ -80,7 +80,7 @@ class RestServer(http.server.ThreadingHTTPServer):
         metrics: Metrics,
         metrics_path: str,
     ) -> None:
-        """Listens.
+        """Binds the address.
 
         Args:
             options: Where to listen, and the limits of requests.
@@ -119,10 +119,10 @@ class RestServer(http.server.ThreadingHTTPServer):
         self._thread.start()
 
     def stop(self, grace: float) -> None:
-        """Takes no more requests, and waits for those that are being answered.
+        """Refuses new requests, and waits for those in progress.
 
         Args:
-            grace: How long these may take, in seconds.
+            grace: Seconds that these may still take.
         """
         self.shutdown()
         self.server_close()
@@ -164,7 +164,7 @@ class RestServer(http.server.ThreadingHTTPServer):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads a connection until a deadline for the whole request, however slowly bytes come."""
+    """Raw reader of a connection; raises TimeoutError at a deadline for the whole request."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection

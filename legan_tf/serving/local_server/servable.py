@@ -36,7 +36,7 @@ class Signature:
     """
 
     def __init__(self, name: str, function: Any) -> None:
-        """Takes the function as ``tf.saved_model.load`` returns it."""
+        """Initialises it with the function that ``tf.saved_model.load`` returns."""
         self.name = name
         self.inputs: dict[str, tf.TensorSpec] = dict(function.structured_input_signature[1])
         self.outputs: dict[str, tf.TensorSpec] = dict(function.structured_outputs)

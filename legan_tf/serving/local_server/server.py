@@ -32,8 +32,7 @@ _GRPC_ARGUMENTS = (
     ("grpc.so_reuseport", 0),
 )
 GRACE_S = 8.0
-"""How long requests that are being answered may take when the server stops, in seconds. Docker
-kills after ten."""
+"""Seconds that requests in progress may take when the server stops; Docker kills after ten."""
 
 
 class LocalServer:
@@ -78,7 +77,7 @@ class LocalServer:
 
     @property
     def listening(self) -> str:
-        """Where it listens, as text."""
+        """The addresses that it listens on, as text."""
         places = [f"{self.address} (gRPC)"] if self.address else []
         places += [f"http://{self.rest_address} (REST)"] if self.rest_address else []
         return ", ".join(places)
@@ -113,7 +112,7 @@ class LocalServer:
         threads = options.grpc_max_threads
         server = grpc.server(
             concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
-            interceptors=[grpc_services.DecodeRequests()],
+            interceptors=[grpc_services.ErrorInterceptor()],
             options=_GRPC_ARGUMENTS,
             maximum_concurrent_rpcs=threads * (1 + _BACKLOG),
         )
@@ -170,11 +169,11 @@ class LocalServer:
         self._stop_requested = True
 
     def stop(self, grace: float = GRACE_S) -> None:
-        """Takes no more requests, lets those that are being answered finish, and ends.
+        """Refuses new requests, waits for those in progress, and ends.
 
         Args:
-            grace: How long all of that may take, in seconds. A model that still runs or loads then
-                cannot be interrupted; its thread goes on and nobody waits for it.
+            grace: Seconds that all of it may take. A model that still runs or loads then cannot be
+                interrupted: its thread goes on, and is not waited for.
         """
         deadline = time.monotonic() + grace
 

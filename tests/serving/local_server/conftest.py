@@ -97,7 +97,7 @@ def publish(tiny, tmp_path):
 
 @pytest.fixture(scope="session")
 def begun():
-    """Tells whether a request that waits for a file has begun."""
+    """Returns whether a request that waits for a file has begun."""
     return lambda file: file.with_name(f"{file.name}.begun").exists()
 
 

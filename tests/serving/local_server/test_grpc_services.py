@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
 )
@@ -62,7 +63,7 @@ def test_only_the_outputs_that_are_asked_for_come(prediction, blobs, predict_req
     assert set(prediction.Predict(request, timeout=60).outputs) == {"rating"}
 
 
-def test_status_and_metadata_tell_what_is_served(models, prediction):
+def test_status_and_metadata_are_of_what_is_served(models, prediction):
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "quality"
     (version,) = models.GetModelStatus(request, timeout=60).model_version_status
@@ -122,3 +123,11 @@ def test_the_models_sentence_comes_without_tensorflows_wrapping(
     assert code == grpc.StatusCode.INVALID_ARGUMENT
     assert "Row 1: unknown expression id 9" in message
     assert "node" not in message and "\n" not in message
+
+
+def test_what_the_protocol_knows_and_the_server_does_not_is_unimplemented(models, refused):
+    request = model_management_pb2.ReloadConfigRequest()
+    assert refused(models.HandleReloadConfigRequest, request, timeout=60) == (
+        grpc.StatusCode.UNIMPLEMENTED,
+        "The local server does not have this method.",
+    )

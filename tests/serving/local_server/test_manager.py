@@ -131,7 +131,7 @@ def wrong_warm_up(folder):
 
 
 @pytest.mark.parametrize("spoil", [cut_short, no_weights, wrong_warm_up])
-def test_a_corrupt_version_leaves_the_old_one_and_is_told(publish, serve, until, spoil):
+def test_a_corrupt_version_leaves_the_old_one_and_is_reported(publish, serve, until, spoil):
     publish(1)
     running = serve()
     publish(2, spoil=spoil)

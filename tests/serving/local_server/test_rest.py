@@ -165,7 +165,7 @@ def test_status(tiny_server, ask):
         ("/v1/models/tiny:predict", {"signature_name": "reverse", "inputs": [["a"]]}, 400, "[?]"),
     ],
 )
-def test_mistakes_are_told(tiny_server, post, path, body, status, sentence):
+def test_mistakes_are_answered_with_a_sentence(tiny_server, post, path, body, status, sentence):
     found, answer = post(tiny_server, body, path)
     assert found == status
     assert sentence in answer["error"]
@@ -315,7 +315,7 @@ def test_a_stalled_client_is_left(publish, serve, until, post):
     until(answered)
 
 
-def test_metrics_tell_what_was_asked(publish, serve, ask, post, tmp_path):
+def test_metrics_count_requests(publish, serve, ask, post, tmp_path):
     publish(1)
     config = tmp_path / "monitoring.config"
     config.write_text('prometheus_config { enable: true path: "/metrics" }')

@@ -178,7 +178,7 @@ def test_mistakes_in_the_models_name_the_file_and_the_line(tmp_path, text, sente
 
 
 @pytest.mark.parametrize("flag", ["port", "rest_api_port"])
-def test_a_taken_port_is_told(publish, tmp_path, flag):
+def test_a_taken_port_is_reported(publish, tmp_path, flag):
     folder = publish(1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -215,7 +215,7 @@ def test_flags_are_some_of_the_real_server_and_others_are_refused():
             values(["server", f"--{refused}"])
 
 
-def test_as_a_program_it_says_what_it_is_and_ends_when_told(server_process, publish):
+def test_as_a_program_it_says_what_it_is_and_ends_at_a_signal(server_process, publish):
     folder = publish(1)
     process = server_process("--port=-1", f"--model_base_path={folder}", "--rest_api_port=-1")
     assert "for development and tests, not for production" in process.log()
@@ -226,7 +226,7 @@ def test_as_a_program_it_says_what_it_is_and_ends_when_told(server_process, publ
     assert "Traceback" not in process.log()
 
 
-def test_as_a_program_it_tells_mistakes_without_a_traceback():
+def test_as_a_program_it_reports_mistakes_without_a_traceback():
     command = [sys.executable, "-m", "legan_tf.serving.local_server", "--port=x"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
