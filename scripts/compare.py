@@ -30,7 +30,7 @@ options.define_flags(EvaluationConfig)
 
 
 def main(_) -> None:
-    from legan_tf.evaluation.comparison import compare_models
+    from legan_tf.evaluation.compare_models import compare_models
     from legan_tf.serving.loading import load
 
     config = options.from_flags(EvaluationConfig)

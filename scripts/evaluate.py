@@ -29,10 +29,10 @@ def main(_) -> None:
     config.check()
     if (_MODEL.value is None) == (_PICTURES.value is None):
         raise UserError("give either --model or --pictures.")
-    from legan_tf.evaluation.depth import evaluate_depth
     from legan_tf.evaluation.evaluate import evaluate
-    from legan_tf.evaluation.pictures import evaluate_pictures
-    from legan_tf.evaluation.ratings import evaluate_scorer
+    from legan_tf.evaluation.evaluate_depth import evaluate_depth
+    from legan_tf.evaluation.evaluate_pictures import evaluate_pictures
+    from legan_tf.evaluation.evaluate_scorer import evaluate_scorer
     from legan_tf.evaluation.report import as_markdown
     from legan_tf.serving.loading import load
 

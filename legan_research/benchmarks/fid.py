@@ -9,7 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare
-from legan_tf.evaluation.metrics.sets import Statistics, fid
+from legan_tf.evaluation.metrics.fid import Statistics, fid
 
 DIMENSION = 2048
 """Features of the Inception network that FID is defined with."""

@@ -37,8 +37,8 @@ from legan_tf.data import attributes
 from legan_tf.data.manifest import OnProgress
 from legan_tf.data.rendered.facesets import people_of
 from legan_tf.errors import UserError
-from legan_tf.evaluation.columns import Column
-from legan_tf.evaluation.features import picture_network
+from legan_tf.evaluation.image_networks import image_network
+from legan_tf.evaluation.tables import Column
 from legan_tf.models import Network
 from legan_tf.serving.loading import Editor
 from legan_tf.uses.augment.augment import Augmented, Source, augment
@@ -297,7 +297,7 @@ def _test_images(
 
 def _evaluate(network: Network, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Metrics of a classifier on unseen people."""
-    logits = picture_network(network)(images)["expression"]
+    logits = image_network(network)(images)["expression"]
     columns = [network.expressions.index(name) for name in CLASSES]
     return classification_metrics(softmax(logits[:, columns].astype(np.float64), axis=1), labels)
 

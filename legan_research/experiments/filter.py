@@ -22,15 +22,16 @@ from legan_tf.data.rendered.facesets import damage_done
 from legan_tf.data.rendered.ratings import naturalness
 from legan_tf.drawing import as_png, dress, new_figure, style, write_legend
 from legan_tf.errors import UserError
-from legan_tf.evaluation.cache import Cache
-from legan_tf.evaluation.columns import Column
+from legan_tf.evaluation.cache import Cache, array_sha256
+from legan_tf.evaluation.edit_plan import ATTRIBUTES, adapt_editor, draw_plan, shared_classes
 from legan_tf.evaluation.evaluate import faces_to_edit
-from legan_tf.evaluation.instruments import SHARD, Looker, load_instruments, sha256_of
-from legan_tf.evaluation.metrics.images import ssim
-from legan_tf.evaluation.metrics.ratings import spearman
-from legan_tf.evaluation.metrics.sets import Statistics, bootstrap_interval, fid, kid
-from legan_tf.evaluation.plan import ATTRIBUTES, draw_plan, in_classes_of, shared_classes
-from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
+from legan_tf.evaluation.evaluator import SHARD, Evaluator
+from legan_tf.evaluation.judge_networks import load_judge_networks
+from legan_tf.evaluation.metrics.correlation import spearman
+from legan_tf.evaluation.metrics.fid import Statistics, fid, fid_interval
+from legan_tf.evaluation.metrics.kid import kid
+from legan_tf.evaluation.metrics.ssim import ssim
+from legan_tf.evaluation.tables import Column, Figure, Row, Table, as_markdown
 from legan_tf.serving.loading import Scorer
 from legan_tf.sheet import captioned_sheet
 from legan_tf.training.datasets import HELD_OUT_PEOPLE
@@ -269,9 +270,9 @@ def _edits(
     faces = faces_to_edit(editor, config)
     plan = draw_plan(faces, shared_classes(editor, faces), config.edits, config.seed)
     judges = config.judges or os.path.join(experiment.output, "judges")
-    tools = load_instruments(config, judges, faces, kinds=())
-    looker = Looker(tools, cache, counter(len(plan) + len(plan.reference), "looking"))
-    edit = in_classes_of(editor, faces)
+    networks = load_judge_networks(config, judges, faces, kinds=())
+    evaluator = Evaluator(networks, cache, counter(len(plan) + len(plan.reference), "looking"))
+    edit = adapt_editor(editor, faces)
     parts: dict[str, list[np.ndarray]] = {field.name: [] for field in dataclasses.fields(Edits)}
     for start in range(0, len(plan), SHARD):
         rows = slice(start, start + SHARD)
@@ -285,7 +286,7 @@ def _edits(
         key = {
             "edits_by": editor.sha256,
             "rated_by": scorer.sha256,
-            "of": sha256_of(source),
+            "of": array_sha256(source),
             **{name: ids.tolist() for name, ids in wanted.items()},
         }
         made = cache.arrays(key, make)
@@ -294,15 +295,15 @@ def _edits(
             "source": source,
             "truth": truth,
             "ssim": ssim(made["edit"], truth),
-            "features": looker.look(made["edit"])["features"],
+            "features": evaluator.predict(made["edit"])["features"],
         }
         for name, values in seen.items():
             parts[name].append(values)
     for start in range(0, len(plan.reference), SHARD):
         shown = faces.images(plan.reference[start : start + SHARD])
-        parts["reference"].append(looker.look(shown)["features"])
+        parts["reference"].append(evaluator.predict(shown)["features"])
     edits = Edits(**{name: np.concatenate(values) for name, values in parts.items()})
-    return edits, tools.descriptions, tools.doubts
+    return edits, networks.descriptions, networks.doubts
 
 
 def dropping(
@@ -337,7 +338,7 @@ def dropping(
         {name: [figures(~lowest(order, TENTH)) for order in of] for name, of in orders.items()}
     )
     intervals = {
-        name: bootstrap_interval("fid", edits.features[keep], edits.reference, RESAMPLES, seed)
+        name: fid_interval(edits.features[keep], edits.reference, RESAMPLES, seed)
         for name, keep in (("all", every), (_BY_Q, ~lowest(edits.rating, TENTH)))
     }
     by_q, at_random = values[_BY_Q][0]["fid"], [one["fid"] for one in values[_AT_RANDOM]]

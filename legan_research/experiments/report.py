@@ -13,8 +13,7 @@ from scipy import stats
 from legan_research.experiments.experiment import Experiment
 from legan_research.experiments.published import SOURCE, PublishedRow
 from legan_tf.drawing import as_png, dress, marker, panels, write_shared_legend
-from legan_tf.evaluation.columns import Column
-from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
+from legan_tf.evaluation.tables import Column, Figure, Row, Table, as_markdown
 
 _LEVEL = 0.95
 _COUNTS = (

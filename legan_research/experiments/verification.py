@@ -33,9 +33,9 @@ from legan_research.experiments.training import (
 from legan_tf.data import attributes
 from legan_tf.data.manifest import OnProgress
 from legan_tf.data.rendered.facesets import name_of, people_of
-from legan_tf.evaluation.columns import Column
-from legan_tf.evaluation.features import picture_network
+from legan_tf.evaluation.image_networks import image_network
 from legan_tf.evaluation.metrics.verification import auc, fold_accuracies, true_accept_rate
+from legan_tf.evaluation.tables import Column
 from legan_tf.models import Network
 from legan_tf.uses.augment.augment import Source, augment
 from legan_tf.uses.augment.config import AugmentOptions
@@ -183,7 +183,7 @@ def _evaluate(
     network: Network, images: np.ndarray, people: np.ndarray, seed: int
 ) -> dict[str, float]:
     """Metrics of a face network on unseen people."""
-    return verification_metrics(picture_network(network)(images), people, seed)
+    return verification_metrics(image_network(network)(images), people, seed)
 
 
 def verification_metrics(embeddings: np.ndarray, people: np.ndarray, seed: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Results kept under a hash of everything that they depend on."""
+"""Cache of results under a hash of everything that they depend on."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import numpy as np
 from legan_tf.files import make_writable, write_atomically
 
 FORMAT = 1
-"""To be raised when what is computed from the same inputs changes."""
+"""Version of the results; raised when the same inputs give others."""
 
 
 class Cache:
-    """A folder of arrays that an evaluation has computed already."""
+    """Folder of arrays that evaluations have computed."""
 
     def __init__(self, folder: str) -> None:
-        """Makes the folder.
+        """Creates the folder.
 
         Args:
-            folder: Where the files are; evaluations may share it.
+            folder: May be shared by evaluations.
 
         Raises:
             UserError: It cannot be written to; the message names ``--cache``.
@@ -36,11 +36,11 @@ class Cache:
     def arrays(
         self, key: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
-        """Returns arrays by name, computed at the first time only.
+        """Returns arrays by name, computed only the first time.
 
         Args:
             key: Everything that they depend on, as JSON values.
-            compute: Gives them.
+            compute: Computes them.
         """
         text = json.dumps({"format": FORMAT, **key}, sort_keys=True)
         path = os.path.join(self.folder, hashlib.sha256(text.encode()).hexdigest()[:40] + ".npz")
@@ -48,9 +48,16 @@ class Cache:
             with np.load(path) as file:
                 return dict(file)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-            pass  # Not there yet, or spoilt since.
+            pass  # Missing or damaged.
         arrays = compute()
         content = io.BytesIO()
         np.savez(content, **arrays)
         write_atomically(path, content.getvalue())
         return arrays
+
+
+def array_sha256(array: np.ndarray) -> str:
+    """Returns the sha256 of an array, its type and its shape."""
+    digest = hashlib.sha256(f"{array.dtype} {array.shape} ".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Everything that an evaluation can be told, once: as a dataclass and as flags."""
+"""Options of an evaluation, as a dataclass and as flags."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class EvaluationConfig:
                 problems.append(f"--{name}={path}: there is no such file")
         options.refuse(problems)
 
-    def _refuse_judges(self, told: str) -> None:
+    def _refuse_judges(self, reason: str) -> None:
         default = EvaluationConfig()
         given = [
             f"--{name}={getattr(self, name)}"
@@ -117,4 +117,4 @@ class EvaluationConfig:
             if getattr(self, name) != getattr(default, name)
         ]
         if given:
-            raise UserError(f"{told} and not by other networks: leave out {', '.join(given)}.")
+            raise UserError(f"{reason} and not by other networks: leave out {', '.join(given)}.")

@@ -1,4 +1,4 @@
-"""Edits of one attribute, and what they do to the other."""
+"""Edits of one attribute, and how far they keep the other."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ import numpy as np
 
 from legan_tf.cli import counter
 from legan_tf.data.faceset import FaceSet
-from legan_tf.evaluation.features import BATCH
-from legan_tf.evaluation.metrics.surface import light_coefficients, light_error
-from legan_tf.evaluation.plan import ATTRIBUTES, Edit
+from legan_tf.evaluation.edit_plan import ATTRIBUTES, Edit
+from legan_tf.evaluation.image_networks import BATCH
+from legan_tf.evaluation.metrics.registry import compute
+from legan_tf.evaluation.metrics.surface import light_coefficients
 
-Reader = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""Maps uint8 [n,S,S,3] to ``expression`` and ``lighting``, int [n] each, as read from them."""
+Classify = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Maps uint8 [n,S,S,3] to the predicted ``expression`` and ``lighting``, int [n] each."""
+INPUTS = (
+    "light",
+    "true_light",
+    "expression_edit_lighting",
+    "source_lighting",
+    "lighting_edit_expression",
+    "source_expression",
+)
+"""Inputs of metrics, as in ``metrics.registry.INPUTS``, that come from edits of one attribute."""
 
 
 def one_attribute_edits(
@@ -26,7 +36,7 @@ def one_attribute_edits(
     """Edits the expression alone, then the light alone, of the same random pictures.
 
     The target of the attribute is uniform over the classes that the source does not have. The
-    other attribute is asked to be what it is, by its name: not every model can leave one unnamed.
+    class of the other attribute is given to the model, as not every model can do without.
 
     Args:
         editor: The model.
@@ -36,9 +46,8 @@ def one_attribute_edits(
         changing: Which attributes to change, each alone.
 
     Returns:
-        For each of ``changing``, the attribute that was to change: ``index``,
-        ``expression`` and ``lighting`` (what was asked for), int [count], and uint8
-        [count,S,S,3] ``edit``, ``copy`` (the input as it is) and ``truth``.
+        By changed attribute: ``index``, ``expression`` and ``lighting`` (as requested), int
+        [count], and uint8 [count,S,S,3] ``edit``, ``copy`` (the input) and ``truth``.
 
     Raises:
         ValueError: The faces have no truth, or an attribute has only one class.
@@ -75,23 +84,21 @@ def one_attribute_edits(
     return made
 
 
-def judge_one_attribute_edits(
-    made: dict[str, dict[str, np.ndarray]], faces: FaceSet, read: Reader
+def one_attribute_metrics(
+    made: dict[str, dict[str, np.ndarray]], faces: FaceSet, classify: Classify
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Judges how far the attribute that was to stay did stay.
+    """Computes the metrics of the attribute that should not change.
 
     Args:
-        made: What ``one_attribute_edits`` gave.
-        faces: The faces that were edited, with true surfaces.
-        read: What an independent classifier reads, as ids of the classes of ``faces``.
+        made: Returned by ``one_attribute_edits``.
+        faces: The edited faces, with true surfaces.
+        classify: An independent classifier of the classes of ``faces``.
 
     Returns:
         For ``edit``, ``copy`` and ``truth``, [count] each: of edits of the expression,
-        ``light_error`` (float64, the light on the target's true surface against that of the true
-        picture, lower is better) and ``light_kept`` (bool, read as the source's); of edits of
-        the light, ``expression_kept`` (bool, read as the source's). The shares kept are their
-        means, 0 to 1, higher is better. A copy's light error is not zero, as its surface is not
-        the target's.
+        ``light_error`` (float64, lower is better) and ``light_kept`` (bool); of edits of the light,
+        ``expression_kept`` (bool). The light of edits is on the target's true surface. A copy's
+        light error is not zero, as its surface is not the target's.
 
     Raises:
         ValueError: The faces have no true surfaces.
@@ -100,26 +107,23 @@ def judge_one_attribute_edits(
         raise ValueError(f"{faces.name} has no true surfaces: only rendered faces have")
     pictures = sum(len(part["index"]) for part in made.values())
     count = counter(3 * pictures, "judging what stayed")
-    figures: dict[str, dict[str, np.ndarray]] = {}
+    lights = _lights(made["expression"], faces) if "expression" in made else {}
+    found: dict[str, dict[str, np.ndarray]] = {}
     for name in ("edit", "copy", "truth"):
-        figures[name] = {}
-        for changed, kept, label in (
-            ("expression", "lighting", "light_kept"),
-            ("lighting", "expression", "expression_kept"),
-        ):
+        inputs = {}
+        for changed, kept in (("expression", "lighting"), ("lighting", "expression")):
             if changed not in made:
                 continue
-            images, right = made[changed][name], []
+            images, classes = made[changed][name], []
             for start in range(0, len(images), BATCH):
-                part = slice(start, start + BATCH)
-                right.append(read(images[part])[kept] == made[changed][kept][part])
-                count(len(right[-1]))
-            figures[name][label] = np.concatenate(right)
-    if "expression" in made:
-        lights = _lights(made["expression"], faces)
-        for name in figures:
-            figures[name]["light_error"] = light_error(lights[name], lights["truth"])
-    return figures
+                classes.append(classify(images[start : start + BATCH])[kept])
+                count(len(classes[-1]))
+            inputs[f"{changed}_edit_{kept}"] = np.concatenate(classes)
+            inputs[f"source_{kept}"] = made[changed][kept]
+        if lights:
+            inputs.update(light=lights[name], true_light=lights["truth"])
+        found[name] = compute("editor", inputs)
+    return found
 
 
 def _lights(made: dict[str, np.ndarray], faces: FaceSet) -> dict[str, np.ndarray]:

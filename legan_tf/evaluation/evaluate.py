@@ -1,4 +1,4 @@
-"""From a trained model to a report on what it does to people that it has not seen."""
+"""Evaluation of an editor on people that it has not seen."""
 
 from __future__ import annotations
 
@@ -13,20 +13,15 @@ from legan_tf.cli import counter
 from legan_tf.data.attributes import UNKNOWN
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
-from legan_tf.evaluation.cache import Cache
+from legan_tf.evaluation.cache import Cache, array_sha256
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.figures import figures_of_rows, figures_of_surfaces, labels_sha256
-from legan_tf.evaluation.instruments import (
-    SHARD,
-    Instruments,
-    Looker,
-    load_instruments,
-    sha256_of,
-)
-from legan_tf.evaluation.maps import load_map_reader
-from legan_tf.evaluation.plan import ATTRIBUTES, Plan, draw_plan, shared_classes
+from legan_tf.evaluation.edit_metrics import labels_sha256, metrics_of_edits, metrics_of_surfaces
+from legan_tf.evaluation.edit_plan import ATTRIBUTES, EditPlan, draw_plan, shared_classes
+from legan_tf.evaluation.edit_predictions import predict_edits
+from legan_tf.evaluation.evaluator import SHARD, Evaluator
+from legan_tf.evaluation.judge_networks import JudgeNetworks, load_judge_networks
+from legan_tf.evaluation.map_predictor import load_map_predictor
 from legan_tf.evaluation.report import write_report
-from legan_tf.evaluation.rows import look_at_rows
 from legan_tf.files import make_writable
 from legan_tf.training.datasets import (
     HELD_OUT_PEOPLE,
@@ -36,65 +31,78 @@ from legan_tf.training.datasets import (
 )
 
 LEAST_SIZE = 16
-"""Height and width of the smallest faces that are judged, in pixels."""
+"""Height and width of the smallest faces that are evaluated, in pixels."""
 
 
 def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -> dict[str, Any]:
-    """Judges an editor by every metric of both papers that the data allow, and writes the report.
+    """Evaluates an editor by every metric that data and networks allow, and writes the report.
 
     Args:
-        editor: What ``legan_tf.load`` gives for a generator.
+        editor: A generator as ``legan_tf.load`` returns it.
         output: Folder of ``report.json``, ``report.md`` and pictures.
-        config: The data, the networks that judge, and how much; by default rendered people whom no
-            network has seen.
+        config: The data, the judge networks, and the number of edits; by default rendered people
+            whom no network has seen.
 
     Returns:
-        What ``report.json`` holds; see docs/evaluation.md.
+        The content of ``report.json``; see docs/evaluation.md.
 
     Raises:
         UserError: The flags do not fit, the model and the data share no class, ``output`` cannot be
             written to, a picture cannot be read, or a network cannot be loaded.
         UnavailableError: A network needs tensorflow-gan, which does not work here.
     """
-    config = config or EvaluationConfig()
-    config.check()
-    make_writable("output", output)
-    cache = Cache(config.cache or os.path.join(output, "cache"))
-    reader = load_map_reader(config.depth_model, editor.path, editor.image_size)
-    faces = faces_to_edit(editor, config, reader.geometry if reader else "")
+    config, cache = prepare(output, config)
+    depth = load_map_predictor(config.depth_model, editor.path, editor.image_size)
+    faces = faces_to_edit(editor, config, depth.geometry if depth else "")
     targets = shared_classes(editor, faces)
     plan = draw_plan(faces, targets, config.edits, config.seed)
-    tools = load_instruments(config, config.judges or os.path.join(output, "judges"), faces)
-    tools = dataclasses.replace(tools, depth=reader)
+    networks = load_judge_networks(config, config.judges or os.path.join(output, "judges"), faces)
+    networks = dataclasses.replace(networks, depth=depth)
     with_truth = int(np.sum(plan.truth >= 0))
-    count = counter(2 * len(plan) + with_truth + len(plan.reference), "judging")
-    looker = Looker(tools, cache, count)
-    rows = look_at_rows(editor, faces, targets, plan, looker)
+    progress = counter(2 * len(plan) + with_truth + len(plan.reference), "judging")
+    evaluator = Evaluator(networks, cache, progress)
+    rows = predict_edits(editor, faces, targets, plan, evaluator)
     report = {
         "format": 2,
         "kind": "editor",
         "model": model_of(editor),
-        "data": {
-            **data_of(faces, plan, config),
-            "with_truth": with_truth,
-        },
+        "data": {**data_of(faces, plan, config), "with_truth": with_truth},
         "edits": len(plan),
         "seed": config.seed,
         "classes": {"expression": faces.expressions, "lighting": faces.lightings},
-        "networks": tools.descriptions,
-        "missing": [*tools.missing(), *_missing(faces, plan, tools)],
-        "doubts": tools.doubts,
-        **figures_of_rows(rows, faces, targets, plan, looker, config.seed),
+        "networks": networks.descriptions,
+        "missing": [*networks.missing(), *_missing(faces, plan, networks)],
+        "doubts": networks.doubts,
+        **metrics_of_edits(rows, faces, targets, plan, evaluator, config.seed),
     }
-    if reader:
-        read = rows["edit"].get("map_l1", np.zeros(0))
-        report["maps"] = {"geometry": reader.geometry, "edits": int(np.sum(~np.isnan(read)))}
-    surfaces, report["surface"] = figures_of_surfaces(
-        editor, faces, looker, config.edits, config.seed
+    if depth:
+        known = ~np.isnan(rows["edit"].get("map_l1", np.zeros(0)))
+        report["maps"] = {"geometry": depth.geometry, "edits": int(np.sum(known))}
+    surfaces, report["surface"] = metrics_of_surfaces(
+        editor, faces, evaluator, config.edits, config.seed
     )
-    for name, figures in surfaces.items():
-        report["figures"][name].update(figures)
+    for name, metrics in surfaces.items():
+        report["figures"][name].update(metrics)
     return write_report(output, report, rows, plan)
+
+
+def prepare(
+    output: str, config: EvaluationConfig | None, kind: str = "editor"
+) -> tuple[EvaluationConfig, Cache]:
+    """Checks a configuration, creates the folders, and returns the configuration and the cache.
+
+    Args:
+        output: Folder of the report.
+        config: None for the default.
+        kind: As ``EvaluationConfig.check`` takes it.
+
+    Raises:
+        UserError: The flags do not fit, or a folder cannot be written to.
+    """
+    config = config or EvaluationConfig()
+    config.check(kind)
+    make_writable("output", output)
+    return config, Cache(config.cache or os.path.join(output, "cache"))
 
 
 def faces_to_edit(model: Any, config: EvaluationConfig, map_kind: str = "") -> FaceSet:
@@ -111,30 +119,24 @@ def faces_to_edit(model: Any, config: EvaluationConfig, map_kind: str = "") -> F
     """
     check_size(model.image_size)
     if config.dataset == "manifest":
-        return split_of_manifest(
-            config.manifest,
-            config.data_dir,
-            config.split,
-            model.image_size,
-            config.crop,
-            config.seed,
-            map_kind,
-        )
+        return faces_of_manifest(config, model.image_size, config.split, map_kind)
     expressions, merged = rendered_classes(model.expressions, model.lightings)
     return rendered_split(
         "test", HELD_OUT_PEOPLE, expressions, merged, model.image_size, config.seed, map_kind
     )
 
 
+def faces_of_manifest(
+    config: EvaluationConfig, image_size: int, split: str, map_kind: str = ""
+) -> FaceSet:
+    """Returns a split of a configuration's manifest; see ``split_of_manifest``."""
+    return split_of_manifest(
+        config.manifest, config.data_dir, split, image_size, config.crop, config.seed, map_kind
+    )
+
+
 def check_size(image_size: int) -> None:
-    """Refuses faces that are too small to judge.
-
-    Args:
-        image_size: Height and width, in pixels.
-
-    Raises:
-        UserError: They are.
-    """
+    """Raises UserError for faces of fewer than ``LEAST_SIZE`` pixels in height and width."""
     if image_size < LEAST_SIZE:
         raise UserError(
             f"faces of {image_size} x {image_size} pixels cannot be judged: {LEAST_SIZE} x "
@@ -143,15 +145,15 @@ def check_size(image_size: int) -> None:
 
 
 def model_of(model: Any) -> dict[str, str]:
-    """Returns what a report says of a model: its name, path and sha256."""
+    """Returns name, path and sha256 of a model, for a report."""
     name = os.path.basename(os.path.abspath(model.path))
     return {"name": name, "path": model.path, "sha256": model.sha256}
 
 
-def data_of(faces: FaceSet, plan: Plan, config: EvaluationConfig) -> dict[str, Any]:
-    """Returns what a report says of the data."""
+def data_of(faces: FaceSet, plan: EditPlan, config: EvaluationConfig) -> dict[str, Any]:
+    """Returns a description of the data for a report."""
     reference = [
-        sha256_of(faces.images(plan.reference[i : i + SHARD]))
+        array_sha256(faces.images(plan.reference[i : i + SHARD]))
         for i in range(0, len(plan.reference), SHARD)
     ]
     return {
@@ -162,7 +164,7 @@ def data_of(faces: FaceSet, plan: Plan, config: EvaluationConfig) -> dict[str, A
 
 
 def labels_of(faces: FaceSet, config: EvaluationConfig) -> dict[str, Any]:
-    """Returns what a report says of a face set."""
+    """Returns a description of a face set for a report."""
     return {
         "name": faces.name,
         "people": len(np.unique(faces.identity[faces.identity != UNKNOWN])),
@@ -174,8 +176,8 @@ def labels_of(faces: FaceSet, config: EvaluationConfig) -> dict[str, Any]:
     }
 
 
-def _missing(faces: FaceSet, plan: Plan, tools: Instruments) -> list[str]:
-    """A sentence for each kind of figure that the data or the classifier cannot give."""
+def _missing(faces: FaceSet, plan: EditPlan, networks: JudgeNetworks) -> list[str]:
+    """A sentence for each kind of metric that the data or the classifier do not allow."""
     missing = []
     if not np.any(plan.truth >= 0):
         missing.append(
@@ -183,10 +185,10 @@ def _missing(faces: FaceSet, plan: Plan, tools: Instruments) -> list[str]:
         )
     if faces.surface is None:
         missing.append("Errors of light and surface, and what is kept, need rendered faces.")
-    if tools.classifier:
+    if networks.classifier:
         missing += [
             f"The classifier reads no {name}: that figure needs one that does."
             for name in ATTRIBUTES
-            if getattr(faces, f"{name}s") and name not in tools.columns
+            if getattr(faces, f"{name}s") and name not in networks.columns
         ]
     return missing

@@ -1,4 +1,4 @@
-"""The figures that the two papers published, and what they were measured with."""
+"""The results that the two papers published, and how they were measured."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ import decimal
 from collections.abc import Mapping
 from typing import Any
 
-from legan_tf.evaluation.columns import COLUMNS, PERCENT
+from legan_tf.evaluation.metrics.registry import registered
+from legan_tf.evaluation.tables import PERCENT
 
 
 @dataclasses.dataclass(frozen=True)
-class Instrument:
+class PublishedNetwork:
     """A network that a paper measured with.
 
     Attributes:
-        key: The figure that it gave.
-        told: What is known of it, in words.
-        names: What reports call the same network; empty where nobody else has its weights.
+        key: The metric that it measured.
+        description: What is known of it.
+        names: Its names in reports; empty where its weights are not published.
     """
 
     key: str
-    told: str
+    description: str
     names: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What figures were measured on and with.
+    """The data and networks of a measurement.
 
     Attributes:
         data: Name of the data set.
         image_size: Height and width of the pictures, in pixels.
-        instruments: The networks.
-        accuracy: The figure of a report that ``accuracy`` stands for; empty if it is not reported.
+        networks: The networks.
+        accuracy: Key in reports of what the paper calls accuracy; empty if it has none.
     """
 
     data: str
     image_size: int
-    instruments: tuple[Instrument, ...]
+    networks: tuple[PublishedNetwork, ...]
     accuracy: str = ""
 
 
@@ -48,9 +49,9 @@ class PublishedTable:
 
     Attributes:
         source: Where it was published.
-        protocol: What it was measured on and with. The number of pictures is told in neither paper.
-        models: By model, its figures by key, as they are printed; percentages as such.
-        real: The figures of real pictures likewise, by the name of that row.
+        protocol: How it was measured. Neither paper states the number of pictures.
+        models: By model, its metrics by key, as printed; percentages as such.
+        real: The metrics of real pictures likewise, by the name of that row.
     """
 
     source: str
@@ -60,18 +61,18 @@ class PublishedTable:
 
 
 def value(key: str, printed: str) -> float:
-    """Returns a printed figure as reports keep it: percentages as shares of 1."""
+    """Returns a printed value as reports store it: percentages as shares of 1."""
     number = decimal.Decimal(printed)
-    return float(number / 100 if COLUMNS[key].unit == PERCENT else number)
+    return float(number / 100 if registered()[key].unit == PERCENT else number)
 
 
 def differences(protocol: Protocol, report: Mapping[str, Any], accuracy: str = "") -> list[str]:
-    """Tells why published figures cannot be compared with those of a report.
+    """Returns why published results cannot be compared with those of a report.
 
     Args:
         protocol: How the published ones were measured.
-        report: What ``report.json`` of an editor holds.
-        accuracy: The figure of the report that stands for ``accuracy``, if one does.
+        report: Content of the ``report.json`` of an editor.
+        accuracy: Key of the metric of the report that is compared as ``accuracy``, if any.
 
     Returns:
         A phrase for each difference in data, image size, network or classes; none where there is no
@@ -83,11 +84,11 @@ def differences(protocol: Protocol, report: Mapping[str, Any], accuracy: str = "
         found.append(f"on {protocol.data}, here on {data['name']}")
     if protocol.image_size != data["image_size"]:
         found.append(f"at {protocol.image_size} pixels, here at {data['image_size']}")
-    for instrument in protocol.instruments:
-        column = COLUMNS[instrument.key]
-        network = report["networks"].get(column.network)
-        if network is not None and network["name"] not in instrument.names:
-            found.append(f"{column.heading} by {instrument.told}, here by {network['name']}")
+    for network in protocol.networks:
+        metric = registered()[network.key]
+        ours = report["networks"].get(metric.network)
+        if ours is not None and ours["name"] not in network.names:
+            found.append(f"{metric.heading} by {network.description}, here by {ours['name']}")
     if protocol.accuracy and accuracy and protocol.accuracy != accuracy:
         classes = {"expression": "all expressions", "expression_six": "six of eight"}
         found.append(f"accuracy over {classes[protocol.accuracy]}, here over {classes[accuracy]}")
@@ -99,18 +100,20 @@ def _letters(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-_FID = Instrument("fid", "Inception pool3 (inferred)", ("TF-GAN Inception pool_3", "fid_inception"))
+_FID = PublishedNetwork(
+    "fid", "Inception pool3 (inferred)", ("TF-GAN Inception pool_3", "fid_inception")
+)
 
 POSTER = PublishedTable(
     source="Banerjee et al., LEGAN, CVPR Workshops 2021, poster",
     protocol=Protocol(
         data="Multi-PIE",
         image_size=128,
-        instruments=(
+        networks=(
             _FID,
-            Instrument("lpips", "LPIPS alex (inferred)", ("LPIPS 0.1, AlexNet",)),
-            Instrument("match", "ResNet-50 on VGGFace2 (inferred)", ("vggface2_resnet50",)),
-            Instrument("rating", "the authors' Q"),
+            PublishedNetwork("lpips", "LPIPS alex (inferred)", ("LPIPS 0.1, AlexNet",)),
+            PublishedNetwork("match", "ResNet-50 on VGGFace2 (inferred)", ("vggface2_resnet50",)),
+            PublishedNetwork("rating", "the authors' Q"),
         ),
     ),
     models={
@@ -157,11 +160,11 @@ def _bodur(accuracy: str, fid: str, psnr: str, ssim: str) -> dict[str, str]:
     return {"accuracy": accuracy, "fid": fid, "cycle_psnr": psnr, "cycle_ssim": ssim}
 
 
-_BODUR_INSTRUMENTS = (Instrument("accuracy", "the authors' classifier"), _FID)
+_BODUR_NETWORKS = (PublishedNetwork("accuracy", "the authors' classifier"), _FID)
 
 AFFECTNET = PublishedTable(
     source="Bodur et al., WACV 2021, Table 1",
-    protocol=Protocol("AffectNet", 256, _BODUR_INSTRUMENTS, "expression_six"),
+    protocol=Protocol("AffectNet", 256, _BODUR_NETWORKS, "expression_six"),
     models={
         "StarGAN": _bodur("82.1", "16.33", "32.96", "0.79"),
         "GANimation": _bodur("74.3", "18.86", "32.12", "0.74"),
@@ -192,7 +195,7 @@ penalty."""
 
 RAFD = PublishedTable(
     source="Bodur et al., WACV 2021, Table 2",
-    protocol=Protocol("RaFD", 256, _BODUR_INSTRUMENTS, "expression"),
+    protocol=Protocol("RaFD", 256, _BODUR_NETWORKS, "expression"),
     models={
         "StarGAN": _bodur("53.1", "39.45", "31.19", "0.75"),
         "Bodur, depth, penalty": _bodur("62", "35.14", "32.57", "0.79"),

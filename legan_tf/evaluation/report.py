@@ -1,24 +1,25 @@
-"""The report on one model: figures as JSON and Markdown, and pictures."""
+"""The report on one model: metrics as JSON and Markdown, and pictures."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from legan_tf.evaluation.columns import COLUMNS, MISSING, Column
-from legan_tf.evaluation.plan import Plan
+from legan_tf.evaluation.edit_plan import ATTRIBUTES, EditPlan
+from legan_tf.evaluation.evaluator import Arrays
+from legan_tf.evaluation.metrics.registry import registered
 from legan_tf.evaluation.plots import (
     confusion_picture,
     distribution_picture,
     identity_distance_picture,
     rating_picture,
 )
-from legan_tf.evaluation.rows import Arrays
+from legan_tf.evaluation.tables import Column
 from legan_tf.files import write_atomically
 from legan_tf.sheet import sheet
 
@@ -31,16 +32,8 @@ ROWS = {
 }
 _PICTURES_ROWS = {"edit": "the pictures", "truth": "the true pictures"}
 _OTHERS = "different people"
+_EDIT_COLUMNS = {"input": "copy", "edit": "edit"}
 _MAPS = {"depth": "depth", "normal": "normals"}
-_MAP_COLUMNS = (
-    Column("l1", "L1 over the picture", "lower", 4),
-    Column("map_l1", "L1 inside", "lower", 4),
-    Column("map_correlation", "correlation inside", "higher", 3),
-    Column("pooled_correlation", "correlation inside, of all pixels", "higher", 3),
-    Column("map_angle", "mean angle inside", "lower", 2, "°"),
-    Column("median_angle", "median angle inside", "lower", 2, "°"),
-    Column("overlap", "overlap of silhouettes", "higher", 3),
-)
 _MAP_ROWS = {"map": "the network's maps", "mean_map": "the mean map of training people"}
 _PICTURE_ROWS = {
     "picture": "from the true map",
@@ -48,32 +41,24 @@ _PICTURE_ROWS = {
     "mean_picture": "the mean picture of training people",
 }
 _ERROR_SCALE = 4
-_RATING_FIGURES = {
-    "mae": "mean absolute error ↓",
-    "rmse": "root mean square error ↓",
-    "pearson": "Pearson ↑",
-    "spearman": "Spearman ↑",
-    "within_std": "within one std of the raters ↑",
-    "natural_accuracy": "natural or not, as people say ↑",
-}
 
 
 def write_report(
     output: str,
     report: dict[str, Any],
     rows: dict[str, Arrays] | None = None,
-    plan: Plan | None = None,
+    plan: EditPlan | None = None,
 ) -> dict[str, Any]:
     """Writes the report on an editor or on pictures; ``report.json`` comes last.
 
     Args:
-        output: Folder, there already.
-        report: What ``evaluate`` found.
-        rows: What was seen, for the pictures; none for pictures whose edits are not known.
-        plan: What was asked for.
+        output: An existing folder.
+        report: Made by ``evaluate`` or ``evaluate_pictures``.
+        rows: Returned by ``predict_edits``; None for pictures whose edits are not known.
+        plan: The requested edits.
 
     Returns:
-        What ``report.json`` holds.
+        The content of ``report.json``.
     """
     pictures: dict[str, bytes] = {}
     for row, matrices in report.get("confusion", {}).items():
@@ -91,10 +76,12 @@ def write_report(
         title = "Distance to the person in the input"
         pictures["identity.png"] = identity_distance_picture(distances, title, references)
     if rows and plan:
-        if "rating" in rows["edit"]:
-            ratings = {ROWS[row]: seen["rating"] for row, seen in rows.items()}
+        if "predicted_rating" in rows["edit"]:
+            ratings = {ROWS[row]: found["predicted_rating"] for row, found in rows.items()}
             pictures["quality.png"] = distribution_picture(ratings, "rating by Q")
-        pictures["edits.png"] = _edits(report, rows, plan)
+        images = {heading: rows[row]["images"] for heading, row in _EDIT_COLUMNS.items()}
+        true = rows["truth"]["images"] if "truth" in rows else None
+        pictures["edits.png"] = edit_sheet(plan, report["classes"], images, true)
     for name, content in pictures.items():
         write_atomically(os.path.join(output, name), content)
     return _write(output, report, sorted(pictures))
@@ -106,14 +93,14 @@ def write_rating_report(
     """Writes the report on Q; ``report.json`` comes last.
 
     Args:
-        output: Folder, there already.
-        report: What ``evaluate_scorer`` found.
+        output: An existing folder.
+        report: Made by ``evaluate_scorer``.
         predicted: float [n], Q's ratings.
         mean: float [n], people's mean ratings.
         std: float [n], their standard deviations.
 
     Returns:
-        What ``report.json`` holds.
+        The content of ``report.json``.
     """
     write_atomically(os.path.join(output, "ratings.png"), rating_picture(predicted, mean, std))
     return _write(output, report, ["ratings.png"])
@@ -125,14 +112,14 @@ def write_depth_report(
     """Writes the report on a depth network; ``report.json`` comes last.
 
     Args:
-        output: Folder, there already.
-        report: What ``evaluate_depth`` found.
+        output: An existing folder.
+        report: Made by ``evaluate_depth``.
         images: A few ``input``, ``true`` (maps), ``map``, ``picture`` and ``cycle``, uint8
             [n,S,S,3] each.
-        names: What to call the n rows.
+        names: Labels of the n rows.
 
     Returns:
-        What ``report.json`` holds.
+        The content of ``report.json``.
     """
     error = np.abs(images["map"].astype(np.int32) - images["true"]).mean(axis=-1, keepdims=True)
     error = np.clip(_ERROR_SCALE * np.broadcast_to(error, images["map"].shape), 0, 255)
@@ -149,7 +136,7 @@ def write_depth_report(
 
 
 def as_markdown(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
-    """Returns a report in words and tables, with the pictures of these names beneath."""
+    """Returns a report as Markdown, with the pictures of these names at its end."""
     lines_of = {"scorer": _rating_lines, "depth": _depth_lines}
     body = lines_of.get(report["kind"], _set_lines)(report)
     model = report["model"]
@@ -168,9 +155,10 @@ def _write(output: str, report: dict[str, Any], pictures: Sequence[str]) -> dict
 
 
 def _plain(value: Any) -> Any:
-    """Values as JSON has them: infinity is a string, and a figure that is undefined left out."""
+    """Values as JSON has them: infinity is a string, and NaN is left out of objects."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if not _is_nan(item)}
+        known = ((key, _plain(item)) for key, item in value.items())
+        return {key: item for key, item in known if item == item}  # NaN differs from itself.
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, float) and math.isinf(value):
@@ -178,15 +166,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
-
-
 def _set_lines(report: dict[str, Any]) -> list[str]:
-    """The table of an editor or of pictures, and what was measured how."""
+    """The table of an editor or of pictures, and the conditions of evaluation."""
     figures, data = report["figures"], report["data"]
     names = ROWS if report["kind"] == "editor" else _PICTURES_ROWS
-    columns = [c for c in COLUMNS.values() if any(c.key in row for row in figures.values())]
+    columns = [c for c in registered().values() if any(c.key in row for row in figures.values())]
     lines = [
         f"| | {' | '.join(names[row] for row in figures)} |",
         "|---" * (len(figures) + 1) + "|",
@@ -194,7 +178,7 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
     for column in columns:
         cells = []
         for row, values in figures.items():
-            cell = column.text(float(values[column.key]) if column.key in values else None)
+            cell = column.text(values.get(column.key))
             interval = report["intervals"].get(row, {}).get(column.key)
             if interval:
                 cell += f" [{', '.join(column.text(end) for end in interval)}]"
@@ -214,11 +198,13 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
         )
         surface = report.get("surface")
         if surface:
-            told = f"Light error and what is kept are of {surface['one_attribute_edits']:,} edits "
-            told += "of one attribute alone"
+            counts = (
+                f"Light error and what is kept are of {surface['one_attribute_edits']:,} edits "
+            )
+            counts += "of one attribute alone"
             if surface["relit_people"]:
-                told += f", normal and depth error of {surface['relit_people']} people"
-            lines.append(f"{told}.")
+                counts += f", normal and depth error of {surface['relit_people']} people"
+            lines.append(f"{counts}.")
         maps = report.get("maps")
         if maps:
             lines.append(
@@ -243,9 +229,8 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
 def _rating_lines(report: dict[str, Any]) -> list[str]:
     data = report["data"]
     lines = ["| | |", "|---|---|"]
-    for key, heading in _RATING_FIGURES.items():
-        value = report["figures"].get(key)
-        lines.append(f"| {heading} | {MISSING if value is None else format(value, '.3f')} |")
+    for key, metric in registered("scorer").items():
+        lines.append(f"| {metric.title} | {metric.text(report['figures'].get(key))} |")
     return [
         *lines,
         "",
@@ -255,10 +240,11 @@ def _rating_lines(report: dict[str, Any]) -> list[str]:
 
 
 def _depth_lines(report: dict[str, Any]) -> list[str]:
-    """The tables of both directions and of single expressions, and what was measured how."""
+    """The tables of both directions and by expression, and the conditions of evaluation."""
     figures, data, geometry = report["figures"], report["data"], report["model"]["geometry"]
-    of_maps = [c for c in _MAP_COLUMNS if c.key in figures["map"]]
-    of_pictures = [COLUMNS[key] for key in ("l1", "ssim", "psnr")]
+    of_maps = [c for c in registered("depth").values() if c.key in figures["map"]]
+    of_pictures = [c for c in registered().values() if c.key in figures["picture"]]
+    of_pictures.sort(key=lambda column: column.key != "l1")  # First, as of maps.
     lines = [f"From pictures to maps of {_MAPS[geometry]}:", ""]
     lines += _table(
         of_maps, {name: figures[row] for row, name in _MAP_ROWS.items() if row in figures}
@@ -293,31 +279,43 @@ def _depth_lines(report: dict[str, Any]) -> list[str]:
 
 
 def _table(columns: Sequence[Column], rows: dict[str, dict[str, Any]]) -> list[str]:
-    """A Markdown table with a line for each of some rows of figures."""
+    """A Markdown table with a line for each row of metrics."""
     lines = [f"| | {' | '.join(column.title for column in columns)} |"]
     lines.append("|---" * (len(columns) + 1) + "|")
     for name, values in rows.items():
-        cells = [column.text(_number(values, column.key)) for column in columns]
+        cells = [column.text(values.get(column.key)) for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 
-def _number(values: dict[str, Any], key: str) -> float | None:
-    return float(values[key]) if key in values else None
+def row_label(*labels: tuple[Sequence[str], int]) -> str:
+    """Returns a picture's label: a line for each names and id of a class, -1 for an unknown one."""
+    return "\n".join(names[i] for names, i in labels if i >= 0)
 
 
-def _edits(report: dict[str, Any], rows: dict[str, Arrays], plan: Plan) -> bytes:
-    """The first few edits beside their inputs and, where all of these have one, the truth."""
-    columns = {"input": rows["copy"]["images"], "edit": rows["edit"]["images"]}
-    shown = len(columns["edit"])
-    if np.all(plan.truth[:shown] >= 0):
-        columns["truth"] = rows["truth"]["images"]
-    names = []
-    for row in range(shown):
-        wanted = (
-            report["classes"][attribute][getattr(plan, attribute)[row]]
-            for attribute in ("expression", "lighting")
-            if getattr(plan, attribute)[row] >= 0
-        )
-        names.append("\n".join(wanted))
+def edit_sheet(
+    plan: EditPlan,
+    classes: Mapping[str, Sequence[str]],
+    edits: Mapping[str, np.ndarray],
+    true: np.ndarray | None,
+) -> bytes:
+    """Draws the first edits of a plan beside their inputs and, if all have one, the true pictures.
+
+    Args:
+        plan: The requested edits.
+        classes: Names of the classes by attribute.
+        edits: By heading, ``input`` first, uint8 [n,S,S,3] of the first n edits.
+        true: uint8 [m,S,S,3], the true pictures of the first edits that have one.
+
+    Returns:
+        A PNG.
+    """
+    count = len(next(iter(edits.values())))
+    columns = dict(edits)
+    if np.all(plan.truth[:count] >= 0):
+        columns["truth"] = true[:count]
+    names = [
+        row_label(*((classes[name], getattr(plan, name)[row]) for name in ATTRIBUTES))
+        for row in range(count)
+    ]
     return sheet(columns, names)

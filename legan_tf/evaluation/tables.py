@@ -5,14 +5,58 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from legan_tf.evaluation.columns import MISSING, Column
-
+MISSING = "–"
+"""Text of a cell without a value."""
+PERCENT = "%"
 _MARKS = "†‡"
 _ABOUT = ("table", "model", "source", "comparable", "reason", "runs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        key: Name in reports and CSV files.
+        heading: Name in tables.
+        better: ``higher`` or ``lower``; empty where neither is.
+        decimals: How many are shown.
+        unit: Empty for plain numbers. Percentages are stored as shares of 1.
+        network: Kind of the network that measures it, as in ``networks`` of a report; empty where
+            none does.
+    """
+
+    key: str
+    heading: str
+    better: str
+    decimals: int
+    unit: str = ""
+    network: str = ""
+
+    @property
+    def title(self) -> str:
+        """The heading with unit and direction, such as ``PSNR (dB) ↑``."""
+        unit = f" ({self.unit})" if self.unit else ""
+        return self.heading + unit + {"higher": " ↑", "lower": " ↓", "": ""}[self.better]
+
+    def text(self, value: float | str | None) -> str:
+        """Returns a value, as a number or as reports store it, or a dash for None."""
+        if value is None:
+            return MISSING
+        value = float(value)
+        if math.isinf(value):
+            return "∞" if value > 0 else "-∞"
+        shown = round(100 * value if self.unit == PERCENT else value, self.decimals)
+        return f"{shown + 0.0:.{self.decimals}f}"  # The sum is never -0, which reads as an error.
+
+    def best(self, values: list[float]) -> float:
+        """Returns the best of one value or more."""
+        return max(values) if self.better == "higher" else min(values)
 
 
 @dataclasses.dataclass(frozen=True)

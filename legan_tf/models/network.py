@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
+
+from legan_tf.data.pipeline import to_float
 
 
 class Network(keras.Model):
@@ -70,3 +75,26 @@ def copy_of(network: Network, name: str) -> Network:
     copy = type(network).from_config({**network.get_config(), "name": name})
     copy.set_weights(network.get_weights())
     return copy
+
+
+def predict_in_batches(
+    network: Callable[[tf.Tensor], Any], images: np.ndarray, batch_size: int = 64
+) -> Any:
+    """Applies a network to pictures, a batch at a time.
+
+    Args:
+        network: Maps float32 [b,H,W,3] in [-1, 1] to a tensor, or to a structure of tensors, with b
+            rows each.
+        images: uint8 [n,H,W,3], n at least 1; or any object of length n whose slices are that.
+        batch_size: Pictures per batch.
+
+    Returns:
+        The outputs as arrays of n rows, in the same structure.
+    """
+    outputs = [
+        network(to_float(tf.constant(images[start : start + batch_size])))
+        for start in range(0, len(images), batch_size)
+    ]
+    return tf.nest.map_structure(
+        lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *outputs
+    )

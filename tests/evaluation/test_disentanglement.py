@@ -88,7 +88,7 @@ def test_edits_are_repeatable(faces):
 
 def test_a_perfect_model_keeps_the_light_and_a_copy_nearly(faces, read):
     made = disentanglement.one_attribute_edits(perfect(faces), faces, EDITS, seed=0)
-    judged = disentanglement.judge_one_attribute_edits(made, faces, read)
+    judged = disentanglement.one_attribute_metrics(made, faces, read)
     np.testing.assert_array_equal(judged["edit"]["light_error"], np.zeros(EDITS))
     np.testing.assert_array_equal(judged["truth"]["light_error"], np.zeros(EDITS))
     assert 0 < judged["copy"]["light_error"].mean() < 0.15
@@ -98,7 +98,7 @@ def test_a_perfect_model_keeps_the_light_and_a_copy_nearly(faces, read):
 
 def test_a_model_that_lights_all_faces_alike_is_found_out(faces, read):
     made = disentanglement.one_attribute_edits(relit_as(faces, 1), faces, EDITS, seed=0)
-    judged = disentanglement.judge_one_attribute_edits(made, faces, read)["edit"]
+    judged = disentanglement.one_attribute_metrics(made, faces, read)["edit"]
     right = made["expression"]["lighting"] == 1
     np.testing.assert_array_equal(judged["light_error"][right], 0)
     assert judged["light_error"][~right].min() > 0.25
@@ -114,7 +114,7 @@ def test_a_model_that_lights_all_faces_alike_is_found_out(faces, read):
 def test_what_is_kept_is_what_the_classifier_reads_as_the_sources(faces, read, capsys):
     made = disentanglement.one_attribute_edits(perfect(faces), faces, EDITS, seed=2)
     capsys.readouterr()
-    judged = disentanglement.judge_one_attribute_edits(made, faces, read)
+    judged = disentanglement.one_attribute_metrics(made, faces, read)
     assert f"judging what stayed {6 * EDITS}/{6 * EDITS} (100%)" in capsys.readouterr().err
     for changed, kept, label in (
         ("expression", "lighting", "light_kept"),

@@ -18,11 +18,11 @@ from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
 from legan_tf.data.pipeline import to_float
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
+from legan_tf.evaluation import edit_predictions, evaluator
 from legan_tf.evaluation import evaluate as evaluate_module
-from legan_tf.evaluation import figures, rows
 from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.evaluation.edit_plan import ATTRIBUTES, draw_plan, find_images
 from legan_tf.evaluation.evaluate import evaluate
-from legan_tf.evaluation.plan import ATTRIBUTES, draw_plan, find
 from legan_tf.models import AttributeClassifier, LeganGenerator
 from legan_tf.serving.export import export
 from legan_tf.serving.loading import load
@@ -109,7 +109,7 @@ def in_numpy(faces, judges, editor, seed=0):
     spread = [np.cov(f, rowvar=False) for f in (made, real)]
     roots = np.sqrt(np.maximum(np.linalg.eigvals(spread[0] @ spread[1]).real, 0)).sum()
     apart = np.square(made.mean(0) - real.mean(0)).sum()
-    gallery = find(faces, np.arange(4), np.zeros(4, int), np.zeros(4, int))
+    gallery = find_images(faces, np.arange(4), np.zeros(4, int), np.zeros(4, int))
     nearest = np.argmax(made @ features(faces.images(gallery)).T, axis=1)
     rating = through("quality_model", edits).numpy()
     errors = np.square(sources.astype(float) - back).mean(axis=(1, 2, 3))
@@ -197,7 +197,7 @@ def test_a_second_call_edits_nothing_and_finds_the_same(few_people, judges, judg
 
 
 def test_an_evaluation_that_was_killed_goes_on(manifest, judges, dimming, tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "SHARD", 16)
+    monkeypatch.setattr(edit_predictions, "SHARD", 16)
     config = of_manifest(manifest(), judges)
     killed, resumed, whole = dimming(), dimming(), dimming()
     killed.fails_at = 3  # There and back of the first shard, and on the way in the second.
@@ -213,7 +213,7 @@ def test_an_evaluation_that_was_killed_goes_on(manifest, judges, dimming, tmp_pa
 def test_the_shards_do_not_change_the_figures(manifest, judges, dimming, tmp_path, monkeypatch):
     config = of_manifest(manifest(), judges)
     whole = evaluate(dimming(), str(tmp_path / "a"), config)
-    for module in (rows, figures):
+    for module in (edit_predictions, evaluator):
         monkeypatch.setattr(module, "SHARD", 7)
     parts = evaluate(dimming(), str(tmp_path / "b"), config)
     assert plain(parts) == almost(whole)
@@ -302,7 +302,7 @@ def test_likeness_counts_edits_with_a_true_picture_only(
     manifest, judges, dimming, tmp_path, monkeypatch
 ):
     # Shards so small that the first of them has no true picture.
-    monkeypatch.setattr(rows, "SHARD", 2)
+    monkeypatch.setattr(edit_predictions, "SHARD", 2)
     found = []
     draw = draw_plan
 

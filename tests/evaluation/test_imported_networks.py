@@ -8,8 +8,8 @@ import pytest
 from legan_tf.data.pipeline import to_float
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.features import load_feature_network
-from legan_tf.evaluation.instruments import load_instruments
+from legan_tf.evaluation.image_networks import load_feature_network
+from legan_tf.evaluation.judge_networks import load_judge_networks
 from legan_tf.models import FidInception, LightCNN29, VggFace, Vggface2ResNet50
 
 FACES = {
@@ -31,7 +31,7 @@ def test_the_match_score_takes_every_face_network(name, tmp_path):
     config = EvaluationConfig(dataset="manifest", identity_model=file)
     faces = rendered_faces("test", 1, ("neutral",), ("shot00",), network.image_size, seed=0)
     images = faces.images(np.arange(1))
-    given = load_instruments(config, str(tmp_path), faces).face(images)
+    given = load_judge_networks(config, str(tmp_path), faces).face(images)
     np.testing.assert_allclose(given, network(to_float(images)), rtol=0, atol=1e-5)
     features = load_feature_network(file)(images)
     assert np.linalg.norm(features) == pytest.approx(np.sqrt(given.shape[1]), rel=1e-4)

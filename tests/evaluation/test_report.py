@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from legan_tf.evaluation.plan import Plan
+from legan_tf.evaluation.edit_plan import EditPlan
 from legan_tf.evaluation.report import as_markdown, write_rating_report, write_report
 
 INPUT = "16 x 16, bilinear, antialias"
@@ -58,8 +58,10 @@ SCORER = {
 def seen():
     images = np.zeros((4, 16, 16, 3), np.uint8)
     rating = np.array([4.0, 5.0, 6.0, 7.0])
-    rows = {name: {"images": images, "rating": rating} for name in ("edit", "copy")}
-    plan = Plan(*(np.array([0, 1, 0, 1]) for _ in range(3)), np.array([0, 1, -1, 1]), np.arange(2))
+    rows = {name: {"images": images, "predicted_rating": rating} for name in ("edit", "copy")}
+    plan = EditPlan(
+        *(np.array([0, 1, 0, 1]) for _ in range(3)), np.array([0, 1, -1, 1]), np.arange(2)
+    )
     return rows, plan
 
 

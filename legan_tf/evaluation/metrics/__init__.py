@@ -1,1 +1,1 @@
-"""Metrics: pure functions on arrays."""
+"""Metrics: pure functions on arrays, registered beside their definition (see ``registry``)."""

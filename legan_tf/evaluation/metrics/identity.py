@@ -1,8 +1,10 @@
-"""Whether two faces are one person, by their embeddings."""
+"""Match score, identity distance and identification rate of embeddings of faces."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from legan_tf.evaluation.metrics.registry import register
 
 
 def _units(embeddings: np.ndarray, name: str) -> np.ndarray:
@@ -28,6 +30,14 @@ def _unit_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.n
     return _units(first, "first"), _units(second, "second")
 
 
+@register(
+    "match",
+    "match",
+    "higher",
+    "embedding source_embedding",
+    order=(70, 70),
+    source="LEGAN's main table",
+)
 def match_score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cosine of the angle between two faces' embeddings, higher is more alike (LEGAN, main table).
 
@@ -69,6 +79,13 @@ def identity_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.minimum(np.linalg.norm(one - other, axis=1), 2.0)
 
 
+@register(
+    "person",
+    "person found",
+    "higher",
+    "probe_embedding probe_identity gallery_embedding gallery_identity",
+    order=(80, 60),
+)
 def first_rank_rate(
     probes: np.ndarray, probe_people: np.ndarray, gallery: np.ndarray, gallery_people: np.ndarray
 ) -> float:

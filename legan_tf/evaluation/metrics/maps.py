@@ -1,4 +1,4 @@
-"""Maps of depth and normals against the true ones, picture by picture.
+"""Errors of maps of depth and normals against the true maps, picture by picture.
 
 A map is uint8 [n,S,S,3]: depth is one grey value in three equal channels, nearest brightest;
 normals are (n + 1) · 127.5, x right, y up, z to the viewer. Black is where nothing is.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from legan_tf.evaluation.metrics.registry import register
+
 THRESHOLD = {"depth": 0.1, "normal": 0.25}
-"""What a network's map has to exceed to show something, as a share of the range: its grey value,
-or the z of its normals, which is 0 where nothing is and 0.5 or more on whatever can be seen."""
+"""Least value inside the silhouette of a predicted map, as a share of the range: of its grey value,
+or of the z of its normals, which is 0 outside the face and 0.5 or more on visible surfaces."""
 
 
 def shown(true: np.ndarray) -> np.ndarray:
-    """Returns where true maps show something: bool [n,S,S], whatever is not black.
+    """Returns the silhouettes of true maps, whatever is not black: bool [n,S,S].
 
     Args:
         true: uint8 [n,S,S,3].
@@ -23,7 +25,7 @@ def shown(true: np.ndarray) -> np.ndarray:
 
 
 def silhouettes(maps: np.ndarray, kind: str) -> np.ndarray:
-    """Returns where a network's maps show something, by ``THRESHOLD``.
+    """Returns the silhouettes of predicted maps, by ``THRESHOLD``.
 
     Args:
         maps: uint8 [n,S,S,3].
@@ -36,6 +38,14 @@ def silhouettes(maps: np.ndarray, kind: str) -> np.ndarray:
     return value > 255 * THRESHOLD[kind]
 
 
+@register(
+    "overlap",
+    "overlap of silhouettes",
+    "higher",
+    "silhouette true_silhouette",
+    kind="depth",
+    order=(70, None),
+)
 def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Intersection over union of silhouettes, higher is better; exact.
 
@@ -55,8 +65,20 @@ def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.where(either > 0, both / np.maximum(either, 1), 1.0)
 
 
+@register(
+    "map_l1", "map error", "lower", "map true_map true_silhouette", decimals=4, order=(230, 130)
+)
+@register(
+    "map_l1",
+    "L1 inside",
+    "lower",
+    "map true_map true_silhouette",
+    kind="depth",
+    decimals=4,
+    order=(20, None),
+)
 def l1_inside(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Mean absolute difference inside silhouettes, lower is better; exact but for rounding.
+    """Mean absolute error inside the true silhouette as a share of the range, lower is better.
 
     Args:
         predicted: uint8 [n,S,S,3].
@@ -76,7 +98,7 @@ def l1_inside(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> np
 
 
 def correlation_sums(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """What Pearson's correlation of grey maps is made of; that of several is their sum.
+    """Sums that give Pearson's correlation of grey maps; those of several maps add up.
 
     Args:
         predicted: uint8 [n,S,S,3].
@@ -96,14 +118,25 @@ def correlation_sums(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray
     return np.stack([part.sum(axis=(1, 2)) for part in parts], axis=-1)
 
 
+@register("map_correlation", "map correlation", "higher", "correlation_sums", order=(240, 140))
+@register(
+    "map_correlation",
+    "correlation inside",
+    "higher",
+    "correlation_sums",
+    kind="depth",
+    order=(30, None),
+)
 def correlation(sums: np.ndarray) -> np.ndarray:
-    """Pearson's correlation, higher is better; within 1e-9 of ``numpy.corrcoef``.
+    """Pearson's correlation of depth inside the true silhouette, higher is better.
+
+    Within 1e-9 of ``numpy.corrcoef``.
 
     Args:
         sums: float64 [...,6], of ``correlation_sums``.
 
     Returns:
-        float64 [...], -1 to 1; 0 where one of the maps is flat, as it tells nothing of the other.
+        float64 [...], -1 to 1; 0 where one of the maps is flat.
     """
     n, x, y, xx, yy, xy = np.moveaxis(np.asarray(sums, np.float64), -1, 0)
     spread_x, spread_y = n * xx - x * x, n * yy - y * y
@@ -113,6 +146,19 @@ def correlation(sums: np.ndarray) -> np.ndarray:
     return np.where(flat, 0.0, (n * xy - x * y) / np.sqrt(product))
 
 
+@register(
+    "pooled_correlation",
+    "correlation inside, of all pixels",
+    "higher",
+    "all_correlation_sums",
+    kind="depth",
+    order=(40, None),
+)
+def pooled_correlation(sums: np.ndarray) -> float:
+    """Pearson's correlation over the pixels of all pictures, of sums [n,6], higher is better."""
+    return float(correlation(sums.sum(axis=0)))
+
+
 def normals_of_maps(maps: np.ndarray) -> np.ndarray:
     """Returns the normals that maps hold: float64 [n,S,S,3], of about unit length, never zero.
 
@@ -120,6 +166,27 @@ def normals_of_maps(maps: np.ndarray) -> np.ndarray:
         maps: uint8 [n,S,S,3].
     """
     return maps / 127.5 - 1
+
+
+def map_inputs(predicted: np.ndarray, true: np.ndarray, geometry: str) -> dict[str, np.ndarray]:
+    """Returns the inputs of metrics of maps, by the names of ``registry.INPUTS``.
+
+    Args:
+        predicted: uint8 [n,S,S,3].
+        true: The same shape; none is empty.
+        geometry: ``depth`` or ``normal``.
+    """
+    silhouette = shown(true)
+    inputs = {
+        "map": predicted,
+        "true_map": true,
+        "silhouette": silhouettes(predicted, geometry),
+        "true_silhouette": silhouette,
+    }
+    if geometry == "depth":
+        return {**inputs, "correlation_sums": correlation_sums(predicted, true, silhouette)}
+    normals = normals_of_maps(predicted), normals_of_maps(true)
+    return {**inputs, "map_normals": normals[0], "true_map_normals": normals[1]}
 
 
 def _check(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> None:

@@ -1,37 +1,71 @@
-"""How well predicted ratings of naturalness agree with people's.
+"""Naturalness ratings by Q: their level, and their agreement with ratings by people.
 
-Every function takes the predictions first and people's mean rating of the same pictures second;
-pictures whose mean is NaN are not rated and left out, and without any that are the result is NaN.
+Functions of agreement take the predictions first and people's mean rating of the same pictures
+second; pictures whose mean is NaN are left out, and the result is NaN without any others.
 A ValueError is raised where the arrays differ in shape or a prediction is not finite.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
+
+from legan_tf.evaluation.metrics.correlation import known_pairs
+from legan_tf.evaluation.metrics.registry import register
+from legan_tf.evaluation.tables import PERCENT
 
 NATURAL = 5.0
 """The lowest rating, of 1 to 10, at which a picture counts as natural (LEGAN's data set page)."""
 
 
-def _rated(predicted: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predictions and means of the pictures that are rated, float64 [m] each."""
-    predicted, mean = np.asarray(predicted, np.float64), np.asarray(mean, np.float64)
-    if predicted.ndim != 1 or predicted.shape != mean.shape:
-        raise ValueError(
-            f"predicted and mean ratings must be [n], not {predicted.shape} and {mean.shape}"
-        )
-    bad = np.flatnonzero(~np.isfinite(predicted))
-    if bad.size:
-        raise ValueError(f"predicted rating {bad[0]} is {predicted[bad[0]]}, not a number")
-    known = ~np.isnan(mean)
-    return predicted[known], mean[known]
+@register(
+    "preference",
+    "preference",
+    "higher",
+    "",
+    decimals=1,
+    unit=PERCENT,
+    order=(110, None),
+    source="LEGAN's main table",
+)
+def preference(share: float) -> float:
+    """Share of people's choices among models, higher is better; of comparisons only."""
+    return share
+
+
+@register(
+    "rating", "quality", "higher", "predicted_rating", order=(90, None), source="LEGAN's main table"
+)
+def quality(predicted: np.ndarray) -> np.ndarray:
+    """Mean rating by Q, 1 to 10, higher is better: of ratings float [n], which are returned."""
+    return predicted
+
+
+@register(
+    "natural",
+    "natural",
+    "higher",
+    "predicted_rating",
+    order=(100, None),
+    source="LEGAN's data set page",
+)
+def is_natural(predicted: np.ndarray) -> np.ndarray:
+    """Share of pictures that Q rates 5 or more, higher is better: of ratings float [n]."""
+    return predicted >= NATURAL
 
 
 def _average(values: np.ndarray) -> float:
     return float(np.mean(values)) if values.size else float("nan")
 
 
+@register(
+    "mae",
+    "mean absolute error",
+    "lower",
+    "predicted_rating mean_rating",
+    kind="scorer",
+    order=(10, None),
+    source="standard",
+)
 def mae(predicted: np.ndarray, mean: np.ndarray) -> float:
     """Mean absolute error, lower is better.
 
@@ -44,10 +78,19 @@ def mae(predicted: np.ndarray, mean: np.ndarray) -> float:
     Returns:
         0 or more, in units of the rating scale.
     """
-    predicted, mean = _rated(predicted, mean)
+    predicted, mean = known_pairs(predicted, mean)
     return _average(np.abs(predicted - mean))
 
 
+@register(
+    "rmse",
+    "root mean square error",
+    "lower",
+    "predicted_rating mean_rating",
+    kind="scorer",
+    order=(20, None),
+    source="standard",
+)
 def rmse(predicted: np.ndarray, mean: np.ndarray) -> float:
     """Root of the mean square error, lower is better.
 
@@ -60,46 +103,18 @@ def rmse(predicted: np.ndarray, mean: np.ndarray) -> float:
     Returns:
         0 or more, in units of the rating scale.
     """
-    predicted, mean = _rated(predicted, mean)
+    predicted, mean = known_pairs(predicted, mean)
     return float(np.sqrt(_average(np.square(predicted - mean))))
 
 
-def pearson(predicted: np.ndarray, mean: np.ndarray) -> float:
-    """Pearson's correlation, how nearly one is a linear function of the other; higher is better.
-
-    Within 1e-9 of ``scipy.stats.pearsonr``, of predictions scaled by 1e-6 or 1e6 too.
-
-    Args:
-        predicted: float [n].
-        mean: float [n], NaN where unknown.
-
-    Returns:
-        -1 to 1; NaN where it is not defined, because one of the two is constant.
-    """
-    predicted, mean = _rated(predicted, mean)
-    if not predicted.size or np.ptp(predicted) == 0 or np.ptp(mean) == 0:
-        return float("nan")
-    one, other = (values - values.mean() for values in (predicted, mean))
-    # Rounding can lead a hair beyond 1.
-    return float(np.clip(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)), -1.0, 1.0))
-
-
-def spearman(predicted: np.ndarray, mean: np.ndarray) -> float:
-    """Spearman's correlation, Pearson's of the ranks; higher is better.
-
-    Within 1e-12 of ``scipy.stats.spearmanr``, with ties too.
-
-    Args:
-        predicted: float [n].
-        mean: float [n], NaN where unknown. Equal values share the mean of their ranks.
-
-    Returns:
-        -1 to 1; NaN where it is not defined, because one of the two is constant.
-    """
-    predicted, mean = _rated(predicted, mean)
-    return pearson(rankdata(predicted), rankdata(mean))
-
-
+@register(
+    "within_std",
+    "within one std of the raters",
+    "higher",
+    "predicted_rating mean_rating rating_std",
+    kind="scorer",
+    order=(50, None),
+)
 def share_within_std(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> float:
     """Share of predictions within one standard deviation of the raters' mean, higher is better.
 
@@ -120,10 +135,18 @@ def share_within_std(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -
     if (std < 0).any():
         raise ValueError("standard deviations must not be negative")
     known = ~np.isnan(mean) & ~np.isnan(std)
-    predicted, mean = _rated(predicted, np.where(known, mean, np.nan))
+    predicted, mean = known_pairs(predicted, np.where(known, mean, np.nan))
     return _average(np.abs(predicted - mean) <= std[known])
 
 
+@register(
+    "natural_accuracy",
+    "natural or not, as people say",
+    "higher",
+    "predicted_rating mean_rating",
+    kind="scorer",
+    order=(60, None),
+)
 def natural_accuracy(predicted: np.ndarray, mean: np.ndarray) -> float:
     """Share of pictures that are called natural, or not, as people do; higher is better.
 
@@ -136,26 +159,5 @@ def natural_accuracy(predicted: np.ndarray, mean: np.ndarray) -> float:
     Returns:
         0 to 1; a rating of 5 or more is natural.
     """
-    predicted, mean = _rated(predicted, mean)
+    predicted, mean = known_pairs(predicted, mean)
     return _average((predicted >= NATURAL) == (mean >= NATURAL))
-
-
-def rating_figures(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> dict[str, float]:
-    """Returns every figure of this module; their tolerances stand there.
-
-    Args:
-        predicted: float [n].
-        mean: float [n], NaN where unknown.
-        std: float [n], NaN where unknown.
-
-    Returns:
-        ``mae``, ``rmse``, ``pearson``, ``spearman``, ``within_std`` and ``natural_accuracy``.
-    """
-    return {
-        "mae": mae(predicted, mean),
-        "rmse": rmse(predicted, mean),
-        "pearson": pearson(predicted, mean),
-        "spearman": spearman(predicted, mean),
-        "within_std": share_within_std(predicted, mean, std),
-        "natural_accuracy": natural_accuracy(predicted, mean),
-    }

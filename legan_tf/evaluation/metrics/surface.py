@@ -1,10 +1,12 @@
-"""Surfaces and the light on them: normals, depth, and the light that a picture shows."""
+"""Errors of normals, depth and lighting, and the lighting that a picture shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+
+from legan_tf.evaluation.metrics.registry import register
 
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 _RIDGE = 1e-5  # share of the mean diagonal; a face shows half of the normals that there are
@@ -92,6 +94,35 @@ def _unit(normals: np.ndarray, name: str) -> np.ndarray:
     return normals / lengths
 
 
+@register(
+    "normal_error",
+    "normal error",
+    "lower",
+    "normals true_normals mask",
+    decimals=2,
+    unit="°",
+    order=(210, 110),
+    source="Woodham 1980",
+)
+@register(
+    "map_angle",
+    "map angle",
+    "lower",
+    "map_normals true_map_normals true_silhouette",
+    decimals=2,
+    unit="°",
+    order=(250, 150),
+)
+@register(
+    "map_angle",
+    "mean angle inside",
+    "lower",
+    "map_normals true_map_normals true_silhouette",
+    kind="depth",
+    decimals=2,
+    unit="°",
+    order=(50, None),
+)
 def normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mean angle between normals, lower is better.
 
@@ -112,8 +143,18 @@ def normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> n
     return np.array([angles.mean() for angles in _angles(predicted, true, mask)])
 
 
+@register(
+    "median_angle",
+    "median angle inside",
+    "lower",
+    "map_normals true_map_normals true_silhouette",
+    kind="depth",
+    decimals=2,
+    unit="°",
+    order=(60, None),
+)
 def median_normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Median angle between normals, lower is better; else as ``normal_error``.
+    """Median angle between normals, lower is better.
 
     Args:
         predicted: float [N, H, W, 3], of any length above zero inside the mask.
@@ -139,6 +180,14 @@ def _angles(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> Iterat
         yield np.degrees(np.arctan2(across, np.sum(first * second, axis=-1)))
 
 
+@register(
+    "depth_error",
+    "depth error",
+    "lower",
+    "depth true_depth mask",
+    order=(220, 120),
+    source="Woodham 1980",
+)
 def aligned_depth_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mean absolute error of depth, after its offset and scale are aligned, lower is better.
 
@@ -229,12 +278,13 @@ def _fitted_light(luminance: np.ndarray, harmonics: np.ndarray) -> np.ndarray:
     return fitted
 
 
+@register("light_error", "light error", "lower", "light true_light", order=(180, 80))
 def light_error(edited: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """How far one light is from another, lower is better.
+    """Relative distance of two lights, lower is better.
 
     The distance is that of two pictures of a white ball, seen from the front, under the two
-    lights. Between the coefficients themselves it would be that of the whole ball, whose far half
-    no picture of a face tells anything about. Within 1e-7, relatively, of examples by hand that
+    lights. The distance of the coefficients themselves would be that of the whole ball, whose far
+    half no picture of a face shows. Within 1e-7, relatively, of examples by hand that
     differ in brightness, and within 0.3 % of one in direction, as the ball has 64 x 64 pixels.
 
     Args:

@@ -20,7 +20,7 @@ from legan_tf.drawing import (
     write_legend,
     write_shared_legend,
 )
-from legan_tf.evaluation.metrics.ratings import pearson, spearman
+from legan_tf.evaluation.metrics.correlation import pearson, spearman
 
 _EDGE = 0.3
 """How far beyond the scale the axes go, so that points at its ends are whole."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from legan_tf.evaluation.metrics.agreement import krippendorff_alpha
+from legan_tf.evaluation.metrics.krippendorff import krippendorff_alpha
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.uses.study.answers import RATINGS, Answer
 from legan_tf.uses.study.study_file import Study

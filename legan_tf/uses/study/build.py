@@ -20,7 +20,7 @@ from legan_tf.data.file_tree import scan
 from legan_tf.data.journal import folder_problem
 from legan_tf.data.rendered.damage import DAMAGES
 from legan_tf.errors import UserError
-from legan_tf.evaluation.compare import parse_models
+from legan_tf.evaluation.comparison_inputs import parse_models
 from legan_tf.uses.study.config import StudyOptions
 from legan_tf.uses.study.design import (
     ASKED,

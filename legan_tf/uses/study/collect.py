@@ -15,9 +15,8 @@ import numpy as np
 from legan_tf.data import csv_text, storage
 from legan_tf.data.manifest import to_csv
 from legan_tf.errors import UserError
-from legan_tf.evaluation.columns import PERCENT, Column
 from legan_tf.evaluation.metrics.ratings import NATURAL
-from legan_tf.evaluation.tables import Figure, Row, Table, as_markdown
+from legan_tf.evaluation.tables import PERCENT, Column, Figure, Row, Table, as_markdown
 from legan_tf.files import make_writable
 from legan_tf.uses.study.analysis import MIN_RATERS, choice_statistics, rating_statistics
 from legan_tf.uses.study.answers import Answer, Collected, read_answers

@@ -8,12 +8,14 @@ import scipy.stats
 import sklearn.metrics
 
 from legan_tf.evaluation.metrics import ratings as metrics
+from legan_tf.evaluation.metrics.correlation import pearson, spearman
+from legan_tf.evaluation.metrics.registry import compute
 
 PAIRWISE = [
     metrics.mae,
     metrics.rmse,
-    metrics.pearson,
-    metrics.spearman,
+    pearson,
+    spearman,
     metrics.natural_accuracy,
 ]
 
@@ -21,6 +23,11 @@ PAIRWISE = [
 PREDICTED = np.array([8.1, 5.1, 5.7, 3.9])
 MEAN = np.array([8.3, 6.0, 5.6, 5.0])
 STD = np.array([1.2, 0.8, 1.8, 2.4])
+
+
+def agreement(predicted, mean, std):
+    inputs = {"predicted_rating": predicted, "mean_rating": mean, "rating_std": std}
+    return compute("scorer", inputs)
 
 
 def rated(count: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,7 +39,7 @@ def rated(count: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def test_the_published_examples_by_hand():
-    figures = metrics.rating_figures(PREDICTED, MEAN, STD)
+    figures = agreement(PREDICTED, MEAN, STD)
     assert figures["mae"] == pytest.approx((0.2 + 0.9 + 0.1 + 1.1) / 4)
     assert figures["rmse"] == pytest.approx(math.sqrt((0.04 + 0.81 + 0.01 + 1.21) / 4))
     assert figures["within_std"] == 0.75
@@ -69,35 +76,35 @@ def test_correlations_are_those_of_scipy_with_ties_too(count, scale):
     predicted, mean, _ = rated(count)
     predicted = 3.0 + scale * predicted
     assert count == 3 or len(set(predicted)) < count
-    assert metrics.pearson(predicted, mean) == pytest.approx(
+    assert pearson(predicted, mean) == pytest.approx(
         scipy.stats.pearsonr(predicted, mean)[0], abs=1e-9
     )
-    assert metrics.spearman(predicted, mean) == pytest.approx(
+    assert spearman(predicted, mean) == pytest.approx(
         scipy.stats.spearmanr(predicted, mean)[0], abs=1e-12
     )
 
 
 def test_perfect_predictions_score_perfectly():
     _, mean, std = rated()
-    figures = metrics.rating_figures(mean, mean, std)
+    figures = agreement(mean, mean, std)
     assert figures.pop("mae") == figures.pop("rmse") == 0.0
     assert figures == pytest.approx(dict.fromkeys(figures, 1.0), rel=1e-12)
-    assert metrics.spearman(np.exp(mean), mean) == pytest.approx(1.0)
-    assert metrics.pearson(np.exp(mean), mean) < 0.9
+    assert spearman(np.exp(mean), mean) == pytest.approx(1.0)
+    assert pearson(np.exp(mean), mean) < 0.9
     many = [rated(20, seed)[1] for seed in range(50)]
-    assert all(1 - 1e-12 < metrics.pearson(values, values) <= 1.0 for values in many)
-    assert all(-1.0 <= metrics.pearson(-values, values) < -1 + 1e-12 for values in many)
+    assert all(1 - 1e-12 < pearson(values, values) <= 1.0 for values in many)
+    assert all(-1.0 <= pearson(-values, values) < -1 + 1e-12 for values in many)
 
 
 def test_pictures_without_ratings_are_left_out():
     predicted, mean, std = rated(40)
     there = np.arange(40) % 3 > 0
     with_holes = np.where(there, mean, np.nan)
-    without = metrics.rating_figures(predicted[there], mean[there], std[there])
-    assert metrics.rating_figures(predicted, with_holes, std) == without
+    without = agreement(predicted[there], mean[there], std[there])
+    assert agreement(predicted, with_holes, std) == without
     # A picture whose deviation alone is unknown still counts for all but the share within it.
     std_with_holes = np.where(there, std, np.nan)
-    figures = metrics.rating_figures(predicted, mean, std_with_holes)
+    figures = agreement(predicted, mean, std_with_holes)
     assert figures["within_std"] == without["within_std"]
     assert figures["mae"] == metrics.mae(predicted, mean)
 
@@ -105,11 +112,11 @@ def test_pictures_without_ratings_are_left_out():
 def test_without_any_rating_there_is_no_figure():
     nothing = np.full(3, np.nan)
     for mean in (nothing, nothing[:0]):
-        figures = metrics.rating_figures(np.ones(len(mean)), mean, mean)
+        figures = agreement(np.ones(len(mean)), mean, mean)
         assert all(math.isnan(value) for value in figures.values())
 
 
-@pytest.mark.parametrize("correlation", [metrics.pearson, metrics.spearman])
+@pytest.mark.parametrize("correlation", [pearson, spearman])
 def test_a_constant_has_no_correlation(correlation):
     _, mean, _ = rated(20)
     assert math.isnan(correlation(np.full(20, 5.3), mean))

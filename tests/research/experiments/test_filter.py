@@ -22,8 +22,8 @@ from legan_tf.data.rendered.expressions import ACTIONS
 from legan_tf.data.rendered.facesets import damage_done
 from legan_tf.data.rendered.ratings import naturalness
 from legan_tf.errors import UserError
-from legan_tf.evaluation.metrics.ratings import spearman
-from legan_tf.evaluation.metrics.sets import Statistics, fid
+from legan_tf.evaluation.metrics.correlation import spearman
+from legan_tf.evaluation.metrics.fid import Statistics, fid
 
 
 def test_the_lowest_share_of_values():

@@ -17,7 +17,7 @@ from legan_research.experiments.report import (
     write_report,
 )
 from legan_tf.errors import UserError
-from legan_tf.evaluation.columns import Column
+from legan_tf.evaluation.tables import Column
 
 
 def test_mean_and_deviation_of_a_sample():

@@ -14,8 +14,8 @@ from PIL import Image
 from legan_tf.data.check.validation import check_manifest
 from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
-from legan_tf.evaluation.compare import read_preferences
-from legan_tf.evaluation.metrics.agreement import krippendorff_alpha
+from legan_tf.evaluation.comparison_inputs import read_preferences
+from legan_tf.evaluation.metrics.krippendorff import krippendorff_alpha
 from legan_tf.uses.study.analysis import interval, newcombe, resample, wilson
 from legan_tf.uses.study.build import build_study
 from legan_tf.uses.study.collect import collect

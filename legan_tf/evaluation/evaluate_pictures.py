@@ -1,0 +1,151 @@
+"""Evaluation of a folder of pictures that another program made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import types
+from typing import Any
+
+import numpy as np
+
+from legan_tf.cli import counter
+from legan_tf.data import images, storage
+from legan_tf.errors import UserError
+from legan_tf.evaluation.config import EvaluationConfig
+from legan_tf.evaluation.edit_plan import ATTRIBUTES, draw_plan
+from legan_tf.evaluation.evaluate import data_of, faces_to_edit, prepare
+from legan_tf.evaluation.evaluator import Evaluator
+from legan_tf.evaluation.judge_networks import load_judge_networks
+from legan_tf.evaluation.report import write_report
+
+
+class PictureFolder:
+    """The pictures of a folder, squares of one size, in the order of their names.
+
+    Attributes:
+        image_size: Height and width of each, in pixels.
+        sha256: Of the content of all files.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """Reads every picture once, to find errors before hours of evaluation.
+
+        Args:
+            folder: Its subfolders are not searched, nor files whose name begins with a dot.
+
+        Raises:
+            UserError: There are fewer than two pictures, a file is none, or they are not squares
+                of one size; the message names the file.
+        """
+        try:
+            names = sorted(
+                entry.name
+                for entry in os.scandir(folder)
+                if entry.is_file() and not entry.name.startswith(".")
+            )
+        except OSError as error:
+            raise UserError(
+                f"--pictures={folder}: cannot be read as a folder ({error.strerror})."
+            ) from error
+        if len(names) < 2:
+            raise UserError(
+                f"--pictures={folder}: holds {'one picture' if names else 'no pictures'}; two are "
+                "the least that can be compared with others."
+            )
+        self._paths = [os.path.join(folder, name) for name in names]
+        self.image_size = 0
+        digest = hashlib.sha256()
+        count = counter(len(self._paths), "reading")
+        for path in self._paths:
+            content = storage.read_bytes(path)
+            height, width = images.decode(content, path).shape[:2]
+            if width != height:
+                raise UserError(
+                    f"{path}: is {width} x {height} pixels; pictures must be square here."
+                )
+            self.image_size = self.image_size or width
+            if width != self.image_size:
+                raise UserError(
+                    f"{path}: is {width} x {width} pixels, but {self._paths[0]} is "
+                    f"{self.image_size} x {self.image_size}; the pictures of a set must have one "
+                    "size."
+                )
+            digest.update(hashlib.sha256(content).digest())
+            count(1)
+        self.sha256 = digest.hexdigest()
+
+    def __len__(self) -> int:
+        """Returns the number of pictures."""
+        return len(self._paths)
+
+    def images(self, rows: slice) -> np.ndarray:
+        """Returns pictures as uint8 [n,S,S,3]."""
+        return np.stack([images.decode(path) for path in self._paths[rows]])
+
+
+def evaluate_pictures(
+    folder: str, output: str, config: EvaluationConfig | None = None
+) -> dict[str, Any]:
+    """Evaluates pictures whose requested edits are unknown, and writes the report.
+
+    Args:
+        folder: Square pictures of one size: edits of the data that the configuration names.
+        output: Folder of ``report.json`` and ``report.md``.
+        config: The real pictures to compare with, and the judge networks.
+
+    Returns:
+        The content of ``report.json``: FID, KID and ratings, beside those of true pictures.
+
+    Raises:
+        UserError: The flags do not fit, ``output`` cannot be written to, or a picture cannot be
+            used; the message names it.
+        UnavailableError: A network needs tensorflow-gan, which does not work here.
+    """
+    config, cache = prepare(output, config)
+    pictures = PictureFolder(folder)
+    like = types.SimpleNamespace(image_size=pictures.image_size, expressions=(), lightings=())
+    faces = faces_to_edit(like, config)
+    # Only Q and the network of FID need no knowledge of the edits.
+    judges_dir = config.judges or os.path.join(output, "judges")
+    networks = load_judge_networks(config, judges_dir, faces, kinds=["quality"])
+    # The same real pictures as for the edits of an editor.
+    targets = {name: np.arange(len(getattr(faces, f"{name}s"))) for name in ATTRIBUTES}
+    plan = draw_plan(faces, targets, max(config.edits, len(pictures)), config.seed)
+    # FID depends on the number of pictures: as many true ones as were given.
+    truth = plan.truth[plan.truth >= 0][: len(pictures)]
+    real = {"truth": truth, "reference": plan.reference}
+    progress = counter(len(pictures) + sum(map(len, real.values())), "judging")
+    evaluator = Evaluator(networks, cache, progress)
+    found = {"edit": evaluator.predict_all(pictures.images, len(pictures))}
+    for name, index in real.items():
+        if len(index):
+            found[name] = evaluator.predict_all(
+                lambda part, index=index: faces.images(index[part]), len(index)
+            )
+    reference = found.pop("reference")["features"]
+    report = {
+        "format": 2,
+        "kind": "pictures",
+        "model": {
+            "name": os.path.basename(os.path.abspath(folder)),
+            "path": folder,
+            "sha256": pictures.sha256,
+        },
+        "data": {
+            **data_of(faces, plan, config),
+            "with_truth": len(real["truth"]),
+        },
+        "edits": len(pictures),
+        "seed": config.seed,
+        "networks": networks.descriptions,
+        "missing": networks.missing(["quality"]),
+        "doubts": networks.doubts,
+        "figures": {},
+        "intervals": {},
+    }
+    for name, row in found.items():
+        report["figures"][name], report["intervals"][name] = evaluator.metrics_of_row(
+            row, {"reference_features": reference}, config.seed
+        )
+    return write_report(output, report)

@@ -1,0 +1,163 @@
+"""Network outputs and metrics of pictures, with a cache of what networks computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from legan_tf.evaluation.cache import Cache, array_sha256
+from legan_tf.evaluation.image_networks import ImageNetwork, face_features
+from legan_tf.evaluation.judge_networks import JudgeNetworks
+from legan_tf.evaluation.metrics.maps import map_inputs
+from legan_tf.evaluation.metrics.registry import (
+    INPUTS,
+    Metric,
+    average,
+    computable,
+    compute,
+    registered,
+)
+
+SHARD = 256
+"""Pictures whose results are cached together."""
+
+Arrays = dict[str, np.ndarray]
+
+
+class Evaluator:
+    """Computes what metrics need and the metrics themselves; each network sees a picture once.
+
+    Attributes:
+        networks: The judge networks.
+        cache: Cache of their outputs.
+    """
+
+    def __init__(
+        self, networks: JudgeNetworks, cache: Cache, progress: Callable[[int], None]
+    ) -> None:
+        """Stores its arguments.
+
+        Args:
+            networks: The judge networks.
+            cache: Cache of their outputs.
+            progress: Called with the number of pictures that were evaluated since the last call.
+        """
+        self.networks = networks
+        self.cache = cache
+        self._progress = progress
+
+    def predict(self, images: np.ndarray) -> Arrays:
+        """Applies every network, and computes the metrics of single pictures.
+
+        Args:
+            images: uint8 [n,S,S,3], n at least 1.
+
+        Returns:
+            One row per picture, by the names of ``registry.INPUTS`` and by metric. Where the
+            networks are available: ``expression_logits`` and ``lighting_logits`` (in the classes of
+            the face set), ``embedding``, ``predicted_rating`` and ``features``.
+        """
+        networks, content = self.networks, array_sha256(images)
+
+        def cached(network: ImageNetwork) -> Arrays:
+            def apply() -> Arrays:
+                output = network(images)
+                return output if isinstance(output, dict) else {"given": output}
+
+            return self.cache.arrays({"network": network.description, "images": content}, apply)
+
+        found: Arrays = dict(compute("editor", {"image": images}))
+        if networks.classifier:
+            logits = networks.in_classes(cached(networks.classifier))
+            found.update({f"{name}_logits": values for name, values in logits.items()})
+        if networks.face:
+            found["embedding"] = cached(networks.face)["given"]
+        if networks.quality:
+            found["predicted_rating"] = cached(networks.quality)["given"]
+        if networks.features:
+            found["features"] = cached(networks.features)["given"]
+        elif networks.face:
+            found["features"] = face_features(found["embedding"])
+        self._progress(len(images))
+        return found
+
+    def predict_all(self, images: Callable[[slice], np.ndarray], count: int) -> Arrays:
+        """Returns ``predict`` of many pictures.
+
+        Args:
+            images: Returns some of them, uint8 [n,S,S,3].
+            count: How many there are, at least 1.
+        """
+        parts = [self.predict(images(slice(i, i + SHARD))) for i in range(0, count, SHARD)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def compare(self, images: np.ndarray, true: np.ndarray) -> Arrays:
+        """Computes the metrics of pictures and true pictures, pair by pair.
+
+        Args:
+            images: uint8 [n,S,S,3], n at least 1.
+            true: The same shape.
+
+        Returns:
+            By metric, float [n].
+        """
+        inputs = {"image": images, "true_image": true}
+        lpips = self.networks.lpips
+        if lpips:
+            key = {
+                "network": lpips.description,
+                "pairs": [array_sha256(images), array_sha256(true)],
+            }
+            cached = self.cache.arrays(key, lambda: {"lpips": lpips(images, true)})
+            inputs["lpips_distance"] = cached["lpips"]
+        return compute("editor", inputs, new=("true_image", "lpips_distance"))
+
+    def compare_maps(self, images: np.ndarray, true: np.ndarray) -> Arrays:
+        """Computes the metrics of predicted and true maps; needs a depth network.
+
+        Args:
+            images: uint8 [n,S,S,3], n at least 1.
+            true: The true maps, of the same shape; none is empty.
+
+        Returns:
+            By metric, float64 [n].
+        """
+        predictor = self.networks.depth
+        key = {"maps_by": predictor.description, "images": array_sha256(images)}
+        maps = self.cache.arrays(key, lambda: {"maps": predictor(images)})["maps"]
+        return compute("editor", map_inputs(maps, true, predictor.geometry))
+
+    def metrics_of_row(
+        self, found: Arrays, inputs: Mapping[str, Any], seed: int
+    ) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """Averages the metrics of single pictures, and computes those of the set of them.
+
+        Args:
+            found: Returned by ``predict``, with other metrics of single pictures, [n] each.
+            inputs: More inputs of metrics, by the names of ``registry.INPUTS``.
+            seed: Seed of the intervals.
+
+        Returns:
+            The metrics, and the 95 % intervals of those that have one; undefined ones are left out.
+        """
+        inputs = {**inputs, **{key: found[key] for key in INPUTS["editor"] if key in found}}
+        if len(found["features"]) < 2:
+            del inputs["features"]  # One picture has no distribution.
+        values = {key: average(found[key]) for key in registered() if key in found}
+        intervals = {}
+        for metric in computable("editor", inputs):
+            if not metric.interval:
+                values[metric.key] = average(metric(inputs))
+                continue
+
+            def compute_with_interval(metric: Metric = metric) -> Arrays:
+                value, ends = metric(inputs), metric.interval(*metric.arguments(inputs), seed=seed)
+                return {"value": np.array([value, *ends])}
+
+            arguments = [array_sha256(argument) for argument in metric.arguments(inputs)]
+            key = {"metric": metric.key, "of": arguments, "seed": seed}
+            cached = self.cache.arrays(key, compute_with_interval)
+            values[metric.key], *intervals[metric.key] = cached["value"].tolist()
+        return {key: value for key, value in values.items() if not np.isnan(value)}, intervals

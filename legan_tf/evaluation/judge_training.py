@@ -1,0 +1,161 @@
+"""Training of the judge networks, which no editor is trained against."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from legan_tf.data.faceset import FaceSet
+from legan_tf.errors import UserError
+from legan_tf.evaluation.curves import read_curves
+from legan_tf.models import Network
+from legan_tf.training.config import TrainConfig, from_flagfile
+from legan_tf.training.datasets import rendered_classes
+from legan_tf.training.run_folder import FLAGS_FILE, load_network, saved_step
+from legan_tf.training.train import train
+
+JUDGES = ("classifier", "identity", "quality")
+SEED_APART = 1000
+"""Seed of the judges, whose people no editor of a low seed has seen."""
+LEAST_ACCURACY = 0.75
+"""Least accuracy of a reliable face judge in choosing one of two pictures, half-way from chance."""
+_COMPARED_FIELDS = {
+    "train_steps": "--judge_steps",
+    "image_size": "an image size of",
+    "expressions": "the expressions of",
+    "merge_flashless": "merged flashless lights",
+}
+"""Fields that distinguish judges, and what they are called in messages on evaluation."""
+
+
+def judge_config(
+    kind: str, folder: str, image_size: int, expressions: str, merge_flashless: bool, steps: int
+) -> TrainConfig:
+    """The configuration of a judge.
+
+    Args:
+        kind: ``classifier``, ``identity`` or ``quality``.
+        folder: Folder of the judges.
+        image_size: Height and width in pixels.
+        expressions: ``multipie`` or ``affectnet``.
+        merge_flashless: See ``TrainConfig``.
+        steps: Updates.
+    """
+    return TrainConfig(
+        model=kind,
+        workdir=os.path.join(folder, kind),
+        image_size=image_size,
+        expressions=expressions,
+        merge_flashless=merge_flashless,
+        seed=SEED_APART,
+        batch_size=32,
+        # The batch is too small to divide, and a judge must be the same on every machine.
+        replicas=1,
+        train_steps=steps,
+        learning_rate=5e-4 if kind == "quality" else 1e-3,
+        beta_1=0.9,
+        identity_width=0.25,
+        q_width=16,
+        q_depth=min((image_size & -image_size).bit_length() - 1, 6),
+        flip=kind != "classifier",
+        log_every=50,
+        sample_every=steps,
+        checkpoint_every=max(steps // 4, 1),
+    )
+
+
+def train_judges(
+    folder: str, faces: FaceSet, steps: int, kinds: Sequence[str] = JUDGES
+) -> dict[str, Network]:
+    """Trains judges on rendered faces, or loads them where they are already.
+
+    Args:
+        folder: Where their run folders are.
+        faces: Rendered faces; the judges get their size and classes, and other people.
+        steps: Updates of each.
+        kinds: Which of ``classifier``, ``identity`` and ``quality``.
+
+    Returns:
+        The networks by kind.
+
+    Raises:
+        UserError: The judges in ``folder`` are others than asked for, or cannot be trained or
+            loaded; or training was stopped, and the same call resumes it.
+    """
+    expressions, merged = rendered_classes(faces.expressions, faces.lightings)
+    configs = {
+        kind: judge_config(kind, folder, faces.image_size, expressions, merged, steps)
+        for kind in kinds
+    }
+    for config in configs.values():
+        _check_size(config)
+        _check_asked_for(config, folder)
+    networks = {}
+    for kind, config in configs.items():
+        try:
+            stopped = train(config)
+        except UserError as error:
+            raise UserError(f"--judges={folder}: {error}") from error
+        if stopped:
+            raise UserError(f"training the judge in {config.workdir} was stopped; start again")
+        try:
+            networks[kind] = load_network(config.workdir)
+        except UserError as error:
+            raise UserError(f"--judges={folder}: {error}") from error
+    return networks
+
+
+def doubt_of_identity(folder: str) -> str:
+    """Returns whether the face judge in a folder is unreliable, by the validation of its run.
+
+    Args:
+        folder: Folder of the judges.
+
+    Returns:
+        A sentence, or nothing where the judge is reliable or its run has no validation.
+    """
+    try:
+        curves = read_curves(os.path.join(folder, "identity"))
+    except UserError:
+        return ""
+    if "val_right_of_two" not in curves:
+        return ""
+    share = float(curves["val_right_of_two"][1][-1])
+    if share >= LEAST_ACCURACY:
+        return ""
+    return (
+        f"The face judge hardly tells people apart: of two pictures, it finds that of the person "
+        f"in a third for {100 * share:.0f} % of people it has not seen, and guessing would for "
+        "50 %. What is measured with it says little; give a better one with --identity_model."
+    )
+
+
+def _check_size(config: TrainConfig) -> None:
+    """Raises UserError for a size that a judge cannot take, naming the flags of evaluation."""
+    try:
+        config.check()
+    except UserError as error:
+        size = f"{config.image_size} x {config.image_size}"
+        raise UserError(
+            f"no {config.model} judge can be trained for pictures of {size} pixels; give one with "
+            f"--{config.model}_model, or pictures of 64 x 64 or 128 x 128."
+        ) from error
+
+
+def _check_asked_for(config: TrainConfig, folder: str) -> None:
+    """Raises UserError if the judge in the folder has other options than the requested one."""
+    flagfile = os.path.join(config.workdir, FLAGS_FILE)
+    if saved_step(config.workdir) is None or not os.path.isfile(flagfile):
+        return
+    there = from_flagfile(flagfile)
+    differences = [
+        f"{name} {getattr(there, field)}, not {getattr(config, field)}"
+        for field, name in _COMPARED_FIELDS.items()
+        if getattr(there, field) != getattr(config, field)
+    ]
+    if differences:
+        raise UserError(
+            f"--judges={folder}: the {config.model} judge there was trained with "
+            f"{'; '.join(differences)}. Name another folder with --judges, where new judges are "
+            "trained, or give the same --judge_steps and a model of that size and those classes."
+        )
