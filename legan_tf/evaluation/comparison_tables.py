@@ -1,4 +1,4 @@
-"""The papers' tables for any set of models, with the published figures beside them."""
+"""The papers' tables for any set of models, with the published results beside them."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def compare(
     to be input).
 
     Args:
-        groups: By model, what ``report.json`` of its runs hold; one run, or several that differ in
-            their seed of training.
-        preferences: How often people preferred a model, 0 to 1, by model; may be empty.
+        groups: By model, the ``report.json`` of its runs: one, or several that differ in their
+            seed of training.
+        preferences: Share of choices by people, 0 to 1, by model; may be empty.
         output: An existing folder.
 
     Returns:
-        What ``compare.md`` holds.
+        The content of ``compare.md``.
 
     Raises:
         UserError: A report is none of edits or holds what is no number, reports were not made on
@@ -113,7 +113,7 @@ def _tables(
     reports: Sequence[Report],
     preferences: Mapping[str, float],
 ) -> list[Table]:
-    """Every table that there is something for."""
+    """Every table that has content."""
     accuracy = _accuracy(reports)
     measured = [
         Row(name, _over_runs(runs, preferences.get(name)), len(runs), competes=True)
@@ -180,7 +180,7 @@ def _table_of(table: published.PublishedTable) -> str:
 
 
 def _accuracy(reports: Sequence[Report]) -> str:
-    """The figure that stands for Bodur's accuracy; empty where no report has one."""
+    """The metric that is compared with Bodur's accuracy; empty where no report has one."""
     for key in ("expression_six", "expression"):
         if any(key in report["figures"].get("edit", {}) for report in reports):
             return key
@@ -188,7 +188,7 @@ def _accuracy(reports: Sequence[Report]) -> str:
 
 
 def _figures(report: Report, row: str) -> dict[str, Figure]:
-    """The figures of a row of a report."""
+    """The metrics of a row of a report."""
     intervals = report.get("intervals", {}).get(row, {})
     return {
         key: Figure(
@@ -200,7 +200,7 @@ def _figures(report: Report, row: str) -> dict[str, Figure]:
 
 
 def _over_runs(reports: Sequence[Report], preference: float | None) -> dict[str, Figure]:
-    """The figures of a model; one that a run lacks is left out, as its n would be another."""
+    """The metrics of a model that all of its runs have."""
     runs = [_figures(report, "edit") for report in reports]
     if len(runs) == 1:
         figures = runs[0]
@@ -215,7 +215,7 @@ def _over_runs(reports: Sequence[Report], preference: float | None) -> dict[str,
 
 
 def _of_any(reports: Sequence[Report], row: str) -> dict[str, Figure]:
-    """A row that does not depend on the model: each figure from the first report that has it."""
+    """A row that does not depend on the model: each metric from the first report that has it."""
     figures: dict[str, Figure] = {}
     for report in reports:
         figures = {**_figures(report, row), **figures}
@@ -239,7 +239,7 @@ def _published_rows(
 
 
 def _correlation_table(measured: Sequence[Row], report: Report) -> Table:
-    """How quality goes with every other metric over the models, and how it does in the paper."""
+    """Correlation of quality with every other metric over the models, measured and published."""
     paper = _published_rows(dataclasses.replace(published.POSTER, real={}), report)
     like = dataclasses.replace(paper[0], figures={})
     return Table(
@@ -256,7 +256,7 @@ def _correlation_table(measured: Sequence[Row], report: Report) -> Table:
 
 
 def _correlated(models: Sequence[Row], like: Row) -> list[Row]:
-    """A row for each metric, with the source of another; no figure where it is not defined."""
+    """A row for each metric, with the source of ``like``, without undefined values."""
     keys = [
         key
         for key, column in registered().items()
@@ -279,7 +279,7 @@ def _correlated(models: Sequence[Row], like: Row) -> list[Row]:
 
 
 def _notes(reports: Sequence[Report], tables: Sequence[Table]) -> list[str]:
-    """Sentences on what all figures were measured with."""
+    """Sentences on data and networks of all tables."""
     report = reports[0]
     data = report["data"]
     people = f" of {data['people']} people" if data["people"] else ""

@@ -1,4 +1,4 @@
-"""From run folders to one picture of their learning curves."""
+"""Learning curves of run folders, drawn in one picture."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SPEED = "images_per_second"
 
 
 def read_curves(folder: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Reads the figures that a run wrote while it trained.
+    """Reads the metrics that a run logged during training.
 
-    Lines that are cut short, as a kill leaves them, are left out.
+    Truncated lines, as of a killed process, are skipped.
 
     Args:
         folder: A run folder.
@@ -29,8 +29,8 @@ def read_curves(folder: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         where the value was not finite.
 
     Raises:
-        UserError: There is no ``metrics.jsonl`` in the folder, it cannot be read, or no line in it
-            tells a figure.
+        UserError: There is no ``metrics.jsonl`` in the folder, it cannot be read, or it has no
+            metric.
     """
     path = storage.join(folder, METRICS_FILE)
     if not storage.exists(path):
@@ -62,8 +62,8 @@ def learning_curves(runs: Sequence[str], output: str, metrics: Sequence[str] = (
     Args:
         runs: Run folders, of the same model or of others.
         output: PNG file to write.
-        metrics: What to draw; a run is left out of the panels of what it has not. If empty,
-            whatever all runs have but their speed and learning rates.
+        metrics: Metrics to draw; a run is left out of the panels of metrics that it lacks. If
+            empty, all that the runs share but speed and learning rates.
 
     Raises:
         UserError: A run cannot be read or is named twice, a metric is not known, a run has none of
@@ -100,7 +100,7 @@ def learning_curves(runs: Sequence[str], output: str, metrics: Sequence[str] = (
 
 
 def _shared(read: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]) -> list[str]:
-    """The metrics of all runs that tell how well it goes, in the order of the first run."""
+    """The metrics of all runs but speed and learning rates, in the order of the first run."""
     first, *others = read.values()
     shared = [
         name
@@ -110,12 +110,12 @@ def _shared(read: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]) -> list[s
         and all(name in curves for curves in others)
     ]
     if not shared:
-        told = "; ".join(f"{folder} has {', '.join(curves)}" for folder, curves in read.items())
-        raise UserError(f"--runs: these runs share no loss, so choose with --metrics: {told}.")
+        known = "; ".join(f"{folder} has {', '.join(curves)}" for folder, curves in read.items())
+        raise UserError(f"--runs: these runs share no loss, so choose with --metrics: {known}.")
     return shared
 
 
 def _names(folders: Sequence[str]) -> list[str]:
-    """The last part of each path, or all paths whole where that would be the same for two."""
+    """The last part of each path, or the whole paths if two of these are equal."""
     names = [os.path.basename(os.path.abspath(folder)) for folder in folders]
     return names if len(set(names)) == len(names) else list(folders)

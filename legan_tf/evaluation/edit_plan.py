@@ -79,7 +79,7 @@ def adapt_editor(editor: Any, faces: FaceSet) -> Edit:
     """Returns an editor that takes the class ids of a face set instead of its own.
 
     Args:
-        editor: What ``legan_tf.load`` gives for a generator.
+        editor: A generator as ``legan_tf.load`` returns it.
         faces: The face set.
     """
     own = {}

@@ -21,7 +21,7 @@ from legan_tf.evaluation.report import write_report
 
 
 class PictureFolder:
-    """The pictures of a folder, squares of one size, in the order of their names.
+    """Square pictures of one size in a folder, sorted by name.
 
     Attributes:
         image_size: Height and width of each, in pixels.

@@ -35,11 +35,11 @@ class MapPredictor:
         return to_uint8(tf.constant(self._network(images))).numpy()
 
 
-def load_map_predictor(given: str, model: str, image_size: int) -> MapPredictor | None:
+def load_map_predictor(path: str, model: str, image_size: int) -> MapPredictor | None:
     """Loads the depth network that predicts maps of edits.
 
     Args:
-        given: Run folder or .keras file of a depth network; if empty, the one that the model was
+        path: Run folder or .keras file of a depth network; if empty, the one that the model was
             trained with, if it is in its run folder.
         model: Path that the editor was loaded from.
         image_size: Height and width of the edits, in pixels.
@@ -51,14 +51,15 @@ def load_map_predictor(given: str, model: str, image_size: int) -> MapPredictor 
         UserError: It cannot be loaded, or works on another size; the message names
             ``--depth_model``.
     """
-    path = given or os.path.join(model, DEPTH_FILE)
-    if not given and not os.path.isfile(path):
+    name = os.path.basename(os.path.abspath(path)) if path else f"the run's own {DEPTH_FILE}"
+    own = os.path.join(model, DEPTH_FILE)
+    if not path and not os.path.isfile(own):
         return None
+    path = path or own
     network = load_network_of("depth_model", path, DepthNetwork)
     if network.image_size != image_size:
         raise UserError(
             f"--depth_model={path}: it works on {network.image_size} x {network.image_size} "
             f"pixels, not on {image_size} x {image_size}; give one of that size."
         )
-    own = f"the run's own {DEPTH_FILE}"
-    return MapPredictor(network, os.path.basename(os.path.abspath(given)) if given else own)
+    return MapPredictor(network, name)

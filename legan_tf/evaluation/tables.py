@@ -1,4 +1,4 @@
-"""Tables of figures, and how they are written as Markdown, CSV and LaTeX."""
+"""Tables of metrics, and their output as Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MISSING = "–"
 """Text of a cell without a value."""
 PERCENT = "%"
 _MARKS = "†‡"
-_ABOUT = ("table", "model", "source", "comparable", "reason", "runs")
+_ROW_COLUMNS = ("table", "model", "source", "comparable", "reason", "runs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,13 +61,13 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A figure of one row, over one run or several.
+    """A metric of one row, over one run or several.
 
     Attributes:
-        value: The figure, or its mean over the runs.
-        std: Its standard deviation over the runs, with n - 1; none for one run, or if infinite.
-        interval: The ends of its 95 % interval; none if not known, or for several runs.
-        printed: How the paper prints it; empty if it is measured.
+        value: The value, or its mean over the runs.
+        std: Standard deviation over the runs, with n - 1; None for one run, or if infinite.
+        interval: Ends of the 95 % interval; None if not known, or for several runs.
+        printed: The value as the paper prints it; empty if it is measured.
     """
 
     value: float
@@ -76,7 +76,7 @@ class Figure:
     printed: str = ""
 
     def text(self, column: Column) -> str:
-        """Returns it as a cell shows it."""
+        """Returns the text of a cell."""
         if self.printed:
             return self.printed
         text = column.text(self.value)
@@ -92,12 +92,12 @@ class Row:
     """A row of a table.
 
     Attributes:
-        name: Of the model or of what stands in for one; of the metric, among correlations.
-        figures: By column; those that are missing are left out.
-        runs: Over how many runs they are; 0 where there is nothing to count.
-        competes: Whether it is a model that was measured here, so that it may be the best.
-        source: Where the figures were published; empty if they were measured.
-        differences: Why published figures cannot be compared with the measured ones.
+        name: Name of the model or other content; of the metric, among correlations.
+        figures: Values by key of the column, without missing ones.
+        runs: Number of runs; 0 for rows without runs.
+        competes: Whether the row is a measured model, so that it may be the best.
+        source: Where the values were published; empty if they were measured.
+        differences: Why published values cannot be compared with the measured ones.
     """
 
     name: str
@@ -108,21 +108,21 @@ class Row:
     differences: tuple[str, ...] = ()
 
     def has(self, column: Column) -> bool:
-        """Whether there is a figure for a column."""
+        """Whether there is a value for a column."""
         return column.key in self.figures
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table, before it is written in any form.
+    """A table.
 
     Attributes:
-        key: What CSV files call it.
-        title: What stands above it.
-        columns: Its columns; figures under other keys are not shown.
-        rows: Its rows.
-        notes: Sentences below it.
-        of: What its rows are.
+        key: Name in CSV files.
+        title: Heading.
+        columns: The columns; values under other keys are not shown.
+        rows: The rows.
+        notes: Sentences below the table.
+        of: Heading of the names of rows.
     """
 
     key: str
@@ -154,9 +154,9 @@ class Table:
         return f"{name} {self.marks().get(row.differences, '')}".rstrip()
 
     def footnotes(self) -> list[str]:
-        """Returns every sentence below the table, those that explain the marks first."""
-        told = [f"{mark} not comparable: {'; '.join(d)}." for d, mark in self.marks().items()]
-        return [*told, *self.notes]
+        """Returns the sentences below the table, explanations of the marks first."""
+        marked = [f"{mark} not comparable: {'; '.join(d)}." for d, mark in self.marks().items()]
+        return [*marked, *self.notes]
 
 
 def as_markdown(title: str, tables: Sequence[Table], notes: Sequence[str]) -> str:
@@ -191,7 +191,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def as_csv(tables: Sequence[Table]) -> str:
-    """Returns tables as one CSV with a line per row, every number in full.
+    """Returns tables as one CSV with a line per row, numbers in full precision.
 
     The columns are ``table``, ``model``, ``source`` (``measured``, or where it was published),
     ``comparable`` (``yes`` or ``no``), ``reason`` (why not), ``runs``, and the keys of all columns,
@@ -207,7 +207,7 @@ def as_csv(tables: Sequence[Table]) -> str:
             reason = "; ".join(row.differences)
             source = row.source or "measured"
             about = (table.key, row.name, source, comparable, reason, row.runs or "")
-            record: dict[str, Any] = dict(zip(_ABOUT, about))
+            record: dict[str, Any] = dict(zip(_ROW_COLUMNS, about))
             for column in table.columns:
                 if row.has(column):
                     record.update(_numbers(column.key, row.figures[column.key]))
@@ -215,7 +215,7 @@ def as_csv(tables: Sequence[Table]) -> str:
     given = {name for record in records for name in record}
     keys = dict.fromkeys(column.key for table in tables for column in table.columns)
     figures = [key + end for key in keys for end in ("", "_std", "_low", "_high")]
-    names = [*_ABOUT, *(name for name in figures if name in given)]
+    names = [*_ROW_COLUMNS, *(name for name in figures if name in given)]
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
@@ -224,7 +224,7 @@ def as_csv(tables: Sequence[Table]) -> str:
 
 
 def _numbers(key: str, figure: Figure) -> dict[str, float]:
-    """The cells of a figure in a CSV file."""
+    """The cells of a value in a CSV file."""
     numbers = {key: figure.value}
     if figure.std is not None:
         numbers[f"{key}_std"] = figure.std
@@ -254,13 +254,13 @@ _LATEX = {
 
 
 def _latex(text: str) -> str:
-    """Text as LaTeX sets it, the minus of numbers as such."""
+    """Text escaped for LaTeX, with the minus sign of numbers."""
     escaped = text.translate(str.maketrans(_LATEX))
     return re.sub(r"(?<![\w-])-(?=[\d$])", "$-$", escaped)
 
 
 def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    """Returns tables as LaTeX to be input into a document; no package is needed.
+    """Returns tables as LaTeX for a document without special packages.
 
     Args:
         tables: A paragraph with a tabular each.

@@ -19,6 +19,7 @@ from legan_tf.models import (
     Vggface2ResNet50,
     copy_of,
 )
+from legan_tf.models.network import predict_in_batches
 
 SIZE = 16
 EXPRESSIONS = ("neutral", "smile", "scream")
@@ -246,3 +247,17 @@ def test_lightcnn_sees_grey_only():
 def test_what_cannot_be_built_is_refused_in_words(make, told):
     with pytest.raises(ValueError, match=told):
         make()
+
+
+def test_predictions_in_batches_are_those_at_once_in_the_structure_of_the_outputs():
+    images = np.random.default_rng(0).integers(0, 256, (5, 2, 2, 3), np.uint8)
+    sizes = []
+
+    def network(batch):
+        sizes.append(len(batch))
+        return {"mean": tf.reduce_mean(batch, [1, 2, 3]), "pixel": batch[:, 0, 0]}
+
+    found = predict_in_batches(network, images, batch_size=2)
+    assert sizes == [2, 2, 1] and set(found) == {"mean", "pixel"}
+    np.testing.assert_allclose(found["pixel"], images[:, 0, 0] / 127.5 - 1, atol=1e-6)
+    assert found["mean"].shape == (5,) and found["mean"].dtype == np.float32

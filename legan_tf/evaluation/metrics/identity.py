@@ -62,8 +62,8 @@ def match_score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def identity_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Distance of two faces' embeddings of unit length, lower is more alike (Bodur et al., Fig. 4).
 
-    Computed in float64 as the length of the difference, it is within 1e-12, relatively, of what
-    the match score gives, and the same to the bit whatever the other pairs.
+    Computed in float64 as the length of the difference, it is within 1e-12, relatively, of the
+    value by the match score, and the same to the bit whatever the other pairs.
 
     Args:
         first: float [n,D], embeddings of one face network.

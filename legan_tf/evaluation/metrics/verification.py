@@ -1,4 +1,4 @@
-"""How well likeness tells whether two pictures show one person.
+"""Metrics of face verification: whether two pictures show one person, by their likeness.
 
 Every function takes the likeness of n pairs of pictures, higher for more alike, and whether each
 pair shows one person. A pair is called the same from a threshold on. A ValueError is raised where

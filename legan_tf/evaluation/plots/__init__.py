@@ -1,4 +1,4 @@
-"""Pictures of evaluation: plain data in, the bytes of a PNG out."""
+"""Plots of evaluation: functions of plain data that return the bytes of a PNG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was read from pictures against what was wanted, class by class."""
+"""Picture of a confusion matrix."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def confusion_picture(counts: np.ndarray, classes: Sequence[str], title: str) ->
     Args:
         counts: Whole numbers or floats [C,C], not negative: rows wanted, columns read.
         classes: Names of the C classes.
-        title: Stands above.
+        title: Title of the plot.
 
     Returns:
         A PNG.

@@ -1,4 +1,4 @@
-"""How the values of pictures are distributed, several models in one picture."""
+"""Distributions of values over pictures, several models in one plot."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DISTANCES = (0.0, 2.0)
 """Values that the distance of two unit vectors can take."""
 _BINS = 500
 _STEEPEST = 8.0
-"""How many times as high as the lowest curve one may be and still be shown to its top; the curve of
-equal values would flatten all others."""
+"""Highest peak that is shown whole, relative to the lowest; the peak of equal values would flatten
+the other curves."""
 _REFERENCE_STYLES = (
     {"color": "#444444", "linestyle": "-", "facecolor": "#00000022"},
     {"color": "#888888", "linestyle": "--", "facecolor": "#00000010"},
@@ -33,14 +33,14 @@ _REFERENCE_STYLES = (
 def identity_distance_picture(
     distances: Mapping[str, np.ndarray], title: str, references: Collection[str] = ()
 ) -> bytes:
-    """Draws how far faces are from the person they should show (Bodur et al., Fig. 4).
+    """Draws distributions of identity distances (Bodur et al., Fig. 4).
 
     Args:
         distances: By label, L2 distances of unit embeddings: [n] of 0 to 2, lower is better. Those
             that are not finite are left out.
-        title: Stands above.
-        references: Labels of what models are compared with (true pictures of the same person,
-            different people): grey and filled.
+        title: Title of the plot.
+        references: Labels of references (true pictures of the same person, different people),
+            drawn grey and filled.
 
     Returns:
         A PNG.
@@ -58,12 +58,12 @@ def distribution_picture(
     title: str = "",
     limits: tuple[float, float] | None = None,
 ) -> bytes:
-    """Draws the distributions of one figure over the pictures of several models.
+    """Draws the distributions of one metric over the pictures of several models.
 
     Args:
         values: By label, [n]. Those that are not finite are left out.
         xlabel: What the values are, with their unit.
-        title: Stands above.
+        title: Title of the plot.
         limits: The lowest and the highest value there can be, which the curves do not cross; those
             of the values if not given.
 
@@ -104,23 +104,23 @@ def _figure(
     axes.set_xlim(low, high)
     handles, labels, peaks, models, others = [], [], [], 0, 0
     for label, series in known.items():
-        looks = style(models)
+        line_style = style(models)
         if label in references:
-            looks = dict(_REFERENCE_STYLES[others % len(_REFERENCE_STYLES)])
+            line_style = dict(_REFERENCE_STYLES[others % len(_REFERENCE_STYLES)])
             others += 1
         else:
             models += 1
-        filled = looks.pop("facecolor", None)
+        filled = line_style.pop("facecolor", None)
         grid, density = _density(np.clip(series, low, high), low, high)
         peaks += [density.max()] if series.size else []
-        (line,) = axes.plot(grid, density, linewidth=1.8, **looks)
+        (line,) = axes.plot(grid, density, linewidth=1.8, **line_style)
         if filled:
             axes.fill_between(grid, density, color=filled, linewidth=0)
         handles.append(line)
-        told = "no values"
+        summary = "no values"
         if series.size:
-            told = f"median {np.median(series):#.3g}, n = {series.size:,}"
-        labels.append(f"{shortened(label, 60)}: {told}")
+            summary = f"median {np.median(series):#.3g}, n = {series.size:,}"
+        labels.append(f"{shortened(label, 60)}: {summary}")
     if peaks:
         axes.set_ylim(0, 1.05 * min(max(peaks), _STEEPEST * min(peaks)))
     else:

@@ -1,4 +1,4 @@
-"""Losses and other figures over the steps of a training."""
+"""Learning curves: losses and other metrics over the steps of training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from legan_tf.drawing import (
 SMOOTHED = 0.05
 """Share of a curve's points that one point of its smoothed line averages."""
 SPIKE = 4.0
-"""How many times the range of 98 of 100 values the whole range may be and still be shown."""
+"""Greatest range of all values that is shown whole, relative to that of 98 of 100."""
 
 Curve = tuple[np.ndarray, np.ndarray]
 
@@ -61,12 +61,12 @@ def _figure(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
             if steps.shape != values.shape or steps.ndim != 1:
                 raise ValueError(f"{metric}: steps and values must both be [n]")
             shown.append(values[np.isfinite(values)])
-            looks = style(index)
+            line = style(index)
             # Below the smoothed lines of all runs.
-            axes.plot(steps, values, color=looks["color"], linewidth=0.8, alpha=0.35, zorder=1.5)
+            axes.plot(steps, values, color=line["color"], linewidth=0.8, alpha=0.35, zorder=1.5)
             # A single point has no line.
             dot = "o" if np.isfinite(values).sum() == 1 else None
-            axes.plot(steps, smooth(values), linewidth=1.6, marker=dot, markersize=3, **looks)
+            axes.plot(steps, smooth(values), linewidth=1.6, marker=dot, markersize=3, **line)
         everything = np.concatenate(shown)
         if everything.size:
             _leave_out_spikes(axes, everything)
@@ -78,7 +78,7 @@ def _figure(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
 
 
 def _leave_out_spikes(axes: Axes, values: np.ndarray) -> None:
-    """Lets a few values far off leave the panel at its edge where they would flatten the rest."""
+    """Limits the panel where a few outliers would flatten the curves."""
     low, high = np.percentile(values, [1, 99])
     if np.ptp(values) > SPIKE * (high - low) > 0:
         room = 0.2 * (high - low)

@@ -1,4 +1,4 @@
-"""Points: predicted against human ratings, and quality against other metrics over models."""
+"""Scatter plots: ratings by Q and by people, and quality against other metrics over models."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from legan_tf.drawing import (
 from legan_tf.evaluation.metrics.correlation import pearson, spearman
 
 _EDGE = 0.3
-"""How far beyond the scale the axes go, so that points at its ends are whole."""
+"""Margin of the axes beyond the scale, so that points at its ends are whole."""
 
 
 def rating_picture(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> bytes:
-    """Draws how Q's ratings agree with people's.
+    """Draws ratings by Q against ratings by people.
 
     The band is one standard deviation of the raters on either side of their mean, averaged over
     the pictures of about the same mean. A point is filled where Q is within the deviation of that
@@ -108,7 +108,7 @@ def correlation_picture(
 ) -> bytes:
     """Draws quality against every other metric, a point for each model.
 
-    The title of a panel tells Spearman's and Pearson's correlation, "–" where fewer than two
+    The title of a panel has Spearman's and Pearson's correlation, "–" where fewer than two
     models have both or all are equal in one.
 
     Args:
@@ -125,7 +125,7 @@ def correlation_picture(
     return as_png(_correlation_figure(points, names))
 
 
-def _told(correlation: float) -> str:
+def _correlation_text(correlation: float) -> str:
     """A correlation as text, or a dash where it is not defined."""
     return "–" if np.isnan(correlation) else f"{correlation:+.2f}".replace("-", "\N{MINUS SIGN}")
 
@@ -147,8 +147,9 @@ def _correlation_figure(
             raise ValueError(f"{metric}: quality and values must be [{len(names)}], one per model")
         known = ~(np.isnan(quality) | np.isnan(values))
         pair = quality[known], values[known]
-        told = f"Spearman {_told(spearman(*pair))}, Pearson {_told(pearson(*pair))}"
-        dress(axes, told, "quality", metric)
+        texts = (_correlation_text(value(*pair)) for value in (spearman, pearson))
+        title = "Spearman {}, Pearson {}".format(*texts)
+        dress(axes, title, "quality", metric)
         handles = [
             axes.scatter(x, y, s=42, edgecolors="black", linewidth=0.5, **marker(index))
             for index, (x, y) in enumerate(zip(quality, values))
