@@ -36,7 +36,7 @@ parameters, and a batch for processor cores."""
 def faces(config: TrainConfig) -> FaceSet:
     """Returns the pictures of one rendered person, with expressions alone."""
     split = rendered_split("train", 1, config.expressions, True, config.image_size, config.seed)
-    return split.of_expressions()
+    return split.without_lighting_labels()
 
 
 @dataclasses.dataclass(frozen=True)

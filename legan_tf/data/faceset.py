@@ -1,4 +1,4 @@
-"""The one form in which every data set reaches training and evaluation."""
+"""Face sets: the form in which every data set reaches training and evaluation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
 
 @dataclasses.dataclass(frozen=True)
 class Surface:
-    """The surfaces that N pictures of faces show, free of any light.
+    """The surfaces of the faces in N pictures, without light.
 
     Attributes:
         depth: float32 [N, S, S], larger is nearer, in half widths of the picture; NaN outside
@@ -113,8 +113,8 @@ class FaceSet:
             return np.zeros((0, self.image_size, self.image_size, 3), np.uint8)
         return np.stack([load(tf.constant(int(i), tf.int64)).numpy() for i in indices])
 
-    def of_expressions(self) -> FaceSet:
-        """Returns the same faces without classes of light, as an editor of expressions sees them.
+    def without_lighting_labels(self) -> FaceSet:
+        """Returns the same faces without lighting classes, for editors of expressions alone.
 
         The true image of a face under another expression keeps that face's own light.
         """

@@ -1,4 +1,4 @@
-"""The files of a data set: listed once, never opened."""
+"""The tree of files below a folder, listed without opening any."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def scan(
         skip: Given the path of a folder from ``folder``, returns why not to look into it, or
             nothing.
         leave_out: Full paths of files to take no notice of, such as the manifest itself.
-        on_progress: Told how many parts of the tree are done.
+        on_progress: Called with (parts of the tree done, parts in all).
 
     Raises:
         UserError: The folder, or one in it, cannot be listed, or there is no file in it.
@@ -157,10 +157,10 @@ def scan(
 
 
 class Names:
-    """Finds files by what a list calls them, which need not be where they are."""
+    """Index of files by the names that lists give them, with other folders or none."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        """Remembers ``paths``, with ``/`` between the parts."""
+        """Indexes ``paths``, with ``/`` between the parts."""
         self._paths = collections.defaultdict(list)
         for path in paths:
             self._paths[_parts(path)[-1]].append(path)

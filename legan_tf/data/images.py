@@ -1,4 +1,4 @@
-"""Any picture file in, uint8 RGB out; cropped, squared, saved."""
+"""Picture files: decoding to uint8 RGB, cropping, resizing to squares, saving."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def manifest_faces(
     on_progress: OnProgress | None = None,
     map_kind: str = "",
 ) -> FaceSet:
-    """Makes one split of a manifest ready for training.
+    """Returns one split of a manifest as a face set.
 
     Args:
         manifest: As ``read_manifest`` returns it.
@@ -33,7 +33,7 @@ def manifest_faces(
         crop: What part of each picture to take, before it is cut to a square.
         max_pool_bytes: Up to this size all pictures and maps of the split are decoded now and kept
             in memory; beyond, each is decoded whenever it is needed.
-        on_progress: Told how many pictures and maps are decoded.
+        on_progress: Called with (pictures and maps decoded, all of them).
         map_kind: ``depth`` or ``normal`` to have these maps too, cropped as the pictures are.
 
     Returns:
@@ -106,7 +106,7 @@ def _loader(
     in_memory: bool,
     on_progress: OnProgress | None = None,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The ``load`` of a face set whose pictures ``read`` gives by their numbers."""
+    """Returns the ``load`` of a face set whose picture of an index ``read`` returns."""
     if in_memory:
         pool = np.empty((count, image_size, image_size, 3), np.uint8)
 

@@ -1,4 +1,4 @@
-"""From a face set to training batches whose content depends on nothing but their position.
+"""Training batches of a face set, whose content depends on nothing but their position.
 
 Sample number p of a run is the same whether the run got there in one go or was stopped and
 resumed: each pass is a permutation keyed with its number, and every random draw is keyed with p.
@@ -32,7 +32,7 @@ def to_uint8(image: tf.Tensor) -> tf.Tensor:
 
 
 def _passes(members: np.ndarray, seed: int, group: int, start: int) -> tf.data.Dataset:
-    """Endless passes over ``members``, each in an order of its own, from number ``start`` on."""
+    """Returns endless passes over ``members``, each in another order, from place ``start`` on."""
     count = len(members)
     members = tf.constant(members, tf.int64)
 
@@ -48,7 +48,7 @@ def _passes(members: np.ndarray, seed: int, group: int, start: int) -> tf.data.D
 def endless_order(
     count: int, seed: int, start: int = 0, groups: np.ndarray | None = None
 ) -> tf.data.Dataset:
-    """An endless, seeded order over the samples of a face set.
+    """Returns an endless, seeded order over the samples of a face set.
 
     Each pass over the samples is a new permutation. With groups, the groups take turns and each is
     permuted on its own, so that rare classes are seen as often as common ones.
@@ -84,7 +84,7 @@ def endless_order(
 def _draw_target(
     source: tf.Tensor, classes: int, keep_share: float, seed: tf.Tensor, salt: int
 ) -> tf.Tensor:
-    """A class drawn uniformly, or ``UNKNOWN`` to leave the attribute as it is."""
+    """Returns a class drawn uniformly, or ``UNKNOWN`` to leave the attribute as it is."""
     draws = tf.random.stateless_uniform([2], tf.stack([seed[0] + salt, seed[1]]))
     target = tf.minimum(tf.cast(draws[0] * classes, tf.int32), classes - 1)
     if not keep_share:
@@ -106,7 +106,7 @@ def editing_batches(
     flip: bool = False,
     own: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Batches for training a generator.
+    """Returns batches for training a generator.
 
     Args:
         faces: What to train on.
@@ -176,7 +176,7 @@ def _mirrored(image: tf.Tensor, map_kind: str = "") -> tf.Tensor:
 
 
 def _random_part(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
-    """A square part of a picture, of random side (``size`` to all of it) and place, at ``size``."""
+    """Returns a random square part (of side ``size`` to all) of a picture, resized to ``size``."""
     whole = image.shape[0]
 
     def draw(most: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
@@ -201,7 +201,7 @@ def labelled_batches(
     image_size: int | None = None,
     own: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Batches for supervised training.
+    """Returns batches for supervised training.
 
     Args:
         faces: What to train on.

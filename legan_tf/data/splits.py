@@ -20,7 +20,7 @@ HELD_OUT_SHARE = 0.2
 """Share of the people (half val, half test) held out where a manifest has no splits."""
 
 Shares = tuple[float, float, float]
-"""How train, val and test compare in size."""
+"""Sizes of train, val and test relative to each other."""
 
 EIGHT_ONE_ONE: Shares = (8, 1, 1)
 NINE_TO_ONE: Shares = (9, 0, 1)
@@ -47,7 +47,7 @@ def splits_in_order(names: list[str], shares: Shares) -> dict[str, str]:
 
     Args:
         names: Groups that must stay together: people, videos, or single pictures.
-        shares: How train, val and test compare in size. Where there are two names or more, test
+        shares: Relative sizes of train, val and test. Where there are two names or more, test
             gets one or more unless its share is 0, and val likewise where there are three.
 
     Returns:
@@ -98,7 +98,7 @@ def split_of_folders(parts: Iterable[str]) -> str:
 
 
 def fill_splits(rows: Sequence[Row], seed: int) -> tuple[list[Row], str]:
-    """Gives every row of a manifest a split.
+    """Returns the rows of a manifest with a split each.
 
     Rows without a split get that of their person, else train. If no row has a split, people are
     split 80/10/10, pictures of unknown people one by one; the same way each time for the same seed.

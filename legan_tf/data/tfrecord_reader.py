@@ -17,22 +17,22 @@ from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
 
 FRAME_BYTES = 16
-"""What TFRecord adds to each record: its length and two checksums."""
+"""Bytes that TFRecord adds to each record: its length and two checksums."""
 
 PICTURE, HEIGHT, WIDTH = "image/encoded", "image/height", "image/width"
-"""Features of a record, called as in TensorFlow's own data sets: the picture's file, its size."""
+"""Names of the features with the encoded picture and its size, as in TensorFlow Datasets."""
 
 
 def are_records(files: Sequence[str]) -> bool:
-    """Returns whether pictures lie in records, all of them."""
+    """Returns whether all pictures are in records."""
     return bool(files) and all(storage.record_place(file) for file in files)
 
 
 def refuse_crop(files: Sequence[str], crop: images.Crop | None) -> None:
-    """Refuses to crop pictures in records: they were when the records were made.
+    """Refuses a crop of pictures in records, which were cropped when they were written.
 
     Raises:
-        UserError: There are a crop and such a picture.
+        UserError: A crop is given, and a picture is in a record.
     """
     cropped = next(filter(storage.record_place, files), None) if crop else None
     if cropped:
@@ -114,7 +114,7 @@ def pool(
     Args:
         files: ``FILE.tfrecord#OFFSET`` of each picture.
         image_size: Height and width of the pictures, in pixels.
-        on_progress: Told how many pictures are done.
+        on_progress: Called with (pictures done, pictures in all).
 
     Returns:
         uint8 [n, image_size, image_size, 3].

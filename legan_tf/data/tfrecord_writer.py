@@ -32,9 +32,9 @@ from legan_tf.data.splits import SPLITS
 from legan_tf.errors import UserError
 
 SHARD_BYTES = 150_000_000
-"""About what a shard takes where their number is not given."""
+"""Approximate size of a shard where their number is not given."""
 PNG_SHARE = 0.65
-"""About what PNG makes of a photograph of a face."""
+"""Approximate size of the PNG of a face, as a share of its pixels' bytes."""
 
 MANIFEST, PLAN, SUMS = "manifest.csv", "records.json", "SHA256SUMS"
 _PARTS = "parts"
@@ -44,7 +44,7 @@ _SUM = re.compile(r"([0-9a-f]{64})  ([^/]+)")
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """The unit of work: one file, and the lines whose pictures go into it."""
+    """One file of records, and the lines of the manifest whose pictures it holds."""
 
     name: str
     rows: tuple[Row, ...]
@@ -61,11 +61,11 @@ def write_records(
     workers: parallel.Workers,
     bar: Callable[[str], OnProgress],
 ) -> str:
-    """Writes the pictures of a manifest into records; goes on where an earlier call was stopped.
+    """Writes the pictures of a manifest into records; resumes an earlier call that was stopped.
 
     All pictures are checked first, and nothing is written if one cannot be read. The same pictures,
-    manifest, options and Pillow give the same files, byte for byte, whoever does the work. A folder
-    that is complete is compared with its checksums instead.
+    manifest, options and Pillow give the same files, byte for byte, with any number of workers. A
+    folder that is complete is compared with its checksums instead.
 
     Args:
         manifest_file: The manifest.
@@ -75,9 +75,9 @@ def write_records(
         crop: What part of each picture to take, before it is cut to a square.
         shards: Files of each split, at most one for each picture; 0 for as many as take about
             ``SHARD_BYTES`` each.
-        seed: Decides the split where the manifest has none.
-        workers: Who does the work.
-        bar: Given what is counted, returns what shows how far it is.
+        seed: Seed of the split where the manifest has none.
+        workers: Processes, or the runner of Apache Beam.
+        bar: Given what is counted, returns what shows the progress.
 
     Returns:
         A report: pictures per split and class, files, what was left out.
@@ -139,7 +139,7 @@ def verify(folder: str, shards: Sequence[str], on_progress: OnProgress | None = 
     Args:
         folder: Local path or URL.
         shards: Names of the files with pictures.
-        on_progress: Told how many files are done.
+        on_progress: Called with (files done, files in all).
 
     Returns:
         How many there are.
@@ -203,7 +203,7 @@ def _is_begun(output: str, plan: dict) -> bool:
 
 
 def _shards(manifest: Manifest, image_size: int, shards: int) -> list[Shard]:
-    """Deals the lines of each split, in order, into files of equal number."""
+    """Distributes the lines of each split, in order, over shards of equal size."""
     jobs = []
     for split in SPLITS:
         rows = manifest.split(split)
@@ -216,7 +216,7 @@ def _shards(manifest: Manifest, image_size: int, shards: int) -> list[Shard]:
 
 
 def _write_shard(output: str, image_size: int, crop: images.Crop | None, shard: Shard) -> None:
-    """Writes one file, then what is to be known of it: checksums, and where its records begin."""
+    """Writes one shard, then its checksums and the offsets of its records."""
     path, offsets, pictures, end = storage.join(output, shard.name), [], [], 0
     with storage.atomic_path(path, storage.join(output, _PARTS)) as temporary:
         with storage.tensorflow_files(path), tf.io.TFRecordWriter(temporary) as writer:
@@ -273,7 +273,7 @@ def _record(row: Row, png: bytes, encoded: dict[str, bytes], image_size: int) ->
 
 
 def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
-    """Writes manifest and checksums from what is known of every shard, and reports."""
+    """Writes manifest and checksums from those of the shards, and returns the report."""
     lines, sums, size = [], {}, 0
     first: dict[str, Row] = {}
     same = []
@@ -301,8 +301,8 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
     report = [counts_table(manifest)]
     named = {kind: sum(bool(getattr(row, kind)) for row in manifest.rows) for kind in maps.KINDS}
     if any(named.values()):
-        told = " and ".join(f"{count} {kind} maps" for kind, count in named.items() if count)
-        report.append(f"{told} are in the records of their pictures.")
+        counts = " and ".join(f"{count} {kind} maps" for kind, count in named.items() if count)
+        report.append(f"{counts} are in the records of their pictures.")
     if same:
         report.append(
             f"{len(same)} pictures are the same as one of another split, now that they are cropped "

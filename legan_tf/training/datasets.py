@@ -110,8 +110,8 @@ def load_datasets(config: TrainConfig) -> Datasets:
     data = _from_manifest(config) if config.dataset == "manifest" else _rendered(config)
     if config.learns_lighting:
         return data
-    val = data.val and data.val.of_expressions()
-    return dataclasses.replace(data, train=data.train.of_expressions(), val=val)
+    val = data.val and data.val.without_lighting_labels()
+    return dataclasses.replace(data, train=data.train.without_lighting_labels(), val=val)
 
 
 def _rendered(config: TrainConfig) -> Datasets:

@@ -299,11 +299,11 @@ def test_half_of_the_faces_are_mirrored_each_with_its_map(kind):
 def test_faces_of_expressions_alone_keep_their_own_light():
     told = []
     faces = dataclasses.replace(numbered_faces(), truth=lambda *label: told.append(label))
-    plain = faces.of_expressions()
+    plain = faces.without_lighting_labels()
     assert plain.lightings == () and (plain.lighting == -1).all()
     plain.truth(3, 2, 0)
     plain.truth(4, 1, -1)
     assert told == [(3, 2, 1), (4, 1, 0)]
-    assert numbered_faces().of_expressions().truth is None
+    assert numbered_faces().without_lighting_labels().truth is None
     batches = collected(pipeline.editing_batches(plain, 10, 0, 0, 3))
     assert (batches["target_lighting"] == -1).all() and (batches["target_expression"] >= 0).all()

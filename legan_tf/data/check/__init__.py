@@ -1,1 +1,1 @@
-"""The doctor of data sets: what is wrong or strange in a manifest, in words and pictures."""
+"""Check of a data set: validation, statistics, anomalies and near duplicates."""

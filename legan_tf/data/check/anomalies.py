@@ -1,4 +1,4 @@
-"""What is strange in a manifest without being wrong, in sentences."""
+"""Anomalies of a data set: properties that may spoil a training without stopping it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import numpy as np
 
 from legan_tf.data.check.near_duplicates import FLAT, NEAREST, Pair
 from legan_tf.data.check.statistics import ImageStatistics
-from legan_tf.data.check.validation import NEEDS, need_problems
 from legan_tf.data.manifest import Manifest, class_counts
 
 DARK, BRIGHT = 30, 225
-"""Mean luma beyond which a picture shows little."""
+"""Limits of the mean luma of a picture, 0 to 255."""
 LOW_CONTRAST = 2 * FLAT
-"""Standard deviation of the luma below which it does."""
+"""Lower limit of the standard deviation of the luma."""
 IMBALANCE = 10
-"""How many times as many pictures as another a class may have in train."""
+"""Largest ratio of the numbers of pictures of two classes in train."""
 _SAME_ASPECT = 1.05
 _SAME_SIZE = 2.0
 _SAME_RATING = 0.25
@@ -28,16 +27,6 @@ def across_splits(pairs: Iterable[Pair], manifest: Manifest) -> list[Pair]:
     """Returns the pairs whose pictures are in different splits."""
     rows = manifest.rows
     return [pair for pair in pairs if rows[pair.first].split != rows[pair.second].split]
-
-
-def missing_by_model(manifest: Manifest) -> dict[str, list[str]]:
-    """Returns what each model lacks to be trained with these labels; nothing where it can."""
-    if not any(row.split for row in manifest.rows):
-        return dict.fromkeys(NEEDS, ["no picture is in a split."])
-    return {
-        model: [problem.message for problem in need_problems(manifest, needs)]
-        for model, needs in NEEDS.items()
-    }
 
 
 def combinations(manifest: Manifest) -> np.ndarray:
@@ -53,11 +42,11 @@ def combinations(manifest: Manifest) -> np.ndarray:
 def anomalies(
     manifest: Manifest, stats: ImageStatistics, pairs: Sequence[Pair], image_size: int
 ) -> list[str]:
-    """Returns a sentence with numbers for each thing that a person should look at.
+    """Returns a sentence with numbers for each anomaly that was found.
 
     Args:
         manifest: As read.
-        stats: At each of its pictures.
+        stats: Statistics of its pictures.
         pairs: Pictures that are nearly the same.
         image_size: Height and width in training, in pixels.
     """
@@ -86,9 +75,9 @@ def _about_pairs(manifest: Manifest, pairs: Sequence[Pair]) -> Iterable[str]:
     within = len(pairs) - len(leaks)
     if within:
         kinds = collections.Counter(pair.kind for pair in pairs)
-        told = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
+        listed = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
         yield (
-            f"{_pairs(within)} of nearly the same picture within a split; of all pairs, {told}. "
+            f"{_pairs(within)} of nearly the same picture within a split; of all pairs, {listed}. "
             "near_duplicates.csv lists them."
         )
     counts = collections.Counter(

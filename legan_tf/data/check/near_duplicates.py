@@ -1,11 +1,11 @@
-"""Pictures that are nearly the same, whatever was done to their files.
+"""Near duplicates: pictures that differ by little more than their encoding.
 
 Two pictures are near duplicates where their thumbnails differ nowhere by more than noise. A
 thumbnail is the luma of the picture at 32 x 32. Both are brought to mean 0 and deviation 1 over the
 pixels that are overexposed in neither, since brightening clips there; the difference of the two is
 the largest root mean square of their difference in any of 8 x 8 blocks. A re-encoded, resized or
 brightened copy differs a little everywhere, another expression or light much somewhere: the largest
-block tells them apart where a distance of whole pictures does not.
+block separates the two where a distance of whole pictures, as perceptual hashes have, does not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIDE = 32
 """Height and width of a thumbnail."""
 
 LIMIT = 0.18
-"""Largest difference of near duplicates; how it was chosen is told in docs/data.md."""
+"""Largest difference of near duplicates; docs/data.md shows how it was chosen."""
 
 FLAT = 4.0
 """Pictures of a lower contrast (standard deviation of the luma) have nothing to be known by."""
@@ -62,7 +62,7 @@ def near_duplicates(
     splits: Sequence[str],
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Pair]:
-    """Finds pictures that are nearly the same, as they are or mirrored.
+    """Returns the pairs of pictures that are nearly the same, as they are or mirrored.
 
     Of byte-identical pictures the others are paired with the first, which alone is compared with
     what differs. A picture is compared with the ``NEAREST`` of each split at most, so that time and
@@ -73,7 +73,7 @@ def near_duplicates(
         thumbnails: uint8 [n,32,32].
         digests: n digests of the files' bytes; a picture without is left out.
         splits: n names of the pictures' splits.
-        on_progress: Told how many pictures are compared with all others.
+        on_progress: Called with (pictures compared, pictures in all).
 
     Returns:
         The pairs, in order of their places.
@@ -98,7 +98,7 @@ def near_duplicates(
     found: dict[tuple[int, int], Pair] = {}
     for start in range(0, len(places), _QUERIES):
         part = slice(start, start + _QUERIES)
-        # A symmetrical picture is as near to both; it is told once, as near.
+        # A symmetrical picture is as near to both; it is listed once, as near.
         for kind, sign in (("mirrored", signs), ("near", 1)):
             for others, sieve in sieves:
                 mirrored = kind == "mirrored"

@@ -1,4 +1,4 @@
-"""The doctor's pictures."""
+"""Plots and sheets of the report on a data set."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ _LIMIT = {"color": "#555555", "linestyle": ":", "linewidth": 1.2}
 
 
 def contact_sheet(manifest: Manifest, seen: np.ndarray, show: Show, seed: int) -> bytes:
-    """Draws eight pictures of every class, so that a wrong label or crop catches the eye.
+    """Draws eight pictures of every class, which makes wrong labels and crops visible.
 
     Rows are the expressions, the lightings, then people; of more than 60 classes or 12 people, as
-    many by lot. Without any of these labels, rows are ratings or splits.
+    many at random. Without any of these labels, rows are ratings or splits.
 
     Args:
         manifest: As read.
         seen: bool [n], which rows have a picture.
-        show: Gives it.
+        show: Returns it.
         seed: Draws the pictures.
 
     Returns:
@@ -78,7 +78,7 @@ def pairs_sheet(manifest: Manifest, pairs: Sequence[Pair], show: Show) -> bytes:
     Args:
         manifest: As read.
         pairs: Pictures that are nearly the same.
-        show: Gives a picture.
+        show: Returns a picture.
 
     Returns:
         A PNG.
@@ -295,8 +295,8 @@ def _draw_bars(axes: Axes, classes: Mapping[str, Mapping[str, int]]) -> None:
         starts = ends[:, index] - counts[:, index]
         axes.barh(places, counts[:, index], left=starts, color=COLOURS[index], height=0.75)
     for place, count in enumerate(counts):
-        told = " / ".join(f"{n:,}" for n in count)
-        axes.text(ends[place, -1], place, f" {told}", va="center", fontsize=SMALL - 1)
+        numbers = " / ".join(f"{n:,}" for n in count)
+        axes.text(ends[place, -1], place, f" {numbers}", va="center", fontsize=SMALL - 1)
     names = [shortened(name or "(unknown)", _NAME) for name in classes]
     axes.set_yticks(places, names, parse_math=False)
     axes.set_ylim(len(classes) - 0.4, -0.6)

@@ -1,4 +1,4 @@
-"""From a manifest to what the doctor says and shows."""
+"""Report on the data set of a manifest: problems, anomalies, tables and plots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from legan_tf.data import csv_text, images, storage, tfrecord_reader
-from legan_tf.data.check.anomalies import across_splits, anomalies, missing_by_model
+from legan_tf.data.check.anomalies import across_splits, anomalies
 from legan_tf.data.check.near_duplicates import Pair, near_duplicates
 from legan_tf.data.check.plots import (
     balance_figure,
@@ -20,7 +20,13 @@ from legan_tf.data.check.plots import (
     sizes_figure,
 )
 from legan_tf.data.check.statistics import ImageStatistics
-from legan_tf.data.check.validation import NEEDS, need_problems, picture_problems, split_problems
+from legan_tf.data.check.validation import (
+    NEEDS,
+    missing_by_model,
+    need_problems,
+    picture_problems,
+    split_problems,
+)
 from legan_tf.data.manifest import (
     Manifest,
     ManifestError,
@@ -39,11 +45,11 @@ _REASONS = 2
 
 
 class CheckResult(NamedTuple):
-    """What the doctor says.
+    """The result of a check.
 
     Attributes:
-        text: In words, without the problems.
-        error: What stops a training; nothing if it can start.
+        text: The report in words, without the problems.
+        error: The problems that stop a training; None if it can start.
     """
 
     text: str
@@ -70,17 +76,17 @@ def check_dataset(
         data_dir: What relative paths start from; default is the manifest's own folder.
         output: Folder for the report and its pictures, new or of an earlier check; nothing is
             written if empty.
-        model: What is to be trained; if empty, whatever the labels suffice for.
+        model: The model to be trained; if empty, every one that the labels suffice for.
         crop: As in training.
         image_size: Height and width in training, in pixels.
-        seed: Decides the split where the manifest has none, and which pictures are shown.
-        bar: Given what is counted, returns what shows how far it is.
+        seed: Seed of the split where the manifest has none, and of the choice of pictures shown.
+        bar: Given what is counted, returns what shows the progress.
 
     Returns:
-        What was found.
+        The report, and the error that training would give.
 
     Raises:
-        ManifestError: The file is no manifest at all, so that there is nothing to look at.
+        ManifestError: The file is no manifest at all.
         StorageError: It cannot be read.
         UserError: ``file`` is empty, ``image_size`` or ``seed`` cannot be used, ``crop`` is given
             for pictures in records, or ``output`` cannot be written or holds other files.
@@ -115,8 +121,8 @@ def check_dataset(
         pictures = _pictures(manifest, stats, pairs, crop, image_size, seed, bar("drawing"))
         tables = {"near_duplicates.csv": _pairs_table(manifest, pairs)}
         tables["pictures.csv"] = _statistics_table(manifest, stats)
-        told = [str(problem) for problem in error.problems] if error else []
-        report = _markdown(counts, models, told, found, tuple(pictures))
+        listed = [str(problem) for problem in error.problems] if error else []
+        report = _markdown(counts, models, listed, found, tuple(pictures))
         for name, content in {**pictures, **tables, REPORT_FILE: report}.items():
             storage.write_bytes(storage.join(output, name), content)
     lines = [counts, "", *models]
@@ -128,7 +134,7 @@ def check_dataset(
 
 
 def _refuse_other_files(output: str) -> None:
-    """Refuses what is no folder, and a folder of anything but an earlier check."""
+    """Refuses a file, and a folder of anything but an earlier check."""
     earlier = storage.exists(storage.join(output, REPORT_FILE))
     if not earlier and not storage.is_free(output):
         raise UserError(
@@ -150,7 +156,7 @@ def _refuse_inputs(output: str, manifest: Manifest) -> None:
 
 
 def _begin(output: str) -> None:
-    """Makes the folder, so that one that cannot be written is told before the work."""
+    """Makes the folder, so that one that cannot be written is refused before the work."""
     report = storage.join(output, REPORT_FILE)
     try:
         content = storage.read_bytes(report) if storage.exists(report) else _BEGUN

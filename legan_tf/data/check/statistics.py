@@ -1,4 +1,4 @@
-"""What is kept of every picture of a manifest after one look at it."""
+"""Statistics of the pictures of a manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ImageStatistics:
     """
 
     def __init__(self, count: int, crop: images.Crop | None) -> None:
-        """Makes room for so many pictures, of which ``crop`` is taken first."""
+        """Allocates the arrays of ``count`` pictures, which are cropped by ``crop`` first."""
         self._crop = crop or (0.0, 0.0, 1.0, 1.0)
         self.seen = np.zeros(count, bool)
         self.width = np.zeros(count, np.int32)
@@ -35,7 +35,7 @@ class ImageStatistics:
         self.digest = [b""] * count
 
     def add(self, index: int, digest: bytes, picture: np.ndarray) -> None:
-        """ImageStatistics at one picture; several threads may do so at once.
+        """Measures one picture; several threads may do so at once.
 
         Args:
             index: Its place, 0 to n - 1.

@@ -21,7 +21,7 @@ NEEDS = {
     "quality": ("rating",),
     "depth": ("expression",),
 }
-"""What each model learns from besides maps, as ``check_manifest`` names it."""
+"""Labels that each model learns from, as the ``needs`` of ``check_manifest``."""
 
 OnPicture = Callable[[int, bytes, np.ndarray], None]
 """Called with (place of the row, digest of the file, uint8 [H, W, 3])."""
@@ -94,6 +94,16 @@ def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
         *_missing_maps(manifest, needs),
         *(_rating_problems(manifest) if "rating" in needs else ()),
     ]
+
+
+def missing_by_model(manifest: Manifest) -> dict[str, list[str]]:
+    """Returns by model what the labels lack to train it; nothing where they suffice."""
+    if not any(row.split for row in manifest.rows):
+        return dict.fromkeys(NEEDS, ["no picture is in a split."])
+    return {
+        model: [problem.message for problem in need_problems(manifest, needs)]
+        for model, needs in NEEDS.items()
+    }
 
 
 def _class_problems(manifest: Manifest, needs: Collection[str]) -> Iterable[Problem]:
@@ -203,7 +213,7 @@ def picture_problems(
 
 
 def _map_problems(path: str, kind: str, picture: np.ndarray | None) -> list[str]:
-    """Finds what is wrong with a map of a picture, which may be smaller or larger than that."""
+    """Returns what is wrong with a map, whose size may differ from its picture's."""
     try:
         height, width = maps.decode(path, kind).shape[:2]
     except UnavailableError:

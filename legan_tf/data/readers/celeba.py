@@ -120,7 +120,7 @@ def _split(row: tuple[str, list[str]]) -> str:
 
 
 def _pictures(job: Job) -> dict[str, str]:
-    """Finds the picture of each number; of several, the aligned one, and JPEG before PNG."""
+    """Returns the picture of each number; of several, the aligned one, and JPEG before PNG."""
     found = collections.defaultdict(list)
     lists = (_ATTRIBUTES, _IDENTITY, _PARTITION)
     for path in job.tree.pictures(job.report):

@@ -59,7 +59,7 @@ def read(job: Job) -> list[Row]:
     """Reads all label files, finds their pictures, and splits each source 80/10/10.
 
     Frames of one video and pictures of one Notre Dame subject stay in one split and get its name
-    as their identity, where their names tell it.
+    as their identity, where their file names contain it.
     """
     labels = _labels(job)
     pictures = _Pictures([path for path in job.tree.files if suffix(path) in PICTURES])
@@ -103,7 +103,7 @@ def read(job: Job) -> list[Row]:
 
 
 class _Pictures:
-    """Finds pictures by name, with or without suffix."""
+    """Index of pictures by name, with or without suffix."""
 
     def __init__(self, paths: Sequence[str]) -> None:
         self._names = Names(paths)
@@ -166,7 +166,7 @@ def _folder(file: str) -> str:
 
 
 def _group(source: str, path: str) -> str:
-    """Returns the video or subject that a picture's name tells; empty if none."""
+    """Returns the video or subject in a picture's name; empty if there is none."""
     pattern = _GROUPS.get(source)
     match = pattern.search("/".join(path.lower().split("/")[-2:])) if pattern else None
     return f"{source} {'-'.join(sorted(match.groups()))}" if match else ""

@@ -30,7 +30,7 @@ EXPRESSIONS = {
     (4, 2): "neutral",
     (4, 3): "scream",
 }
-"""What people were asked to show, by session and recording."""
+"""Expressions that people were asked for, by session and recording."""
 
 SHARES: Shares = (208, 64, 65)
 """People in train, val and test: the sizes of the published protocol."""

@@ -21,7 +21,7 @@ NAME = re.compile(
     r"(?P<gaze>frontal|left|right)",
     re.IGNORECASE,
 )
-"""How RaFD calls its pictures; names derived from them may go on after it."""
+"""The file names of RaFD; derived names may continue after it."""
 
 
 @dataclasses.dataclass(frozen=True)

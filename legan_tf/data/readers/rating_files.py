@@ -1,4 +1,4 @@
-"""Files that say how natural people find a picture, in whatever form they come."""
+"""Files of naturalness ratings of pictures: CSV, text or JSON in several forms."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RATING = re.compile(r"(?:rating|rater|score|annotator|worker|r)[ _-]?[1-9a-c]")
 
 
 class Label(NamedTuple):
-    """What one line says.
+    """The rating of one picture.
 
     Attributes:
         line: Its number, or that of the record, counted from 1.

@@ -23,7 +23,7 @@ from legan_tf.options import Options, option
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What a reader is given.
+    """The input of a reader.
 
     Attributes:
         tree: The files of the data set.
