@@ -3,10 +3,10 @@
 Example: python scripts/prepare.py manifest --source=rafd --data_dir=RaFD --output=rafd.csv
 
 manifest: reads the folder of a published data set and lists its pictures with labels and splits.
-check: looks for what would stop or spoil a training; with --output=FOLDER also in pictures.
+check: reports what would stop or spoil a training; with --output=FOLDER also in plots.
 align: finds the faces in pictures and brings all of them into the same position.
 depth: makes depth and normal maps of pictures from meshes that were fitted to them.
-records: stores the pictures of a manifest as training sees them, in a few large files.
+records: stores the pictures of a manifest as training sees them, in TFRecords.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DATA_DIR = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
     "output", "", "Where to write: a folder; of manifest, the file, manifest.csv if empty."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Decides every split that the data set does not decide.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of every split that the data set does not define.")
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     None,
@@ -55,7 +55,7 @@ _RUNNER = flags.DEFINE_enum(
 _BEAM_OPTIONS = flags.DEFINE_string(
     "beam_options",
     "",
-    "records: what Beam is told, as on a command line: '--region=… --project=…'.",
+    "records: options for Beam, as on a command line: '--region=… --project=…'.",
 )
 _READER_OPTIONS = reader_options()
 options.define_flags(_READER_OPTIONS)

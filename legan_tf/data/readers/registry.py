@@ -122,8 +122,8 @@ class ReaderOptions(Options):
     source: str = ""
     paths_from: str = option(
         "manifest",
-        "What the manifest's paths start from: its own folder, or --data_dir, which training is "
-        "then told too.",
+        "What the manifest's paths start from: its own folder, or --data_dir, which training then "
+        "needs, too.",
         ("manifest", "data_dir"),
     )
 
