@@ -59,7 +59,7 @@ class _Model:
             parts.append(run(image=tf.constant(image[rows]), **inputs))
         return {name: np.concatenate([p[name].numpy() for p in parts]) for name in parts[0]}
 
-    def _in_parts(self, output: str, empty: tf.Tensor, **inputs: tf.Tensor) -> tf.Tensor:
+    def _run_tensors(self, output: str, empty: tf.Tensor, **inputs: tf.Tensor) -> tf.Tensor:
         """Runs ``serving_default`` on tensors of any number of rows, ``MAX_ROWS`` at a time.
 
         Args:
@@ -69,28 +69,28 @@ class _Model:
         """
         run, rows = self._signatures["serving_default"], tf.shape(inputs["image"])[0]
 
-        def one(start: tf.Tensor, made: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def run_rows(start: tf.Tensor, done: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             stop = start + MAX_ROWS
             part = {name: value[start:stop] for name, value in inputs.items()}
-            return stop, tf.concat([made, run(**part)[output]], 0)
+            return stop, tf.concat([done, run(**part)[output]], 0)
 
-        _, made = tf.while_loop(
+        _, done = tf.while_loop(
             lambda start, _: start < rows,
-            one,
+            run_rows,
             (tf.constant(0), empty),
             shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, *empty.shape[1:]])),
         )
-        return made
+        return done
 
     def _maps(self, images: Any, signature: str) -> np.ndarray:
         """Returns the maps of pictures; see ``DepthEstimator.__call__``."""
-        batch, one = as_list(images)
+        batch, single = as_list(images)
         geometry = self._labels.geometry
         shape = (len(batch), self.image_size, self.image_size)
-        made = np.empty(shape if geometry == "depth" else (*shape, 3), np.uint8)
+        maps = np.empty(shape if geometry == "depth" else (*shape, 3), np.uint8)
         for rows, stack in same_size(batch):
-            made[rows] = self._run(stack, signature)[geometry].reshape(-1, *made.shape[1:])
-        return made[0] if one else made
+            maps[rows] = self._run(stack, signature)[geometry].reshape(-1, *maps.shape[1:])
+        return maps[0] if single else maps
 
 
 class Editor(_Model):
@@ -130,7 +130,7 @@ class Editor(_Model):
         Raises:
             UserError: A picture or a target cannot be used.
         """
-        batch, one = as_list(images)
+        batch, single = as_list(images)
         ids = {
             "expression": self._labels.ids("expression", expression, len(batch)),
             "lighting": self._labels.ids("lighting", lighting, len(batch)),
@@ -139,7 +139,7 @@ class Editor(_Model):
         for rows, stack in same_size(batch):
             chosen = {name: value[rows] for name, value in ids.items()}
             edited[rows] = self._run(stack, **chosen)["image"]
-        return edited[0] if one else edited
+        return edited[0] if single else edited
 
     def edit(
         self,
@@ -166,7 +166,7 @@ class Editor(_Model):
         """
         image = _eight_bits(tf.convert_to_tensor(image))
         kept = tf.fill([tf.shape(image)[0]], KEEP)
-        return self._in_parts(
+        return self._run_tensors(
             "image",
             tf.zeros([0, self.image_size, self.image_size, 3], tf.uint8),
             image=image,
@@ -206,8 +206,8 @@ class Editor(_Model):
         Raises:
             UserError: See ``__call__``.
         """
-        batch, one = as_list(image)
-        if not one:
+        batch, single = as_list(image)
+        if not single:
             raise UserError(f"A grid is made of one picture; {len(batch)} were given.")
         rows, columns = max(1, len(self.expressions)), max(1, len(self.lightings))
         expression, lighting = np.divmod(np.arange(rows * columns, dtype=np.int32), columns)
@@ -268,7 +268,7 @@ class Scorer(_Model):
             image = tf.clip_by_value(image, -1.0, 1.0) if clip else _in_range(image)
         if self._network is None:
             image = image if exact else to_uint8(image)
-            return self._in_parts("rating", tf.zeros([0]), image=image)
+            return self._run_tensors("rating", tf.zeros([0]), image=image)
         image = to_float(image) if exact else tf.cast(image, tf.float32)
         square = prepare_differentiably(image, self.image_size)
         return self._network(to_float(to_uint8(square)) if exact else square)
@@ -286,11 +286,11 @@ class Scorer(_Model):
         Raises:
             UserError: A picture cannot be used.
         """
-        batch, one = as_list(images)
+        batch, single = as_list(images)
         ratings = np.empty(len(batch), np.float32)
         for rows, stack in same_size(batch):
             ratings[rows] = self._run(stack)["rating"]
-        return ratings[0] if one else ratings
+        return ratings[0] if single else ratings
 
 
 class DepthEstimator(_Model):

@@ -134,11 +134,9 @@ class AsyncClient:
         """Edits one picture or several.
 
         Args:
-            images: A path, a PIL image or an array for one picture, a list of these or an array
-                for several; see ``inputs.as_list``. The middle square is resized.
-            expression: Target expression by name or id, one for all pictures or one each; None
-                leaves it as it is.
-            lighting: Target lighting, likewise.
+            images: See ``loading.Editor.__call__``.
+            expression: See ``loading.Editor.__call__``.
+            lighting: See ``loading.Editor.__call__``.
 
         Returns:
             uint8 [S, S, 3] for one picture, [B, S, S, 3] for several; S is the ``image_size`` of
