@@ -35,7 +35,7 @@ from legan_research.experiments.training import (
 )
 from legan_tf.data import attributes
 from legan_tf.data.manifest import OnProgress
-from legan_tf.data.rendered.facesets import people_of
+from legan_tf.data.rendered.dataset import split_people
 from legan_tf.errors import UserError
 from legan_tf.evaluation.image_networks import image_network
 from legan_tf.evaluation.tables import Column
@@ -138,7 +138,7 @@ class _Images:
         """Renders the images, and makes the edits."""
         options, editor, scorer = experiment.options, experiment.editor, experiment.scorer
         size = editor.image_size
-        people = people_of("train", options.people, options.data_seed + seed)
+        people = split_people("train", options.people, options.data_seed + seed)
         real = draw_imbalanced(people, options.pictures, seed)
         manifest, files = write_images(
             os.path.join(folder, "real"), real, size, bar("rendering real pictures")
@@ -233,7 +233,7 @@ def _known_people(editor: Editor) -> Sequence[int]:
     config = flags_of(editor.path)
     if config is None or config.dataset != "rendered":
         return ()
-    return people_of("train", config.people, config.seed)
+    return split_people("train", config.people, config.seed)
 
 
 def draw_borrowed(people: Sequence[int], expressions: Sequence[str], seed: int) -> list[FaceLabels]:
@@ -287,7 +287,7 @@ def _test_images(
     lightings = attributes.lightings()
     shown = [
         FaceLabels(person, name, lightings[light])
-        for person in people_of("test", options.test_people, options.data_seed + seed)
+        for person in split_people("test", options.test_people, options.data_seed + seed)
         for name in CLASSES
         for light in rng.choice(len(lightings), TEST_LIGHTINGS, replace=False)
     ]

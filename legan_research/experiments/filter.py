@@ -18,7 +18,7 @@ from legan_tf.data import storage
 from legan_tf.data.manifest import OnProgress
 from legan_tf.data.rendered import rated_faces
 from legan_tf.data.rendered.damage import DAMAGES
-from legan_tf.data.rendered.facesets import damage_done
+from legan_tf.data.rendered.dataset import damage_done
 from legan_tf.data.rendered.ratings import naturalness
 from legan_tf.drawing import as_png, dress, new_figure, style, write_legend
 from legan_tf.errors import UserError

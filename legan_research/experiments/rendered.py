@@ -12,7 +12,7 @@ import numpy as np
 from legan_tf.data import images, storage
 from legan_tf.data.manifest import OnProgress, to_csv
 from legan_tf.data.rendered import geometry, shade
-from legan_tf.data.rendered.facesets import in_parallel, name_of
+from legan_tf.data.rendered.dataset import identity_name, run_in_threads
 from legan_tf.sheet import sheet
 from legan_tf.uses.augment.policies import Edit
 
@@ -55,7 +55,7 @@ def render_images(
         return run
 
     tasks = [task(*key, rows) for key, rows in rows_of.items()]
-    in_parallel(tasks, len(labels), on_progress)
+    run_in_threads(tasks, len(labels), on_progress)
     return pictures
 
 
@@ -79,7 +79,7 @@ def write_images(
         [
             {
                 "path": name,
-                "identity": name_of(face.person),
+                "identity": identity_name(face.person),
                 "expression": face.expression,
                 "lighting": face.lighting,
                 "split": "train",

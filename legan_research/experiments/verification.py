@@ -32,7 +32,7 @@ from legan_research.experiments.training import (
 )
 from legan_tf.data import attributes
 from legan_tf.data.manifest import OnProgress
-from legan_tf.data.rendered.facesets import name_of, people_of
+from legan_tf.data.rendered.dataset import identity_name, split_people
 from legan_tf.evaluation.image_networks import image_network
 from legan_tf.evaluation.metrics.verification import auc, fold_accuracies, true_accept_rate
 from legan_tf.evaluation.tables import Column
@@ -103,7 +103,7 @@ def _prepare(
 ) -> SeedData:
     options, editor = experiment.options, experiment.editor
     size = editor.image_size
-    people = people_of("train", options.people, options.data_seed + seed)
+    people = split_people("train", options.people, options.data_seed + seed)
     labels = draw_labels(people, options.pictures, seed)
     manifest, files = write_images(
         os.path.join(folder, "real"), labels, size, bar("rendering real pictures")
@@ -119,8 +119,8 @@ def _prepare(
     )
     sources = [one.edit.source for one in made.edits]
     edits = [os.path.join(target, one.path) for one in made.edits]
-    identities = [name_of(labels[source].person) for source in sources]
-    real = [Example(file, name_of(one.person), True) for file, one in zip(files, labels)]
+    identities = [identity_name(labels[source].person) for source in sources]
+    real = [Example(file, identity_name(one.person), True) for file, one in zip(files, labels)]
     arms = {
         ORIGINAL: real,
         AUGMENTED: [*real, *map(Example, edits, identities)],
@@ -169,7 +169,7 @@ def _test_images(
     rng = np.random.default_rng([7402, seed])
     expressions, lightings = attributes.MULTIPIE_EXPRESSIONS, attributes.lightings()
     labels = []
-    for person in people_of("test", options.test_people, options.data_seed + seed):
+    for person in split_people("test", options.test_people, options.data_seed + seed):
         shown = rng.choice(len(expressions) * len(lightings), TEST_IMAGES, replace=False)
         labels += [
             FaceLabels(person, expressions[e], lightings[light])

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from legan_tf.data.rendered import curves, fields, people
+from legan_tf.data.rendered import contours, identity, shaping
 from legan_tf.data.rendered.expressions import actions
-from legan_tf.data.rendered.features import Features
-from legan_tf.data.rendered.paint import paint
-from legan_tf.data.rendered.people import Traits
-from legan_tf.data.rendered.relief import relief
+from legan_tf.data.rendered.face_parts import FaceParts
+from legan_tf.data.rendered.height_field import height_field
+from legan_tf.data.rendered.identity import IdentityParameters
+from legan_tf.data.rendered.material import material
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,11 +78,13 @@ class Mesh:
 def _yaw_profile(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """A smooth stand-in for the head's height: how far a turn of the head moves a point."""
     return (
-        0.85 * np.exp(-0.5 * np.square(x / 0.62)) + 0.2 * fields.bump(x, y + 0.03, 0.12, 0.2) - 0.72
+        0.85 * np.exp(-0.5 * np.square(x / 0.62))
+        + 0.2 * shaping.gaussian(x, y + 0.03, 0.12, 0.2)
+        - 0.72
     )
 
 
-def _to_face(t: Traits, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _to_face(t: IdentityParameters, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Picture coordinates to the coordinates of the upright face seen from the front."""
     x, y = (x - t.shift_x) / t.scale, (y - t.shift_y) / t.scale
     c, s = np.cos(t.roll), np.sin(t.roll)
@@ -90,7 +92,9 @@ def _to_face(t: Traits, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
     return x - np.sin(t.yaw) * _yaw_profile(x, y), y
 
 
-def _to_picture(t: Traits, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _to_picture(
+    t: IdentityParameters, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The inverse of ``_to_face``, by fixed-point iteration."""
     turned = x
     for _ in range(12):
@@ -118,16 +122,16 @@ def geometry(persons: Sequence[int], expressions: Sequence[str], size: int) -> G
     Raises:
         ValueError: An expression has no rendered form.
     """
-    t = people.describe(persons)
+    t = identity.identity_parameters(persons)
     n, pixel = len(t.width), 2 / size
     x, y = _to_face(t, *_grid(size))
-    features = Features(t, actions(persons, expressions), x, y, pixel)
-    heights = relief(features)
-    surface = paint(features, heights)
+    parts = FaceParts(t, actions(persons, expressions), x, y, pixel)
+    heights = height_field(parts)
+    surface = material(parts, heights)
     # A turned head comes nearer on one side; lengths scale with the picture.
     height = ((heights.z - np.tan(t.yaw) * x) * t.scale).astype(np.float32)
     mask = surface.coverage > 0.5
-    lx, ly = _to_picture(t, *curves.landmarks(t, features.a))
+    lx, ly = _to_picture(t, *contours.landmarks(t, parts.a))
     landmarks = np.concatenate([(lx + 1) * (size / 2), (1 - ly) * (size / 2)], axis=1)
     return Geometry(
         depth=np.where(mask, height, np.float32(np.nan)),

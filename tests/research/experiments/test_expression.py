@@ -17,7 +17,7 @@ from legan_research.experiments.expression import (
 )
 from legan_tf.data import attributes, images
 from legan_tf.data.manifest import read_manifest
-from legan_tf.data.rendered.facesets import name_of, people_of
+from legan_tf.data.rendered.dataset import identity_name, split_people
 from legan_tf.errors import UserError
 from legan_tf.models import LeganGenerator
 
@@ -25,7 +25,7 @@ SMALL = ExperimentOptions(seeds=1, people=5, pictures=40, test_people=3, steps=2
 
 
 def test_a_training_set_is_as_imbalanced_as_affectnet():
-    people = people_of("train", 50, 5000)
+    people = split_people("train", 50, 5000)
     portraits = draw_imbalanced(people, 670, 0)
     counts = collections.Counter(portrait.expression for portrait in portraits)
     assert counts == {"neutral": 373, "smile": 670, "surprise": 70, "disgust": 19}
@@ -97,7 +97,7 @@ def test_the_arms_differ_in_what_is_added_alone(done):
     # Those whom the editor has learned from, of its own seed and as many.
     lent = read_manifest(str(output / "seed-0" / "borrowed" / "manifest.csv")).rows
     assert [row.expression for row in lent] == wanted
-    assert {row.identity for row in lent} == {name_of(p) for p in people_of("train", 7, 3)}
+    assert {row.identity for row in lent} == {identity_name(p) for p in split_people("train", 7, 3)}
     assert not {row.identity for row in lent} & {row.identity for row in (*true, *real)}
 
 

@@ -18,8 +18,8 @@ from legan_research.experiments.filter import (
 )
 from legan_tf.data import attributes, images
 from legan_tf.data.rendered import rated_faces, render
+from legan_tf.data.rendered.dataset import damage_done
 from legan_tf.data.rendered.expressions import ACTIONS
-from legan_tf.data.rendered.facesets import damage_done
 from legan_tf.data.rendered.ratings import naturalness
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.correlation import spearman

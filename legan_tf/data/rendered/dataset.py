@@ -1,4 +1,4 @@
-"""Rendered faces as face sets: a full grid of people, expressions and lights, with the truth."""
+"""Data sets of rendered faces: a full grid with its ground truth, and damaged, rated faces."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOCKS = 64
 Progress = Callable[[int, int], None]
 
 
-def people_of(split: str, people: int, seed: int) -> range:
+def split_people(split: str, people: int, seed: int) -> range:
     """Returns the numbers of the people of one split.
 
     Args:
@@ -48,12 +48,12 @@ def people_of(split: str, people: int, seed: int) -> range:
     return range(first, first + people)
 
 
-def name_of(person: int) -> str:
+def identity_name(person: int) -> str:
     """Returns the identity name of a person's number."""
     return f"person{person:05d}"
 
 
-def in_parallel(
+def run_in_threads(
     tasks: Sequence[Callable[[], int]], total: int, on_progress: Progress | None
 ) -> None:
     """Runs tasks, each of which returns how much of ``total`` it has done, on all cores."""
@@ -100,7 +100,7 @@ def rendered_faces(
         on_progress: Called with the pictures done and their total.
         map_kind: ``depth`` or ``normal`` to have the exact maps of the faces too, without hair,
             ears and neck.
-        on_demand: Whether to render no face before it is looked at, so that training begins at
+        on_demand: Whether to render each face when it is first loaded, so that training begins at
             once; else all are rendered now, on all cores.
 
     Returns:
@@ -109,7 +109,7 @@ def rendered_faces(
     Raises:
         ValueError: A name or a number is not acceptable.
     """
-    numbers = people_of(split, people, seed)
+    numbers = split_people(split, people, seed)
     expressions, lightings = tuple(expressions), tuple(lightings)
     if not expressions or not lightings:
         raise ValueError("Rendered faces need at least one expression and one light.")
@@ -120,11 +120,11 @@ def rendered_faces(
         lights.light(name)
     shape = (people, len(expressions), len(lightings))
     size = image_size
-    pool = _Pool(numbers, expressions, lightings, size, map_kind)
+    renderer = _Renderer(numbers, expressions, lightings, size, map_kind)
     total = int(np.prod(shape))
     if not on_demand:
-        pool.fill(on_progress)
-    load = _once_rendered(pool, pool.pictures, 1, on_demand)
+        renderer.fill(on_progress)
+    load = _once_rendered(renderer, renderer.pictures, 1, on_demand)
     identity, expression_of, lighting_of = (
         axis.ravel().astype(np.int32) for axis in np.indices(shape)
     )
@@ -138,7 +138,7 @@ def rendered_faces(
 
     def true_map(index: int, expression: int) -> np.ndarray:
         _check_class(expression, expressions)
-        return pool.of(pool.surfaces, identity[index] * len(expressions) + expression)
+        return renderer.of(renderer.surfaces, identity[index] * len(expressions) + expression)
 
     def surface(indices: np.ndarray, wanted: np.ndarray) -> faceset.Surface:
         for value in wanted:
@@ -153,7 +153,7 @@ def rendered_faces(
         image_size=size,
         expressions=expressions,
         lightings=lightings,
-        identities=tuple(name_of(p) for p in numbers),
+        identities=tuple(identity_name(p) for p in numbers),
         expression=expression_of,
         lighting=lighting_of,
         identity=identity,
@@ -163,7 +163,9 @@ def rendered_faces(
         truth=truth,
         surface=surface,
         map_kind=map_kind,
-        maps=_once_rendered(pool, pool.surfaces, len(lightings), on_demand) if map_kind else None,
+        maps=_once_rendered(renderer, renderer.surfaces, len(lightings), on_demand)
+        if map_kind
+        else None,
         true_map=true_map if map_kind else None,
     )
 
@@ -176,8 +178,8 @@ def _maps(faces: Geometry, kind: str) -> np.ndarray:
     return np.stack([maps.depth_to_map(depth) for depth in shown])
 
 
-class _Pool:
-    """The pictures of a grid of people, expressions and lights, and when they are rendered.
+class _Renderer:
+    """The pictures of a grid of people, expressions and lights, rendered all at once or on demand.
 
     Attributes:
         pictures: uint8 [people x expressions x lights, S, S, 3].
@@ -221,7 +223,7 @@ class _Pool:
             return lambda: self._render(first, _GEOMETRIES_PER_TASK)
 
         starts = range(0, len(self._shown), _GEOMETRIES_PER_TASK)
-        in_parallel([task(first) for first in starts], len(self.pictures), on_progress)
+        run_in_threads([task(first) for first in starts], len(self.pictures), on_progress)
 
     def of(self, rows: np.ndarray, index: int) -> np.ndarray:
         """Returns a row of ``pictures`` or ``surfaces``, rendered now if it was not yet."""
@@ -234,7 +236,7 @@ class _Pool:
 
 
 def _once_rendered(
-    pool: _Pool, rows: np.ndarray, per_row: int, on_demand: bool
+    renderer: _Renderer, rows: np.ndarray, per_row: int, on_demand: bool
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """The ``load`` or, of rows that ``per_row`` pictures share, the ``maps`` of a face set."""
     if not on_demand:
@@ -243,7 +245,7 @@ def _once_rendered(
 
     def load_or_render(index: tf.Tensor) -> tf.Tensor:
         picture = tf.numpy_function(
-            lambda row: pool.of(rows, row), [index // per_row], tf.uint8, stateful=False
+            lambda row: renderer.of(rows, row), [index // per_row], tf.uint8, stateful=False
         )
         return tf.ensure_shape(picture, rows.shape[1:])
 
@@ -280,7 +282,7 @@ def rated_faces(
         raise ValueError(f"count must be 1 or more, not {count}.")
     _check_size(image_size)
     faces_shown = -(-count // _SHOTS_OF_RATED_FACE)
-    numbers = people_of(split, faces_shown, seed)
+    numbers = split_people(split, faces_shown, seed)
     expressions, lightings = tuple(ACTIONS), attributes.lightings()
     rng = np.random.default_rng([7004, seed, SPLITS.index(split)])
     who = rng.integers(len(numbers), size=faces_shown)
@@ -300,7 +302,7 @@ def rated_faces(
 
         return run
 
-    in_parallel([task(face) for face in range(faces_shown)], count, on_progress)
+    run_in_threads([task(face) for face in range(faces_shown)], count, on_progress)
     said = ratings.rate(natural, ratings.panel(seed), rng)
     face_of = np.arange(count) // _SHOTS_OF_RATED_FACE
     return faceset.FaceSet(
@@ -308,7 +310,7 @@ def rated_faces(
         image_size=image_size,
         expressions=expressions,
         lightings=lightings,
-        identities=tuple(name_of(p) for p in numbers),
+        identities=tuple(identity_name(p) for p in numbers),
         expression=mien[face_of].astype(np.int32),
         lighting=lighting.astype(np.int32),
         identity=who[face_of].astype(np.int32),
@@ -333,7 +335,7 @@ def damage_done(split: str, count: int, seed: int) -> list[dict[str, float]]:
     Raises:
         ValueError: The split is not known.
     """
-    first = people_of(split, 1, seed)[0]
+    first = split_people(split, 1, seed)[0]
     return [_severities(_damage_rng(seed, first, row)) for row in range(count)]
 
 

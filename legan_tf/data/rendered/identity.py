@@ -1,9 +1,9 @@
-"""People: everything about a rendered face that stays the same under any expression or light."""
+"""Identity parameters: what stays the same of a person under any expression and light."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import types
 from collections.abc import Sequence
 
 import numpy as np
@@ -70,100 +70,12 @@ _STYLES_OF_MEN = ("bald", "buzz", "short", "short", "parted", "parted", "curly")
 _STYLES_OF_WOMEN = ("tied", "parted", "bob", "bob", "long", "long", "wavy", "curly")
 
 
-@dataclasses.dataclass(frozen=True)
-class Traits:
-    """What is constant about each person.
+class IdentityParameters(types.SimpleNamespace):
+    """The parameters of N people, one attribute for each key of ``_draw``.
 
-    Every scalar trait is float32 [N, 1, 1], every colour linear RGB float32 [N, 1, 1, 3], waves
+    Every scalar is float32 [N, 1, 1], every colour linear RGB float32 [N, 1, 1, 3], waves
     are [N, 1, 1, K, 3]. Lengths are in face units: half the width of the picture at scale 1.
     """
-
-    # pose
-    shift_x: np.ndarray
-    shift_y: np.ndarray
-    scale: np.ndarray
-    roll: np.ndarray
-    yaw: np.ndarray
-    # skull
-    width: np.ndarray
-    forehead: np.ndarray
-    jaw: np.ndarray
-    roundness: np.ndarray
-    squareness: np.ndarray
-    chin_y: np.ndarray
-    chin: np.ndarray
-    cleft: np.ndarray
-    cheek: np.ndarray
-    gaunt: np.ndarray
-    brow_ridge: np.ndarray
-    neck: np.ndarray
-    ear_size: np.ndarray
-    ear_out: np.ndarray
-    # eyes
-    eye_x: np.ndarray
-    eye_width: np.ndarray
-    eye_open: np.ndarray
-    eye_tilt: np.ndarray
-    eye_depth: np.ndarray
-    iris: np.ndarray
-    lid_crease: np.ndarray
-    eye_bag: np.ndarray
-    lashes: np.ndarray
-    # brows
-    brow_y: np.ndarray
-    brow_arch: np.ndarray
-    brow_tilt: np.ndarray
-    brow_thick: np.ndarray
-    brow_length: np.ndarray
-    brow_density: np.ndarray
-    # nose
-    nose_tip_y: np.ndarray
-    nose_width: np.ndarray
-    nose_height: np.ndarray
-    nose_hump: np.ndarray
-    nose_bridge: np.ndarray
-    # mouth
-    mouth_width: np.ndarray
-    lip_upper: np.ndarray
-    lip_lower: np.ndarray
-    lip_bow: np.ndarray
-    lip_curve: np.ndarray
-    # asymmetry
-    skew_eye: np.ndarray
-    skew_brow: np.ndarray
-    skew_mouth: np.ndarray
-    skew_nose: np.ndarray
-    skew_face: np.ndarray
-    # skin and hair
-    age: np.ndarray
-    freckles: np.ndarray
-    blush: np.ndarray
-    stubble: np.ndarray
-    beard: np.ndarray
-    moustache: np.ndarray
-    gloss: np.ndarray
-    hair_side: np.ndarray
-    hair_top: np.ndarray
-    hair_end: np.ndarray
-    hair_thick: np.ndarray
-    hair_wave: np.ndarray
-    hair_opening: np.ndarray
-    hair_density: np.ndarray
-    hairline: np.ndarray
-    hairline_peak: np.ndarray
-    hairline_square: np.ndarray
-    hair_part: np.ndarray
-    fringe: np.ndarray
-    # colours
-    skin: np.ndarray
-    lip: np.ndarray
-    hair: np.ndarray
-    brow: np.ndarray
-    eye: np.ndarray
-    background: np.ndarray
-    # texture: frequency x, frequency y, phase of each wave
-    skin_waves: np.ndarray
-    hair_waves: np.ndarray
 
 
 def _between(points: np.ndarray, position: float) -> np.ndarray:
@@ -174,8 +86,8 @@ def _between(points: np.ndarray, position: float) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=65536)
-def _describe(person: int) -> dict[str, np.ndarray]:
-    """Draws the traits of one person; nothing but the number decides them."""
+def _draw(person: int) -> dict[str, np.ndarray]:
+    """Draws the parameters of one person, which depend on the number alone."""
     rng = np.random.default_rng([7001, person])
 
     def spread(middle: float, deviation: float) -> float:
@@ -207,11 +119,13 @@ def _describe(person: int) -> dict[str, np.ndarray]:
     width = spread(0.715 + 0.02 * male, 0.028)
     fringe = within(0.10, 0.26) if style in ("bob", "parted", "curly") and rng.random() < 0.4 else 0
     return {
+        # pose
         "shift_x": spread(0, 0.018),
         "shift_y": spread(0, 0.015),
         "scale": spread(0.965, 0.018),
         "roll": np.deg2rad(spread(0, 1.8)),
         "yaw": np.deg2rad(spread(0, 2.4)),
+        # skull
         "width": width,
         "forehead": spread(0.92, 0.025),
         "jaw": spread(0.86 + 0.07 * male, 0.035),
@@ -226,6 +140,7 @@ def _describe(person: int) -> dict[str, np.ndarray]:
         "neck": spread(0.42 + 0.10 * male, 0.025),
         "ear_size": spread(1.0, 0.09),
         "ear_out": spread(0.035, 0.018),
+        # eyes
         "eye_x": spread(0.335, 0.014),
         "eye_width": spread(0.158 - 0.006 * male, 0.008),
         "eye_open": spread(1.06 - 0.12 * male - 0.08 * age, 0.10),
@@ -235,27 +150,32 @@ def _describe(person: int) -> dict[str, np.ndarray]:
         "lid_crease": within(0.25, 1.0),
         "eye_bag": max(0.0, spread(0.15 + 0.6 * age, 0.2)),
         "lashes": within(0.25, 0.5) if man else within(0.6, 1.0),
+        # brows
         "brow_y": spread(0.232 - 0.035 * male, 0.018),
         "brow_arch": spread(0.055 - 0.03 * male, 0.018),
         "brow_tilt": spread(0.01, 0.03),
         "brow_thick": spread(0.033 + 0.016 * male, 0.007),
         "brow_length": spread(0.215, 0.014),
         "brow_density": within(0.6, 0.95),
+        # nose
         "nose_tip_y": spread(-0.04, 0.03),
         "nose_width": spread(0.155 + 0.02 * male + 0.03 * tone, 0.016),
         "nose_height": spread(0.25 + 0.02 * male, 0.025),
         "nose_hump": spread(0.0, 0.014),
         "nose_bridge": spread(0.058, 0.009),
+        # mouth
         "mouth_width": spread(0.262 + 0.012 * male, 0.018),
         "lip_upper": max(0.028, spread(0.062 - 0.016 * male + 0.016 * tone, 0.011)),
         "lip_lower": max(0.040, spread(0.084 - 0.014 * male + 0.016 * tone, 0.012)),
         "lip_bow": within(0.1, 0.45),
         "lip_curve": spread(0.0, 0.010),
+        # asymmetry
         "skew_eye": spread(0, 0.006),
         "skew_brow": spread(0, 0.007),
         "skew_mouth": spread(0, 0.005),
         "skew_nose": spread(0, 0.012),
         "skew_face": spread(0, 0.015),
+        # skin and hair
         "age": age,
         "freckles": within(0.3, 0.9) if tone < 0.4 and rng.random() < 0.25 else 0.0,
         "blush": within(0.1, 0.6),
@@ -275,12 +195,14 @@ def _describe(person: int) -> dict[str, np.ndarray]:
         "hairline_square": within(1.9, 2.5) if long_hair else within(2.2, 3.6),
         "hair_part": within(-0.35, 0.35),
         "fringe": fringe,
+        # colours
         "skin": skin,
         "lip": lip,
         "hair": hair,
         "brow": hair * within(0.5, 0.75) * np.float32([1.0, 0.95, 0.92]),
         "eye": eyes[rng.integers(len(eyes))] * within(0.8, 1.2),
         "background": _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))] * within(0.7, 1.15),
+        # texture: frequency x, frequency y, phase of each wave
         "skin_waves": np.stack(
             [rng.normal(0, 1, 8), rng.normal(0, 1, 8), rng.uniform(0, 2 * np.pi, 8)], axis=-1
         )
@@ -296,15 +218,15 @@ def _describe(person: int) -> dict[str, np.ndarray]:
     }
 
 
-def describe(persons: Sequence[int]) -> Traits:
-    """Returns the traits of the people with these numbers.
+def identity_parameters(persons: Sequence[int]) -> IdentityParameters:
+    """Returns the parameters of the people with these numbers.
 
     Args:
         persons: N whole numbers ≥ 0; the same number is always the same person.
     """
-    drawn = [_describe(int(p)) for p in persons]
+    drawn = [_draw(int(person)) for person in persons]
     stacked = {}
-    for field in dataclasses.fields(Traits):
-        values = np.asarray([d[field.name] for d in drawn], np.float32)
-        stacked[field.name] = values.reshape((len(drawn), 1, 1) + values.shape[1:])
-    return Traits(**stacked)
+    for name in drawn[0]:
+        values = np.asarray([parameters[name] for parameters in drawn], np.float32)
+        stacked[name] = values.reshape((len(drawn), 1, 1) + values.shape[1:])
+    return IdentityParameters(**stacked)

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from legan_tf.data import attributes
 from legan_tf.data.rendered import geometry, lights, mesh, render, rendered_faces, shade, surface
+from legan_tf.data.rendered.dataset import SPLITS, split_people
 from legan_tf.data.rendered.expressions import ACTIONS
-from legan_tf.data.rendered.facesets import SPLITS, people_of
 
 SIZE = 64
 
@@ -182,7 +182,7 @@ def test_unknown_names_are_refused():
         render([1], ["smile"], ["shot20"], SIZE)
     for bad in (("trial", 2, 0), ("test", 0, 0), ("test", 2, -1)):
         with pytest.raises(ValueError):
-            people_of(*bad)
+            split_people(*bad)
     with pytest.raises(ValueError, match="'grin'"):
         rendered_faces("test", 1, ["grin"], ["shot00"], 32, 0)
     with pytest.raises(ValueError, match="'shot20'"):
@@ -192,7 +192,7 @@ def test_unknown_names_are_refused():
 
 
 def test_splits_and_seeds_share_nobody():
-    ranges = [people_of(split, 1000, seed) for split in SPLITS for seed in (0, 1)]
+    ranges = [split_people(split, 1000, seed) for split in SPLITS for seed in (0, 1)]
     assert len(set().union(*ranges)) == 6000
 
 
@@ -239,7 +239,7 @@ def test_faces_rendered_on_demand_are_the_same(kind):
 def test_faces_on_demand_are_not_rendered_before():
     # All of them would take seconds.
     many = rendered_faces("train", 200, ["smile"], attributes.MULTIPIE_SHOTS, 64, 0, on_demand=True)
-    expected = render([people_of("train", 200, 0)[199]], ["smile"], ["shot03"], 64)
+    expected = render([split_people("train", 200, 0)[199]], ["smile"], ["shot03"], 64)
     np.testing.assert_array_equal(many.images([199 * 20 + 3]), expected)
 
 
@@ -253,7 +253,7 @@ def test_truth_is_the_picture_with_that_label(grid):
             & (made.lighting == lighting)
         )
         np.testing.assert_array_equal(pictures[rows[0]], made.truth(index, expression, lighting))
-        person = people_of("test", 3, 4)[made.identity[index]]
+        person = split_people("test", 3, 4)[made.identity[index]]
         direct = render(
             [person], [made.expressions[expression]], [made.lightings[lighting]], made.image_size
         )
@@ -305,7 +305,7 @@ def test_surfaces_are_those_of_the_same_people_under_the_expressions_asked_for(g
     made, _ = grid
     index, expressions = np.array([0, 20, 53]), np.array([5, 0, 3])
     found = made.surface(index, expressions)
-    people = [people_of("test", 3, 4)[made.identity[i]] for i in index]
+    people = [split_people("test", 3, 4)[made.identity[i]] for i in index]
     direct = geometry(people, [made.expressions[e] for e in expressions], made.image_size)
     for name in ("depth", "normals", "albedo"):
         np.testing.assert_array_equal(getattr(found, name), getattr(direct, name))
