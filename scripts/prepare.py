@@ -94,7 +94,7 @@ def _check() -> None:
 
 
 def _align() -> None:
-    from legan_tf.data.align.make import Source, align_pictures
+    from legan_tf.data.align.dataset import Source, align_pictures
 
     print(
         align_pictures(
@@ -109,7 +109,7 @@ def _align() -> None:
 
 
 def _depth() -> None:
-    from legan_tf.data.depth.make import Source, make_depth
+    from legan_tf.data.depth.dataset import Source, make_depth
 
     print(
         make_depth(

@@ -11,9 +11,10 @@ from typing import Any
 from legan_research.experiments.config import ExperimentOptions
 from legan_research.experiments.provenance import check_unseen, networks_of, quality_of
 from legan_tf.data import storage
-from legan_tf.data.journal import Journal, folder_problem
+from legan_tf.data.output_folder import folder_problem
 from legan_tf.data.rendered.expressions import ACTIONS
 from legan_tf.data.rendered.lights import LIGHTS
+from legan_tf.data.resumable import WorkLog
 from legan_tf.errors import UserError
 from legan_tf.serving.labels import EDITOR, SCORER
 from legan_tf.serving.loading import Editor, Scorer, load
@@ -60,7 +61,7 @@ class Experiment:
         """
         self._refuse_fewer_seeds()
         settings = {"experiment": self.name, **settings}
-        Journal(self.output, "experiment", settings, _CHECKSUMS).begin()
+        WorkLog(self.output, "experiment", settings, _CHECKSUMS).begin()
 
     def _refuse_fewer_seeds(self) -> None:
         file = os.path.join(self.output, REPORT_FILE)

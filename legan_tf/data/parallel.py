@@ -1,12 +1,10 @@
-"""The same work on many items: in as many processes as there are processors, or on many machines.
+"""Parallel work on many items: in processes of this machine, or on many machines by Apache Beam.
 
 The only module that uses Apache Beam.
 """
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import contextlib
 import dataclasses
 import io
@@ -16,37 +14,32 @@ import os
 import shlex
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from typing import Any
 
 from legan_tf import optional
 from legan_tf.errors import UserError, first_line
 
-_QUEUED_PER_WORKER = 4
 _MAX_THREADS = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Workers:
-    """Who does the work.
+    """Where parallel work is done.
 
     Attributes:
         processes: Processes on this machine; 0 for one per processor that this process may use.
-        runner: Apache Beam's runner that does it instead, ``DirectRunner`` or another; none if
-            empty.
-        beam_options: What Beam is told besides, as on a command line.
+        runner: Apache Beam's runner to use instead, ``DirectRunner`` or another; none if empty.
+        beam_options: Further options of Beam, as on a command line.
     """
 
-    processes: int = 0
-    runner: str = ""
-    beam_options: str = ""
-
     def check(self) -> None:
-        """Looks for what stops the work before it begins.
+        """Checks the values before the work begins.
 
         Raises:
             UserError: The values do not fit each other.
-            UnavailableError: Apache Beam is asked for and not there.
+            UnavailableError: Apache Beam is asked for and not installed.
         """
         if self.processes < 0:
             raise UserError(f"--workers={self.processes}: must be 0 or more.")
@@ -60,57 +53,58 @@ class Workers:
             raise UserError("--beam_options belongs to --runner.")
 
 
-def do(
+def for_each(
     work: Callable[[Any], None],
     items: Sequence[Any],
     workers: Workers,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Does the same work on every item, for what it leaves in files.
+    """Calls a function that writes files for every item.
 
     Args:
-        work: As in ``each``.
-        items: What to work on.
-        workers: Who does it.
-        on_progress: Told (done, total); with Beam, whose runners report in their own ways, only
-            when all is done.
+        work: As in ``map_in_processes``.
+        items: Its arguments.
+        workers: Where it is done.
+        on_progress: Called with (done, total); with Beam, whose runners report in their own ways,
+            only when all is done.
 
     Raises:
         UserError: A process died, or Beam's pipeline failed.
-        UnavailableError: Apache Beam is asked for and not there.
+        UnavailableError: Apache Beam is asked for and not installed.
     """
     if not workers.runner:
-        for _ in each(work, items, workers.processes, on_progress):
+        for _ in map_in_processes(work, items, workers.processes, on_progress):
             pass
     elif items:
-        _in_beam(work, items, workers)
+        _run_beam_pipeline(work, items, workers)
         if on_progress:
             on_progress(len(items), len(items))
 
 
-def each(
+def map_in_processes(
     work: Callable[[Any], Any],
     items: Sequence[Any],
     workers: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Any]:
-    """Does the same work on every item and yields the results in the items' order.
+    """Yields the results of a function of every item, in the items' order.
 
-    The processes are started anew, not forked: TensorFlow does not survive a fork.
+    ``ProcessPoolExecutor`` does the work; on top of it, one worker means this process, workers end
+    with a killed parent, and a dead worker raises a ``UserError``. Processes are spawned, not
+    forked: TensorFlow does not survive a fork.
 
     Args:
-        work: A function of a module, or a ``functools.partial`` of one. What it raises, this
-            raises.
-        items: What to work on; they and the results travel between processes.
+        work: A function of a module, or a ``functools.partial`` of one; its errors are raised here.
+        items: Its arguments; they and the results travel between processes.
         workers: Processes; 0 for one per processor that this process may use. With 1 the work is
             done in this process.
-        on_progress: Told (done, total).
+        on_progress: Called with (done, total).
 
     Raises:
-        UserError: A process died, for want of memory mostly.
+        UserError: A process died, mostly for want of memory.
     """
     workers = min(workers or len(os.sched_getaffinity(0)), len(items))
-    results = map(work, items) if workers <= 1 else _in_processes(work, items, workers)
+    results = map(work, items) if workers <= 1 else _map_in_pool(work, items, workers)
     for done, result in enumerate(results, start=1):
         if on_progress:
             on_progress(done, len(items))
@@ -123,7 +117,7 @@ def in_threads(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Any]:
     """Yields ``function(item)`` in order, for work that releases Python's lock, as decoders do."""
-    with concurrent.futures.ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
         for done, result in enumerate(threads.map(function, items), start=1):
             if on_progress:
                 on_progress(done, len(items))
@@ -141,34 +135,23 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _in_processes(work: Callable[[Any], Any], items: Sequence[Any], workers: int) -> Iterator[Any]:
-    pool = concurrent.futures.ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_end_with_parent,
-    )
-    waiting: collections.deque[concurrent.futures.Future] = collections.deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > _QUEUED_PER_WORKER * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            "A worker process died, probably for want of memory; give fewer with --workers."
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _map_in_pool(work: Callable[[Any], Any], items: Sequence[Any], workers: int) -> Iterator[Any]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+        try:
+            yield from pool.map(work, items)
+        except BrokenProcessPool as error:
+            raise UserError(
+                "A worker process died, probably for want of memory; give fewer with --workers."
+            ) from error
 
 
-def _in_beam(work: Callable[[Any], None], items: Sequence[Any], workers: Workers) -> None:
+def _run_beam_pipeline(work: Callable[[Any], None], items: Sequence[Any], workers: Workers) -> None:
     beam = optional.require("apache_beam", f"--runner={workers.runner}")
     options = _beam_options(workers)
     logger = logging.getLogger("apache_beam")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # Tracebacks of what is told below.
+    logger.setLevel(logging.CRITICAL)  # Tracebacks of the errors reported below.
     try:
         with beam.Pipeline(options=options) as pipeline:
             # Without Reshuffle all items would stay with the one worker that makes them.
@@ -191,13 +174,13 @@ def _beam_options(workers: Workers) -> Any:
     """Returns Beam's options; it would end the process on wrong ones."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    told = io.StringIO()
+    messages = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(messages):
             options = PipelineOptions(shlex.split(workers.beam_options), runner=workers.runner)
             options.get_all_options()
     except (SystemExit, ValueError) as error:
-        reason = told.getvalue().rpartition("error: ")[2].strip() or first_line(error)
+        reason = messages.getvalue().rpartition("error: ")[2].strip() or first_line(error)
         raise UserError(
             f"--beam_options={workers.beam_options}: Beam does not take them ({reason})."
         ) from error

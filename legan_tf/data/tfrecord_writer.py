@@ -129,7 +129,7 @@ def write_records(
         or not storage.exists(storage.join(output, job.name))
     ]
     work = functools.partial(_write_shard, output, image_size, crop)
-    parallel.do(work, missing, workers, bar("writing shards"))
+    parallel.for_each(work, missing, workers, bar("writing shards"))
     return _finish(manifest, jobs, output)
 
 

@@ -30,7 +30,7 @@ def _die(item):
 def test_results_come_in_order(workers):
     told = []
     results = list(
-        parallel.each(
+        parallel.map_in_processes(
             functools.partial(_slower_first, 10), range(12), workers, lambda *p: told.append(p)
         )
     )
@@ -41,7 +41,7 @@ def test_results_come_in_order(workers):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_errors_of_the_work_reach_the_caller(workers):
-    results = parallel.each(_fail, range(6), workers)
+    results = parallel.map_in_processes(_fail, range(6), workers)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(UserError, match="item 3 is bad"):
         next(results)
@@ -49,7 +49,7 @@ def test_errors_of_the_work_reach_the_caller(workers):
 
 def test_a_dead_process_is_told():
     with pytest.raises(UserError, match="--workers"):
-        list(parallel.each(_die, range(4), 2))
+        list(parallel.map_in_processes(_die, range(4), 2))
 
 
 def _wait_with(folder):
@@ -69,7 +69,7 @@ def test_no_process_outlives_one_that_is_killed(tmp_path):
 
 
 def _wait_in_processes(folder):
-    list(parallel.each(_wait_with, [folder] * 10_000, 2))
+    list(parallel.map_in_processes(_wait_with, [folder] * 10_000, 2))
 
 
 def _until(holds):
@@ -89,4 +89,4 @@ def _lives(process):
 
 
 def test_nothing_to_do():
-    assert list(parallel.each(_die, [], 2)) == []
+    assert list(parallel.map_in_processes(_die, [], 2)) == []

@@ -10,16 +10,9 @@ from typing import Any
 import numpy as np
 
 from legan_tf.data import images, storage
-from legan_tf.data.journal import (
-    Journal,
-    Outcomes,
-    digest,
-    folder_problem,
-    real,
-    remove_leftovers,
-    stamp,
-)
 from legan_tf.data.manifest import Manifest, ManifestError, OnProgress, Row, read_manifest
+from legan_tf.data.output_folder import canonical_path, folder_problem
+from legan_tf.data.resumable import Outcomes, WorkLog, checksum, file_version, remove_leftovers
 from legan_tf.data.tfrecord_reader import refuse_crop
 from legan_tf.errors import UserError
 from legan_tf.options import parse_crop
@@ -121,10 +114,10 @@ def augment(
     refuse_crop([row.file for row in manifest.rows], crop)
     tries = options.tries if options.quality_above else 1
     quotas, notes = PLANNERS[options.policy](manifest.rows, editor, options.seed, tries)
-    journal = Journal(
+    log = WorkLog(
         output, "augment", _settings(editor, scorer, source, options, manifest), _CHECKSUMS
     )
-    batches = _Batches(editor, scorer, options, manifest.rows, crop, output, journal)
+    batches = _Batches(editor, scorer, options, manifest.rows, crop, output, log)
     made, rejected = batches.make_edits(quotas, bar("editing"))
     if source.crop:
         batches.crop_originals(bar("cropping"))
@@ -170,15 +163,17 @@ def _settings(
         "crop": source.crop,
         "model": editor.sha256,
         "quality_model": scorer.sha256 if scorer else "",
-        "pictures": digest(real(source.data_dir or os.path.dirname(source.manifest) or ".")),
-        "labels": digest(
+        "pictures": checksum(
+            canonical_path(source.data_dir or os.path.dirname(source.manifest) or ".")
+        ),
+        "labels": checksum(
             [dataclasses.astuple(dataclasses.replace(row, file="")) for row in manifest.rows]
         ),
     }
 
 
 class _Batches:
-    """The batches of an augmentation; the journal gets each when it is finished.
+    """The batches of an augmentation; the log gets each when it is finished.
 
     The content of a batch depends on the outcomes of those before it. After an interruption it is
     therefore found again; if an image has changed meanwhile, the batches from there on differ.
@@ -192,7 +187,7 @@ class _Batches:
         rows: Sequence[Row],
         crop: images.Crop | None,
         output: str,
-        journal: Journal,
+        log: WorkLog,
     ) -> None:
         self._editor = editor
         self._scorer = scorer
@@ -200,7 +195,7 @@ class _Batches:
         self._rows = rows
         self._crop = crop
         self._output = output
-        self._journal = journal
+        self._log = log
         self._count = 0
         self._written: set[str] = set()
         self._began = False
@@ -258,9 +253,9 @@ class _Batches:
 
     def close(self) -> None:
         """Removes images of earlier runs, with other sources, that are no longer needed."""
-        journal = self._journal
-        journal.done = {part: done for part, done in journal.done.items() if part < self._count}
-        journal.close()
+        log = self._log
+        log.done = {part: done for part, done in log.done.items() if part < self._count}
+        log.close()
         for folder in (IMAGES, ORIGINALS):
             base = os.path.join(self._output, folder)
             for inside, _, names in os.walk(base):
@@ -302,11 +297,11 @@ class _Batches:
     def _run_once(
         self, rows: Sequence[int], names: Sequence[str], targets: Any, run: Callable[[], Outcomes]
     ) -> Outcomes:
-        """Returns the outcomes of a batch from the journal, or runs it."""
+        """Returns the outcomes of a batch from the log, or runs it."""
         part, self._count = self._count, self._count + 1
-        stamps = [stamp(self._rows[row].file) for row in rows]
-        inputs = digest([list(rows), list(names), targets, stamps])
-        before, outcomes = self._journal.done.get(part, ("", []))
+        stamps = [file_version(self._rows[row].file) for row in rows]
+        inputs = checksum([list(rows), list(names), targets, stamps])
+        before, outcomes = self._log.done.get(part, ("", []))
         if before == inputs and all(
             os.path.exists(os.path.join(self._output, name))
             for name, outcome in zip(names, outcomes)
@@ -314,11 +309,11 @@ class _Batches:
         ):
             return outcomes
         if not self._began:
-            self._journal.begin()
+            self._log.begin()
             remove_leftovers(self._output, ())
             self._began = True
         outcomes = run()
-        self._journal.add(part, inputs, outcomes)
+        self._log.add(part, inputs, outcomes)
         return outcomes
 
     def _save(self, name: str, image: np.ndarray) -> None:

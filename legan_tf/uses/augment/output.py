@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from legan_tf.data import csv_text, images, storage
-from legan_tf.data.journal import spread
 from legan_tf.data.manifest import Manifest, Row, to_csv
+from legan_tf.data.output_folder import evenly_spaced
 from legan_tf.data.splits import SPLITS
 from legan_tf.sheet import captioned_sheet
 from legan_tf.uses.augment.policies import Edit, Quota
@@ -190,9 +190,9 @@ def _sheet(
     for made in edits:
         of_class.setdefault(made.edit.expression or made.edit.lighting or "", []).append(made)
     rows = []
-    for name in spread(sorted(of_class), _SHEET_CLASSES):
+    for name in evenly_spaced(sorted(of_class), _SHEET_CLASSES):
         sources, results = [], []
-        for made in spread(of_class[name], _SHEET_COLUMNS):
+        for made in evenly_spaced(of_class[name], _SHEET_COLUMNS):
             row = manifest.rows[made.edit.source]
             caption = " ".join(filter(None, (row.expression, row.lighting)))
             sources.append((enlarged(load_image(made.edit.source)), caption))

@@ -7,8 +7,8 @@ import os
 import shutil
 import uuid
 
-from legan_tf.data.journal import remove_leftovers, stamp
 from legan_tf.data.manifest import OnProgress
+from legan_tf.data.resumable import file_version, remove_leftovers
 from legan_tf.errors import UserError
 from legan_tf.uses.scoring.database import RatingDatabase
 
@@ -60,8 +60,8 @@ def copy_images(
     chosen = (path for path, rating in database.rated() if rating >= threshold)
     for done, path in enumerate(chosen, start=1):
         original, target = os.path.join(source, path), os.path.join(folder, path)
-        existing = stamp(target)
-        if existing is None or existing != stamp(original):
+        existing = file_version(target)
+        if existing is None or existing != file_version(original):
             try:
                 _copy_atomically(original, target)
             except OSError as error:

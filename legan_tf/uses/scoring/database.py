@@ -1,6 +1,6 @@
 """SQLite database of the ratings of a folder, from which an interrupted scoring resumes.
 
-A database, unlike ``data.journal``, since millions of images must not fill the memory.
+A database, unlike ``data.resumable``, since millions of images must not fill the memory.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from legan_tf.cli import counter
 from legan_tf.data import images, storage
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import scan
-from legan_tf.data.journal import folder_problem
+from legan_tf.data.output_folder import folder_problem
 from legan_tf.data.rendered.damage import DAMAGES
 from legan_tf.errors import UserError
 from legan_tf.evaluation.comparison_inputs import parse_models

@@ -22,9 +22,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def finder():
-    from legan_tf.data.align.finder import FaceFinder
+    from legan_tf.data.align.landmark_finder import LandmarkFinder
 
-    return FaceFinder()
+    return LandmarkFinder()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The position in which faces stand alike, and the way there.
+"""Face alignment: the conventions of LightCNN and RaFD, similarity transform and resampling.
 
 The only module that uses tensorflow-addons.
 """
@@ -37,7 +37,8 @@ class Convention:
 
 
 LIGHTCNN = Convention(size=128, eye_line=40.0, eye_to_mouth=48.0)
-"""LightCNN's test alignment."""
+"""LightCNN's test alignment, 128 x 128: ``ec_y`` 40 and ``ec_mc_y`` 48 in the repository of its
+authors (Wu et al., "A Light CNN for Deep Face Representation with Noisy Labels")."""
 
 RAFD = Convention(size=256, eye_line=95.5, eye_to_mouth=64.0)
 """A face of RaFD, cropped to 256x256 around its centre: the middle between eyes and mouth is the
@@ -55,7 +56,7 @@ def similarity_from_points(
     size: int,
     convention: Convention = LIGHTCNN,
 ) -> np.ndarray:
-    """Finds the rotation, scale and shift that bring a face into a convention's position.
+    """Returns the similarity transform that brings a face into a convention's position.
 
     The eyes become level (as in LightCNN's own alignment, the eyes alone decide the rotation),
     their middle comes to the middle of the width and to the convention's height, and the mouth as
@@ -109,7 +110,7 @@ def require() -> ModuleType:
 
 
 def warp(images: np.ndarray, transforms: np.ndarray, size: int) -> np.ndarray:
-    """Takes aligned pictures out of a batch; black where they reach beyond the original.
+    """Resamples a batch of pictures into aligned ones; black beyond the originals.
 
     Large faces are sampled several times per pixel and averaged, so that shrinking them does not
     leave jagged edges.

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from legan_tf.data import rendered
-from legan_tf.data.align.faces import from_ibug
+from legan_tf.data.align.landmarks import from_ibug
 
 
 def error(found, points):
@@ -108,8 +108,8 @@ def test_nothing_is_written_to_stderr(faces, tmp_path):
     Image.fromarray(pictures[0, 0]).save(tmp_path / "a.png")
     code = (
         "import sys, numpy as np\nfrom PIL import Image\n"
-        "from legan_tf import cli\nfrom legan_tf.data.align.finder import FaceFinder\n"
-        f"print(FaceFinder().find(np.asarray(Image.open({str(tmp_path / 'a.png')!r}))).faces)"
+        "from legan_tf import cli\nfrom legan_tf.data.align.landmark_finder import LandmarkFinder\n"
+        f"print(LandmarkFinder().find(np.asarray(Image.open({str(tmp_path / 'a.png')!r}))).faces)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("1\n", "")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from legan_tf.data.depth.cast import View, cast, degenerate_share
-from legan_tf.data.depth.holes import fill
+from legan_tf.data.depth.hole_filling import fill_holes
 from legan_tf.data.depth.meshes import Mesh
+from legan_tf.data.depth.quality_gate import bulge, degenerate_share
+from legan_tf.data.depth.ray_casting import View, cast_rays
 from legan_tf.data.rendered import surface
 
 made = runpy.run_path(str(pathlib.Path(__file__).parent / "mesh_files.py"))
@@ -27,7 +28,7 @@ def test_maps_of_a_rendered_face_are_the_renderer_s_own(person, expression, size
     face = surface.geometry([person], [expression], size)
     made = surface.mesh(person, expression, resolution)
     mesh = Mesh(in_pixels(made.vertices, size), made.triangles.astype(np.int64))
-    view = cast(mesh, size, size)
+    view = cast_rays(mesh, size, size)
     inside = face.face_mask[0] & view.hit
     # Beyond the last whole cell of the mesh's grid there is nothing.
     assert inside.sum() > 0.98 * face.face_mask[0].sum()
@@ -38,7 +39,7 @@ def test_maps_of_a_rendered_face_are_the_renderer_s_own(person, expression, size
     assert np.median(angles(view.normals, face.normals[0])[inside]) < 2
     np.testing.assert_allclose(np.linalg.norm(view.normals[view.hit], axis=-1), 1)
     # Rays through shared edges and corners, as all are at the renderer's resolution, miss nothing.
-    assert fill(view, 1.0).hole_share == 0
+    assert fill_holes(view, 1.0).hole_share == 0
 
 
 def plane(z: float, low: float, high: float, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +53,7 @@ def joined(*planes) -> Mesh:
 
 
 def test_the_nearest_of_several_surfaces_counts():
-    view = cast(joined(plane(3, 1.5, 8.5), plane(7, 3.5, 5.5, 4), plane(1, -4, 20, 8)), 10, 10)
+    view = cast_rays(joined(plane(3, 1.5, 8.5), plane(7, 3.5, 5.5, 4), plane(1, -4, 20, 8)), 10, 10)
     assert view.depth[4, 4] == 7
     assert view.depth[2, 2] == 3
     assert view.depth[0, 0] == 1
@@ -74,7 +75,7 @@ def test_a_back_is_seen_as_a_front_and_depth_is_exact_at_any_distance():
     corners, triangles = plane(0, 1.5, 8.5)
     corners[:, 2] = 1e5 + corners[:, 0]  # Nearer to the right.
     for order in (triangles, triangles[:, ::-1]):
-        view = cast(Mesh(corners, order), 10, 10)
+        view = cast_rays(Mesh(corners, order), 10, 10)
         assert view.hit.sum() == 49
         np.testing.assert_allclose(view.depth[5, 2:9], 1e5 + np.arange(2, 9), rtol=0, atol=1e-9)
         expected = np.array((-1.0, 0.0, 1.0)) / np.sqrt(2)
@@ -88,14 +89,14 @@ def test_normals_do_not_break_where_vertices_are_doubled():
     sides += [np.stack([(5, 5, 10, 10), y, (5, 5, 0, 0)], -1).astype(np.float64)]
     order = np.array([(0, 1, 2), (0, 2, 3)])
     mesh = Mesh(np.concatenate(sides).astype(np.float64), np.concatenate([order, order + 4]))
-    view = cast(mesh, 11, 11)
+    view = cast_rays(mesh, 11, 11)
     np.testing.assert_allclose(view.normals[5, 5], (0, 0, 1), atol=1e-12)
     assert view.normals[5, 3, 0] < -0.1 < 0.1 < view.normals[5, 7, 0]
 
 
 def test_what_is_not_in_the_picture_is_not_there():
-    assert not cast(joined(plane(1, 20, 30)), 10, 12).hit.any()
-    view = cast(joined(plane(1, 6.5, 30)), 10, 12)
+    assert not cast_rays(joined(plane(1, 20, 30)), 10, 12).hit.any()
+    view = cast_rays(joined(plane(1, 6.5, 30)), 10, 12)
     assert view.hit.shape == (10, 12)
     np.testing.assert_array_equal(view.hit, np.mgrid[:10, :12].min(0) > 6)
 
@@ -119,7 +120,7 @@ def test_small_holes_are_filled_and_mouths_and_background_are_not():
     seen = disc & ~crack & ~mouth
     seen[40, 74] = False  # A notch in the outline is no hole.
     view = View(np.where(seen, bowl, np.nan), np.where(seen[..., None], normals, np.nan))
-    filled = fill(view, 0.005)
+    filled = fill_holes(view, 0.005)
     np.testing.assert_array_equal(filled.view.hit, seen | crack)
     silhouette = (seen | crack | mouth).sum()
     assert filled.filled == pytest.approx(crack.sum() / silhouette)
@@ -127,17 +128,17 @@ def test_small_holes_are_filled_and_mouths_and_background_are_not():
     assert np.abs(filled.view.depth - bowl)[crack].max() < 0.01
     assert angles(filled.view.normals, normals)[crack].max() < 1
     np.testing.assert_array_equal(filled.view.depth[seen], view.depth[seen])
-    assert fill(view, 0.0).filled == 0
-    assert fill(view, 0.005, most=0.02).filled == 0
-    whole = fill(view, 1.0)
+    assert fill_holes(view, 0.0).filled == 0
+    assert fill_holes(view, 0.005, max_share=0.02).filled == 0
+    whole = fill_holes(view, 1.0)
     assert whole.filled == whole.hole_share
     assert np.isnan(view.depth[crack]).all()
 
 
 def test_an_empty_view_has_no_holes():
     nothing = View(np.full((4, 4), np.nan), np.full((4, 4, 3), np.nan))
-    assert (fill(nothing, 0.1).filled, fill(nothing, 0.1).hole_share) == (0, 0)
-    assert nothing.bulge == 0
+    assert (fill_holes(nothing, 0.1).filled, fill_holes(nothing, 0.1).hole_share) == (0, 0)
+    assert bulge(nothing) == 0
 
 
 def test_many_holes_are_filled_one_by_one_and_quickly():
@@ -148,7 +149,7 @@ def test_many_holes_are_filled_one_by_one_and_quickly():
     holes = (x % 12 == 5) & (y % 12 == 5)
     view = View(np.where(holes, np.nan, bowl), np.where(holes[..., None], np.nan, normals), 0.25)
     begun = time.process_time()
-    filled = fill(view, 0.002)
+    filled = fill_holes(view, 0.002)
     assert time.process_time() - begun < 6  # A search of the whole picture for each takes 30.
     assert filled.filled == filled.hole_share == holes.mean()
     assert filled.view.hit.all()
@@ -163,24 +164,27 @@ def test_a_face_bulges_and_a_bowl_does_not_whichever_way_its_triangles_turn(yaw)
     turn = Rotation.from_euler("y", yaw, degrees=True).as_matrix()
     corners = in_pixels(made.vertices @ turn.T, 96)
     for order, back in ((made.triangles, 0), (made.triangles[:, ::-1], 1)):
-        face = cast(Mesh(corners, order.astype(np.int64)), 96, 96)
-        assert face.bulge > 0.5
+        face = cast_rays(Mesh(corners, order.astype(np.int64)), 96, 96)
+        assert bulge(face) > 0.5
         assert abs(face.back - back) < 0.02
-        bowl = cast(Mesh(corners * (1, 1, -1), order.astype(np.int64)), 96, 96)
-        assert bowl.bulge < -0.5
+        bowl = cast_rays(Mesh(corners * (1, 1, -1), order.astype(np.int64)), 96, 96)
+        assert bulge(bowl) < -0.5
         assert abs(bowl.back - back) < 0.2
 
 
 def test_half_of_what_is_seen_may_show_its_back():
     corners, triangles = plane(3, 10.5, 17.5, 4)
-    view = cast(joined(plane(3, 1.5, 8.5), (corners, triangles[:, ::-1])), 20, 20)
+    view = cast_rays(joined(plane(3, 1.5, 8.5), (corners, triangles[:, ::-1])), 20, 20)
     assert view.back == 0.5
-    assert view.bulge == 0
+    assert bulge(view) == 0
 
 
 def test_vertices_of_no_triangle_change_nothing():
     corners, triangles = plane(1, 1.5, 8.5)
     stray = np.concatenate([corners, [(1e30, -1e30, 1e30)]])
-    alone, with_stray = cast(Mesh(corners, triangles), 10, 10), cast(Mesh(stray, triangles), 10, 10)
+    alone, with_stray = (
+        cast_rays(Mesh(corners, triangles), 10, 10),
+        cast_rays(Mesh(stray, triangles), 10, 10),
+    )
     np.testing.assert_array_equal(with_stray.depth, alone.depth)
     assert degenerate_share(Mesh(stray, triangles)) == 0

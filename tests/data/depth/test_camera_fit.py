@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from legan_tf.data.depth import cameras
+from legan_tf.data.depth import camera_fit
 from legan_tf.errors import UserError
 
 BODY = np.random.default_rng(0).normal(size=(40, 3)) * (5, 6, 3)
@@ -13,20 +13,20 @@ BODY = np.random.default_rng(0).normal(size=(40, 3)) * (5, 6, 3)
 def test_pixels_are_taken_as_they_are_counted():
     vertices = np.array([[1.0, 1.0, 5.0], [8.0, 6.0, -2.0]])
     np.testing.assert_allclose(
-        cameras.by_pixels(vertices, 6, False, 1.0, False), [[0, 0, 5], [7, 5, -2]]
+        camera_fit.project_pixels(vertices, 6, False, 1.0, False), [[0, 0, 5], [7, 5, -2]]
     )
     # From the bottom, the first line is the last of the picture.
     np.testing.assert_allclose(
-        cameras.by_pixels(vertices, 6, True, 1.0, False), [[0, 5, 5], [7, 0, -2]]
+        camera_fit.project_pixels(vertices, 6, True, 1.0, False), [[0, 5, 5], [7, 0, -2]]
     )
     np.testing.assert_allclose(
-        cameras.by_pixels(vertices, 6, False, 0.5, True), [[0.5, 0.5, -5], [7.5, 5.5, 2]]
+        camera_fit.project_pixels(vertices, 6, False, 0.5, True), [[0.5, 0.5, -5], [7.5, 5.5, 2]]
     )
 
 
 def test_a_framed_mesh_fills_its_square_upright():
     stray = np.concatenate([BODY, [(900.0, -900.0, 900.0)]])  # Of no triangle.
-    framed = cameras.by_frame(stray, 200, BODY)[:-1]
+    framed = camera_fit.project_frontal(stray, 200, BODY)[:-1]
     low, high = framed.min(0), framed.max(0)
     assert max((high - low)[:2]) == pytest.approx(0.62 * 200)
     np.testing.assert_allclose((low + high)[:2] / 2, (99.5, 107.5))
@@ -40,7 +40,7 @@ def test_the_camera_of_exact_landmarks_is_found_again():
     posed = 3.7 * BODY @ turn.T
     truth = np.stack([posed[:, 0] + 100, 80 - posed[:, 1], posed[:, 2]], -1)
     chosen = np.arange(0, 40, 3)
-    found = cameras.by_landmarks(BODY + (50, 0, 900), chosen, truth[chosen, :2])
+    found = camera_fit.fit_weak_perspective(BODY + (50, 0, 900), chosen, truth[chosen, :2])
     np.testing.assert_allclose(found[:, :2], truth[:, :2], atol=1e-5)
     # Depth is known but for a shift.
     np.testing.assert_allclose(np.ptp(found[:, 2] - truth[:, 2]), 0, atol=1e-5)
@@ -51,7 +51,7 @@ def test_the_fitted_camera_is_the_best():
     posed = 2 * BODY @ Rotation.from_euler("y", 20, degrees=True).as_matrix().T
     points = np.stack([posed[:, 0] + 60, 70 - posed[:, 1]], -1) + rng.normal(size=(40, 2))
     everything = np.arange(40)
-    found = cameras.by_landmarks(BODY, everything, points)
+    found = camera_fit.fit_weak_perspective(BODY, everything, points)
     best = np.square(found[:, :2] - points).sum()
     # In the picture's plane, no small turn, scale or shift does better.
     changes = [(0.01, 1, 0), (-0.01, 1, 0), (0, 1.005, 0), (0, 0.995, 0)]
@@ -66,9 +66,9 @@ def test_the_fitted_camera_is_the_best():
 def test_landmarks_that_tell_no_camera_are_refused():
     flat = BODY * (1, 1, 0)
     with pytest.raises(ValueError, match="on a plane"):
-        cameras.by_landmarks(flat, np.arange(10), BODY[:10, :2])
+        camera_fit.fit_weak_perspective(flat, np.arange(10), BODY[:10, :2])
     with pytest.raises(ValueError, match="are one"):
-        cameras.by_landmarks(BODY, np.arange(10), np.ones((10, 2)))
+        camera_fit.fit_weak_perspective(BODY, np.arange(10), np.ones((10, 2)))
 
 
 def test_landmark_vertices_are_read_as_eos_writes_them(tmp_path):
@@ -78,7 +78,7 @@ def test_landmark_vertices_are_read_as_eos_writes_them(tmp_path):
         "9 = 33 # chin\n18 = 225\n28 = 114\n31=125\n37 = 177\n40 , 172\n43 614\n"
         "right_contour = [ 380,\n 373,\n 1 ]\n"
     )
-    numbers = cameras.read_landmark_vertices(str(file))
+    numbers = camera_fit.read_landmark_vertices(str(file))
     assert numbers.shape == (68,)
     assert {i + 1: n for i, n in enumerate(numbers) if n >= 0} == {
         **{9: 33, 18: 225, 28: 114, 31: 125},
@@ -86,4 +86,4 @@ def test_landmark_vertices_are_read_as_eos_writes_them(tmp_path):
     }
     file.write_text("9 = 33\n")
     with pytest.raises(UserError, match="fewer than 6 landmarks"):
-        cameras.read_landmark_vertices(str(file))
+        camera_fit.read_landmark_vertices(str(file))

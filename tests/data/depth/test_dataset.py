@@ -17,7 +17,7 @@ from PIL import Image
 from legan_tf.data import exr, maps
 from legan_tf.data.check.validation import check_manifest
 from legan_tf.data.depth.config import DepthOptions
-from legan_tf.data.depth.make import Source, make_depth
+from legan_tf.data.depth.dataset import Source, make_depth
 from legan_tf.data.manifest import ManifestError, read_manifest
 from legan_tf.data.rendered import surface
 from legan_tf.errors import UserError

@@ -1,4 +1,4 @@
-"""From fitted meshes to a folder of depth and normal maps, with its manifest."""
+"""Depth and normal maps of a data set: from fitted meshes to maps with a manifest."""
 
 from __future__ import annotations
 
@@ -6,39 +6,29 @@ import collections
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from legan_tf import optional
-from legan_tf.data import storage
-from legan_tf.data.depth import cameras, meshes
-from legan_tf.data.depth.cast import PURPOSE
+from legan_tf.data import resumable, storage
+from legan_tf.data.depth import camera_fit
 from legan_tf.data.depth.config import DepthOptions
-from legan_tf.data.depth.results import MANIFEST, conclude
-from legan_tf.data.depth.work import UNREADABLE, Fit, make_maps
+from legan_tf.data.depth.mesh_maps import UNREADABLE, FittedMesh, make_maps
+from legan_tf.data.depth.meshes import SUFFIXES, TRIANGLES_FILE
+from legan_tf.data.depth.ray_casting import PURPOSE
+from legan_tf.data.depth.report import write_results
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import PICTURES, OnProgress, scan, skip_output, stem, suffix
-from legan_tf.data.journal import (
-    Journal,
-    Outcomes,
-    digest,
-    flag_problem,
-    in_parts,
-    real,
-    remove_leftovers,
-    stamp,
-    target_names,
-    work_through,
-)
-from legan_tf.data.manifest import ManifestError, Problem, Row, read_manifest
+from legan_tf.data.manifest import ManifestError, Problem, Row
+from legan_tf.data.output_folder import flag_problem, job_settings, manifest_rows, target_names
 from legan_tf.errors import UserError
 
 DEFAULT_SIZE = 256
 """Height and width of the maps of meshes that are seen from the front, as in Bodur et al."""
 
-_MOST_SIZE = 4096
+_MAX_SIZE = 4096
 _ENDINGS = {"png8": ".png", "png16": ".png", "exr": ".exr"}
-_OTHER = {
+_CHANGED = {  # Settings whose values are checksums.
     "landmark_vertices": "other --landmark_vertices",
     "meshes": "other meshes",
     "labels": "another list of meshes, pictures or labels",
@@ -75,23 +65,23 @@ def make_depth(
 ) -> str:
     """Makes depth and normal maps, as large as their pictures, and writes a manifest of them.
 
-    Where it was stopped, it goes on; what changed since then, and what could not be read, is done
-    again. The same meshes, pictures, options and seed give the same files, byte for byte, stopped
+    A stopped job is resumed; what changed since then, and what could not be read, is done again.
+    The same meshes, pictures, options and seed give the same files, byte for byte, stopped
     or not. Into ``output`` come ``depth`` and ``normal``, maps that are named and sorted into
     folders as the pictures, or the meshes where there is no picture; ``manifest.csv`` with the
     labels of the pictures, which stay where they are; ``meshes.csv`` with the measures of all
     meshes; ``rejected.csv`` with what has no maps and why; ``counts.csv``, how many per expression;
     ``sheet.png`` and ``rejected.png``, selections to look at; and ``depth.json`` and
-    ``depth.jsonl``, what was asked for and what is done.
+    ``depth.jsonl``, the log of the work.
 
     Args:
         source: The meshes, with or without pictures.
-        output: A folder on this machine, new, or one that this was stopped in.
+        output: A folder on this machine, new, or that of a stopped job.
         size: Height and width of the maps of meshes without a picture; if none, 256 where the
             camera looks from the front, else such meshes are rejected.
-        options: What to do.
+        options: The options of ``depth``.
         workers: Processes; 0 for one per processor.
-        bar: Given what is counted, returns what shows how far it is.
+        bar: Maps the label of a progress bar to its function of (done, total).
 
     Returns:
         A report: meshes found, rejected and kept per expression; what was rejected and why.
@@ -103,38 +93,35 @@ def make_depth(
     options.check()
     _check(source, output, size, options, workers)
     size = DEFAULT_SIZE if size is None and options.camera == "frame" else size
-    ledger = DropReport()
+    dropped = DropReport()
     if source.is_manifest:
-        rows = _manifest_rows(source, ledger)
+        maps_note = " already: the new ones replace them."
+        rows = manifest_rows(
+            source.meshes, source.data_dir, source.seed, dropped, maps_note, required="mesh"
+        )
         base = source.data_dir or os.path.dirname(source.meshes) or "."
     else:
         progress = bar("looking through folders")
-        rows = _folder_rows(source.meshes, output, options, ledger, progress)
+        rows = _folder_rows(source.meshes, output, options, dropped, progress)
         base = source.meshes
-    targets = target_names([row.file or row.mesh for row in rows], base, PICTURES | meshes.SUFFIXES)
+    targets = target_names([row.file or row.mesh for row in rows], base, PICTURES | SUFFIXES)
     _refuse_second_meshes(source, rows, targets)
-    fits = [_fit(row, target, output, options) for row, target in zip(rows, targets)]
-    parts = in_parts(fits)
+    meshes = [_fitted_mesh(row, target, output, options) for row, target in zip(rows, targets)]
 
-    def prepare(missing: Iterable[Sequence[Fit]]) -> None:
+    def require() -> None:
         for package in ("trimesh", "embreex"):
             optional.require(package, PURPOSE)
-        files = [(fit.depth, fit.normal) for part in missing for fit in part]
-        # The manifest first, which else would name maps that are not there.
-        manifest = os.path.join(output, MANIFEST)
-        remove_leftovers(output, [manifest, *(file for pair in files for file in pair)])
 
-    outcomes = work_through(
-        Journal(output, "depth", _settings(options, size, rows, base), _OTHER),
-        parts,
-        [_inputs(part) for part in parts],
-        _finished,
-        prepare,
+    outcomes = resumable.run(
+        resumable.WorkLog(output, "depth", _settings(options, size, rows, base), _CHANGED),
+        meshes,
         functools.partial(make_maps, options, size),
+        UNREADABLE,
+        require,
         workers,
         bar("making maps"),
     )
-    return conclude(rows, fits, outcomes, output, size, options, ledger)
+    return write_results(rows, meshes, outcomes, output, size, options, dropped)
 
 
 def _check(
@@ -151,37 +138,18 @@ def _check(
             "another camera, or a folder of meshes"
         )
     else:
-        problem = flag_problem(output, size, _MOST_SIZE, source.seed, workers)
+        problem = flag_problem(output, size, _MAX_SIZE, source.seed, workers)
     if problem:
         raise UserError(f"{problem}.")
     if options.landmark_vertices:
-        cameras.read_landmark_vertices(options.landmark_vertices)
-
-
-def _manifest_rows(source: Source, ledger: DropReport) -> list[Row]:
-    read = read_manifest(source.meshes, source.data_dir or None, source.seed)
-    # Too few people to split is no problem here.
-    problems = [problem for problem in read.problems if problem.line]
-    problems += [
-        Problem(source.meshes, "names no mesh; fill the column 'mesh' or remove the line.", r.line)
-        for r in read.rows
-        if not r.mesh
-    ]
-    if problems:
-        raise ManifestError(problems)
-    for note in read.notes:
-        ledger.note(note)
-    maps = sum(bool(row.depth or row.normal) for row in read.rows)
-    if maps:
-        ledger.note(f"{maps} lines name depth or normal maps already: the new ones replace them.")
-    return list(read.rows)
+        camera_fit.read_landmark_vertices(options.landmark_vertices)
 
 
 def _folder_rows(
-    folder: str, output: str, options: DepthOptions, ledger: DropReport, progress: OnProgress
+    folder: str, output: str, options: DepthOptions, dropped: DropReport, progress: OnProgress
 ) -> list[Row]:
     """Lists the meshes of a folder with the picture and the landmarks of the same name."""
-    tree = scan(folder, "meshes", ledger, skip_output(folder, output), on_progress=progress)
+    tree = scan(folder, "meshes", dropped, skip_output(folder, output), on_progress=progress)
     beside: dict[str, dict[str, list[str]]] = collections.defaultdict(
         lambda: collections.defaultdict(list)
     )
@@ -190,12 +158,12 @@ def _folder_rows(
         beside[os.path.splitext(path)[0]][kind].append(path)
     rows = []
     for line, path in enumerate(tree.files, start=1):
-        if suffix(path) not in meshes.SUFFIXES or os.path.basename(path) == meshes.TRIANGLES_FILE:
+        if suffix(path) not in SUFFIXES or os.path.basename(path) == TRIANGLES_FILE:
             continue
         near = beside[os.path.splitext(path)[0]]
         pictures = near["picture"] if options.camera != "frame" else []
         if len(pictures) > 1:
-            ledger.drop(f"one of several pictures that are called {stem(path)}", path)
+            dropped.drop(f"one of several pictures that are called {stem(path)}", path)
             continue
         picture = pictures[0] if pictures else ""
         row = Row(line=line, path=picture, file=picture and tree.full(picture))
@@ -205,8 +173,7 @@ def _folder_rows(
         )
     if not rows:
         raise UserError(
-            f"--meshes={folder}: there is no mesh in it; known are "
-            f"{', '.join(sorted(meshes.SUFFIXES))}."
+            f"--meshes={folder}: there is no mesh in it; known are {', '.join(sorted(SUFFIXES))}."
         )
     return rows
 
@@ -232,27 +199,24 @@ def _refuse_second_meshes(source: Source, rows: Sequence[Row], targets: Sequence
             )
 
 
-def _fit(row: Row, target: str, output: str, options: DepthOptions) -> Fit:
+def _fitted_mesh(row: Row, target: str, output: str, options: DepthOptions) -> FittedMesh:
     name = os.path.splitext(target)[0]
     depth, normal = (
         os.path.join(output, kind, name + _ENDINGS[form])
         for kind, form in (("depth", options.depth_format), ("normal", options.normal_format))
     )
-    return Fit(row.mesh, row.file, row.landmarks, depth, normal)
+    return FittedMesh(row.mesh, row.file, row.landmarks, depth, normal)
 
 
 def _settings(
     options: DepthOptions, size: int | None, rows: Sequence[Row], base: str
 ) -> dict[str, Any]:
-    """Returns what the files of the output depend on, besides what ``_inputs`` returns."""
-    settings = dataclasses.asdict(options)
-    settings["image_size"] = size
-    settings["meshes"] = digest(real(base))
+    """Returns what the files of the output depend on, besides size and time of the input files."""
     named = [
         dataclasses.replace(row, file="", mesh=_inside(row.mesh, base), landmarks="")
         for row in rows
     ]
-    settings["labels"] = digest([dataclasses.astuple(row) for row in named])
+    settings = job_settings(options, size, "meshes", base, named)
     if options.landmark_vertices:
         settings["landmark_vertices"] = storage.sha256(options.landmark_vertices)
     return settings
@@ -260,24 +224,3 @@ def _settings(
 
 def _inside(file: str, base: str) -> str:
     return file if "://" in file else os.path.relpath(file, base)
-
-
-def _inputs(part: Iterable[Fit]) -> str:
-    """Returns a checksum of what shows that a part's files have changed."""
-
-    def stamps(fit: Fit) -> list[Any]:
-        triangles = storage.join(os.path.dirname(fit.mesh), meshes.TRIANGLES_FILE)
-        extra = [stamp(triangles)] if suffix(fit.mesh) == ".mat" else []
-        return [stamp(fit.mesh), stamp(fit.picture), stamp(fit.landmarks), *extra]
-
-    return digest([stamps(fit) for fit in part])
-
-
-def _finished(done: Outcomes, part: Sequence[Fit]) -> bool:
-    for outcome, fit in zip(done, part):
-        if outcome["reason"] in UNREADABLE:
-            return False
-        written = os.path.exists(fit.depth) and os.path.exists(fit.normal)
-        if not outcome["reason"] and not written:
-            return False
-    return True

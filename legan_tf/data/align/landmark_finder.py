@@ -1,4 +1,4 @@
-"""Faces found in pictures, by mediapipe's face mesh; its networks come with the package.
+"""Landmark finder: faces in pictures by mediapipe's face mesh, whose networks come with it.
 
 The only module that uses mediapipe.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from legan_tf import optional
-from legan_tf.data.align.faces import Face, yaw_from_pairs
+from legan_tf.data.align.landmarks import Face, yaw_from_pairs
 
 # Points of the mesh, by their numbers. Left is the left of the picture; eyes are the contours
 # of the lids, not the iris, which moves.
@@ -51,8 +51,8 @@ def require() -> ModuleType:
         return optional.require("mediapipe", "Finding faces")
 
 
-class FaceFinder:
-    """Finds the main face of pictures.
+class LandmarkFinder:
+    """Finds the landmarks of the largest face of a picture.
 
     Two networks look for faces: that of the mesh sees the large ones, even where the frame cuts
     them off, and another the small ones, from a twelfth of the picture's longer side.
@@ -70,12 +70,12 @@ class FaceFinder:
                 static_image_mode=True, max_num_faces=_MOST_FACES
             )
             self._detector = solutions.face_detection.FaceDetection(model_selection=1)
-            # Their threads have their say when they begin, which is with the first picture.
+            # Their threads write to stderr when they begin, which is with the first picture.
             for network in (self._mesh, self._detector):
                 network.process(np.zeros((64, 64, 3), np.uint8))
 
     def find(self, image: np.ndarray) -> Face | None:
-        """Returns the largest face of a picture, or nothing.
+        """Returns the largest face of a picture, or None.
 
         Args:
             image: uint8 [H, W, 3].
@@ -215,7 +215,7 @@ def _face(mesh: np.ndarray, faces: int) -> Face:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps what native code writes to stderr from the user."""
+    """Suppresses what native code writes to stderr."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

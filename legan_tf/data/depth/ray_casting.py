@@ -1,4 +1,4 @@
-"""Rays at a mesh, one through each pixel: how near it is there, and which way it faces."""
+"""Ray casting: depth and normals of a mesh, by a ray through the centre of each pixel."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from legan_tf.data.depth.meshes import Mesh
 
 PURPOSE = "Casting rays at meshes"
 
-_MOST_RAYS = 1 << 22  # That are in memory at once: 0.5 GB.
-_CANCELLED = 1e-3  # Length of a mean normal that says nothing any more.
-_FLAT = 1e-6  # Depth of what is flat, in pixels.
-_NO_AREA = 1e-12  # Of a triangle, as a share of the square of the mesh's size.
+_MAX_RAYS = 1 << 22  # That are in memory at once: 0.5 GB.
+_CANCELLED = 1e-3  # Mean normals shorter than this have no direction.
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """What is seen of a mesh.
+    """The visible surface of a mesh.
 
     Attributes:
-        depth: float64 [H, W], pixels, larger is nearer; NaN where nothing is.
-        normals: float64 [H, W, 3] of length 1, x right, y up, z to the viewer; NaN where nothing
-            is.
-        back: Share of what is seen where a triangle shows its back.
+        depth: float64 [H, W], pixels, larger is nearer; NaN beside the mesh.
+        normals: float64 [H, W, 3] of length 1, x right, y up, z to the viewer; NaN beside
+            the mesh.
+        back: Share of the visible surface whose triangles show their back.
     """
 
     depth: np.ndarray
@@ -35,33 +33,19 @@ class View:
 
     @property
     def hit(self) -> np.ndarray:
-        """Where something is, bool [H, W]."""
+        """Pixels that show the mesh, bool [H, W]."""
         return np.isfinite(self.depth)
 
-    @property
-    def bulge(self) -> float:
-        """How much nearer the middle is than the outline, from -1, a bowl, to 1; 0 for a plane.
 
-        It is the correlation of depth with the squared distance to the middle, where width and
-        height count alike, with the sign turned.
-        """
-        y, x = np.nonzero(self.hit)
-        depth = self.depth[y, x]
-        if not len(depth) or not np.ptp(x) or not np.ptp(y) or np.ptp(depth) < _FLAT:
-            return 0.0
-        away = sum((values - values.mean()) ** 2 / values.var() for values in (x, y))
-        return -float(np.corrcoef(away, depth)[0, 1]) if np.ptp(away) else 0.0
-
-
-def cast(mesh: Mesh, height: int, width: int) -> View:
-    """Casts a ray through the centre of each pixel; the nearest triangle is what it sees.
+def cast_rays(mesh: Mesh, height: int, width: int) -> View:
+    """Casts a ray through the centre of each pixel, which sees the nearest triangle.
 
     embreex finds the triangle, in float32; depth and normal are worked out from its corners in
     float64. Normals are interpolated between those of the vertices, and turned to the viewer where
     the triangle shows its back.
 
     Args:
-        mesh: Its vertices in the picture, as ``cameras`` returns them.
+        mesh: Its vertices in the picture, as ``camera_fit`` returns them.
         height: Of the picture.
         width: Of the picture.
 
@@ -69,7 +53,7 @@ def cast(mesh: Mesh, height: int, width: int) -> View:
         UnavailableError: embreex does not work here.
     """
     corners = mesh.vertices[mesh.triangles]
-    facing = _facing(corners)
+    facing = facing_normals(corners)
     normals = _vertex_normals(mesh, facing)
     view = View(np.full((height, width), np.nan), np.full((height, width, 3), np.nan))
     low, high = mesh.used.min(0), mesh.used.max(0)
@@ -80,7 +64,7 @@ def cast(mesh: Mesh, height: int, width: int) -> View:
         return view
     scene = _scene(mesh, nearest)
     backs = 0
-    lines = max(1, _MOST_RAYS // (high[0] - low[0]))
+    lines = max(1, _MAX_RAYS // (high[0] - low[0]))
     for top in range(low[1], high[1], lines):
         y, x = np.mgrid[top : min(top + lines, high[1]), low[0] : high[0]]
         y, x = y.ravel(), x.ravel()
@@ -104,14 +88,6 @@ def cast(mesh: Mesh, height: int, width: int) -> View:
     return dataclasses.replace(view, back=backs / max(1, np.count_nonzero(view.hit)))
 
 
-def degenerate_share(mesh: Mesh) -> float:
-    """Returns the share of the triangles that have no area, 0 to 1."""
-    corners = mesh.vertices[mesh.triangles]
-    size = np.ptp(mesh.used, axis=0).max()
-    areas = np.linalg.norm(_facing(corners), axis=-1) / 2
-    return float(np.mean(areas <= _NO_AREA * size**2))
-
-
 def _scene(mesh: Mesh, nearest: float) -> Any:
     """Returns embreex's scene of a mesh, with its nearest point at z = 0.
 
@@ -127,7 +103,7 @@ def _scene(mesh: Mesh, nearest: float) -> Any:
     return scene
 
 
-def _facing(corners: np.ndarray) -> np.ndarray:
+def facing_normals(corners: np.ndarray) -> np.ndarray:
     """Returns the normals of triangles [T, 3, 3] of the picture, with y up, twice the area long."""
     upright = corners * (1, -1, 1)
     return np.cross(upright[:, 1] - upright[:, 0], upright[:, 2] - upright[:, 0])

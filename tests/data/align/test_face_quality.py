@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from legan_tf.data.align import measures, position
+from legan_tf.data.align import alignment, face_quality
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def aligned(faces):
 
 
 def measure(image):
-    return measures.contrast_and_sharpness(image, position.LIGHTCNN)
+    return face_quality.contrast_and_sharpness(image, alignment.LIGHTCNN)
 
 
 def test_darkness_takes_contrast_and_leaves_sharpness(aligned):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from legan_tf import optional
-from legan_tf.data.align import position
+from legan_tf.data.align import alignment
 
 
 def usable() -> bool:
@@ -48,7 +48,7 @@ def centre_of_mass(channel: np.ndarray) -> np.ndarray:
 )
 def test_points_come_where_lightcnn_wants_them(size, middle, eye_line, mouth_line):
     left, right, mouth = face_points((150, 130), 1.7, 25)
-    transform = position.similarity_from_points(left, right, mouth, size)
+    transform = alignment.similarity_from_points(left, right, mouth, size)
     np.testing.assert_allclose(apply(transform, (middle, eye_line)), (left + right) / 2, atol=1e-3)
     np.testing.assert_allclose(apply(transform, (middle, mouth_line)), mouth, atol=1e-3)
     # A similarity: no shear, one scale.
@@ -57,16 +57,16 @@ def test_points_come_where_lightcnn_wants_them(size, middle, eye_line, mouth_lin
 
 
 def test_the_eyes_alone_decide_the_rotation():
-    transform = position.similarity_from_points([10, 30], [50, 30], [40, 75], 128)
+    transform = alignment.similarity_from_points([10, 30], [50, 30], [40, 75], 128)
     np.testing.assert_allclose(apply(transform, (63.5, 40)), [30, 30], atol=1e-4)
     np.testing.assert_allclose(apply(transform, (63.5, 88)), [30, 75], atol=1e-4)
 
 
 def test_a_batch_of_faces_is_the_faces_one_by_one():
     points = np.stack([face_points((90, 80), 1.0, -10), face_points((40, 60), 0.5, 5)])
-    batch = position.similarity_from_points(*points.transpose(1, 0, 2), 64)
+    batch = alignment.similarity_from_points(*points.transpose(1, 0, 2), 64)
     for row, (left, right, mouth) in zip(batch, points):
-        np.testing.assert_array_equal(row, position.similarity_from_points(left, right, mouth, 64))
+        np.testing.assert_array_equal(row, alignment.similarity_from_points(left, right, mouth, 64))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_batch_of_faces_is_the_faces_one_by_one():
 )
 def test_what_is_no_face_is_refused(points, complaint):
     with pytest.raises(ValueError, match=complaint):
-        position.similarity_from_points(*points, 128)
+        alignment.similarity_from_points(*points, 128)
 
 
 @needs_addons
@@ -91,8 +91,8 @@ def test_warp_puts_eyes_and_mouth_in_their_places(size):
         blob(face, left, radius, 0)
         blob(face, right, radius, 1)
         blob(face, mouth, radius, 2)
-    transforms = position.similarity_from_points(*points.transpose(1, 0, 2), size)
-    aligned = position.warp(np.round(faces).clip(0, 255).astype(np.uint8), transforms, size)
+    transforms = alignment.similarity_from_points(*points.transpose(1, 0, 2), size)
+    aligned = alignment.warp(np.round(faces).clip(0, 255).astype(np.uint8), transforms, size)
     assert aligned.shape == (2, size, size, 3) and aligned.dtype == np.uint8
     ratio = size / 128
     for image in aligned:
@@ -108,7 +108,7 @@ def test_warp_is_black_outside_and_does_not_alias():
     stripes = np.zeros((1, 512, 512, 3), np.uint8)
     stripes[:, :, ::2] = 255
     shrink = np.array([[8.0, 0, 0, 0, 8.0, 0]])
-    small = position.warp(stripes, shrink, 128)[0]
+    small = alignment.warp(stripes, shrink, 128)[0]
     assert np.abs(small[1:63, 1:63].astype(int) - 127.5).max() < 8
     assert small[65:].max() == 0 and small[:, 65:].max() == 0
 
@@ -116,4 +116,4 @@ def test_warp_is_black_outside_and_does_not_alias():
 @pytest.mark.skipif(WITH_ADDONS, reason="tensorflow-addons works here")
 def test_warp_without_tensorflow_addons_says_so_in_a_sentence():
     with pytest.raises(optional.UnavailableError, match="needs tensorflow-addons, .* 2.15"):
-        position.warp(np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 6)), 8)
+        alignment.warp(np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 6)), 8)

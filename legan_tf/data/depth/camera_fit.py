@@ -1,4 +1,4 @@
-"""Where a mesh is in its picture: by its own coordinates, by its landmarks, or from the front.
+"""Camera fit: projects a mesh into its picture by pixels, by landmarks, or from the front.
 
 All cameras are parallel projections, orthographic or weak perspective, so that what they return is
 the mesh in the coordinates of the picture: x to the right and y down, in pixels, the centre of the
@@ -14,11 +14,11 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from legan_tf.data import storage
-from legan_tf.data.align.faces import IBUG_POINTS
+from legan_tf.data.align.landmarks import IBUG_POINTS
 from legan_tf.errors import UserError
 
-LEAST_LANDMARKS = 6
-"""Landmarks that a camera is fitted to at least."""
+MIN_LANDMARKS = 6
+"""The fewest landmarks that a camera is fitted to."""
 
 # Where the faces of Bodur et al.'s depth maps are, as shares of the square.
 _FRAME_SIZE = 0.62
@@ -28,12 +28,12 @@ _PAIR = re.compile(r"\s*(\d+)\s*[=,\s]\s*(\d+)\s*(?:#.*)?")
 
 
 def read_landmark_vertices(file: str) -> np.ndarray:
-    """Reads which vertices of a mesh are landmarks.
+    """Reads the vertices of a mesh that are landmarks.
 
     Args:
-        file: Text. Lines that are two numbers, with ``=``, a comma or a space between them and
-            perhaps a remark after ``#``, name a landmark, from 1, and its vertex, from 0; other
-            lines say nothing. eos's ``ibug_to_sfm.txt`` is such a file.
+        file: Text. Lines of two numbers, with ``=``, a comma or a space between them and perhaps a
+            comment after ``#``, name a landmark, from 1, and its vertex, from 0; other lines are
+            ignored. eos's ``ibug_to_sfm.txt`` is such a file.
 
     Returns:
         int64 [68], numbers of vertices; -1 for landmarks that are no vertex.
@@ -47,24 +47,25 @@ def read_landmark_vertices(file: str) -> np.ndarray:
         found = _PAIR.fullmatch(line)
         if found and 1 <= int(found[1]) <= IBUG_POINTS:
             vertices[int(found[1]) - 1] = int(found[2])
-    if np.count_nonzero(vertices >= 0) < LEAST_LANDMARKS:
+    if np.count_nonzero(vertices >= 0) < MIN_LANDMARKS:
         raise UserError(
-            f"{file}: names fewer than {LEAST_LANDMARKS} landmarks; in each line give the "
+            f"{file}: names fewer than {MIN_LANDMARKS} landmarks; in each line give the "
             "landmark, 1 to 68, and its vertex, from 0."
         )
     return vertices
 
 
-def by_pixels(
+def project_pixels(
     vertices: np.ndarray, height: int, y_up: bool, first_pixel: float, flip_z: bool
 ) -> np.ndarray:
-    """Takes a mesh that is in pixels of its picture already: orthographic.
+    """Projects a mesh that is in pixels of its picture already (orthographic camera).
 
     Args:
         vertices: float64 [V, 3].
         height: Of the picture, in pixels.
         y_up: Whether y goes up, from the bottom line.
-        first_pixel: Its name for the centre of the first pixel, of the first or bottom line.
+        first_pixel: The mesh's coordinate of the centre of the first pixel, of the first or bottom
+            line.
         flip_z: Whether larger z is farther.
 
     Returns:
@@ -75,8 +76,8 @@ def by_pixels(
     return np.stack([x - first_pixel, height - 1 - y if y_up else y, -z if flip_z else z], -1)
 
 
-def by_frame(vertices: np.ndarray, size: int, used: np.ndarray) -> np.ndarray:
-    """Looks at a mesh from the front, where it fills a square as Bodur et al.'s faces do.
+def project_frontal(vertices: np.ndarray, size: int, used: np.ndarray) -> np.ndarray:
+    """Projects a mesh from the front, so that it fills a square as Bodur et al.'s faces do.
 
     Its box is made 0.62 of the square wide or high, whichever is reached first, its middle half way
     across and 0.54 down.
@@ -96,11 +97,13 @@ def by_frame(vertices: np.ndarray, size: int, used: np.ndarray) -> np.ndarray:
     return np.stack([x + across, down - y, z], -1)
 
 
-def by_landmarks(vertices: np.ndarray, landmarks: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Looks at a mesh so that its landmarks come as near to the picture's as they can.
+def fit_weak_perspective(
+    vertices: np.ndarray, landmarks: np.ndarray, points: np.ndarray
+) -> np.ndarray:
+    """Projects a mesh by the weak-perspective camera that fits its landmarks to the picture's.
 
-    The camera is weak perspective: turn, scale and shift, by least squares; it begins with the
-    turn that is closest to the best affine camera.
+    Rotation, scale and translation by non-linear least squares, from the rotation that is closest
+    to the best affine camera.
 
     Args:
         vertices: float64 [V, 3], right-handed, any unit.
@@ -111,7 +114,7 @@ def by_landmarks(vertices: np.ndarray, landmarks: np.ndarray, points: np.ndarray
         float64 [V, 3] in the picture.
 
     Raises:
-        ValueError: The landmarks do not tell where the mesh is: they lie on a line or a plane.
+        ValueError: The landmarks determine no camera: they lie on a line or a plane.
     """
     middle = vertices[landmarks].mean(0)
     body = vertices[landmarks] - middle

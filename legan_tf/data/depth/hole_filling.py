@@ -1,4 +1,4 @@
-"""Holes within the silhouette: small ones are cracks and filled, large ones are open mouths."""
+"""Hole filling in depth and normal maps: small holes are cracks, large ones are open mouths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import RBFInterpolator
 
-from legan_tf.data.depth.cast import View
+from legan_tf.data.depth.ray_casting import View
 
 _RING = 2  # Pixels around a hole that it is filled from.
 _AROUND = np.ones((3, 3), bool)
@@ -19,7 +19,7 @@ class Filled:
     """A view without its small holes.
 
     Attributes:
-        view: The view.
+        view: The filled view.
         hole_share: All holes there were, as a share of the silhouette.
         filled: Those that were filled, as a share of the silhouette.
     """
@@ -29,16 +29,16 @@ class Filled:
     filled: float
 
 
-def fill(view: View, largest: float, most: float = 1.0) -> Filled:
+def fill_holes(view: View, largest: float, max_share: float = 1.0) -> Filled:
     """Fills small holes by a thin-plate spline through the pixels around them.
 
-    Holes are what is empty and not connected, across the sides of pixels, with what is outside.
+    Holes are empty pixels that are not connected, across the sides of pixels, with the outside.
     Splines of tensorflow-addons' ``interpolate_spline`` give the same values, but take longer.
 
     Args:
-        view: What is seen of a mesh.
+        view: The visible surface of a mesh.
         largest: A hole up to this share of the silhouette is filled.
-        most: Where all holes are more than this share of the silhouette, none is filled.
+        max_share: Where all holes are more than this share of the silhouette, none is filled.
     """
     hit = view.hit
     rows, columns = np.nonzero(hit.any(1))[0], np.nonzero(hit.any(0))[0]
@@ -53,7 +53,7 @@ def fill(view: View, largest: float, most: float = 1.0) -> Filled:
     silhouette = int(hit.sum() + sizes.sum())
     small = np.nonzero((sizes > 0) & (sizes <= largest * silhouette))[0]
     share = float(sizes.sum() / silhouette)
-    if not len(small) or share > most:
+    if not len(small) or share > max_share:
         return Filled(view, share, 0.0)
     view = dataclasses.replace(view, depth=view.depth.copy(), normals=view.normals.copy())
     depth, normals = view.depth[box], view.normals[box]

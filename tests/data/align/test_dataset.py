@@ -15,14 +15,12 @@ import pytest
 from PIL import Image
 
 from legan_tf import optional
-from legan_tf.data.align import finder, work
+from legan_tf.data.align import batch as align_batch
+from legan_tf.data.align import landmark_finder
 from legan_tf.data.align.config import AlignOptions
-from legan_tf.data.align.faces import from_ibug
-from legan_tf.data.align.landmark_files import POINT_COLUMNS
-from legan_tf.data.align.make import Source, align_pictures
-from legan_tf.data.journal import Journal, target_names
+from legan_tf.data.align.dataset import Source, align_pictures
+from legan_tf.data.align.landmarks import POINT_COLUMNS, from_ibug
 from legan_tf.data.manifest import read_manifest
-from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "prepare.py"
@@ -238,7 +236,7 @@ def test_landmarks_that_are_no_face_cost_their_picture_only(few, tmp_path):
 
 
 @pytest.mark.stack_a
-def test_a_damaged_journal_costs_time_or_is_told(few, tmp_path):
+def test_a_damaged_log_costs_time_or_is_told(few, tmp_path):
     _, align = few
     output = tmp_path / "out"
     align(output)
@@ -255,14 +253,6 @@ def test_a_damaged_journal_costs_time_or_is_told(few, tmp_path):
         (output / "align.json").write_bytes(damage.encode(errors="surrogateescape"))
         with pytest.raises(UserError, match=r"align\.json: is damaged; remove it"):
             align(output)
-
-
-def test_a_journal_that_cannot_be_written_is_told(tmp_path):
-    journal = Journal(str(tmp_path / "out"), "align", {}, {})
-    journal.begin()
-    (tmp_path / "out" / "align.jsonl").mkdir()
-    with pytest.raises(StorageError, match=r"align\.jsonl: cannot be written \(Is a directory"):
-        journal.add(0, "", [])
 
 
 @pytest.mark.stack_a
@@ -316,11 +306,11 @@ def test_lists_in_a_folder_are_no_pictures(few, tmp_path):
 def test_large_pictures_are_warped_one_by_one():
     def cut(scale):
         transform = np.array([scale, 0, 0, 0, scale, 0])
-        return work._Cut(0, None, np.zeros((2, 2, 3), np.uint8), transform, transform, 1.0)
+        return align_batch._Cut(0, None, np.zeros((2, 2, 3), np.uint8), transform, transform, 1.0)
 
     cuts = [cut(0.5)] * 8 + [cut(3.5)] * 8
-    assert [len(batch) for batch in work._batches(cuts, 128)] == [8, 8]
-    assert [len(batch) for batch in work._batches(cuts, 1024)] == [8] + 8 * [1]
+    assert [len(batch) for batch in align_batch._batches(cuts, 128)] == [8, 8]
+    assert [len(batch) for batch in align_batch._batches(cuts, 1024)] == [8] + 8 * [1]
 
 
 @pytest.mark.stack_a
@@ -403,8 +393,8 @@ def test_the_command_finds_faces_in_a_folder_and_goes_on_where_it_was_killed(sou
 
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # The tests' own lets more through.
     killed = subprocess.Popen(command(), stderr=subprocess.PIPE, text=True, env=environment)
-    journal = tmp_path / "a" / "align.jsonl"
-    while not journal.exists() or b"\n" not in journal.read_bytes():
+    log = tmp_path / "a" / "align.jsonl"
+    while not log.exists() or b"\n" not in log.read_bytes():
         assert killed.poll() is None, killed.stderr.read()
         time.sleep(0.02)
     killed.kill()
@@ -452,48 +442,6 @@ def test_wrong_flags_are_told_by_name(tmp_path, changes, complaint):
     assert not os.path.exists(tmp_path / "out")
 
 
-def test_names_follow_the_originals_and_never_meet():
-    assert target_names(["/d/a/s1.happy", "/d/a/s1.sad", "/d/b/s1.sad.JPG"], "/d") == [
-        "a/s1.happy.png",
-        "a/s1.sad.png",
-        "b/s1.sad.png",
-    ]
-    assert target_names(["/d/e/a.jpg", "/d/e/a.png", "/d/e/b.jpg"], "/elsewhere") == [
-        "a.jpg.png",
-        "a.png.png",
-        "b.jpg.png",
-    ]
-    assert target_names(["/d/e/a.jpg", "/d/e/a.jpg"], "/d") == ["e/a.png", "e/a.png"]
-    cloud = ["gs://bucket/x/1.png", "gs://bucket/y/1.png"]
-    assert target_names(cloud, "/d") == ["x/1.png", "y/1.png"]
-    mixed = ["gs://bucket/x/1.png", "/d/../e/1.png", "s3://bucket/../../1"]
-    assert target_names(mixed, "/d") == ["gs:/bucket/x/1.png", "e/1.png", "1.png"]
-    # A file and a folder of one name.
-    assert target_names(["/d/a.jpg", "/d/a.png/b.jpg"], "/d") == [
-        "a.jpg.png",
-        "a.png/b.jpg.png",
-    ]
-    assert target_names(["/d/a", "/d/a.png/x/b.jpg"], "/d") == [
-        "a_.png",
-        "a.png/x/b.jpg_.png",
-    ]
-    assert target_names(["shard.tfrecord#0", "shard.tfrecord#72"], "") == [
-        "shard.tfrecord#0.png",
-        "shard.tfrecord#72.png",
-    ]
-
-
-def test_pictures_that_are_links_keep_their_own_names(tmp_path):
-    (tmp_path / "pool").mkdir()
-    (tmp_path / "faces").mkdir()
-    for name, original in (("anna.jpg", "1"), ("ben.jpg", "2"), ("ben.png", "2")):
-        os.symlink(tmp_path / "pool" / original, tmp_path / "faces" / name)
-    files = [str(tmp_path / "faces" / name) for name in ("anna.jpg", "ben.jpg", "ben.png")]
-    # Both of ben are one picture.
-    names = ["anna.png", "ben.png", "ben.png"]
-    assert target_names(files, str(tmp_path / "faces")) == names
-
-
 def missing(module):
     try:
         optional.require(module, "A test")
@@ -512,4 +460,4 @@ def test_where_addons_are_missing_a_sentence_says_so(source, tmp_path):
 @pytest.mark.skipif(not missing("mediapipe"), reason="mediapipe works here")
 def test_where_mediapipe_is_missing_a_sentence_says_so():
     with pytest.raises(optional.UnavailableError, match="Finding faces needs mediapipe, .*pip"):
-        finder.require()
+        landmark_finder.require()

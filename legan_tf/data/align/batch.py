@@ -1,4 +1,4 @@
-"""The work on single pictures: read, find the face, judge it, bring it into place, write it."""
+"""Alignment of a batch of pictures: read, find landmarks, resample, quality gate, mask, write."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ import numpy as np
 from PIL import Image
 
 from legan_tf.data import images, storage
-from legan_tf.data.align import landmark_files, position
+from legan_tf.data.align import alignment, landmarks
 from legan_tf.data.align.config import AlignOptions
-from legan_tf.data.align.faces import Face, hull_mask
-from legan_tf.data.align.finder import FaceFinder
-from legan_tf.data.align.measures import contrast_and_sharpness
+from legan_tf.data.align.face_quality import contrast_and_sharpness, rejection
+from legan_tf.data.align.hull_mask import hull_mask
+from legan_tf.data.align.landmark_finder import LandmarkFinder
+from legan_tf.data.align.landmarks import Face
+from legan_tf.data.output_folder import message_without_path
 from legan_tf.errors import UserError
 
-UNREADABLE = "the picture cannot be read"
-"""The reason where there may be a picture yet, once the file is repaired."""
-
-UNREADABLE_LANDMARKS = "its landmarks cannot be read"
-"""Likewise where its file of landmarks is damaged."""
+UNREADABLE, UNREADABLE_LANDMARKS = "the picture cannot be read", "its landmarks cannot be read"
+"""Reasons that may be temporary: the file may be repaired."""
 
 _NO_FACE = "its landmarks are not those of a face"
 _LARGE = 4.0  # Pixels of the original per pixel, from where the original is shrunk first.
@@ -34,11 +33,11 @@ _MOST_SAMPLES = 32_000_000  # Float pixels that are in memory at once: 0.4 GB.
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One picture to work on.
+    """One picture to align.
 
     Attributes:
         file: Its full path or URL.
-        target: Where its aligned face goes, full path.
+        target: Full path of the aligned picture.
         face: Its landmarks, where they are known.
         pts: The file that has its landmarks, where there is one.
     """
@@ -48,21 +47,31 @@ class Picture:
     face: Face | None = None
     pts: str = ""
 
+    @property
+    def inputs(self) -> tuple[str, str]:
+        """The files that it is made of."""
+        return self.file, self.pts
+
+    @property
+    def targets(self) -> tuple[str]:
+        """The files that are made of it."""
+        return (self.target,)
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a picture.
+    """The result for a picture.
 
     Attributes:
         reason: Why there is no aligned picture; empty where there is one.
-        detail: What else there is to say about that.
-        points: Eyes and mouth in the order of ``landmark_files.POINT_COLUMNS``; empty where no
-            face was found, as the following are 0 or NaN then.
+        detail: More on the reason, such as the value that was too low.
+        points: Eyes and mouth in the order of ``landmarks.POINT_COLUMNS``; empty where no
+            face was found; the following are 0 or NaN then.
         yaw: Degrees; NaN where unknown.
         faces: How many faces the picture shows.
         pixels: From the eyes down to the mouth, in pixels of the original.
-        contrast: As ``measures`` has it.
-        sharpness: As ``measures`` has it.
+        contrast: As ``face_quality`` defines it.
+        sharpness: Likewise.
     """
 
     reason: str = ""
@@ -87,15 +96,17 @@ class _Cut:
     pixels: float
 
 
-def align(options: AlignOptions, size: int, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
-    """Aligns a few pictures, in one batch, and writes their files.
+def align_batch(
+    options: AlignOptions, size: int, pictures: Sequence[Picture]
+) -> list[dict[str, Any]]:
+    """Aligns a few pictures and writes their files.
 
-    What comes of a picture does not depend on the others.
+    The result for a picture does not depend on the others.
 
     Args:
-        options: What to do.
+        options: The options of ``align``.
         size: Height and width of the aligned pictures.
-        pictures: What to work on.
+        pictures: The pictures.
 
     Returns:
         The outcomes as dictionaries, in order.
@@ -104,11 +115,11 @@ def align(options: AlignOptions, size: int, pictures: Sequence[Picture]) -> list
         UnavailableError: A package that is needed does not work here.
         StorageError: A file cannot be written.
     """
-    convention = position.CONVENTIONS[options.convention]
+    convention = alignment.CONVENTIONS[options.convention]
     outcomes: list[Outcome] = []
     cuts = []
     for index, picture in enumerate(pictures):
-        outcome, cut = _look(options, convention, size, index, picture)
+        outcome, cut = _read(options, convention, size, index, picture)
         outcomes.append(outcome)
         if cut:
             cuts.append(cut)
@@ -122,7 +133,9 @@ def align(options: AlignOptions, size: int, pictures: Sequence[Picture]) -> list
             contrast=round(contrast, _DECIMALS),
             sharpness=round(sharpness, _DECIMALS + 2),
         )
-        reason, detail = _refused(options, found)
+        reason, detail = rejection(
+            options, found.yaw, found.pixels, found.contrast, found.sharpness
+        )
         if options.hull_mask and not reason:
             try:
                 mask = hull_mask(cut.face.outline, cut.whole_transform, size)
@@ -135,9 +148,9 @@ def align(options: AlignOptions, size: int, pictures: Sequence[Picture]) -> list
     return [dataclasses.asdict(outcome) for outcome in outcomes]
 
 
-def _look(
+def _read(
     options: AlignOptions,
-    convention: position.Convention,
+    convention: alignment.Convention,
     size: int,
     index: int,
     picture: Picture,
@@ -145,14 +158,14 @@ def _look(
     try:
         image = images.decode(picture.file)
     except (images.ImageError, storage.StorageError) as error:
-        return Outcome(UNREADABLE, _without(picture.file, error)), None
+        return Outcome(UNREADABLE, message_without_path(picture.file, error)), None
     face = picture.face
     if options.landmarks:
         if picture.pts:
             try:
-                face = landmark_files.read_pts(picture.pts)
+                face = landmarks.read_pts(picture.pts)
             except UserError as error:
-                return Outcome(UNREADABLE_LANDMARKS, _without(picture.pts, error)), None
+                return Outcome(UNREADABLE_LANDMARKS, message_without_path(picture.pts, error)), None
         if face is None:
             return Outcome("no landmarks are given for it"), None
     else:
@@ -163,7 +176,7 @@ def _look(
         return Outcome(_NO_FACE, "they are outside the picture"), None
     face = _rounded(face)
     try:
-        transform = position.similarity_from_points(
+        transform = alignment.similarity_from_points(
             face.left_eye, face.right_eye, face.mouth, size, convention
         )
     except ValueError as error:
@@ -180,15 +193,10 @@ def _near(face: Face, size: tuple[int, int]) -> bool:
     return bool(np.all((points >= -max(size)) & (points <= np.array(size) + max(size))))
 
 
-def _without(file: str, error: Exception) -> str:
-    """Returns an error's words without the path before them: the list has its own."""
-    return str(error).removeprefix(f"{file}: ")
-
-
 @functools.lru_cache(maxsize=1)
-def _finder() -> FaceFinder:
+def _finder() -> LandmarkFinder:
     """Returns the process's one finder; its networks take a second to load."""
-    return FaceFinder()
+    return LandmarkFinder()
 
 
 def _rounded(face: Face) -> Face:
@@ -201,23 +209,8 @@ def _rounded(face: Face) -> Face:
     )
 
 
-def _refused(options: AlignOptions, outcome: Outcome) -> tuple[str, str]:
-    """Returns why a face is left out, and the figure; both empty if it is not."""
-    if options.max_yaw < 90 and abs(outcome.yaw) >= options.max_yaw:
-        return f"turned by --max_yaw={options.max_yaw:g} or more", f"{outcome.yaw:g} degrees"
-    for flag, value, what in (
-        ("min_face", outcome.pixels, "smaller"),
-        ("min_contrast", outcome.contrast, "less contrast"),
-        ("min_sharpness", outcome.sharpness, "less sharp"),
-    ):
-        least = getattr(options, flag)
-        if value < least:
-            return f"{what} than --{flag}={least:g}", f"{value:g}"
-    return "", ""
-
-
 def cut_out(image: np.ndarray, transform: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Takes out of a picture what an aligned face needs, a large one shrunk by a whole number.
+    """Returns the part of a picture that an aligned face needs, shrunk by a whole number if large.
 
     Args:
         image: uint8 [H, W, 3].
@@ -225,7 +218,7 @@ def cut_out(image: np.ndarray, transform: np.ndarray, size: int) -> tuple[np.nda
         size: Height and width of the aligned picture.
 
     Returns:
-        The part, uint8 [h, w, 3] of at least one pixel, and the float64 [6] that leads into it.
+        The part, uint8 [h, w, 3] of at least one pixel, and the transform into it, float64 [6].
     """
     affine = np.asarray(transform, np.float64).reshape(2, 3)
     ends = np.array([-0.5, size - 0.5])
@@ -252,13 +245,13 @@ def _aligned(cuts: Sequence[_Cut], size: int) -> list[tuple[_Cut, np.ndarray]]:
         regions = np.zeros((len(batch), height, width, 3), np.uint8)
         for region, cut in zip(regions, batch):
             region[: cut.region.shape[0], : cut.region.shape[1]] = cut.region
-        warped = position.warp(regions, np.stack([cut.transform for cut in batch]), size)
+        warped = alignment.warp(regions, np.stack([cut.transform for cut in batch]), size)
         results += zip(batch, warped)
     return results
 
 
 def _batches(cuts: Sequence[_Cut], size: int) -> list[list[_Cut]]:
-    """Sorts by how finely they are sampled, no more together than fit into memory."""
+    """Groups parts by sampling density, no more together than fit into memory."""
     alike: dict[int, list[_Cut]] = collections.defaultdict(list)
     for cut in cuts:
         affine = cut.transform.reshape(2, 3)

@@ -1,4 +1,4 @@
-"""What an alignment leaves besides the pictures: lists, a sheet, the manifest and a report."""
+"""Results of an alignment besides the pictures: tables, a sheet, the manifest and a report."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from legan_tf.data import csv_text, images, storage
-from legan_tf.data.align import landmark_files, position
+from legan_tf.data import images
+from legan_tf.data.align import alignment, landmarks
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.drop_report import DropReport
-from legan_tf.data.journal import spread
 from legan_tf.data.manifest import Row, counts_table, read_manifest, to_csv
-from legan_tf.errors import UserError
+from legan_tf.data.output_folder import (
+    evenly_spaced,
+    refuse_empty,
+    write_or_remove,
+    write_tables,
+)
+from legan_tf.data.resumable import MANIFEST
 from legan_tf.sheet import captioned_sheet
 
 IMAGES = "images"
@@ -29,25 +34,25 @@ _EYE_INK, _MOUTH_INK = (0, 200, 255), (255, 160, 0)
 _PRIME = 7
 
 
-def conclude(
+def write_results(
     rows: Sequence[Row],
     targets: Sequence[str],
     outcomes: Sequence[dict[str, Any]],
     output: str,
     size: int,
     options: AlignOptions,
-    ledger: DropReport,
+    dropped: DropReport,
 ) -> str:
-    """Writes the lists and the sheet, and last the manifest.
+    """Writes the tables and the sheet, and last the manifest.
 
     Args:
         rows: The originals.
         targets: For each, the path of its aligned picture below ``IMAGES``.
-        outcomes: For each, what became of it, as ``work.align`` returns it.
-        output: The folder to write.
+        outcomes: For each, its result, as ``batch.align_batch`` returns it.
+        output: The output folder.
         size: Height and width of the aligned pictures.
-        options: What was asked for.
-        ledger: What there was to say before.
+        options: The options of ``align``.
+        dropped: What was dropped before.
 
     Returns:
         A report.
@@ -55,13 +60,12 @@ def conclude(
     Raises:
         UserError: No picture is left.
     """
-    found, skipped, kept = [], [], []
-    several, unknown = [], 0
+    found, skipped, kept, several, unknown = [], [], [], [], 0
     for row, target, outcome in zip(rows, targets, outcomes):
         if outcome["points"]:
             found.append([row.path, *outcome["points"], *(outcome[name] for name in _MEASURES)])
         if outcome["reason"]:
-            ledger.drop(outcome["reason"], row.path)
+            dropped.drop(outcome["reason"], row.path)
             skipped.append([row.path, outcome["reason"], outcome["detail"]])
             continue
         kept.append(dataclasses.replace(row, path=f"{IMAGES}/{target}"))
@@ -69,27 +73,25 @@ def conclude(
             several.append(row.path)
         unknown += np.isnan(outcome["yaw"])
     if several:
-        ledger.note(
+        dropped.note(
             f"{len(several)} pictures show several faces, of which the largest was taken: "
             f"{', '.join(several[:3])}{' ...' if len(several) > 3 else ''}"
         )
     if unknown and options.max_yaw < 90:
-        ledger.note(f"{unknown} faces were kept though it is not known how far they are turned.")
-    header = ["path", *landmark_files.POINT_COLUMNS, *_MEASURES]
-    content = csv_text.to_bytes(header, found)
-    storage.write_bytes(os.path.join(output, "faces.csv"), content)
-    content = csv_text.to_bytes(["path", "reason", "detail"], skipped)
-    storage.write_bytes(os.path.join(output, "skipped.csv"), content)
+        dropped.note(f"{unknown} faces were kept though it is not known how far they are turned.")
+    tables = {
+        "faces.csv": (["path", *landmarks.POINT_COLUMNS, *_MEASURES], found),
+        "skipped.csv": (["path", "reason", "detail"], skipped),
+    }
+    write_tables(output, tables)
     summary = f"{output}: {len(kept)} of {len(rows)} pictures aligned"
-    if not kept:
-        raise UserError("\n".join([f"{summary}; {output}/skipped.csv tells why.", *ledger.lines()]))
-    content = _sheet(kept, output, position.CONVENTIONS[options.convention].lines(size))
-    storage.write_bytes(os.path.join(output, "sheet.png"), content)
-    file = os.path.join(output, "manifest.csv")
-    storage.write_bytes(file, to_csv(map(dataclasses.asdict, kept)))
+    refuse_empty(kept, summary, f"{output}/skipped.csv", dropped)
+    lines = alignment.CONVENTIONS[options.convention].lines(size)
+    write_or_remove(output, "sheet.png", _sheet(kept, output, lines))
+    write_or_remove(output, MANIFEST, to_csv(map(dataclasses.asdict, kept)))
     labelled = any(row.identity or row.expression or row.lighting for row in kept)
-    table = [counts_table(read_manifest(file))] if labelled else []
-    return "\n".join([*table, *ledger.lines(), summary])
+    table = [counts_table(read_manifest(os.path.join(output, MANIFEST)))] if labelled else []
+    return "\n".join([*table, *dropped.lines(), summary])
 
 
 def _sheet(rows: Sequence[Row], output: str, lines: tuple[float, float]) -> bytes:
@@ -108,14 +110,14 @@ def _spread_over_people(rows: Sequence[Row], count: int) -> list[Row]:
     of_person = collections.defaultdict(list)
     for row in rows:
         of_person[row.identity].append(row)
-    people = spread(sorted(of_person), count)
+    people = evenly_spaced(sorted(of_person), count)
     share = max(1, count // len(people))
     chosen = []
     for turn, person in enumerate(people):
         pictures = of_person[person]
         # Where all have the same pictures in the same order, not the same one of each is shown.
         start = turn * _PRIME % len(pictures)
-        chosen += spread(pictures[start:] + pictures[:start], share)
+        chosen += evenly_spaced(pictures[start:] + pictures[:start], share)
     return chosen
 
 

@@ -1,0 +1,204 @@
+"""Depth and normal maps of meshes: read, camera fit, ray casting, hole filling, gate, write."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from legan_tf.data import exr, images, maps, storage
+from legan_tf.data.align.landmarks import IBUG_POINTS, read_points
+from legan_tf.data.depth import camera_fit, quality_gate
+from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.hole_filling import fill_holes
+from legan_tf.data.depth.meshes import TRIANGLES_FILE, Mesh, MeshError, read_mesh
+from legan_tf.data.depth.quality_gate import Measures
+from legan_tf.data.depth.ray_casting import View, cast_rays
+from legan_tf.data.output_folder import message_without_path
+from legan_tf.errors import UserError, first_line
+
+UNREADABLE = ("the mesh cannot be read", "the picture cannot be read", "no landmarks can be read")
+"""Reasons that may be temporary: the file may be repaired."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedMesh:
+    """A mesh and the picture that it was fitted to.
+
+    Attributes:
+        mesh: Its full path or URL.
+        picture: The picture's; empty where there is none.
+        landmarks: The file of the picture's 68 landmarks; empty where there is none.
+        depth: Full path of the depth map.
+        normal: Full path of the normal map.
+    """
+
+    mesh: str
+    picture: str
+    landmarks: str
+    depth: str
+    normal: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The files that the maps are made of."""
+        triangles = storage.join(os.path.dirname(self.mesh), TRIANGLES_FILE)
+        shared = (triangles,) if self.mesh.lower().endswith(".mat") else ()
+        return self.mesh, self.picture, self.landmarks, *shared
+
+    @property
+    def targets(self) -> tuple[str, str]:
+        """The files of the maps."""
+        return self.depth, self.normal
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshView:
+    """A mesh as its picture shows it.
+
+    Attributes:
+        reason: Why it is rejected; empty where it is not.
+        detail: More on the reason, such as the value that was too high.
+        measures: Its measures.
+        view: Its visible surface, holes filled; None where it cannot be made.
+        picture: uint8 [H, W, 3]; None where there is none.
+    """
+
+    reason: str = ""
+    detail: str = ""
+    measures: Measures = Measures()
+    view: View | None = None
+    picture: np.ndarray | None = None
+
+
+def make_maps(
+    options: DepthOptions, size: int | None, meshes: Sequence[FittedMesh]
+) -> list[dict[str, Any]]:
+    """Makes the maps of a few meshes and writes their files.
+
+    Args:
+        options: The options of ``depth``.
+        size: Height and width of the maps of meshes without a picture; None to reject them.
+        meshes: The meshes.
+
+    Returns:
+        For each, reason, detail and measures.
+
+    Raises:
+        UnavailableError: A package that is needed does not work here.
+        StorageError: A file cannot be written.
+    """
+    outcomes = []
+    for mesh in meshes:
+        seen = view_mesh(options, size, mesh)
+        if seen.view is not None and not seen.reason:
+            storage.write_bytes(mesh.depth, _depth_file(seen.view, options.depth_format))
+            storage.write_bytes(mesh.normal, _normal_file(seen.view, options.normal_format))
+        measures = dataclasses.asdict(seen.measures)
+        outcomes.append({"reason": seen.reason, "detail": seen.detail, **measures})
+    return outcomes
+
+
+def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> MeshView:
+    """Returns a mesh as its picture shows it; writes nothing.
+
+    Raises:
+        UnavailableError: A package that is needed does not work here.
+    """
+    broken, no_picture, no_landmarks = UNREADABLE
+    picture = points = None
+    try:
+        mesh = read_mesh(fitted.mesh)
+    except (MeshError, storage.StorageError) as error:
+        return MeshView(broken, message_without_path(fitted.mesh, error))
+    if fitted.picture:
+        try:
+            picture = images.decode(fitted.picture)
+        except (images.ImageError, storage.StorageError) as error:
+            return MeshView(no_picture, message_without_path(fitted.picture, error))
+    if fitted.landmarks:
+        try:
+            points = read_points(fitted.landmarks)
+        except UserError as error:
+            detail = message_without_path(fitted.landmarks, error)
+            return MeshView(no_landmarks, detail, picture=picture)
+    if picture is None and size is None:
+        return MeshView("there is no picture beside it, and no --image_size")
+    height, width = picture.shape[:2] if picture is not None else (size, size)
+    try:
+        landmark_vertices = _landmark_vertices(options, mesh)
+        mesh = _project(options, mesh, height, landmark_vertices, points)
+    except ValueError as error:
+        return MeshView("the camera cannot be found", str(error), picture=picture)
+    try:
+        view = cast_rays(mesh, height, width)
+        filled = fill_holes(view, options.fill_holes, options.max_hole_share)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # Of meshes that are no faces, numpy and scipy fail in many ways.
+        return MeshView("its maps cannot be made", f"{first_line(error)}.", picture=picture)
+    measures = quality_gate.measure(filled, mesh, landmark_vertices, points)
+    return MeshView(*quality_gate.rejection(options, measures), measures, filled.view, picture)
+
+
+def _landmark_vertices(options: DepthOptions, mesh: Mesh) -> np.ndarray:
+    """Returns the vertices of the 68 landmarks, int [68]; -1 for those that are no vertex."""
+    if not options.landmark_vertices:
+        return np.full(IBUG_POINTS, -1)
+    vertices = _read_landmark_vertices(options.landmark_vertices)
+    if vertices.max() >= len(mesh.vertices):
+        raise ValueError(
+            f"--landmark_vertices names vertex {vertices.max()}; it has {len(mesh.vertices)}."
+        )
+    return vertices
+
+
+# Once per process: all meshes share the file.
+_read_landmark_vertices = functools.lru_cache(maxsize=1)(camera_fit.read_landmark_vertices)
+
+
+def _project(
+    options: DepthOptions,
+    mesh: Mesh,
+    height: int,
+    landmark_vertices: np.ndarray,
+    points: np.ndarray | None,
+) -> Mesh:
+    """Returns the mesh in the coordinates of its picture.
+
+    Raises:
+        ValueError: The camera cannot be found.
+    """
+    if options.camera == "fit":
+        if points is None:
+            raise ValueError("There is no file of landmarks.")
+        known = landmark_vertices >= 0
+        vertices = camera_fit.fit_weak_perspective(
+            mesh.vertices, landmark_vertices[known], points[known]
+        )
+    elif options.camera == "frame":
+        vertices = camera_fit.project_frontal(mesh.vertices, height, mesh.used)
+    else:
+        y_up = options.camera == "image_y_up"
+        vertices = camera_fit.project_pixels(
+            mesh.vertices, height, y_up, options.first_pixel, options.flip_z
+        )
+    return dataclasses.replace(mesh, vertices=vertices)
+
+
+def _depth_file(view: View, form: str) -> bytes:
+    if form == "exr":
+        # OpenEXR's readers expect a number everywhere: 0 beside the mesh, 1 or more on it.
+        depth = view.depth - np.nanmin(view.depth) + 1
+        return exr.to_exr({"Z": np.nan_to_num(depth, nan=0.0)})
+    return images.to_png(maps.depth_to_grey(view.depth, {"png8": 8, "png16": 16}[form]))
+
+
+def _normal_file(view: View, form: str) -> bytes:
+    if form == "exr":
+        return exr.to_exr(dict(zip("RGB", np.moveaxis(np.nan_to_num(view.normals), -1, 0))))
+    return images.to_png(maps.normals_to_map(view.normals))

@@ -1,0 +1,157 @@
+"""Results of ``depth`` besides the maps: tables, counts, sheets, the manifest and a report."""
+
+from __future__ import annotations
+
+import collections
+import os
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from legan_tf.data import maps
+from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.mesh_maps import FittedMesh, view_mesh
+from legan_tf.data.depth.quality_gate import MEASURES
+from legan_tf.data.drop_report import DropReport
+from legan_tf.data.manifest import Row, to_csv
+from legan_tf.data.output_folder import (
+    evenly_spaced,
+    refuse_empty,
+    write_or_remove,
+    write_tables,
+)
+from legan_tf.data.resumable import MANIFEST
+from legan_tf.sheet import sheet
+
+_SHEET_ROWS, _SHEET_SIZE = 16, 128
+_NAME_LETTERS = 28
+_LABELS = ("identity", "expression", "lighting", "rating_mean", "rating_std", "split")
+_COUNTS_HEADER = ("expression", "found", "rejected", "kept")
+_UNKNOWN = "(unknown)"
+_TOTAL = "total"
+
+
+def write_results(
+    rows: Sequence[Row],
+    meshes: Sequence[FittedMesh],
+    outcomes: Sequence[dict[str, Any]],
+    output: str,
+    size: int | None,
+    options: DepthOptions,
+    dropped: DropReport,
+) -> str:
+    """Writes the tables and the sheets, and last the manifest.
+
+    Args:
+        rows: The labels of each picture; ``path`` is empty where there is no picture.
+        meshes: For each, the mesh and the files of its maps.
+        outcomes: For each, its result, as ``mesh_maps.make_maps`` returns it.
+        output: The output folder.
+        size: Height and width of the maps of meshes without a picture; None to reject them.
+        options: The options of ``depth``.
+        dropped: What was dropped before.
+
+    Returns:
+        A report.
+
+    Raises:
+        UserError: No mesh is left.
+    """
+    base = os.path.realpath(output)
+
+    def relative(file: str) -> str:
+        return os.path.relpath(os.path.abspath(file), base) if file and "://" not in file else file
+
+    found, rejections, lines, kept, rejected = [], [], [], [], []
+    for row, fitted, outcome in zip(rows, meshes, outcomes):
+        mesh, picture, reason = relative(fitted.mesh), relative(fitted.picture), outcome["reason"]
+        depth, normal = (os.path.relpath(file, output) for file in fitted.targets)
+        measures = [outcome[name] for name in MEASURES]
+        if reason:
+            dropped.drop(reason, fitted.mesh)
+            found.append([mesh, picture, "", "", *measures])
+            rejections.append([mesh, picture, reason, outcome["detail"]])
+            rejected.append((row, fitted, reason))
+            continue
+        found.append([mesh, picture, depth, normal, *measures])
+        kept.append((row, fitted, ""))
+        if picture:
+            labels = {name: getattr(row, name) for name in _LABELS}
+            lines.append({**labels, "path": picture, "depth": depth, "normal": normal})
+    counts = _counts(rows, outcomes)
+    tables = {
+        "meshes.csv": (["mesh", "picture", "depth", "normal", *MEASURES], found),
+        "rejected.csv": (["mesh", "picture", "reason", "detail"], rejections),
+        "counts.csv": (_COUNTS_HEADER, counts),
+    }
+    write_tables(output, tables)
+    for name, chosen in (("sheet.png", kept), ("rejected.png", rejected)):
+        write_or_remove(output, name, _sheet(chosen, size, options) if chosen else None)
+    write_or_remove(output, MANIFEST, to_csv(lines) if lines else None)
+    without_picture = len(kept) - len(lines)
+    if lines and without_picture:
+        dropped.note(
+            f"maps of meshes without a picture, which {MANIFEST} does not name: {without_picture}."
+        )
+    summary = f"{output}: {len(kept)} of {len(rows)} meshes became maps"
+    refuse_empty(kept, summary, f"{output}/rejected.csv", dropped)
+    if not lines:
+        summary += "; no manifest, since no mesh has a picture"
+    return "\n".join([_table(counts), *dropped.lines(), summary])
+
+
+def _counts(
+    rows: Sequence[Row], outcomes: Sequence[dict[str, Any]]
+) -> list[tuple[str, int, int, int]]:
+    """Returns expression, found, rejected and kept; as the paper's Table 4 counts its sets."""
+    found: collections.Counter = collections.Counter()
+    rejected: collections.Counter = collections.Counter()
+    for row, outcome in zip(rows, outcomes):
+        name = row.expression or _UNKNOWN
+        found[name] += 1
+        rejected[name] += bool(outcome["reason"])
+    lines = [(name, found[name], rejected[name]) for name in sorted(found)]
+    lines.append((_TOTAL, sum(found.values()), sum(rejected.values())))
+    return [(name, all_, out, all_ - out) for name, all_, out in lines]
+
+
+def _table(counts: Sequence[tuple[str, int, int, int]]) -> str:
+    rows = [_COUNTS_HEADER, *counts]
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(
+        f"{name:<{width}}" + "".join(f" {value:>9}" for value in values) for name, *values in rows
+    )
+
+
+def _sheet(
+    chosen: Sequence[tuple[Row, FittedMesh, str]], size: int | None, options: DepthOptions
+) -> bytes:
+    """Draws pictures beside their maps, computed again, with reasons of rejection."""
+    ordered = sorted(chosen, key=lambda item: item[0].expression)  # So that all are shown.
+    shown = evenly_spaced(ordered, _SHEET_ROWS)
+    columns: dict[str, list[np.ndarray]] = {"picture": [], "depth": [], "normals": []}
+    names = []
+    for row, fitted, reason in shown:
+        seen = view_mesh(options, size, fitted)
+        cells, view = [seen.picture], seen.view
+        cells += [maps.depth_to_map(view.depth), maps.normals_to_map(view.normals)] if view else []
+        for column, cell in zip(columns.values(), [*cells, None, None]):
+            column.append(_thumbnail(cell))
+        stem = os.path.splitext(os.path.basename(fitted.mesh))[0]
+        lines = [row.expression, stem[-_NAME_LETTERS:], *textwrap.wrap(reason, _NAME_LETTERS)]
+        names.append("\n".join(filter(None, lines)))
+    return sheet({name: np.stack(cells) for name, cells in columns.items()}, names)
+
+
+def _thumbnail(image: np.ndarray | None) -> np.ndarray:
+    """Shrinks a picture of any shape to fit a square, on black."""
+    canvas = Image.new("RGB", (_SHEET_SIZE, _SHEET_SIZE))
+    if image is not None:
+        small = Image.fromarray(image)
+        share = _SHEET_SIZE / max(small.size)
+        small = small.resize([max(1, round(side * share)) for side in small.size])
+        canvas.paste(small, tuple((_SHEET_SIZE - side) // 2 for side in small.size))
+    return np.asarray(canvas)

@@ -1,0 +1,252 @@
+"""Resumable work on many files: a log of what is finished, and a loop that does what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from legan_tf.data import parallel, storage
+from legan_tf.data.file_tree import OnProgress
+from legan_tf.errors import UserError
+
+Outcomes = list[dict[str, Any]]
+"""The result of each item of a part, in values that JSON can hold."""
+
+MANIFEST = "manifest.csv"
+"""Name of the manifest in an output folder; it is written last."""
+
+_ITEMS_PER_PART = 16
+
+
+class Item(Protocol):
+    """One item of work, for example a picture to align."""
+
+    @property
+    def inputs(self) -> Sequence[str]:
+        """Paths and URLs of the files that the item is made of; empty where there is none."""
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """Full paths of the files that the work on the item writes."""
+
+
+class WorkLog:
+    """The log of a job in two files: its settings (JSON) and a line for each finished part (JSONL).
+
+    Attributes:
+        folder: The output folder.
+        done: For the number of each finished part, the checksum of its inputs and its outcomes.
+    """
+
+    def __init__(
+        self, folder: str, name: str, settings: dict[str, Any], descriptions: Mapping[str, str]
+    ) -> None:
+        """Reads the log of an earlier run, if there is one; writes nothing.
+
+        Args:
+            folder: The output folder, on this machine.
+            name: Stem of the log's two files there, ``NAME.json`` and ``NAME.jsonl``.
+            settings: All that the result depends on; values that JSON can hold.
+            descriptions: For each setting whose value is a checksum, the words for another value
+                in error messages: "other pictures".
+
+        Raises:
+            UserError: The folder holds other files, its log was made with other settings, or the
+                log's settings are damaged.
+        """
+        self.folder = folder
+        self.done: dict[int, tuple[str, Outcomes]] = {}
+        self._settings = json.loads(json.dumps(settings))
+        self._settings_file = os.path.join(folder, f"{name}.json")
+        self._lines_file = os.path.join(folder, f"{name}.jsonl")
+        if os.path.exists(self._settings_file):
+            self._refuse_other_settings(descriptions)
+        elif os.path.isdir(folder) and os.listdir(folder):
+            raise UserError(f"--output={folder}: holds other files already; name a new folder.")
+        self._valid_bytes = 0
+        if os.path.exists(self._lines_file):
+            for line in storage.read_bytes(self._lines_file).splitlines(keepends=True):
+                if not line.endswith(b"\n"):
+                    break  # The program was killed while it wrote this one.
+                try:
+                    part, inputs, outcomes = json.loads(line)
+                    self.done[part] = inputs, outcomes
+                except (ValueError, TypeError):
+                    break  # Damaged: it and what follows is done again.
+                self._valid_bytes += len(line)
+
+    def begin(self) -> None:
+        """Writes the settings and removes an incomplete last line.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
+        if not os.path.exists(self._settings_file):
+            content = json.dumps(self._settings, indent=1, ensure_ascii=False) + "\n"
+            try:
+                storage.write_bytes(self._settings_file, content.encode())
+            except storage.StorageError as error:
+                raise UserError(
+                    f"--output={self.folder}: cannot be written; name another folder ({error})"
+                ) from error
+        if os.path.exists(self._lines_file):
+            os.truncate(self._lines_file, self._valid_bytes)
+
+    def add(self, part: int, inputs: str, outcomes: Outcomes) -> None:
+        """Appends a finished part.
+
+        Args:
+            part: Its number.
+            inputs: Checksum of its input files.
+            outcomes: The results of its items.
+
+        Raises:
+            StorageError: The log cannot be written.
+        """
+        self.done[part] = inputs, outcomes
+        try:
+            with open(self._lines_file, "ab") as file:
+                file.write(self._line(part))
+        except OSError as error:
+            raise storage.StorageError(
+                f"{self._lines_file}: cannot be written ({error.strerror})."
+            ) from error
+
+    def close(self) -> None:
+        """Sorts the lines, so that the file does not depend on when the job was stopped."""
+        lines = b"".join(map(self._line, sorted(self.done)))
+        if lines != storage.read_bytes(self._lines_file):
+            storage.write_bytes(self._lines_file, lines)
+
+    def _line(self, part: int) -> bytes:
+        return json.dumps([part, *self.done[part]], ensure_ascii=False).encode() + b"\n"
+
+    def _refuse_other_settings(self, descriptions: Mapping[str, str]) -> None:
+        try:
+            before = json.loads(storage.read_bytes(self._settings_file))
+        except ValueError:
+            before = None
+        if not isinstance(before, dict):
+            raise UserError(
+                f"{self._settings_file}: is damaged; remove it with its folder, or name a new "
+                "folder."
+            )
+        now = self._settings
+        for name in sorted({*before, *now}):
+            if before.get(name) == now.get(name):
+                continue
+            change = descriptions.get(name)
+            change = (
+                f"begun with {change}"
+                if change
+                else f"begun with {name} {before.get(name)!r}, now it is {now.get(name)!r}"
+            )
+            raise UserError(
+                f"--output={self.folder}: was {change}; repeat the flags of then, or name a new "
+                "folder."
+            )
+
+
+def run(
+    log: WorkLog,
+    items: Sequence[Item],
+    work: Callable[[Any], Outcomes],
+    temporary: Collection[str],
+    require: Callable[[], object],
+    workers: int,
+    on_progress: OnProgress,
+) -> Outcomes:
+    """Works on all items that are not finished: new, changed, unreadable or with missing targets.
+
+    The manifest and the targets of unfinished items are removed first, so that the manifest never
+    names files that are not there.
+
+    Args:
+        log: The log of the job.
+        items: All items.
+        work: Makes the targets of a sequence of items; as in ``parallel.map_in_processes``.
+            Each outcome has a ``reason``, empty where the targets were written.
+        temporary: Reasons for which an item is tried again in the next run.
+        require: Raises ``UnavailableError`` where a package that the work needs is missing; called
+            before any work, and not where there is none.
+        workers: Processes; 0 for one per processor.
+        on_progress: Called with (items done, all items).
+
+    Returns:
+        The outcomes of all items, in order.
+
+    Raises:
+        StorageError: A file cannot be written.
+        UserError: A process died.
+        UnavailableError: As ``require`` raises it.
+    """
+    parts = [items[i : i + _ITEMS_PER_PART] for i in range(0, len(items), _ITEMS_PER_PART)]
+    checksums = [_inputs_checksum(part) for part in parts]
+    missing = [
+        number
+        for number, part in enumerate(parts)
+        if number not in log.done
+        or log.done[number][0] != checksums[number]
+        or not all(_is_finished(*pair, temporary) for pair in zip(log.done[number][1], part))
+    ]
+    if missing:
+        require()
+        targets = [file for number in missing for item in parts[number] for file in item.targets]
+        remove_leftovers(log.folder, [os.path.join(log.folder, MANIFEST), *targets])
+        log.begin()
+    done = len(items) - sum(len(parts[number]) for number in missing)
+    on_progress(done, len(items))  # Before the first item, networks may be loaded.
+    results = parallel.map_in_processes(work, [parts[number] for number in missing], workers)
+    for number, outcomes in zip(missing, results):
+        log.add(number, checksums[number], outcomes)
+        done += len(parts[number])
+        on_progress(done, len(items))
+    log.close()
+    return [outcome for number in range(len(parts)) for outcome in log.done[number][1]]
+
+
+def _inputs_checksum(part: Iterable[Item]) -> str:
+    return checksum([[file_version(file) for file in item.inputs] for item in part])
+
+
+def _is_finished(outcome: Mapping[str, Any], item: Item, temporary: Collection[str]) -> bool:
+    if outcome["reason"]:
+        return outcome["reason"] not in temporary
+    return all(map(os.path.exists, item.targets))
+
+
+def remove_leftovers(output: str, targets: Iterable[str]) -> None:
+    """Removes half-written files of a program that was killed, and files that are made again.
+
+    Args:
+        output: A folder; in it and below, temporary files of ``storage.write_bytes`` are removed.
+        targets: Files to remove, too, where they exist.
+    """
+    for folder, _, names in os.walk(output):
+        for name in names:
+            if name.startswith(".") and name.endswith(".part"):
+                os.remove(os.path.join(folder, name))
+    for target in targets:
+        if os.path.exists(target):
+            os.remove(target)
+
+
+def file_version(file: str) -> Any:
+    """Returns size and modification time of a local file, much quicker than a checksum.
+
+    None where there is no such file; a URL stands for itself.
+    """
+    shard, _ = storage.record_place(file) or (file, 0)
+    try:
+        status = os.stat(shard)
+    except OSError:
+        return file if "://" in file else None
+    return status.st_size, status.st_mtime_ns
+
+
+def checksum(values: Any) -> str:
+    """Returns the sha256 of values that JSON can hold, as hexadecimal digits."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
