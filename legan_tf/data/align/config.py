@@ -1,20 +1,21 @@
-"""What the alignment can be told, once: as a dataclass and as flags."""
+"""Options of ``scripts/prepare.py align``."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from legan_tf import options
-from legan_tf.options import option
+from legan_tf.options import Limit, Options, option
 
 CONVENTIONS = ("lightcnn", "rafd")
+_YAW = Limit(lambda value: 0 < value <= 90, "must be above 0 and up to 90 degrees")
+_THRESHOLD = Limit(lambda value: value >= 0, "must be 0 or more")
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignOptions:
+class AlignOptions(Options):
     """The options of ``scripts/prepare.py align``; each field is a flag.
 
-    The measures that the thresholds are for are described in ``measures``.
+    ``face_quality`` defines the measures of the thresholds.
     """
 
     convention: str = option(
@@ -34,31 +35,22 @@ class AlignOptions:
     max_yaw: float = option(
         15.0,
         "align: leave out faces turned to the side by as many degrees or more; 90 to keep all.",
+        limit=_YAW,
     )
     min_face: float = option(
         16.0,
         "align: leave out faces with fewer pixels from the eyes down to the mouth, in the "
         "original.",
+        limit=_THRESHOLD,
     )
     min_contrast: float = option(
         5.0,
         "align: leave out dark and washed-out faces: standard deviation of their grey levels, of "
         "255.",
+        limit=_THRESHOLD,
     )
     min_sharpness: float = option(
-        0.02, "align: leave out blurred faces: finest detail as a share of the contrast."
+        0.02,
+        "align: leave out blurred faces: finest detail as a share of the contrast.",
+        limit=_THRESHOLD,
     )
-
-    def check(self) -> None:
-        """Checks every value and every rule between values.
-
-        Raises:
-            UserError: Something does not fit; the message names the flags and is complete.
-        """
-        problems = options.wrong_values(self)
-        if not 0 < self.max_yaw <= 90:
-            problems.append(f"--max_yaw={self.max_yaw:g}: must be above 0 and up to 90 degrees")
-        for name in ("min_face", "min_contrast", "min_sharpness"):
-            if not getattr(self, name) >= 0:
-                problems.append(f"--{name}={getattr(self, name):g}: must be 0 or more")
-        options.refuse(problems)

@@ -9,50 +9,21 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def linear(*srgb: int) -> np.ndarray:
-    """Returns linear RGB in [0, 1] for an sRGB colour given as three bytes."""
-    c = np.asarray(srgb, np.float32) / 255.0
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)
+def _palette(colours: str) -> np.ndarray:
+    """Returns linear RGB in [0, 1], float32 [n, 3], of sRGB colours in hexadecimal digits."""
+    srgb = np.asarray([list(bytes.fromhex(colour)) for colour in colours.split()], np.float32)
+    share = srgb / 255.0
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
 
 
 # From light to dark; a person's tone lies anywhere between two neighbours.
-_SKIN_TONES = np.stack(
-    [
-        linear(247, 218, 200),
-        linear(238, 197, 168),
-        linear(224, 174, 138),
-        linear(198, 144, 104),
-        linear(160, 110, 76),
-        linear(120, 78, 52),
-        linear(86, 56, 40),
-    ]
-)
-_DARK_HAIR = np.stack([linear(24, 20, 19), linear(44, 32, 26), linear(70, 46, 32)])
-_LIGHT_HAIR = np.stack(
-    [
-        linear(98, 66, 42),
-        linear(140, 100, 62),
-        linear(190, 150, 96),
-        linear(222, 190, 136),
-        linear(112, 54, 32),
-        linear(176, 170, 164),
-    ]
-)
-_DARK_EYES = np.stack([linear(52, 32, 20), linear(84, 52, 28), linear(110, 78, 40)])
-_LIGHT_EYES = np.stack(
-    [linear(116, 94, 50), linear(88, 112, 70), linear(84, 128, 168), linear(120, 140, 150)]
-)
-_BACKGROUNDS = np.stack(
-    [
-        linear(150, 156, 162),
-        linear(120, 134, 150),
-        linear(168, 160, 148),
-        linear(108, 116, 108),
-        linear(92, 98, 110),
-        linear(186, 186, 182),
-        linear(136, 120, 118),
-    ]
-)
+_SKIN_TONES = _palette("f7dac8 eec5a8 e0ae8a c69068 a06e4c 784e34 563828")
+_DARK_HAIR = _palette("181413 2c201a 462e20")
+_LIGHT_HAIR = _palette("62422a 8c643e be9660 debe88 703620 b0aaa4")
+_DARK_EYES = _palette("342014 54341c 6e4e28")
+_LIGHT_EYES = _palette("745e32 587046 5480a8 788c96")
+_BACKGROUNDS = _palette("969ca2 788696 a8a094 6c746c 5c626e babab6 887876")
 # volume at the sides, volume on top, lowest y of the hair, thickness over the skull, waviness,
 # half-width of the face opening at eye level, density. Lengths in face units.
 _HAIR_STYLES = {
