@@ -27,6 +27,7 @@ PACKAGING := setup.py pyproject.toml
 help:
 	@echo "make quickstart   install into .venv, train a small LEGAN, write its grid and its export"
 	@echo "make test         lint, then every test on both stacks (.venv-a, .venv-b)"
+	@echo "make check        lint and the quick tests on TensorFlow 2.15, in three minutes"
 	@echo "make test-a       every test on TensorFlow 2.15 (PYTEST_ARGS=... goes to pytest)"
 	@echo "make test-b       every test on TensorFlow 2.21 and Keras 3"
 	@echo "make lint         ruff: rules and format; mypy: types"
@@ -49,6 +50,9 @@ test-a: .venv-a/installed
 
 test-b: .venv-b/installed
 	.venv-b/bin/python -m pytest -n $(JOBS) $(SHARED) $(PYTEST_ARGS)
+
+check: lint
+	.venv-a/bin/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv-a/installed
 	.venv-a/bin/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import pathlib
 import shutil
 
 # Before the first import of TensorFlow, which reads these once.
@@ -13,12 +14,34 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import keras
 import pytest
 
+TESTS = pathlib.Path(__file__).parent
+# What make check runs, at least some of every layer: all of it takes four minutes of one core.
+# The rest trains, starts servers, browsers and whole programs, and is marked as slow.
+QUICK = (
+    "test_*.py",
+    "data/test_*.py",
+    "data/readers/test_*.py",
+    "evaluation/metrics/test_*.py",
+    "losses/test_*.py",
+    "models/test_*.py",
+    "serving/test_labels.py",
+    "serving/test_wire.py",
+    "training/test_run_config.py",
+    "training/test_schedules.py",
+    "uses/study/test_answers.py",
+    "uses/study/test_design.py",
+)
+
 KERAS_MAJOR = int(importlib.metadata.version("keras").split(".")[0])
 
 
 def pytest_collection_modifyitems(items):
     # Whole runs of training first: at the end, one worker would do them while the others wait.
     items.sort(key=lambda item: "training" not in item.path.parts)
+    quick = {path for pattern in QUICK for path in TESTS.glob(pattern)}
+    for item in items:
+        if item.path not in quick:
+            item.add_marker(pytest.mark.slow)
     # Decided by the stack, not by trying the imports: on stack A a broken import has to fail.
     if KERAS_MAJOR == 2:
         return

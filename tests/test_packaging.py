@@ -148,6 +148,11 @@ def test_every_script_tells_its_flags(script):
     assert f"{script.name}:" in result.stdout, "no flags of its own are listed"
 
 
+def test_what_make_check_runs_is_there():
+    patterns = runpy.run_path(str(ROOT / "tests" / "conftest.py"))["QUICK"]
+    assert [pattern for pattern in patterns if not any((ROOT / "tests").glob(pattern))] == []
+
+
 @pytest.mark.parametrize("folder", ["legan_tf", "legan_research", "scripts"])
 def test_nothing_is_newer_than_the_oldest_python(folder):
     # What ruff and an interpreter of today let pass, and Python 3.9 refuses when it gets there.

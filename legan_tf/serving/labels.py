@@ -61,14 +61,15 @@ class Labels:
         Raises:
             UserError: A target is unknown, or left out where the network cannot leave it as it is.
         """
-        if targets is None or isinstance(targets, str) or np.ndim(targets) == 0:
-            targets = [targets] * count
-        if len(targets) != count:
+        wanted: Any = targets
+        if wanted is None or isinstance(wanted, str) or np.ndim(wanted) == 0:
+            wanted = [wanted] * count
+        if len(wanted) != count:
             raise UserError(
-                f"{attribute} holds {len(targets)} targets for {count} pictures: give one for all "
+                f"{attribute} holds {len(wanted)} targets for {count} pictures: give one for all "
                 "or one for each."
             )
-        return np.array([self._id(attribute, target) for target in targets], np.int32)
+        return np.array([self._id(attribute, target) for target in wanted], np.int32)
 
     def _id(self, attribute: str, target: Attribute) -> int:
         known = {"expression": self.expressions, "lighting": self.lightings}[attribute]

@@ -138,7 +138,7 @@ class Editor(_Model):
         edited = np.empty((len(batch), self.image_size, self.image_size, 3), np.uint8)
         for rows, stack in same_size(batch):
             chosen = {name: value[rows] for name, value in ids.items()}
-            edited[rows] = self._run(stack, **chosen)["image"]
+            edited[rows] = self._run(stack, "serving_default", **chosen)["image"]
         return edited[0] if single else edited
 
     def edit(

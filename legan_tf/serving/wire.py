@@ -71,7 +71,7 @@ GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 _STRING = 7
 # NumPy's type by DataType, and the field of numbers that are not in tensor_content.
-_NUMBERS = {
+_NUMBERS: dict[int, tuple[np.dtype, str]] = {
     1: (np.dtype("<f4"), "float_val"),
     2: (np.dtype("<f8"), "double_val"),
     3: (np.dtype("<i4"), "int_val"),
@@ -127,7 +127,7 @@ def from_tensor(tensor: Message) -> np.ndarray:
     if tensor.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise WireError(f"a tensor has the impossible shape {list(shape)}.")
     if tensor.dtype == _STRING:
-        dtype = np.dtype(object)
+        dtype: np.dtype = np.dtype(object)
         values = np.empty(len(tensor.string_val), dtype)
         values[:] = list(tensor.string_val)
     elif tensor.dtype not in _NUMBERS:

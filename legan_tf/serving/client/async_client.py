@@ -271,11 +271,12 @@ class AsyncClient:
         """Returns the outputs for all pictures, and whether a single picture was given."""
         deadline = self._deadline()
         pictures, single = inputs.one_by_one(images)
+        given: Mapping[str, Any] = targets or {}
         listed = {
             name: target
             if target is None or isinstance(target, str) or np.ndim(target) == 0
             else list(target)
-            for name, target in (targets or {}).items()
+            for name, target in given.items()
         }
         job = Job(model, kind, signature, pictures, listed, outputs, deadline)
         try:

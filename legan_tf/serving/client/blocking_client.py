@@ -146,10 +146,11 @@ class _BackgroundLoop:
     for each client would leak its descriptors.
     """
 
+    _loop: asyncio.AbstractEventLoop  # Since the thread was started.
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ended = False
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
     def _runs(self) -> bool:
@@ -179,12 +180,13 @@ class _BackgroundLoop:
 
     def stop(self) -> None:
         """Waits for clients that are being closed, and stops the loop for good."""
+        thread = self._thread
         with self._lock:
-            if not self._runs():
+            if thread is None or not self._runs():
                 return
             self._ended = True
             asyncio.run_coroutine_threadsafe(self._finish(), self._loop)
-        self._thread.join(2 * _CLOSE_S)
+        thread.join(2 * _CLOSE_S)
 
     async def _finish(self) -> None:
         try:

@@ -131,13 +131,15 @@ class ChunkedPredictor:
         side, everything = known.labels.image_size, range(len(job.pictures))
         size = max(1, min(self._max_batch, _MESSAGE_BYTES // (3 * side * side)))
         chunks = [everything[at : at + size] for at in range(0, len(everything), size)]
-        waiting, outputs = iter(enumerate(chunks)), [{}] * len(chunks)
+        waiting = iter(enumerate(chunks))
+        outputs: list[dict[str, np.ndarray]] = [{}] * len(chunks)
         if self._slots is None:  # Not before: Python 3.9 binds it to the loop it is made in.
             self._slots = asyncio.Semaphore(_PARALLEL)
+        slots = self._slots
 
         async def work() -> None:
             for place, rows in waiting:
-                async with self._slots:
+                async with slots:
                     outputs[place] = await self._predict_chunk(job, rows, known)
 
         workers = [

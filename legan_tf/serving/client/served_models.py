@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from legan_tf.serving import wire
 from legan_tf.serving.client.connection import Connection
 from legan_tf.serving.client.errors import (
+    ClientError,
     ModelNotFound,
     ServerUnavailable,
     SignatureNotFound,
@@ -112,7 +113,7 @@ class ServedModels:
                 if any(version.state == "available" for version in found):
                     return
                 states = "; ".join(map(str, found)) or "it has no versions"
-                error = ServerUnavailable(
+                error: ClientError = ServerUnavailable(
                     f"is not available yet ({states}); wait longer, or see the server's log.",
                     self.connection.address,
                     model,
