@@ -10,17 +10,10 @@ from legan_tf.evaluation.metrics.registry import register
 from legan_tf.evaluation.tables import PERCENT
 
 
-@register(
-    "expression",
-    "expression",
-    "higher",
-    "predicted_expression requested_expression",
-    order=(130, 10),
-    source="Bodur et al.",
-)
-@register(
-    "lighting", "lighting", "higher", "predicted_lighting requested_lighting", order=(150, 20)
-)
+@register("expression", "expression", "higher", "predicted_expression requested_expression",
+          order=(130, 10), source="Bodur et al.")  # fmt: skip
+@register("lighting", "lighting", "higher", "predicted_lighting requested_lighting",
+          order=(150, 20))  # fmt: skip
 def accuracy(predicted: np.ndarray, wanted: np.ndarray) -> float:
     """Share of pictures whose predicted class is the requested one, higher is better.
 
@@ -40,14 +33,9 @@ def accuracy(predicted: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.mean(np.asarray(predicted)[known] == np.asarray(wanted)[known]))
 
 
-@register(
-    "expression_six",
-    "expression (six of eight)",
-    "higher",
-    "expression_logits requested_expression six_expressions",
-    order=(140, None),
-    source="Bodur et al.",
-)
+@register("expression_six", "expression (six of eight)", "higher",
+          "expression_logits requested_expression six_expressions", order=(140, None),
+          source="Bodur et al.")  # fmt: skip
 def accuracy_over(logits: np.ndarray, wanted: np.ndarray, kept: Sequence[int]) -> float:
     """The same over six of AffectNet's eight expressions, or any classes, higher is better.
 
@@ -83,17 +71,8 @@ def accuracy_over(logits: np.ndarray, wanted: np.ndarray, kept: Sequence[int]) -
     return float(np.mean(read == wanted[counts]))
 
 
-@register(
-    "accuracy",
-    "accuracy",
-    "higher",
-    "",
-    decimals=1,
-    unit=PERCENT,
-    network="classifier",
-    order=(120, None),
-    source="Bodur et al.",
-)
+@register("accuracy", "accuracy", "higher", "", decimals=1, unit=PERCENT, network="classifier",
+          order=(120, None), source="Bodur et al.")  # fmt: skip
 def expression_generation_rate(metrics: Mapping[str, float]) -> float | None:
     """`expression_six` of a report if it has one, else `expression`; of comparisons only.
 
@@ -106,20 +85,10 @@ def expression_generation_rate(metrics: Mapping[str, float]) -> float | None:
     return metrics.get("expression_six", metrics.get("expression"))
 
 
-@register(
-    "light_kept",
-    "light kept",
-    "higher",
-    "expression_edit_lighting source_lighting",
-    order=(190, 90),
-)
-@register(
-    "expression_kept",
-    "expression kept",
-    "higher",
-    "lighting_edit_expression source_expression",
-    order=(200, 100),
-)
+@register("light_kept", "light kept", "higher", "expression_edit_lighting source_lighting",
+          order=(190, 90))  # fmt: skip
+@register("expression_kept", "expression kept", "higher",
+          "lighting_edit_expression source_expression", order=(200, 100))  # fmt: skip
 def is_kept(predicted: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Share of pictures whose predicted class is that of the source, higher is better.
 

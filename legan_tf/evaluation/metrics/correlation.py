@@ -32,15 +32,8 @@ def known_pairs(predicted: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np
     return predicted[known], mean[known]
 
 
-@register(
-    "pearson",
-    "Pearson",
-    "higher",
-    "predicted_rating mean_rating",
-    kind="scorer",
-    order=(30, None),
-    source="standard",
-)
+@register("pearson", "Pearson", "higher", "predicted_rating mean_rating", kind="scorer",
+          order=(30, None), source="standard")  # fmt: skip
 def pearson(predicted: np.ndarray, mean: np.ndarray) -> float:
     """Pearson's correlation, how nearly one is a linear function of the other; higher is better.
 
@@ -61,15 +54,8 @@ def pearson(predicted: np.ndarray, mean: np.ndarray) -> float:
     return float(np.clip(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)), -1.0, 1.0))
 
 
-@register(
-    "spearman",
-    "Spearman",
-    "higher",
-    "predicted_rating mean_rating",
-    kind="scorer",
-    order=(40, None),
-    source="standard",
-)
+@register("spearman", "Spearman", "higher", "predicted_rating mean_rating", kind="scorer",
+          order=(40, None), source="standard")  # fmt: skip
 def spearman(predicted: np.ndarray, mean: np.ndarray) -> float:
     """Spearman's correlation, Pearson's of the ranks; higher is better.
 

@@ -248,15 +248,8 @@ def fid_interval(
     return max(0.0, low), high
 
 
-@register(
-    "fid",
-    "FID",
-    "lower",
-    "features reference_features",
-    interval=fid_interval,
-    order=(10, None),
-    source="Heusel et al. 2017",
-)
+@register("fid", "FID", "lower", "features reference_features", interval=fid_interval,
+          order=(10, None), source="Heusel et al. 2017")  # fmt: skip
 def fid_of_features(first: np.ndarray, second: np.ndarray) -> float:
     """Fréchet distance of the features of pictures and of real pictures, lower is better.
 

@@ -30,14 +30,8 @@ def _unit_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.n
     return _units(first, "first"), _units(second, "second")
 
 
-@register(
-    "match",
-    "match",
-    "higher",
-    "embedding source_embedding",
-    order=(70, 70),
-    source="LEGAN's main table",
-)
+@register("match", "match", "higher", "embedding source_embedding", order=(70, 70),
+          source="LEGAN's main table")  # fmt: skip
 def match_score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cosine of the angle between two faces' embeddings, higher is more alike (LEGAN, main table).
 
@@ -79,13 +73,9 @@ def identity_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.minimum(np.linalg.norm(one - other, axis=1), 2.0)
 
 
-@register(
-    "person",
-    "person found",
-    "higher",
-    "probe_embedding probe_identity gallery_embedding gallery_identity",
-    order=(80, 60),
-)
+@register("person", "person found", "higher",
+          "probe_embedding probe_identity gallery_embedding gallery_identity",
+          order=(80, 60))  # fmt: skip
 def first_rank_rate(
     probes: np.ndarray, probe_people: np.ndarray, gallery: np.ndarray, gallery_people: np.ndarray
 ) -> float:

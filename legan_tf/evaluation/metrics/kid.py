@@ -37,16 +37,8 @@ def kid_interval(
     return normal_interval(kid(first, second), _kid(first, second, *drawn))
 
 
-@register(
-    "kid",
-    "KID",
-    "lower",
-    "features reference_features",
-    decimals=4,
-    interval=kid_interval,
-    order=(20, None),
-    source="Bińkowski et al. 2018",
-)
+@register("kid", "KID", "lower", "features reference_features", decimals=4, interval=kid_interval,
+          order=(20, None), source="Bińkowski et al. 2018")  # fmt: skip
 def kid(first: np.ndarray, second: np.ndarray) -> float:
     """Kernel distance of two sets of features, lower is better (Bińkowski et al., ICLR 2018).
 

@@ -38,14 +38,8 @@ def silhouettes(maps: np.ndarray, kind: str) -> np.ndarray:
     return value > 255 * THRESHOLD[kind]
 
 
-@register(
-    "overlap",
-    "overlap of silhouettes",
-    "higher",
-    "silhouette true_silhouette",
-    kind="depth",
-    order=(70, None),
-)
+@register("overlap", "overlap of silhouettes", "higher", "silhouette true_silhouette", kind="depth",
+          order=(70, None))  # fmt: skip
 def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Intersection over union of silhouettes, higher is better; exact.
 
@@ -65,18 +59,10 @@ def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.where(either > 0, both / np.maximum(either, 1), 1.0)
 
 
-@register(
-    "map_l1", "map error", "lower", "map true_map true_silhouette", decimals=4, order=(230, 130)
-)
-@register(
-    "map_l1",
-    "L1 inside",
-    "lower",
-    "map true_map true_silhouette",
-    kind="depth",
-    decimals=4,
-    order=(20, None),
-)
+@register("map_l1", "map error", "lower", "map true_map true_silhouette", decimals=4,
+          order=(230, 130))  # fmt: skip
+@register("map_l1", "L1 inside", "lower", "map true_map true_silhouette", kind="depth", decimals=4,
+          order=(20, None))  # fmt: skip
 def l1_inside(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Mean absolute error inside the true silhouette as a share of the range, lower is better.
 
@@ -119,14 +105,8 @@ def correlation_sums(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray
 
 
 @register("map_correlation", "map correlation", "higher", "correlation_sums", order=(240, 140))
-@register(
-    "map_correlation",
-    "correlation inside",
-    "higher",
-    "correlation_sums",
-    kind="depth",
-    order=(30, None),
-)
+@register("map_correlation", "correlation inside", "higher", "correlation_sums", kind="depth",
+          order=(30, None))  # fmt: skip
 def correlation(sums: np.ndarray) -> np.ndarray:
     """Pearson's correlation of depth inside the true silhouette, higher is better.
 
@@ -146,14 +126,8 @@ def correlation(sums: np.ndarray) -> np.ndarray:
     return np.where(flat, 0.0, (n * xy - x * y) / np.sqrt(product))
 
 
-@register(
-    "pooled_correlation",
-    "correlation inside, of all pixels",
-    "higher",
-    "all_correlation_sums",
-    kind="depth",
-    order=(40, None),
-)
+@register("pooled_correlation", "correlation inside, of all pixels", "higher",
+          "all_correlation_sums", kind="depth", order=(40, None))  # fmt: skip
 def pooled_correlation(sums: np.ndarray) -> float:
     """Pearson's correlation over the pixels of all pictures, of sums [n,6], higher is better."""
     return float(correlation(sums.sum(axis=0)))

@@ -8,26 +8,10 @@ from legan_tf.evaluation.metrics.registry import register
 from legan_tf.evaluation.metrics.ssim import check_images
 
 
-@register(
-    "psnr",
-    "PSNR",
-    "higher",
-    "image true_image",
-    decimals=2,
-    unit="dB",
-    order=(50, 40),
-    source="standard",
-)
-@register(
-    "cycle_psnr",
-    "PSNR of the cycle",
-    "higher",
-    "cycle_image source_image",
-    decimals=2,
-    unit="dB",
-    order=(160, None),
-    source="Bodur et al.",
-)
+@register("psnr", "PSNR", "higher", "image true_image", decimals=2, unit="dB", order=(50, 40),
+          source="standard")  # fmt: skip
+@register("cycle_psnr", "PSNR of the cycle", "higher", "cycle_image source_image", decimals=2,
+          unit="dB", order=(160, None), source="Bodur et al.")  # fmt: skip
 def psnr(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio in decibels, 10 log₁₀(255² / MSE), higher is better.
 
@@ -51,16 +35,8 @@ def psnr(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 @register("l1", "L1", "lower", "image true_image", order=(60, 50), source="standard")
-@register(
-    "l1",
-    "L1 over the picture",
-    "lower",
-    "map true_map",
-    kind="depth",
-    decimals=4,
-    order=(10, None),
-    source="standard",
-)
+@register("l1", "L1 over the picture", "lower", "map true_map", kind="depth", decimals=4,
+          order=(10, None), source="standard")  # fmt: skip
 def mean_absolute_error(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Mean absolute difference as a share of the value range, lower is better.
 

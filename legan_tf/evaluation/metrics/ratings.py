@@ -17,37 +17,22 @@ NATURAL = 5.0
 """The lowest rating, of 1 to 10, at which a picture counts as natural (LEGAN's data set page)."""
 
 
-@register(
-    "preference",
-    "preference",
-    "higher",
-    "",
-    decimals=1,
-    unit=PERCENT,
-    order=(110, None),
-    source="LEGAN's main table",
-)
+@register("preference", "preference", "higher", "", decimals=1, unit=PERCENT, order=(110, None),
+          source="LEGAN's main table")  # fmt: skip
 def preference(share: float) -> float:
     """Share of people's choices among models, higher is better; of comparisons only."""
     return share
 
 
-@register(
-    "rating", "quality", "higher", "predicted_rating", order=(90, None), source="LEGAN's main table"
-)
+@register("rating", "quality", "higher", "predicted_rating", order=(90, None),
+          source="LEGAN's main table")  # fmt: skip
 def quality(predicted: np.ndarray) -> np.ndarray:
     """Mean rating by Q, 1 to 10, higher is better: of ratings float [n], which are returned."""
     return predicted
 
 
-@register(
-    "natural",
-    "natural",
-    "higher",
-    "predicted_rating",
-    order=(100, None),
-    source="LEGAN's data set page",
-)
+@register("natural", "natural", "higher", "predicted_rating", order=(100, None),
+          source="LEGAN's data set page")  # fmt: skip
 def is_natural(predicted: np.ndarray) -> np.ndarray:
     """Share of pictures that Q rates 5 or more, higher is better: of ratings float [n]."""
     return predicted >= NATURAL
@@ -57,15 +42,8 @@ def _average(values: np.ndarray) -> float:
     return float(np.mean(values)) if values.size else float("nan")
 
 
-@register(
-    "mae",
-    "mean absolute error",
-    "lower",
-    "predicted_rating mean_rating",
-    kind="scorer",
-    order=(10, None),
-    source="standard",
-)
+@register("mae", "mean absolute error", "lower", "predicted_rating mean_rating", kind="scorer",
+          order=(10, None), source="standard")  # fmt: skip
 def mae(predicted: np.ndarray, mean: np.ndarray) -> float:
     """Mean absolute error, lower is better.
 
@@ -82,15 +60,8 @@ def mae(predicted: np.ndarray, mean: np.ndarray) -> float:
     return _average(np.abs(predicted - mean))
 
 
-@register(
-    "rmse",
-    "root mean square error",
-    "lower",
-    "predicted_rating mean_rating",
-    kind="scorer",
-    order=(20, None),
-    source="standard",
-)
+@register("rmse", "root mean square error", "lower", "predicted_rating mean_rating", kind="scorer",
+          order=(20, None), source="standard")  # fmt: skip
 def rmse(predicted: np.ndarray, mean: np.ndarray) -> float:
     """Root of the mean square error, lower is better.
 
@@ -107,14 +78,8 @@ def rmse(predicted: np.ndarray, mean: np.ndarray) -> float:
     return float(np.sqrt(_average(np.square(predicted - mean))))
 
 
-@register(
-    "within_std",
-    "within one std of the raters",
-    "higher",
-    "predicted_rating mean_rating rating_std",
-    kind="scorer",
-    order=(50, None),
-)
+@register("within_std", "within one std of the raters", "higher",
+          "predicted_rating mean_rating rating_std", kind="scorer", order=(50, None))  # fmt: skip
 def share_within_std(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> float:
     """Share of predictions within one standard deviation of the raters' mean, higher is better.
 
@@ -139,14 +104,8 @@ def share_within_std(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -
     return _average(np.abs(predicted - mean) <= std[known])
 
 
-@register(
-    "natural_accuracy",
-    "natural or not, as people say",
-    "higher",
-    "predicted_rating mean_rating",
-    kind="scorer",
-    order=(60, None),
-)
+@register("natural_accuracy", "natural or not, as people say", "higher",
+          "predicted_rating mean_rating", kind="scorer", order=(60, None))  # fmt: skip
 def natural_accuracy(predicted: np.ndarray, mean: np.ndarray) -> float:
     """Share of pictures that are called natural, or not, as people do; higher is better.
 

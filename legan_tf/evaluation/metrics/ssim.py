@@ -50,14 +50,8 @@ def _ssim_of_pair(first: np.ndarray, second: np.ndarray) -> float:
 
 
 @register("ssim", "SSIM", "higher", "image true_image", order=(40, 30), source="Wang et al. 2004")
-@register(
-    "cycle_ssim",
-    "SSIM of the cycle",
-    "higher",
-    "cycle_image source_image",
-    order=(170, None),
-    source="Bodur et al.",
-)
+@register("cycle_ssim", "SSIM of the cycle", "higher", "cycle_image source_image",
+          order=(170, None), source="Bodur et al.")  # fmt: skip
 def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Structural similarity, higher is better (Wang et al., TIP 2004).
 

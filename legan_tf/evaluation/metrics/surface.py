@@ -94,35 +94,12 @@ def _unit(normals: np.ndarray, name: str) -> np.ndarray:
     return normals / lengths
 
 
-@register(
-    "normal_error",
-    "normal error",
-    "lower",
-    "normals true_normals mask",
-    decimals=2,
-    unit="°",
-    order=(210, 110),
-    source="Woodham 1980",
-)
-@register(
-    "map_angle",
-    "map angle",
-    "lower",
-    "map_normals true_map_normals true_silhouette",
-    decimals=2,
-    unit="°",
-    order=(250, 150),
-)
-@register(
-    "map_angle",
-    "mean angle inside",
-    "lower",
-    "map_normals true_map_normals true_silhouette",
-    kind="depth",
-    decimals=2,
-    unit="°",
-    order=(50, None),
-)
+@register("normal_error", "normal error", "lower", "normals true_normals mask", decimals=2,
+          unit="°", order=(210, 110), source="Woodham 1980")  # fmt: skip
+@register("map_angle", "map angle", "lower", "map_normals true_map_normals true_silhouette",
+          decimals=2, unit="°", order=(250, 150))  # fmt: skip
+@register("map_angle", "mean angle inside", "lower", "map_normals true_map_normals true_silhouette",
+          kind="depth", decimals=2, unit="°", order=(50, None))  # fmt: skip
 def normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mean angle between normals, lower is better.
 
@@ -143,29 +120,13 @@ def normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> n
     return np.array([angles.mean() for angles in _angles(predicted, true, mask)])
 
 
-@register(
-    "median_angle",
-    "median angle inside",
-    "lower",
-    "map_normals true_map_normals true_silhouette",
-    kind="depth",
-    decimals=2,
-    unit="°",
-    order=(60, None),
-)
+@register("median_angle", "median angle inside", "lower",
+          "map_normals true_map_normals true_silhouette", kind="depth", decimals=2, unit="°",
+          order=(60, None))  # fmt: skip
 def median_normal_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Median angle between normals, lower is better.
 
-    Args:
-        predicted: float [N, H, W, 3], of any length above zero inside the mask.
-        true: float [N, H, W, 3], likewise.
-        mask: bool [N, H, W], what counts.
-
-    Returns:
-        float64 [N], degrees, 0 to 180.
-
-    Raises:
-        ValueError: The shapes differ, a mask is empty, or a normal inside it has no direction.
+    Arguments, returned values and errors as of ``normal_error``.
     """
     return np.array([np.median(angles) for angles in _angles(predicted, true, mask)])
 
@@ -180,14 +141,8 @@ def _angles(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> Iterat
         yield np.degrees(np.arctan2(across, np.sum(first * second, axis=-1)))
 
 
-@register(
-    "depth_error",
-    "depth error",
-    "lower",
-    "depth true_depth mask",
-    order=(220, 120),
-    source="Woodham 1980",
-)
+@register("depth_error", "depth error", "lower", "depth true_depth mask", order=(220, 120),
+          source="Woodham 1980")  # fmt: skip
 def aligned_depth_error(predicted: np.ndarray, true: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mean absolute error of depth, after its offset and scale are aligned, lower is better.
 
