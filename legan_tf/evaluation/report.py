@@ -80,7 +80,7 @@ def write_report(
             ratings = {ROWS[row]: found["predicted_rating"] for row, found in rows.items()}
             pictures["quality.png"] = distribution_picture(ratings, "rating by Q")
         images = {heading: rows[row]["images"] for heading, row in _EDIT_COLUMNS.items()}
-        true = rows["truth"]["images"] if "truth" in rows else None
+        true = rows.get("truth", {}).get("images")  # None if the first edits have none.
         pictures["edits.png"] = edit_sheet(plan, report["classes"], images, true)
     for name, content in pictures.items():
         write_atomically(os.path.join(output, name), content)
