@@ -1,1 +1,1 @@
-"""Readers of published data sets: the folder as its authors give it in, one manifest out."""
+"""Readers of published data sets; each is a module that registers itself with ``registry``."""

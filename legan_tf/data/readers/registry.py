@@ -18,7 +18,7 @@ from legan_tf.data import readers as package
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import OnProgress, Tree
 from legan_tf.data.manifest import COLUMNS, Row
-from legan_tf.options import Options, option
+from legan_tf.options import Limit, Options, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,13 +106,8 @@ class ValShare(Options):
     val_share: float = option(
         0.0,
         "share of train to put into val where the data set has no val of its own; 0 to 0.5.",
+        limit=Limit(lambda value: 0 <= value <= 0.5, "must be 0 to 0.5"),
     )
-
-    def problems(self) -> list[str]:
-        """Returns a sentence for each rule that the values break."""
-        wrong = not 0 <= self.val_share <= 0.5
-        message = f"--val_share={self.val_share:g}: must be 0 to 0.5"
-        return [*super().problems(), *([message] if wrong else [])]
 
 
 @dataclasses.dataclass(frozen=True)
