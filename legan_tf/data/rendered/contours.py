@@ -28,12 +28,12 @@ JAW_TRAVEL = 0.19
 
 
 def jaw(a: Actions) -> np.ndarray:
-    """How far the jaw has moved down."""
+    """Returns the downward displacement of the jaw."""
     return JAW_TRAVEL * a.jaw_drop - 0.02 * a.chin_raise
 
 
 def head_width(t: IdentityParameters, y: np.ndarray) -> np.ndarray:
-    """Half-width of the superellipse at a height (before its own narrowing)."""
+    """Returns the half-width of the skull's superellipse at a height, before it narrows itself."""
     return (
         t.width
         * (1 - (1 - t.jaw) * shaping.smoothstep(y, 0.1, -0.75))
@@ -44,7 +44,7 @@ def head_width(t: IdentityParameters, y: np.ndarray) -> np.ndarray:
 def eye_lids(
     t: IdentityParameters, a: Actions, u: np.ndarray, side: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Heights of the eye's axis, of the upper and of the lower lid at u, -1 inner, 1 outer."""
+    """Returns the heights of the eye's axis, upper and lower lid at u, -1 inner to 1 outer."""
     axis = EYE_Y + t.skew_eye * side + t.eye_tilt * t.eye_width * u
     lift = np.where(a.lid_raise > 0, 1 + 0.55 * a.lid_raise, 1 + 0.98 * a.lid_raise)
     arc = np.clip(1 - shaping.power(np.abs(u), 2.2), 0, None)
@@ -54,7 +54,7 @@ def eye_lids(
 
 
 def brow_line(t: IdentityParameters, a: Actions, v: np.ndarray, side: np.ndarray) -> np.ndarray:
-    """Height of the brow's middle at v, 0 at its inner and 1 at its outer end."""
+    """Returns the height of the brow's middle at v, 0 at its inner and 1 at its outer end."""
     arch = t.brow_arch * np.sin(np.pi * shaping.power(np.clip(v, 0, 1), 1.25))
     inner, outer = np.clip(1 - v, 0, 1.2), np.clip(v, 0, 1.2)
     return (
@@ -71,19 +71,19 @@ def brow_line(t: IdentityParameters, a: Actions, v: np.ndarray, side: np.ndarray
 
 
 def brow_span(t: IdentityParameters, a: Actions) -> tuple[np.ndarray, np.ndarray]:
-    """|x| of the brow's inner end and the brow's length."""
+    """Returns |x| of the brow's inner end and the brow's length."""
     return t.eye_x - 0.205 - 0.035 * a.brow_knit, 2 * t.brow_length + 0.02 * a.brow_knit
 
 
 def mouth_half(t: IdentityParameters, a: Actions) -> np.ndarray:
-    """Half-width of the mouth."""
+    """Returns the half-width of the mouth."""
     return t.mouth_width * (1 + 0.27 * a.stretch - 0.10 * a.jaw_drop)
 
 
 def lip_edges(
     t: IdentityParameters, a: Actions, u: np.ndarray, side: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Heights of the lips at u, -1 to 1 from corner to corner.
+    """Returns the heights of the lips at u, -1 to 1 from corner to corner.
 
     Returns:
         Upper edge of the upper lip, its lower edge, upper edge of the lower lip, its lower edge.
@@ -112,7 +112,7 @@ def lip_edges(
 
 
 def landmarks(t: IdentityParameters, a: Actions) -> tuple[np.ndarray, np.ndarray]:
-    """The 68 points of ibug's scheme on upright faces; x and y, float32 [N, 1, 68]."""
+    """Returns the 68 iBUG landmarks of upright faces: x and y, float32 [N, 1, 68]."""
     n = len(t.width)
 
     def row(values: Sequence[float]) -> np.ndarray:

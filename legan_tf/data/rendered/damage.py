@@ -1,4 +1,4 @@
-"""Controlled damage: what makes a picture of a face look unnatural, with a severity.
+"""Controlled image damage of a given severity: distortions that make a face look unnatural.
 
 Every function maps a float32 picture [H, W, 3] in [0, 1], a severity in [0, 1] and a random
 generator to a damaged float32 picture of the same shape and range. At severity 0 nothing changes.
@@ -16,7 +16,7 @@ Damage = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 
 def _coordinates(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and rows of the pixels, in shares of the picture, from -1 to 1."""
+    """Returns x and y of the pixels, from -1 to 1 across the picture."""
     rows, columns = image.shape[:2]
     y, x = np.meshgrid(
         np.linspace(-1, 1, rows, dtype=np.float32),
@@ -27,7 +27,7 @@ def _coordinates(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sampled(image: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The picture at fractional pixels, bilinear; outside, its edge."""
+    """Returns the picture at fractional pixels, bilinear; outside, its edge."""
     height, width = image.shape[:2]
     columns = np.clip(columns, 0, width - 1.001)
     rows = np.clip(rows, 0, height - 1.001)

@@ -15,9 +15,7 @@ from legan_tf.data.rendered import damage, lights, ratings
 from legan_tf.data.rendered.expressions import ACTIONS, actions
 from legan_tf.data.rendered.shading import shade
 from legan_tf.data.rendered.surface import Geometry, geometry
-
-SPLITS = ("train", "val", "test")
-"""Splits of the rendered faces; no person is in two of them."""
+from legan_tf.data.splits import SPLITS
 
 _PEOPLE_PER_SPLIT = 1_000_000
 _SHOTS_OF_RATED_FACE = 4  # a geometry costs as much as several pictures of it
@@ -171,7 +169,7 @@ def rendered_faces(
 
 
 def _maps(faces: Geometry, kind: str) -> np.ndarray:
-    """The maps uint8 [N, S, S, 3] of the faces alone."""
+    """Returns the maps of the faces alone, uint8 [N, S, S, 3]."""
     if kind == "normal":
         return maps.normals_to_map(np.where(faces.face_mask[..., None], faces.normals, maps.EMPTY))
     shown = np.where(faces.face_mask, faces.depth, maps.EMPTY)
@@ -340,7 +338,7 @@ def damage_done(split: str, count: int, seed: int) -> list[dict[str, float]]:
 
 
 def _damage_rng(seed: int, first: int, row: int) -> np.random.Generator:
-    """The draws of one picture's damage; ``first`` is the number of the split's first person."""
+    """Returns the generator of one picture's damage; ``first`` is the split's first person."""
     return np.random.default_rng([7005, seed, first, row])
 
 

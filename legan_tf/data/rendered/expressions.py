@@ -1,4 +1,4 @@
-"""Expressions as facial actions: what the muscles do, in the spirit of FACS action units."""
+"""Expressions as facial actions, modelled on the action units of FACS (Ekman and Friesen)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from legan_tf.data import attributes
 
 @dataclasses.dataclass(frozen=True)
 class Actions:
-    """How far each facial action goes; 0 is the face at rest, 1 a strong action.
+    """The strength of each facial action: 0 at rest, 1 strong.
 
     In ``ACTIONS`` the values are plain numbers; ``actions()`` returns float32 [N, 1, 1] each.
     """
@@ -87,7 +87,7 @@ ACTIONS = {
 
 @functools.lru_cache(maxsize=65536)
 def _performed(person: int, expression: str) -> tuple[float, ...]:
-    """How this person performs this expression: a bit stronger or weaker, each action apart."""
+    """Returns a person's strength of each action: the expression's, varied at random."""
     rng = np.random.default_rng([7002, person, zlib.crc32(expression.encode())])
     strength = rng.uniform(0.88, 1.12)
     values = dataclasses.astuple(ACTIONS[expression])
@@ -95,7 +95,7 @@ def _performed(person: int, expression: str) -> tuple[float, ...]:
 
 
 def actions(persons: Sequence[int], expressions: Sequence[str]) -> Actions:
-    """Returns what the faces of these people do under these expressions.
+    """Returns the actions of people under expressions.
 
     Args:
         persons: N people.

@@ -40,7 +40,7 @@ class HeightField:
 
 
 def _dome(rest: np.ndarray) -> np.ndarray:
-    """Height of a dome whose square is ``rest``; flat where there is none left."""
+    """Returns the height of a dome whose square is ``rest``; flat where none is left."""
     return np.sqrt(np.clip(rest, 0.002, None))
 
 

@@ -17,7 +17,7 @@ FLASH = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Light:
-    """One shot's light.
+    """The light of one shot.
 
     Attributes:
         azimuth: Degrees to the viewer's right of the camera.

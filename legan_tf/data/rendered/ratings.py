@@ -1,4 +1,4 @@
-"""Simulated raters: what people would say about a damaged face, three whole numbers 1 to 10."""
+"""Simulated raters: three naturalness ratings of a damaged face, whole numbers 1 to 10."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Rater:
     """One simulated person.
 
     Attributes:
-        bias: How much kinder (or, negative, stricter) than the average rater.
-        noise: Standard deviation of what they say about the same picture.
+        bias: Difference to the average rater; above 0 is kinder.
+        noise: Standard deviation of ratings of the same picture.
     """
 
     bias: float
@@ -47,7 +47,7 @@ def panel(seed: int) -> tuple[Rater, ...]:
 
 
 def naturalness(severities: Mapping[str, float]) -> float:
-    """Returns how natural a picture looks on the scale 1 to 10, before any rater sees it.
+    """Returns the naturalness of a picture on the scale 1 to 10, without bias and noise.
 
     Args:
         severities: Severity in [0, 1] of each kind of damage that was done.
@@ -67,12 +67,12 @@ def naturalness(severities: Mapping[str, float]) -> float:
 def rate(
     naturalness: np.ndarray, raters: tuple[Rater, ...], rng: np.random.Generator
 ) -> np.ndarray:
-    """Asks every rater about every picture.
+    """Returns the rating of every picture by every rater.
 
     Args:
         naturalness: float [n], as from ``naturalness()``.
         raters: The panel.
-        rng: Source of the raters' mood.
+        rng: Source of the raters' noise.
 
     Returns:
         int32 [n, raters], whole numbers 1 to 10.

@@ -1,4 +1,4 @@
-"""Shading: faces under lights, as 8-bit pictures."""
+"""Shading: pictures of faces under lights, 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from legan_tf.data.rendered import lights
-from legan_tf.data.rendered.surface import Geometry, geometry
+from legan_tf.data.rendered.surface import Geometry, geometry, linear_to_srgb
 
 _REACH = 0.75  # how far a cast shadow is searched, face units
 _STEPS = 9
@@ -18,18 +18,17 @@ _BRIGHTEST = 1.5  # linear light of the last code
 
 
 def _encoding() -> np.ndarray:
-    """Table from linear light to sRGB bytes, with a soft shoulder."""
+    """Returns the table from linear light to sRGB bytes, with a soft shoulder."""
     light = np.linspace(0, _BRIGHTEST, _CODES)
     light = np.where(light < 0.7, light, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3))
-    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.round(255 * np.clip(srgb, 0, 1)).astype(np.uint8)
+    return np.round(255 * np.clip(linear_to_srgb(light), 0, 1)).astype(np.uint8)
 
 
 _SRGB = _encoding()
 
 
 def _shifted(a: np.ndarray, dx: float, dy: float) -> np.ndarray:
-    """``a`` [N, S, S] sampled dx pixels to the right and dy pixels up; edges are repeated."""
+    """Returns ``a`` [N, S, S] sampled dx pixels to the right and dy up; edges are repeated."""
     size = a.shape[1]
     columns = np.clip(np.arange(size) + int(round(dx)), 0, size - 1)
     rows = np.clip(np.arange(size) - int(round(dy)), 0, size - 1)
@@ -37,7 +36,7 @@ def _shifted(a: np.ndarray, dx: float, dy: float) -> np.ndarray:
 
 
 def _lit_share(height: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """How much of a flash reaches each point past the face itself, float32 [N, S, S]."""
+    """Returns the share of a flash that the face does not shadow, float32 [N, S, S]."""
     size = height.shape[1]
     blocked = np.zeros_like(height)
     across = np.hypot(direction[0], direction[1])
@@ -56,7 +55,7 @@ def _lit_share(height: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 
 def shade(faces: Geometry, lightings: Sequence[str]) -> np.ndarray:
-    """Lights every face with every light.
+    """Renders every face under every light.
 
     Args:
         faces: N faces.

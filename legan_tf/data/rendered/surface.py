@@ -22,7 +22,7 @@ from legan_tf.data.rendered.material import material
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-    """Faces before any light falls on them.
+    """The geometry and material of N faces, before lighting.
 
     Attributes:
         depth: float32 [N, S, S], face units, larger is nearer; NaN outside the head.
@@ -62,7 +62,7 @@ class Geometry:
 
 @dataclasses.dataclass(frozen=True)
 class Mesh:
-    """A face as triangles.
+    """A triangle mesh of a face.
 
     Attributes:
         vertices: float32 [V, 3], face units; seen along -z it is the depth map.
@@ -76,7 +76,7 @@ class Mesh:
 
 
 def _yaw_profile(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A smooth stand-in for the head's height: how far a turn of the head moves a point."""
+    """Returns a smooth approximation of the head's height: how far its yaw moves a point."""
     return (
         0.85 * np.exp(-0.5 * np.square(x / 0.62))
         + 0.2 * shaping.gaussian(x, y + 0.03, 0.12, 0.2)
@@ -85,7 +85,7 @@ def _yaw_profile(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _to_face(t: IdentityParameters, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Picture coordinates to the coordinates of the upright face seen from the front."""
+    """Returns picture coordinates in the coordinates of the upright face seen from the front."""
     x, y = (x - t.shift_x) / t.scale, (y - t.shift_y) / t.scale
     c, s = np.cos(t.roll), np.sin(t.roll)
     x, y = c * x + s * y, c * y - s * x
@@ -95,7 +95,7 @@ def _to_face(t: IdentityParameters, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
 def _to_picture(
     t: IdentityParameters, x: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The inverse of ``_to_face``, by fixed-point iteration."""
+    """Returns the inverse of ``_to_face``, by fixed-point iteration."""
     turned = x
     for _ in range(12):
         turned = x + np.sin(t.yaw) * _yaw_profile(turned, y)
@@ -105,14 +105,14 @@ def _to_picture(
 
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Picture coordinates of the middles of the pixels, float32 [1, S, S]."""
+    """Returns picture coordinates of the pixel centres, float32 [1, S, S]."""
     at = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
     x, y = np.meshgrid(at, -at)
     return x[None], y[None]
 
 
 def geometry(persons: Sequence[int], expressions: Sequence[str], size: int) -> Geometry:
-    """Builds the faces of N people under N expressions.
+    """Returns the geometry of N people under N expressions.
 
     Args:
         persons: N whole numbers, the people.
@@ -149,7 +149,7 @@ def geometry(persons: Sequence[int], expressions: Sequence[str], size: int) -> G
 
 
 def normals_of(depth: np.ndarray, pixel: float) -> np.ndarray:
-    """Unit normals of height fields.
+    """Returns the unit normals of height fields.
 
     Args:
         depth: float32 [N, S, S], larger is nearer.
@@ -164,8 +164,13 @@ def normals_of(depth: np.ndarray, pixel: float) -> np.ndarray:
     return normals.astype(np.float32)
 
 
+def linear_to_srgb(light: np.ndarray) -> np.ndarray:
+    """Returns linear light in [0, 1] encoded as sRGB (IEC 61966-2-1), in [0, 1]."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
 def mesh(person: int, expression: str, resolution: int) -> Mesh:
-    """Builds one face as triangles.
+    """Returns the triangle mesh of one face.
 
     Args:
         person: The person's number.
@@ -185,9 +190,8 @@ def mesh(person: int, expression: str, resolution: int) -> Mesh:
     a, b, c, d = (corner[full] for corner in corners)
     triangles = np.concatenate([np.stack([a, c, b], -1), np.stack([b, c, d], -1)])
     light = face.albedo[0][mask]
-    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return Mesh(
         vertices=np.stack([x[mask], y[mask], face.depth[0][mask]], axis=-1).astype(np.float32),
         triangles=triangles.astype(np.int32),
-        colours=np.round(255 * srgb).astype(np.uint8),
+        colours=np.round(255 * linear_to_srgb(light)).astype(np.uint8),
     )

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from legan_tf.data import attributes
 from legan_tf.data.rendered import geometry, lights, mesh, render, rendered_faces, shade, surface
-from legan_tf.data.rendered.dataset import SPLITS, split_people
+from legan_tf.data.rendered.dataset import split_people
 from legan_tf.data.rendered.expressions import ACTIONS
+from legan_tf.data.splits import SPLITS
 
 SIZE = 64
 
