@@ -127,7 +127,7 @@ def editing_batches(
         A data set of dictionaries, one element per generator update, each value of shape
         [batch_size, critic_steps, ...]: ``image`` float32 [.., S, S, 3] in [-1, 1], and so ``map``
         where the faces have maps; ``expression``, ``lighting`` (source) and ``target_expression``,
-        ``target_lighting`` int32, -1 for unknown or to be left; ``mix`` float32 in [0, 1), the
+        ``target_lighting`` int32, -1 for unknown or to be left; ``alpha`` float32 in [0, 1), the
         gradient penalty's place between images.
     """
     expression = tf.constant(faces.expression, tf.int32)
@@ -156,7 +156,7 @@ def editing_batches(
             "target_lighting": _draw_target(
                 source["lighting"], len(faces.lightings), keep_share, key, 2
             ),
-            "mix": tf.random.stateless_uniform([], key),
+            "alpha": tf.random.stateless_uniform([], key),
         }
 
     order = functools.partial(

@@ -6,35 +6,35 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-FORMS = ("wgan-gp", "hinge")
+KINDS = ("wgan-gp", "hinge")
 
 
-def critic_loss(real: tf.Tensor, fake: tf.Tensor, form: str) -> tf.Tensor:
-    """What the critic minimises, without its penalty.
+def critic_loss(real: tf.Tensor, fake: tf.Tensor, kind: str) -> tf.Tensor:
+    """Adversarial loss of the critic, without its penalty.
 
     Args:
         real: Scores of real images, float32 [B,h,w].
         fake: Scores of generated images, the same shape.
-        form: ``wgan-gp``: fake - real (Gulrajani et al., NeurIPS 2017; StarGAN). ``hinge``:
+        kind: ``wgan-gp``: fake - real (Gulrajani et al., NeurIPS 2017; StarGAN). ``hinge``:
             max(0, 1 - real) + max(0, 1 + fake) (our option).
 
     Returns:
         float32 [B], the mean over patches.
 
     Raises:
-        ValueError: ``form`` is neither.
+        ValueError: ``kind`` is unknown.
     """
-    if form == "wgan-gp":
+    if kind == "wgan-gp":
         score = fake - real
-    elif form == "hinge":
+    elif kind == "hinge":
         score = tf.nn.relu(1.0 - real) + tf.nn.relu(1.0 + fake)
     else:
-        raise ValueError(f"the adversarial form is one of {', '.join(FORMS)}, not {form!r}")
+        raise ValueError(f"the adversarial loss is one of {', '.join(KINDS)}, not {kind!r}")
     return tf.reduce_mean(score, axis=[1, 2])
 
 
 def generator_loss(fake: tf.Tensor) -> tf.Tensor:
-    """What the generator minimises under either form: minus the score of its images.
+    """Adversarial loss of the generator, the same for both kinds: minus the score of its images.
 
     Args:
         fake: Scores of generated images, float32 [B,h,w].
@@ -55,21 +55,21 @@ def _squared_gradient(scores: Callable[[tf.Tensor], tf.Tensor], images: tf.Tenso
 
 
 def gradient_penalty(
-    scores: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, mix: tf.Tensor
+    scores: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, alpha: tf.Tensor
 ) -> tf.Tensor:
-    """WGAN-GP's penalty, (|gradient| - 1)² between a real and a generated image.
+    """WGAN-GP's penalty, (|gradient| - 1)² at a point between a real and a generated image.
 
     Args:
         scores: The critic, from images to patch scores.
         real: float32 [B,H,W,3].
         fake: float32 [B,H,W,3].
-        mix: float32 [B] in [0, 1], the share of the real image in the point looked at.
+        alpha: float32 [B] in [0, 1], the coefficient of the real image in the interpolation.
 
     Returns:
         float32 [B] (Gulrajani et al., NeurIPS 2017, equation 3; summed over patches as StarGAN).
     """
-    share = mix[:, None, None, None]
-    squared = _squared_gradient(scores, share * real + (1.0 - share) * fake)
+    alpha = alpha[:, None, None, None]
+    squared = _squared_gradient(scores, alpha * real + (1.0 - alpha) * fake)
     return tf.square(tf.sqrt(squared + 1e-12) - 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Distance of two faces in the space of a face network."""
+"""L_id, the distance of two faces in the embedding of a face network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distance of two pictures in the features of a network."""
+"""L_per, the distance of two pictures in the features of a network."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def perceptual_loss(prediction: Sequence[tf.Tensor], truth: Sequence[tf.Tensor])
     """Weighted mean absolute difference of features (Bodur et al., equation 10, L_per).
 
     Args:
-        prediction: What ``models.vgg19_taps`` says to the predicted maps: five tensors [B,h,w,c].
-        truth: What it says to the true ones, of the same shapes.
+        prediction: Features of the predicted maps by ``models.vgg19_taps``: five tensors [B,h,w,c].
+        truth: Features of the true maps, of the same shapes.
 
     Returns:
         float32 [B], the sum over layers, each with its ``LAYER_WEIGHTS``.
 
     Raises:
-        ValueError: There are not as many features as weights.
+        ValueError: The number of features differs from that of the weights.
     """
     if not len(prediction) == len(truth) == len(LAYER_WEIGHTS):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Cycle reconstruction in pixel space."""
+"""L_rec, the cycle reconstruction in pixel space."""
 
 from __future__ import annotations
 

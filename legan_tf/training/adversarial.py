@@ -235,13 +235,15 @@ class AdversarialModel(keras.Model):
         self, judged: Batch, labels: Batch, confidence_penalty: float = 0.0
     ) -> tf.Tensor:
         """Classification loss per sample, summed over the attributes that a critic reads."""
-        return tf.add_n(
-            [
-                losses.attribute_loss(judged[name], labels[name], confidence_penalty)
-                for name in ATTRIBUTES
-                if name in judged
-            ]
-        )
+        terms = []
+        for name in ATTRIBUTES:
+            if name in judged:
+                logits = (judged[name], labels[name])
+                term = losses.classification_loss(*logits)
+                if confidence_penalty:
+                    term += confidence_penalty * losses.confidence_penalty(*logits)
+                terms.append(term)
+        return tf.add_n(terms)
 
     def _judged(
         self,
@@ -301,7 +303,7 @@ class AdversarialModel(keras.Model):
         def penalty() -> tf.Tensor:
             if goal.adversarial == "hinge":
                 return losses.r1_penalty(scores, real)
-            return losses.gradient_penalty(scores, real, fake, batch["mix"])
+            return losses.gradient_penalty(scores, real, fake, batch["alpha"])
 
         with tf.GradientTape() as tape:
             judged = critic(tf.concat([real, fake], 0), training=True)

@@ -185,7 +185,7 @@ class TrainConfig:
     )
     margin: str = option(
         "epsilon",
-        "Q: reading of the margin loss; see legan_tf.losses.margin_loss.",
+        "Q: variant of the margin loss; see legan_tf.losses.margin_loss.",
         (
             "epsilon",
             "epsilon-squared",

@@ -196,8 +196,10 @@ class AttributeGAN(AdversarialModel):
                 self.quality(_at_size(image, self.quality.image_size))
                 for image in (original, edited, back)
             ]
-            natural = losses.naturalness_loss(rated[1], goal.quality_target)
-            preserved = tf.where(undoable, losses.preservation_loss(rated[0], rated[2]), 0.0)
+            natural = losses.quality_naturalness_loss(rated[1], goal.quality_target)
+            preserved = tf.where(
+                undoable, losses.quality_preservation_loss(rated[0], rated[2]), 0.0
+            )
             total += goal.quality_weight * (
                 self._average("naturalness", natural) + self._average("preservation", preserved)
             )

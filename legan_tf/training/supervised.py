@@ -152,7 +152,7 @@ class IdentityTrainer(SupervisedTrainer):
         person = batch["identity"]
         known = tf.gather(self._class_of, tf.maximum(person, 0))
         labels = tf.where(person >= 0, known, attributes.UNKNOWN)
-        return [losses.attribute_loss(logits, labels)]
+        return [losses.classification_loss(logits, labels)]
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
         """Same-person accuracy: which of two pictures shows the person of a third."""
@@ -192,7 +192,7 @@ class ClassifierTrainer(SupervisedTrainer):
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
         """Cross entropy of either attribute."""
         read = self.network(batch["image"], training=True)
-        return [losses.attribute_loss(read[name], batch[name]) for name in self.terms]
+        return [losses.classification_loss(read[name], batch[name]) for name in self.terms]
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
         """Share of known labels that are read rightly."""

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from legan_tf.data.pipeline import to_float
 from legan_tf.errors import UserError
-from legan_tf.losses.quality import naturalness_loss
+from legan_tf.losses.quality import quality_naturalness_loss
 from legan_tf.models.layers import PACKAGE
 from legan_tf.serving.labels import KEEP
 from legan_tf.serving.loading import Editor, Scorer, load
@@ -194,7 +194,7 @@ class NaturalnessLoss(keras.losses.Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each image, float32 [B]."""
-        return naturalness_loss(self.scorer.rate(y_pred, clip=True), self.target)
+        return quality_naturalness_loss(self.scorer.rate(y_pred, clip=True), self.target)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of ``__init__``, with the path of the scorer."""

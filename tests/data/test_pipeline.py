@@ -95,7 +95,7 @@ def test_editing_batches_have_the_critics_steps_inside_a_row():
     batch = next(iter(pipeline.editing_batches(faces, 4, seed=1, critic_steps=3, balance=False)))
     assert batch["image"].shape == (4, 3, 2, 2, 3)
     assert {batch[name].dtype for name in LABELS} == {tf.int32}
-    assert {tuple(batch[name].shape) for name in (*LABELS, "mix")} == {(4, 3)}
+    assert {tuple(batch[name].shape) for name in (*LABELS, "alpha")} == {(4, 3)}
     # Row after row in the order of positions: cutting the rows for replicas moves nothing.
     order = np.array(taken(pipeline.endless_order(10, 1), 12)).reshape(4, 3)
     np.testing.assert_array_equal(numbers_of(batch["image"]), order)
@@ -109,7 +109,7 @@ def test_editing_batches_go_on_where_they_stopped(balance):
     options = {"critic_steps": 2, "keep_share": 0.3, "balance": balance}
     whole = collected(pipeline.editing_batches(faces, 3, 7, 0, 6, **options))
     resumed = collected(pipeline.editing_batches(faces, 3, 7, 4, 2, **options))
-    assert len(whole["mix"]) == 6 * 3
+    assert len(whole["alpha"]) == 6 * 3
     for name, values in whole.items():
         np.testing.assert_array_equal(values[4 * 3 :], resumed[name])
 
@@ -164,9 +164,9 @@ def test_targets_are_uniform_and_independent_of_the_source_and_each_other():
     np.add.at(joint, (sources, expressions, lightings), 1)
     # Balanced sources: 6,000 draws over 18 cells, 333 each, standard deviation about 18.
     assert np.abs(joint - 6000 / 18).max() < 4.5 * 18
-    mix = drawn["mix"].ravel()
-    assert 0 <= mix.min() and mix.max() < 1 and abs(mix.mean() - 0.5) < 0.02
-    assert abs(np.corrcoef(mix, expressions)[0, 1]) < 0.05
+    alpha = drawn["alpha"].ravel()
+    assert 0 <= alpha.min() and alpha.max() < 1 and abs(alpha.mean() - 0.5) < 0.02
+    assert abs(np.corrcoef(alpha, expressions)[0, 1]) < 0.05
 
 
 def test_keep_share_leaves_attributes_as_they_are():

@@ -92,26 +92,27 @@ def test_r1_of_a_linear_critic():
     np.testing.assert_allclose(losses.r1_penalty(scores, tf.ones([2, 2, 2, 3])), [24.0, 24.0])
 
 
-def test_attribute_loss_is_the_cross_entropy_and_unknown_costs_nothing():
+def test_classification_loss_is_the_cross_entropy_and_unknown_costs_nothing():
     logits = tf.constant([[0.0, math.log(3.0)], [0.0, math.log(3.0)], [7.0, -7.0]])
-    loss = losses.attribute_loss(logits, tf.constant([1, 0, -1]))
+    loss = losses.classification_loss(logits, tf.constant([1, 0, -1]))
     # Softmax of (0, ln 3) is (1/4, 3/4).
     np.testing.assert_allclose(loss, [math.log(4 / 3), math.log(4), 0.0], atol=1e-6)
 
 
-def test_the_confidence_penalty_takes_entropy_off():
+def test_the_confidence_penalty_is_the_negative_entropy_and_unknown_costs_nothing():
     logits = tf.constant([[0.0, math.log(3.0)], [0.0, 0.0], [7.0, -7.0]])
     entropy = [math.log(4) - 0.75 * math.log(3), math.log(2), 0.0]
-    np.testing.assert_allclose(losses.entropy_of(logits), entropy, atol=2e-5)
-    plain = losses.attribute_loss(logits, tf.constant([1, 0, -1])).numpy()
-    loss = losses.attribute_loss(logits, tf.constant([1, 0, -1]), confidence_penalty=0.5)
-    np.testing.assert_allclose(loss, plain - [0.5 * entropy[0], 0.5 * entropy[1], 0], atol=1e-6)
+    labels = tf.constant([1, 0, 0])
+    penalty = losses.confidence_penalty(logits, labels)
+    np.testing.assert_allclose(penalty, np.negative(entropy), atol=2e-5)
+    penalty = losses.confidence_penalty(logits, tf.constant([1, 0, -1]))
+    np.testing.assert_allclose(penalty, [-entropy[0], -entropy[1], 0], atol=1e-6)
 
 
 def test_an_unknown_label_teaches_nothing():
     logits = tf.Variable([[1.0, 2.0], [1.0, 2.0]])
     with tf.GradientTape() as tape:
-        loss = losses.attribute_loss(logits, tf.constant([-1, 0]))
+        loss = losses.classification_loss(logits, tf.constant([-1, 0]))
     gradient = tape.gradient(loss, logits).numpy()
     np.testing.assert_array_equal(gradient[0], [0.0, 0.0])
     assert gradient[1, 0] < 0 < gradient[1, 1]
@@ -131,7 +132,7 @@ def test_reconstruction_loss_is_the_mean_absolute_difference():
 
 
 @pytest.mark.parametrize(
-    ("reading", "wanted"),
+    ("variant", "wanted"),
     [
         # Mean 6; predictions 9, 6.5, 3; std 1, 1, 2: distances 3, 0.5, 3.
         ("epsilon", [2.0, 0.0, 1.0]),
@@ -141,14 +142,14 @@ def test_reconstruction_loss_is_the_mean_absolute_difference():
         ("relative", [1.5, 0.25, 1.0]),
     ],
 )
-def test_margin_readings(reading, wanted):
+def test_margin_variants(variant, wanted):
     prediction, std = tf.constant([9.0, 6.5, 3.0]), tf.constant([1.0, 1.0, 2.0])
-    loss = losses.margin_loss(prediction, tf.constant([6.0, 6.0, 6.0]), std, reading)
+    loss = losses.margin_loss(prediction, tf.constant([6.0, 6.0, 6.0]), std, variant)
     np.testing.assert_allclose(loss, wanted)
 
 
 @pytest.mark.parametrize(
-    ("reading", "wanted"),
+    ("variant", "wanted"),
     [
         ("epsilon", [0.0, 2.0]),
         ("epsilon-squared", [0.0, 4.0]),
@@ -157,12 +158,12 @@ def test_margin_readings(reading, wanted):
         ("relative", [0.0, 2.0]),
     ],
 )
-def test_margin_without_a_rating_or_without_a_std(reading, wanted):
+def test_margin_without_a_rating_or_without_a_std(variant, wanted):
     # An unknown mean costs nothing; an unknown std leaves no margin.
     prediction = tf.Variable([7.0, 7.0])
     mean, std = tf.constant([NAN, 5.0]), tf.constant([1.0, NAN])
     with tf.GradientTape() as tape:
-        loss = losses.margin_loss(prediction, mean, std, reading)
+        loss = losses.margin_loss(prediction, mean, std, variant)
     np.testing.assert_allclose(loss, wanted)
     gradient = tape.gradient(loss, prediction).numpy()
     assert gradient[0] == 0 and gradient[1] > 0
@@ -177,13 +178,13 @@ def test_unknown_margin_reading_is_refused():
 def test_naturalness_pulls_to_the_target_from_both_sides():
     rating = tf.Variable([5.0, 9.5])
     with tf.GradientTape() as tape:
-        loss = losses.naturalness_loss(rating, 8.0)
+        loss = losses.quality_naturalness_loss(rating, 8.0)
     np.testing.assert_allclose(loss, [3.0, 1.5])
     np.testing.assert_array_equal(tape.gradient(loss, rating), [-1.0, 1.0])
 
 
 def test_preservation_is_the_change_of_the_rating():
-    loss = losses.preservation_loss(tf.constant([6.0, 2.0]), tf.constant([4.5, 2.25]))
+    loss = losses.quality_preservation_loss(tf.constant([6.0, 2.0]), tf.constant([4.5, 2.25]))
     np.testing.assert_allclose(loss, [1.5, 0.25])
 
 

@@ -75,7 +75,7 @@ def batch_of(rows: int = 2, critic_steps: int = 1, seed: int = 0) -> dict[str, t
     floats = {
         "image": rng.uniform(-1, 1, (*shape, SIZE, SIZE, 3)),
         "map": np.repeat(rng.uniform(-1, 1, (*shape, SIZE, SIZE, 1)), 3, -1),
-        "mix": rng.uniform(0, 1, shape),
+        "alpha": rng.uniform(0, 1, shape),
     }
     labels = {name: rng.integers(0, 3, shape) for name in ("expression", "target_expression")}
     labels |= {name: np.full(shape, -1) for name in ("lighting", "target_lighting")}
@@ -120,7 +120,7 @@ def test_pretraining_reports_the_terms_of_the_paper():
     wanted = {
         "critic": tf.reduce_mean(fake["realness"]) - tf.reduce_mean(real["realness"]),
         "penalty": losses.gradient_penalty(
-            lambda maps: gan.discriminator(maps)["realness"], true, made, batch["mix"][:, 0]
+            lambda maps: gan.discriminator(maps)["realness"], true, made, batch["alpha"][:, 0]
         )[0],
         "critic_attributes": classified(real),
         "generator": -tf.reduce_mean(fake["realness"]),
@@ -149,7 +149,7 @@ def test_pretraining_follows_the_weighted_sum():
         judged = gan.discriminator(made)
         total = tf.reduce_mean(
             0.7 * losses.generator_loss(judged["realness"])
-            + 1.3 * losses.attribute_loss(judged["expression"], label)
+            + 1.3 * losses.classification_loss(judged["expression"], label)
             + 5.0 * losses.reconstruction_loss(image, gan.generator.to_rgb(made))
             + 4.0 * losses.reconstruction_loss(true, made)
         )
@@ -261,12 +261,14 @@ def test_guided_training_follows_both_weighted_sums():
         judged = gan.discriminator(edited)
         made = gan.depth.to_map(edited)
         on_map = gan.depth_discriminator(made)
-        of_depth = 0.7 * losses.generator_loss(on_map["realness"]) + 1.3 * losses.attribute_loss(
-            on_map["expression"], wanted, 0.2
+        logits = on_map["expression"]
+        of_depth = 0.7 * losses.generator_loss(on_map["realness"]) + 1.3 * (
+            losses.classification_loss(logits, wanted)
+            + 0.2 * losses.confidence_penalty(logits, wanted)
         )
         of_editor = (
             losses.generator_loss(judged["realness"])
-            + losses.attribute_loss(judged["expression"], wanted)
+            + losses.classification_loss(judged["expression"], wanted)
             + 10.0 * losses.reconstruction_loss(image, back)
             + 0.4 * of_depth
         )

@@ -53,7 +53,7 @@ def test_no_weight_is_written_before_all_that_need_the_old_one_have_read_it(runs
     labels = {name: tf.zeros([2, 1], tf.int32) for name in ATTRIBUTES}
     batch = {
         "image": tf.zeros([2, 1, SIZE, SIZE, 3]),
-        "mix": tf.zeros([2, 1]),
+        "alpha": tf.zeros([2, 1]),
         **labels,
         **{f"target_{name}": label for name, label in labels.items()},
     }

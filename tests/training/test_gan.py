@@ -71,11 +71,11 @@ def batch_of(rows: int = 2, critic_steps: int = 1, seed: int = 0, **labels):
         "lighting": rng.integers(0, 2, shape),
         "target_expression": rng.integers(0, 3, shape),
         "target_lighting": rng.integers(0, 2, shape),
-        "mix": rng.uniform(0, 1, shape),
+        "alpha": rng.uniform(0, 1, shape),
     }
     for name, values in labels.items():
         batch[name] = np.broadcast_to(np.reshape(values, (-1, 1)), shape)
-    floats = ("image", "mix")
+    floats = ("image", "alpha")
     return {
         name: tf.constant(values, tf.float32 if name in floats else tf.int32)
         for name, values in batch.items()
@@ -122,7 +122,7 @@ def test_q_and_the_identity_network_move_g_and_not_d():
         assert changed(plain_g, g)
 
 
-def test_the_attribute_loss_moves_both():
+def test_the_classification_loss_moves_both():
     results = []
     for weight in (0.5, 50.0):
         gan = compiled(stargan(attribute_weight=weight))
@@ -196,7 +196,7 @@ def test_the_reported_terms_are_those_of_the_paper():
         return gan.identity(tf.image.resize(images, [32, 32], antialias=True))
 
     penalty = losses.gradient_penalty(
-        lambda images: gan.discriminator(images)["realness"], image, edited, batch["mix"][:, 0]
+        lambda images: gan.discriminator(images)["realness"], image, edited, batch["alpha"][:, 0]
     )
     wanted = {
         "critic": tf.reduce_mean(on_fake["realness"]) - tf.reduce_mean(on_real["realness"]),
@@ -256,12 +256,12 @@ def test_the_steps_follow_the_weighted_sum():
         ]
         total = tf.reduce_mean(
             0.7 * losses.generator_loss(judged["realness"])
-            + 1.3 * losses.attribute_loss(judged["expression"], flat["target_expression"])
-            + 1.3 * losses.attribute_loss(judged["lighting"], flat["target_lighting"])
+            + 1.3 * losses.classification_loss(judged["expression"], flat["target_expression"])
+            + 1.3 * losses.classification_loss(judged["lighting"], flat["target_lighting"])
             + 5.0 * losses.reconstruction_loss(flat["image"], back)
             + 3.0 * losses.identity_loss(*embedding)
-            + 0.2 * losses.naturalness_loss(rating[1], 6.0)
-            + 0.2 * losses.preservation_loss(rating[0], rating[2])
+            + 0.2 * losses.quality_naturalness_loss(rating[1], 6.0)
+            + 0.2 * losses.quality_preservation_loss(rating[0], rating[2])
         )
     variables = gan.generator.trainable_variables
     wanted = [

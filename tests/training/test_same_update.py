@@ -23,7 +23,7 @@ def batch() -> dict[str, tf.Tensor]:
         for prefix in ("", "target_")
     }
     image = tf.constant(rng.uniform(-1, 1, (*first, SIZE, SIZE, 3)), tf.float32)
-    return {"image": image, "mix": tf.constant(rng.uniform(size=first), tf.float32), **labels}
+    return {"image": image, "alpha": tf.constant(rng.uniform(size=first), tf.float32), **labels}
 
 
 def updated() -> tuple[dict[str, float], dict[str, list[np.ndarray]]]:
