@@ -1,4 +1,4 @@
-"""Where Keras 2.15 and Keras 3 differ: the only place that knows both."""
+"""The differences of Keras 2.15 and Keras 3; no other module depends on the version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ that Keras 3 makes of them cannot hold collective operations."""
 
 @contextlib.contextmanager
 def float32_policy() -> Iterator[None]:
-    """Layers that are made inside compute in float32, for good, whatever the policy outside."""
+    """Makes layers that are created inside compute in float32 permanently."""
     policy = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy("float32")
     try:
@@ -31,8 +31,8 @@ def tensorflow_variable(weight) -> tf.Variable:
     return weight.value if KERAS_3 and isinstance(weight, keras.Variable) else weight
 
 
-def place_of(optimizer: keras.optimizers.Optimizer, variable) -> int:
-    """Returns the number of a trained variable among those that an optimizer was built for."""
+def variable_index(optimizer: keras.optimizers.Optimizer, variable) -> int:
+    """Returns the index of a variable among those that an optimizer was built for."""
     if KERAS_3:
         return optimizer._get_variable_index(variable)
     return optimizer._index_dict[optimizer._var_key(variable)]
@@ -66,14 +66,13 @@ def fit_over_workers(model: keras.Model) -> None:
         model: Built and compiled; its ``train_step`` returns the results of mean metrics.
     """
     if not KERAS_3:
-        # The results are those of all workers already; ``fit`` would add them up once more.
+        # The results already cover all workers; ``fit`` would add them up once more.
         model.distribute_reduction_method = "first"
         return
     step = model.train_step
-    # ``fit`` takes the mean over the replicas along the first axis, which a number has not.
+    # ``fit`` averages over the replicas along the first axis, which a scalar does not have.
     model.train_step = lambda data: {name: value[None] for name, value in step(data).items()}
-    # It builds what is not built yet, for which it reduces a batch over the workers, but can only
-    # where a batch is no dictionary.
+    # It would reduce a batch over the workers to build the model, and cannot reduce dictionaries.
     model._maybe_symbolic_build = lambda iterator=None, data_batch=None: None
 
 

@@ -1,4 +1,4 @@
-"""Requirements that cannot work everywhere, and how their absence is told."""
+"""Imports of optional packages, and the errors that say how to install them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ON_BOTH = (
 _DEPTH = _ON_BOTH.format(extra="depth")
 _SERVING = _ON_BOTH.format(extra="serving")
 
-# By import name: the distribution, and how to come by it.
+# Distribution and installation hint by import name.
 _PACKAGES = {
     "apache_beam": ("apache-beam", _BEAM),
     "embreex": ("embreex", _DEPTH),
@@ -42,25 +42,25 @@ _PACKAGES = {
 
 
 class UnavailableError(UserError):
-    """Something was asked for that needs a package which does not work in this environment."""
+    """A feature needs a package that is not usable in this environment."""
 
 
 def require(module: str, purpose: str) -> ModuleType:
-    """Imports a package that not every environment has.
+    """Imports an optional package.
 
     Args:
         module: Its import name, one of ``_PACKAGES``, or a submodule of one.
-        purpose: What it is needed for, as the subject of a sentence ("reading s3:// paths").
+        purpose: The feature that needs it, as the subject of a sentence ("reading s3:// paths").
 
     Returns:
         The imported module.
 
     Raises:
-        UnavailableError: The package is absent, or does not load here.
+        UnavailableError: The package is absent or does not load.
     """
     try:
         with warnings.catch_warnings():
-            # They announce their end of support on import; that is known and contained.
+            # Announcements of their end of support.
             warnings.simplefilter("ignore")
             return importlib.import_module(module)
     except Exception as error:  # Built for an older TensorFlow, they fail in many ways.
@@ -69,15 +69,16 @@ def require(module: str, purpose: str) -> ModuleType:
 
 
 def unavailable(module: str, purpose: str, cause: str = "") -> UnavailableError:
-    """Returns the error for a package that imports, but whose native code does not load.
+    """Returns the error for a package that is absent or whose native code does not load.
 
     Args:
         module: Import name of the package.
-        purpose: What it is needed for, as the subject of a sentence.
-        cause: What it says itself, if anything.
+        purpose: The feature that needs it, as the subject of a sentence.
+        cause: The error message of the package, if any.
     """
     distribution, remedy = _PACKAGES[module.split(".")[0]]
-    told = f" ({cause})" if cause else ""
+    reason = f" ({cause})" if cause else ""
     return UnavailableError(
-        f"{purpose} needs {distribution}, which is not usable in this environment{told}: {remedy}."
+        f"{purpose} needs {distribution}, which is not usable in this environment{reason}: "
+        f"{remedy}."
     )

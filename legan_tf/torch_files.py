@@ -1,4 +1,7 @@
-"""PyTorch's files of weights, read without PyTorch and without executing anything in them."""
+"""Reader of PyTorch's files of weights that needs no PyTorch and executes no code from them.
+
+``torch.load(weights_only=True)`` would do, but PyTorch is larger than all of our requirements.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from legan_tf.errors import UserError
 
 _MAGIC = 119547037146038801333356
 _PROTOCOL = 1001
-_SWOLLEN = 8
-"""Tensors may share their storage, but a file does not unpack to more than so many times itself."""
+_MAX_EXPANSION = 8
+"""Tensors may share storage, but the file is refused if they exceed this multiple of its size."""
 
 _DTYPES = {
     "torch DoubleStorage": "<f8",
@@ -32,25 +35,25 @@ _DTYPES = {
     "torch ByteStorage": "|u1",
     "torch BoolStorage": "|u1",
 }
-_REBUILT = ("torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2")
+_TENSOR_BUILDERS = ("torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2")
 _PARAMETER = "torch._utils _rebuild_parameter"
 _ORDERED = "collections OrderedDict"
-_ADMITTED = frozenset({*_DTYPES, *_REBUILT, _PARAMETER, _ORDERED})
+_ALLOWED_NAMES = frozenset({*_DTYPES, *_TENSOR_BUILDERS, _PARAMETER, _ORDERED})
 
 
 def read_tensors(path: str) -> dict[str, np.ndarray]:
-    """Reads the state dict that ``torch.save`` wrote, in its format of before or after 1.6.
+    """Reads a state dict written by ``torch.save``, in the format before or after version 1.6.
 
-    The pickle inside is interpreted here, by instructions that build plain values and tensors:
-    nothing that it names is imported or called. A checkpoint's ``state_dict`` is taken out of it,
-    and the ``module.`` that ``DataParallel`` puts before every name is dropped.
+    The pickle inside is interpreted by instructions that build plain values and tensors only:
+    nothing that it names is imported or called. Of a checkpoint the ``state_dict`` is returned,
+    without the prefix ``module.`` of ``DataParallel``.
 
     Args:
         path: A local file.
 
     Returns:
-        The tensors by name, in the file's order, each in memory of its own in C order. bfloat16
-        becomes float32; every other type is kept.
+        The tensors by name, in the file's order, as contiguous copies. bfloat16 becomes float32;
+        every other type is kept.
 
     Raises:
         UserError: The file cannot be read, is damaged, holds something other than tensors in plain
@@ -76,35 +79,35 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: {error}.") from error
     except MemoryError as error:
         raise UserError(f"{path}: needs more memory than there is.") from error
-    except _DAMAGE as error:
+    except _CORRUPTION as error:
         raise UserError(f"{path}: is a damaged or cut short PyTorch file.") from error
     if tensors and all(name.startswith("module.") for name in tensors):
         tensors = {name[len("module.") :]: tensor for name, tensor in tensors.items()}
     return tensors
 
 
-def check_same(
+def check_shapes(
     path: str, what: str, found: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Compares the names and shapes in a file with those of a network.
 
     Args:
         path: The file.
-        what: What it should be.
-        found: What it holds, by name, each with a ``shape``.
-        wanted: The shapes that it should hold, by name.
+        what: The expected content, for the message.
+        found: The content by name, each with a ``shape``.
+        wanted: The expected shapes by name.
 
     Raises:
-        UserError: They are not the same; the message starts with the path.
+        UserError: They differ; the message starts with the path.
     """
     problems = []
-    for told, names in (
+    for verb, names in (
         ("it lacks", [name for name in wanted if name not in found]),
         ("it also has", [name for name in found if name not in wanted]),
     ):
         if names:
             more = f" and {len(names) - 1} more" if names[1:] else ""
-            problems.append(f"{told} {names[0][:80]}{more}")
+            problems.append(f"{verb} {names[0][:80]}{more}")
     for name in wanted:
         if name in found and tuple(found[name].shape) != wanted[name]:
             problems.append(f"{name} is {tuple(found[name].shape)}, not {wanted[name]}")
@@ -113,11 +116,11 @@ def check_same(
         raise UserError(f"{path}: is not {what}: {'; '.join(problems)}.")
 
 
-def finite(path: str, name: str, tensor: np.ndarray) -> np.ndarray:
+def finite_float32(path: str, name: str, tensor: np.ndarray) -> np.ndarray:
     """Returns a tensor of a file as float32.
 
     Raises:
-        UserError: It holds something other than finite numbers; the message starts with the path.
+        UserError: It is not all finite numbers; the message starts with the path.
     """
     if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(tensor).all():
         raise UserError(f"{path}: {name} does not hold finite numbers only.")
@@ -129,33 +132,33 @@ def finite(path: str, name: str, tensor: np.ndarray) -> np.ndarray:
 
 
 class _Refused(Exception):
-    """The file cannot be used; the message goes on from its name."""
+    """The file cannot be used; the message is a predicate of its name."""
 
 
-_DAMAGE = (
+_CORRUPTION = (
     ArithmeticError,
     EOFError,
     LookupError,
-    NotImplementedError,  # zipfile's word on methods it does not know.
-    RuntimeError,  # and on encryption.
+    NotImplementedError,  # of zipfile for unknown compression
+    RuntimeError,  # of zipfile for encryption
     TypeError,
     ValueError,
     struct.error,
     zipfile.BadZipFile,
 )
-"""What the standard library raises on bytes that are not what they should be."""
+"""Exceptions of the standard library on corrupt bytes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Name:
-    """Something that the pickle names and that stays a name."""
+    """A name in the pickle, which is not imported."""
 
     text: str
 
 
 @dataclasses.dataclass(frozen=True)
 class _Storage:
-    """A run of numbers that tensors look into."""
+    """A block of numbers that tensors are views of."""
 
     key: str
     kind: str
@@ -163,18 +166,18 @@ class _Storage:
 
     @property
     def dtype(self) -> np.dtype:
-        """Its numbers as stored."""
+        """Type of the stored numbers."""
         return np.dtype(_DTYPES[self.kind])
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return self.count * self.dtype.itemsize
 
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """A view of a storage, in numbers of its type."""
+    """A view of a storage; offset and strides count its numbers."""
 
     storage: _Storage
     offset: int
@@ -183,11 +186,11 @@ class _Tensor:
 
     @property
     def size(self) -> int:
-        """Bytes in memory of its own."""
+        """Size in bytes as a copy."""
         return math.prod(self.shape) * self.storage.dtype.itemsize
 
     def array(self, content: bytes | memoryview) -> np.ndarray:
-        """Copies the numbers out of the storage's bytes."""
+        """Copies the numbers from the bytes of the storage."""
         flat = np.frombuffer(content, self.storage.dtype)[self.offset :]
         strides = [stride * flat.itemsize for stride in self.strides]
         view = np.lib.stride_tricks.as_strided(flat, self.shape, strides, writeable=False)
@@ -207,7 +210,7 @@ def _read_zip(file: io.BufferedReader) -> dict[str, np.ndarray]:
 
         def read(name: str) -> bytes:
             member = members[folder + name]
-            # PyTorch never compresses; whoever does may be hiding how much comes out.
+            # PyTorch never compresses; a compressed file may be a decompression bomb.
             if member.compress_type != zipfile.ZIP_STORED:
                 raise _Refused(f"is compressed ({name}), which torch.save never does")
             return archive.read(member)
@@ -253,7 +256,7 @@ def _read_pickles(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _state_dict(root: Any) -> dict[str, _Tensor]:
-    """Finds the tensors in what the pickle holds."""
+    """Returns the tensors of an unpickled state dict or checkpoint."""
     if isinstance(root, dict) and isinstance(root.get("state_dict"), dict):
         root = root["state_dict"]
     if not isinstance(root, dict):
@@ -268,23 +271,23 @@ def _state_dict(root: Any) -> dict[str, _Tensor]:
 
 
 def _check_sizes(tensors: dict[str, _Tensor], storages: Iterable[_Storage], file_size: int) -> None:
-    """Refuses tensors outside their storage and more numbers than the file can hold."""
+    """Refuses tensors outside their storage and sizes that exceed the file."""
     if sum(storage.size for storage in storages) > file_size:
         raise _Refused("is cut short, or tells of more numbers than it holds")
     for name, tensor in tensors.items():
         last = sum((side - 1) * stride for side, stride in zip(tensor.shape, tensor.strides))
         if math.prod(tensor.shape) and tensor.offset + last >= tensor.storage.count:
             raise _Refused(f"has a tensor that ends outside its storage, {name!r}")
-    if sum(tensor.size for tensor in tensors.values()) > _SWOLLEN * file_size:
-        raise _Refused(f"unpacks to more than {_SWOLLEN} times its size")
+    if sum(tensor.size for tensor in tensors.values()) > _MAX_EXPANSION * file_size:
+        raise _Refused(f"unpacks to more than {_MAX_EXPANSION} times its size")
 
 
 def _unpickled(stream: io.BytesIO, storages: dict[str, _Storage] | None = None) -> Any:
-    """Interprets one pickle as far as it builds plain values, tensors and dictionaries.
+    """Interprets one pickle of plain values, tensors and dictionaries.
 
     Args:
         stream: Read to the end of the pickle.
-        storages: Where the storages that the pickle refers to are added, by their keys.
+        storages: Receives the storages of the pickle by their keys.
     """
     machine = _Machine({} if storages is None else storages)
     for code, argument, _ in pickletools.genops(stream):
@@ -294,10 +297,10 @@ def _unpickled(stream: io.BytesIO, storages: dict[str, _Storage] | None = None) 
 
 
 class _Machine:
-    """The stack, the memo and the few instructions that a state dict needs.
+    """A pickle machine with only the instructions that a state dict needs.
 
-    The standard Unpickler, however restricted, can be made to set attributes of what it is given
-    and to take any amount of memory; here an instruction that is not written down does not exist.
+    A restricted standard Unpickler can still be made to set attributes and to claim any amount of
+    memory; here an unlisted instruction does not exist.
     """
 
     def __init__(self, storages: dict[str, _Storage]) -> None:
@@ -309,7 +312,7 @@ class _Machine:
         self.steps = 0
 
     def step(self, code: str, argument: Any) -> None:
-        """Carries out one instruction."""
+        """Executes one instruction."""
         self.steps += 1
         if code in _VALUES:
             self.stack.append(argument)
@@ -355,13 +358,13 @@ class _Machine:
             raise TypeError
         for key, value in pairs:
             self.pairs += 1
-            # Every pair of an honest dictionary took instructions of its own.
+            # Every pair of a genuine dictionary took instructions of its own.
             if type(key) not in (str, int) or self.pairs > self.steps:
                 raise ValueError
             target[key] = value
 
     def name(self, text: str) -> None:
-        if text not in _ADMITTED:
+        if text not in _ALLOWED_NAMES:
             what = text.replace(" ", ".")[:80]
             raise _Refused(
                 f"asks for {what!r}: only tensors in plain dictionaries are read and no code is "
@@ -391,7 +394,7 @@ class _Machine:
         self.stack.append(found)
 
     def call(self, _: None) -> None:
-        """Does what the few admitted names stand for."""
+        """Applies an allowed name to its arguments."""
         arguments = _checked(self.stack.pop(), tuple)
         name = _checked(self.stack.pop(), _Name).text
         if name == _ORDERED:
@@ -400,7 +403,7 @@ class _Machine:
                 self.update(made, _checked(pairs, list))
         elif name == _PARAMETER:
             made = _checked(arguments[0], _Tensor)
-        elif name in _REBUILT:
+        elif name in _TENSOR_BUILDERS:
             storage, offset, shape, strides = arguments[:4]
             made = _Tensor(
                 _checked(storage, _Storage), _natural(offset), _sides(shape), _sides(strides)
@@ -419,7 +422,7 @@ def _checked(value: Any, kind: type) -> Any:
 
 
 def _natural(value: Any) -> int:
-    """A size that an address can have: no larger, so that no arithmetic on it overflows."""
+    """Checks a size, bounded so that arithmetic on it cannot overflow."""
     if _checked(value, int) < 0 or value >= 2**48:
         raise ValueError
     return value
@@ -432,22 +435,8 @@ def _sides(value: Any) -> tuple[int, ...]:
 
 
 _VALUES = frozenset(
-    (
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG1",
-        "LONG4",
-        "BINFLOAT",
-        "BINSTRING",
-        "SHORT_BINSTRING",
-        "BINUNICODE",
-        "SHORT_BINUNICODE",
-        "BINUNICODE8",
-        "BINBYTES",
-        "SHORT_BINBYTES",
-        "BINBYTES8",
-    )
+    "BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINSTRING SHORT_BINSTRING BINUNICODE "
+    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8".split()
 )
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,

@@ -23,7 +23,7 @@ from legan_tf.models.perceptual import (
     SqueezeNetTrunk,
     Vgg16Trunk,
 )
-from legan_tf.torch_files import check_same, finite, read_tensors
+from legan_tf.torch_files import check_shapes, finite_float32, read_tensors
 
 NETWORKS = {"alex": AlexNetTrunk, "vgg": Vgg16Trunk, "squeeze": SqueezeNetTrunk}
 """By the names that the reference implementation has for them."""
@@ -161,10 +161,10 @@ def _import_torchvision(network: PerceptualTrunk, path: str) -> None:
         height, width, channels, filters = layer.kernel.shape
         wanted[f"{key}.weight"] = (filters, channels, height, width)
         wanted[f"{key}.bias"] = (filters,)
-    check_same(path, what, tensors, wanted)
+    check_shapes(path, what, tensors, wanted)
     for key, layer in network.convolutions().items():
         kernel, bias = (
-            finite(path, name, tensors[name]) for name in (f"{key}.weight", f"{key}.bias")
+            finite_float32(path, name, tensors[name]) for name in (f"{key}.weight", f"{key}.bias")
         )
         layer.set_weights([kernel.transpose(2, 3, 1, 0), bias])
 
@@ -190,7 +190,7 @@ def _import_caffe(network: PerceptualTrunk, path: str) -> None:
                 for name in file[layer].attrs["weight_names"]:
                     short = _text(name).split("/")[-1].split(":")[0]
                     datasets[f"{_text(layer)}/{short}"] = file[layer][name]
-            check_same(path, what, datasets, wanted)
+            check_shapes(path, what, datasets, wanted)
             tensors = {name: np.asarray(dataset) for name, dataset in datasets.items()}
     except UserError:
         raise
@@ -198,7 +198,7 @@ def _import_caffe(network: PerceptualTrunk, path: str) -> None:
         raise UserError(f"{path}: is damaged, or no file of weights that Keras wrote.") from error
     for key, layer in layers.items():
         kernel, bias = (
-            finite(path, name, tensors[name]) for name in (f"{key}/kernel", f"{key}/bias")
+            finite_float32(path, name, tensors[name]) for name in (f"{key}/kernel", f"{key}/bias")
         )
         if key == "conv1":
             # x = 127.5 (scale t + shift + 1) - mean, where t is what the trunk makes of its input.
@@ -217,8 +217,8 @@ def _read_heads(network: PerceptualTrunk, path: str) -> list[np.ndarray]:
     """Returns the weight of each channel of each tap, float32 [c] each."""
     tensors = read_tensors(path)
     wanted = {f"lin{i}.model.1.weight": (1, c, 1, 1) for i, c in enumerate(network.channels)}
-    check_same(path, f"the linear heads of LPIPS for {network.title}", tensors, wanted)
-    weights = [finite(path, name, tensors[name]).ravel() for name in wanted]
+    check_shapes(path, f"the linear heads of LPIPS for {network.title}", tensors, wanted)
+    weights = [finite_float32(path, name, tensors[name]).ravel() for name in wanted]
     if min(weight.min() for weight in weights) < 0:
         raise UserError(f"{path}: has negative weights, which those of LPIPS never are.")
     return weights

@@ -3,12 +3,11 @@
 from legan_tf.models.classifier import AttributeClassifier
 from legan_tf.models.depth import MAP_DOMAIN, RGB_DOMAIN, DepthNetwork
 from legan_tf.models.discriminator import Discriminator
-from legan_tf.models.face import FaceNetwork
 from legan_tf.models.generator import AttributeGenerator
 from legan_tf.models.inception import FidInception
 from legan_tf.models.legan import LeganGenerator
 from legan_tf.models.lightcnn import LightCNN29
-from legan_tf.models.network import Network, copy_of
+from legan_tf.models.network import FaceNetwork, Network, copy_of
 from legan_tf.models.quality import QualityEstimator
 from legan_tf.models.resnet import Vggface2ResNet50
 from legan_tf.models.stargan import StarganGenerator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -68,15 +67,6 @@ class AttributeClassifier(Network):
         self.trunk.build((None, self.image_size, self.image_size, 3))
         for head in self._heads().values():
             head.build((None, self.features))
-
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {
-            "expressions": list(self.expressions),
-            "lightings": list(self.lightings),
-            "image_size": self.image_size,
-            "width": self.width,
-        }
 
     def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         """Reads the attributes; see the class."""

@@ -1,4 +1,4 @@
-"""The same convolutions, in ways that are quicker than the library's where they apply.
+"""Convolution algorithms that are faster than the library's where they apply.
 
 Each function here equals ``tf.nn.conv2d`` with zero padding, in its gradients of any order too, but
 for rounding: float32 sums in another order, and in ``winograd`` about 1e-5 of the largest value.
@@ -12,24 +12,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.models.gradients import own_gradient
+from legan_tf.models.gradients import custom_gradient
 
 SMALL_MAP = 8
 """Largest side of a feature map that is halved by a matrix product."""
 MANY_CHANNELS = 128
 """Fewest channels on either side for which Winograd's transforms pay."""
 FEW_FILTERS = 4
-"""Most filters for which ``side_by_side`` pays; processors compute 16 at a time."""
-_TOGETHER = 4
+"""Most filters for which ``pixel_blocks`` pays; processors compute 16 at a time."""
+_BLOCK = 4
 _TILE = 4
 
-Way = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Algorithm = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def way_of(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Way | None:
-    """Returns the quickest way to compute a layer on an input, or None for the library's.
+def fastest_algorithm(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Algorithm | None:
+    """Returns the fastest algorithm for a layer on an input, or None for the library's.
 
-    ``halving`` saves the copying of kernels. The others save arithmetic that GPUs' libraries save
+    ``strided_matmul`` avoids copying kernels. The others save arithmetic that GPUs' libraries save
     by themselves, so they are taken where TensorFlow sees no GPU when the graph is made; an export
     keeps what was chosen then.
 
@@ -46,18 +46,18 @@ def way_of(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Way | None:
     kernel, strides = tuple(layer.kernel_size), tuple(layer.strides)
     if (kernel, strides) == ((4, 4), (2, 2)):
         small = height == width and height % 2 == 0 and height <= SMALL_MAP
-        return halving if small else None
+        return strided_matmul if small else None
     if strides != (1, 1) or tf.config.list_logical_devices("GPU"):
         return None
     if kernel == (3, 3) and inputs.dtype == tf.float32:
         fits = height % _TILE == 0 and width % _TILE == 0
         return winograd if fits and min(channels, layer.filters) >= MANY_CHANNELS else None
     odd = kernel[0] % 2 and kernel[1] % 2 and kernel[1] > 3
-    return side_by_side if odd and layer.filters <= FEW_FILTERS and not width % _TOGETHER else None
+    return pixel_blocks if odd and layer.filters <= FEW_FILTERS and not width % _BLOCK else None
 
 
-def halving(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Halves a small feature map by one matrix product.
+def strided_matmul(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Computes a 4 × 4 convolution of stride 2 on a small feature map as one matrix product.
 
     At the deep end of a discriminator a kernel has a thousand times as many numbers as the feature
     map, and what a convolution costs is reading its kernel. Libraries of convolutions copy the
@@ -77,7 +77,7 @@ def halving(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 # The two are each other's transpose and so each other's gradient. TensorFlow's own gradient of
 # patches is a product with a sparse matrix, which GPUs cannot repeat bit for bit.
-@own_gradient
+@custom_gradient
 def _patches(x: tf.Tensor):
     """What a 4 × 4 kernel of stride 2 sees at each place: [B,S,S,C] to [B·S/2·S/2, 16·C]."""
     side, channels = x.shape[1], x.shape[3]
@@ -91,7 +91,7 @@ def _add_patches(patches: tf.Tensor, side: int) -> tf.Tensor:
     """Adds up patches where they overlap: the transpose of ``_patches``."""
     half, channels = side // 2, patches.shape[1] // 16
 
-    @own_gradient
+    @custom_gradient
     def add(patches: tf.Tensor):
         # A window is 2 × 2 blocks of 2 × 2 pixels; those of one place in it do not overlap.
         windows = tf.reshape(patches, [-1, half, half, 2, 2, 2, 2 * channels])
@@ -107,7 +107,7 @@ def _add_patches(patches: tf.Tensor, side: int) -> tf.Tensor:
     return add(patches)
 
 
-def side_by_side(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def pixel_blocks(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Computes four neighbouring pixels of few filters as one pixel of many.
 
     A vector of 16 numbers holds the filters of one pixel, and with three filters most of it is
@@ -123,16 +123,18 @@ def side_by_side(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     height, width = x.shape[1:3]
     rows, columns, _, filters = kernel.shape
     moved = [
-        tf.pad(kernel, [[0, 0], [place, _TOGETHER - 1 - place], [0, 0], [0, 0]])
-        for place in range(_TOGETHER)
+        tf.pad(kernel, [[0, 0], [place, _BLOCK - 1 - place], [0, 0], [0, 0]])
+        for place in range(_BLOCK)
     ]
     edges = [[0, 0], [rows // 2] * 2, [columns // 2] * 2, [0, 0]]
-    outputs = tf.nn.conv2d(tf.pad(x, edges), tf.concat(moved, -1), [1, _TOGETHER], "VALID")
+    outputs = tf.nn.conv2d(tf.pad(x, edges), tf.concat(moved, -1), [1, _BLOCK], "VALID")
     return tf.reshape(outputs, [-1, height, width, filters])
 
 
-def with_planes(image: tf.Tensor, code: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    """Convolves an image and codes as if every number of a code were a plane beside its channels.
+def conv2d_with_code(
+    image: tf.Tensor, code: tf.Tensor, kernel: tf.Tensor, stride: int
+) -> tf.Tensor:
+    """Convolves an image and its code, each number of which stands for a constant plane.
 
     Away from the border a constant plane adds the same to every pixel, so that a plane of a few
     pixels tells all that a whole one would.
@@ -191,7 +193,7 @@ _OUTPUT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, 
 _FREQUENCIES = 36
 
 
-@own_gradient
+@custom_gradient
 def winograd(
     x: tf.Tensor, kernel: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
@@ -225,7 +227,7 @@ def winograd(
     pixels = tf.reshape(padded, [-1, channels])
     # [36, B, tiles]: gathered in the order of the products, since TensorFlow's patches are slower.
     starts = (height + 2) * (width + 2) * tf.range(tf.shape(x)[0])
-    tiles = tf.gather(pixels, _places(rows, columns)[:, None] + starts[:, None])
+    tiles = tf.gather(pixels, _tile_indices(rows, columns)[:, None] + starts[:, None])
     tiles = tf.reshape(_transform(_INPUT, tiles), [_FREQUENCIES, -1, channels])
     kernels = tf.reshape(_transform(_KERNEL, kernel), [_FREQUENCIES, channels, filters])
     outputs = _transform(_OUTPUT, tf.matmul(tiles, kernels))
@@ -234,7 +236,7 @@ def winograd(
     return tf.reshape(outputs, [-1, height, width, filters]), gradient
 
 
-def _places(rows: int, columns: int) -> np.ndarray:
+def _tile_indices(rows: int, columns: int) -> np.ndarray:
     """Numbers of the pixels of each tile in a padded picture, int32 [36, rows · columns]."""
     down, right = (
         (_TILE * np.arange(count) + np.arange(_TILE + 2)[:, None]) for count in (rows, columns)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
 from legan_tf.data import maps
-from legan_tf.models import layers
+from legan_tf.models.hourglass import check_image_size, hourglass
+from legan_tf.models.layers import PACKAGE
 from legan_tf.models.network import Network
 
 MAP_DOMAIN, RGB_DOMAIN = 0, 1
@@ -16,7 +15,7 @@ MAP_DOMAIN, RGB_DOMAIN = 0, 1
 DOMAINS = 2
 
 
-@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class DepthNetwork(Network):
     """One hourglass for both directions, told by a domain code which (G_depth and G'_depth).
 
@@ -50,7 +49,7 @@ class DepthNetwork(Network):
             geometry: See the class.
             width: Channels at full size.
             blocks: Residual blocks.
-            upsampling: How it doubles the size; see ``layers.upsample``.
+            upsampling: How it doubles the size; see ``hourglass.upsample``.
             stem: Whether both ends are 7 × 7 convolutions at full size, as in StarGAN.
             name: Name of the Keras model.
 
@@ -58,8 +57,7 @@ class DepthNetwork(Network):
             ValueError: The size is no multiple of 4, or the geometry is unknown.
         """
         super().__init__(name=name)
-        if image_size % 4 or image_size < 8:
-            raise ValueError(f"image_size is {image_size}: it must be a multiple of 4, at least 8")
+        check_image_size(image_size)
         if geometry not in maps.KINDS:
             raise ValueError(f"geometry is one of {', '.join(maps.KINDS)}, not {geometry!r}")
         self.image_size = image_size
@@ -68,33 +66,22 @@ class DepthNetwork(Network):
         self.blocks = blocks
         self.upsampling = upsampling
         self.stem = stem
-        self.hourglass = layers.hourglass(3, width, blocks, upsampling, stem)
+        self.hourglass = hourglass(3, width, blocks, upsampling, stem)
 
     def build_layers(self) -> None:
         """Builds the hourglass."""
         self.hourglass.build((None, self.image_size, self.image_size, 3 + DOMAINS))
 
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {
-            "image_size": self.image_size,
-            "geometry": self.geometry,
-            "width": self.width,
-            "blocks": self.blocks,
-            "upsampling": self.upsampling,
-            "stem": self.stem,
-        }
-
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Translates the images; see the class."""
-        painted = self.hourglass((inputs["image"], inputs["domain"]))
-        painted = tf.tanh(tf.cast(painted, tf.float32))
+        output = self.hourglass((inputs["image"], inputs["domain"]))
+        output = tf.tanh(tf.cast(output, tf.float32))
         if self.geometry == "depth":
             # A map of depth is grey by its nature; the picture of a face is not.
-            grey = tf.reduce_mean(painted, axis=-1, keepdims=True)
+            grey = tf.reduce_mean(output, axis=-1, keepdims=True)
             wants_map = inputs["domain"][:, MAP_DOMAIN, None, None, None] > 0.5
-            painted = tf.where(wants_map, grey, painted)
-        return {"image": painted}
+            output = tf.where(wants_map, grey, output)
+        return {"image": output}
 
     def to_map(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the maps of pictures, float32 [B,S,S,3] in [-1, 1] like these."""

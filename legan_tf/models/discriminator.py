@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -11,18 +9,32 @@ from legan_tf.models import layers
 from legan_tf.models.network import Network
 
 
-def trunk(width: int, depth: int) -> list[keras.layers.Layer]:
-    """``depth`` 4 × 4 convolutions of stride 2 with leaky ReLU, each twice as wide as the last.
+def strided_trunk(image_size: int, width: int, depth: int, network: str) -> layers.Chain:
+    """Returns 4 × 4 convolutions of stride 2 with leaky ReLU, each twice as wide as the last.
 
     StarGAN's discriminator and LEGAN's Q share this trunk with 64 channels and 6 convolutions.
+
+    Args:
+        image_size: Height and width in pixels, a multiple of ``2**depth``.
+        width: Channels of the first convolution.
+        depth: Number of convolutions.
+        network: What the trunk is of, for the message of the error.
+
+    Raises:
+        ValueError: The size is no multiple of ``2**depth``.
     """
+    if image_size % 2**depth:
+        raise ValueError(
+            f"image_size {image_size} cannot be halved {depth} times: use a multiple of "
+            f"{2**depth} or fewer convolutions in {network}"
+        )
     made: list[keras.layers.Layer] = []
     for level in range(depth):
         made += [
             layers.conv(width * 2**level, 4, 2, use_bias=True),
             keras.layers.Activation(layers.leaky_relu),
         ]
-    return made
+    return layers.Chain(made)
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
@@ -60,18 +72,13 @@ class Discriminator(Network):
             ValueError: The size is no multiple of ``2**depth``.
         """
         super().__init__(name=name)
-        if image_size % 2**depth:
-            raise ValueError(
-                f"image_size {image_size} cannot be halved {depth} times: use a multiple of "
-                f"{2**depth} or fewer convolutions in the discriminator"
-            )
         self.num_expressions = num_expressions
         self.num_lightings = num_lightings
         self.image_size = image_size
         self.width = width
         self.depth = depth
         self.fake_class = fake_class
-        self.trunk = layers.Chain(trunk(width, depth))
+        self.trunk = strided_trunk(image_size, width, depth, "the discriminator")
         self.realness_head = layers.conv(1, 3)
         self.expression_head = self._head(num_expressions)
         self.lighting_head = self._head(num_lightings)
@@ -99,17 +106,6 @@ class Discriminator(Network):
         features = (None, side, side, self.width * 2 ** (self.depth - 1))
         for head in (self.realness_head, *self._heads().values()):
             head.build(features)
-
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {
-            "num_expressions": self.num_expressions,
-            "num_lightings": self.num_lightings,
-            "image_size": self.image_size,
-            "width": self.width,
-            "depth": self.depth,
-            "fake_class": self.fake_class,
-        }
 
     def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         """Judges the images; see the class."""

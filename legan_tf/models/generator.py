@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
+from legan_tf.models.hourglass import check_image_size
 from legan_tf.models.network import Network
 
 OUTPUTS = ("direct", "affine")
@@ -27,6 +27,8 @@ class AttributeGenerator(Network):
         keeps_unnamed: Whether the model was trained to leave an attribute alone on a zero code.
     """
 
+    attribute_names = {"output": "output_form"}  # Keras has an ``output`` of its own.
+
     def __init__(
         self,
         expressions: Sequence[str],
@@ -36,7 +38,7 @@ class AttributeGenerator(Network):
         output: str,
         name: str | None,
     ) -> None:
-        """Checks and keeps what every generator has.
+        """Checks and stores the arguments that all generators share.
 
         Args:
             expressions: See the class.
@@ -51,8 +53,7 @@ class AttributeGenerator(Network):
             ValueError: The size is no multiple of 4, or the output is unknown.
         """
         super().__init__(name=name)
-        if image_size % 4 or image_size < 8:
-            raise ValueError(f"image_size is {image_size}: it must be a multiple of 4, at least 8")
+        check_image_size(image_size)
         if output not in OUTPUTS:
             raise ValueError(f"output is one of {', '.join(OUTPUTS)}, not {output!r}")
         self.expressions = tuple(expressions)
@@ -61,26 +62,16 @@ class AttributeGenerator(Network):
         self.keeps_unnamed = keeps_unnamed
         self.output_form = output
 
-    def config(self) -> dict[str, Any]:
-        """Returns what every generator has; the subclasses add their own."""
-        return {
-            "expressions": list(self.expressions),
-            "lightings": list(self.lightings),
-            "image_size": self.image_size,
-            "keeps_unnamed": self.keeps_unnamed,
-            "output": self.output_form,
-        }
-
     @property
-    def painted_channels(self) -> int:
-        """Channels that the last hourglass must give for ``painted``."""
+    def output_channels(self) -> int:
+        """Channels of the last hourglass, as ``output_image`` takes them."""
         return 3 if self.output_form == "direct" else 6
 
-    def painted(self, features: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-        """Turns the last hourglass' output into the edited image.
+    def output_image(self, features: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+        """Converts the output of the last hourglass to the edited image.
 
         Args:
-            features: [B,S,S,painted_channels].
+            features: [B,S,S,output_channels].
             image: float32 [B,S,S,3] in [-1, 1], the input.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Gradients of our own, and doing without them."""
+"""Custom gradients that can be switched off."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Any
 
 import tensorflow as tf
 
-_left_to_tensorflow = contextvars.ContextVar("left_to_tensorflow", default=False)
+_disabled = contextvars.ContextVar("disabled", default=False)
 
 
-def own_gradient(function: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
-    """As ``tf.custom_gradient`` for positional tensors, but ``left_to_tensorflow`` switches it off.
+def custom_gradient(function: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
+    """``tf.custom_gradient`` for positional tensors; ``without_custom_gradients`` switches it off.
 
     Args:
-        function: Returns what it computes and its gradient. What it computes must be
-            differentiable for TensorFlow too, to the same values.
+        function: Returns its value and its gradient. TensorFlow must be able to differentiate the
+            value by itself, with the same result.
     """
-    with_own = tf.custom_gradient(function)
+    with_gradient = tf.custom_gradient(function)
 
     @functools.wraps(function)
     def apply(*inputs: tf.Tensor) -> Any:
-        return function(*inputs)[0] if _left_to_tensorflow.get() else with_own(*inputs)
+        return function(*inputs)[0] if _disabled.get() else with_gradient(*inputs)
 
     return apply
 
 
 @contextlib.contextmanager
-def left_to_tensorflow() -> Iterator[None]:
-    """What this thread traces meanwhile has only the gradients that TensorFlow finds by itself.
+def without_custom_gradients() -> Iterator[None]:
+    """Traces functions of this thread with TensorFlow's own gradients only.
 
-    It stays so afterwards. For graphs that are written: TensorFlow also writes the graph of each
-    gradient of our own, and warns at every load of those within it.
+    What was traced inside stays so. For graphs that are saved: TensorFlow would save the graph of
+    each custom gradient too, and warn of those within it at every load.
     """
-    token = _left_to_tensorflow.set(True)
+    token = _disabled.set(True)
     try:
         yield
     finally:
-        _left_to_tensorflow.reset(token)
+        _disabled.reset(token)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -14,10 +12,10 @@ from legan_tf.models.network import Network
 
 def _mean() -> keras.layers.Layer:
     """The mean of 3 × 3 pixels, at the edge of those inside."""
-    return keras.layers.AveragePooling2D(3, 1, padding="same", **layers.EXACT)
+    return keras.layers.AveragePooling2D(3, 1, padding="same", **layers.FLOAT32)
 
 
-def _halving(filters: int) -> keras.layers.Layer:
+def _stride_2(filters: int) -> keras.layers.Layer:
     """A 3 × 3 convolution of stride 2, over windows that lie wholly inside."""
     return relu_conv(filters, 3, strides=2, padding="valid")
 
@@ -31,7 +29,7 @@ def _block_a(pooled: int) -> Branches:
             [relu_conv(64, 1), relu_conv(96, 3), relu_conv(96, 3)],
             [_mean(), relu_conv(pooled, 1)],
         ],
-        **layers.EXACT,
+        **layers.FLOAT32,
     )
 
 
@@ -39,11 +37,11 @@ def _block_b() -> Branches:
     """35 × 35 to 17 × 17."""
     return Branches(
         [
-            [_halving(384)],
-            [relu_conv(64, 1), relu_conv(96, 3), _halving(96)],
-            [layers.pool(3)],
+            [_stride_2(384)],
+            [relu_conv(64, 1), relu_conv(96, 3), _stride_2(96)],
+            [layers.max_pool(3)],
         ],
-        **layers.EXACT,
+        **layers.FLOAT32,
     )
 
 
@@ -63,7 +61,7 @@ def _block_c(between: int) -> Branches:
             ],
             [_mean(), relu_conv(192, 1)],
         ],
-        **layers.EXACT,
+        **layers.FLOAT32,
     )
 
 
@@ -71,11 +69,11 @@ def _block_d() -> Branches:
     """17 × 17 to 8 × 8."""
     return Branches(
         [
-            [relu_conv(192, 1), _halving(320)],
-            [relu_conv(192, 1), relu_conv(192, (1, 7)), relu_conv(192, (7, 1)), _halving(192)],
-            [layers.pool(3)],
+            [relu_conv(192, 1), _stride_2(320)],
+            [relu_conv(192, 1), relu_conv(192, (1, 7)), relu_conv(192, (7, 1)), _stride_2(192)],
+            [layers.max_pool(3)],
         ],
-        **layers.EXACT,
+        **layers.FLOAT32,
     )
 
 
@@ -83,7 +81,7 @@ def _block_e(pooling: keras.layers.Layer) -> Branches:
     """8 × 8: 1 × 1, 3 × 3 taken apart side by side, the same after a 3 × 3, and a pooling."""
 
     def apart() -> Branches:
-        return Branches([[relu_conv(384, (1, 3))], [relu_conv(384, (3, 1))]], **layers.EXACT)
+        return Branches([[relu_conv(384, (1, 3))], [relu_conv(384, (3, 1))]], **layers.FLOAT32)
 
     return Branches(
         [
@@ -92,7 +90,7 @@ def _block_e(pooling: keras.layers.Layer) -> Branches:
             [relu_conv(448, 1), relu_conv(384, 3), apart()],
             [pooling, relu_conv(192, 1)],
         ],
-        **layers.EXACT,
+        **layers.FLOAT32,
     )
 
 
@@ -117,29 +115,25 @@ class FidInception(Network):
         super().__init__(name=name)
         inside = {"padding": "valid"}
         made: list[keras.layers.Layer] = [
-            _halving(32),
+            _stride_2(32),
             relu_conv(32, 3, **inside),
             relu_conv(64, 3),
-            layers.pool(3),
+            layers.max_pool(3),
             relu_conv(80, 1),
             relu_conv(192, 3, **inside),
-            layers.pool(3),
+            layers.max_pool(3),
             *(_block_a(pooled) for pooled in (32, 64, 64)),
             _block_b(),
             *(_block_c(between) for between in (128, 160, 160, 192)),
             _block_d(),
             _block_e(_mean()),
-            _block_e(keras.layers.MaxPooling2D(3, 1, padding="same", **layers.EXACT)),
+            _block_e(keras.layers.MaxPooling2D(3, 1, padding="same", **layers.FLOAT32)),
         ]
-        self.trunk = layers.Chain(made, **layers.EXACT)
+        self.trunk = layers.Chain(made, **layers.FLOAT32)
 
     def build_layers(self) -> None:
         """Builds the convolutions."""
         self.trunk.build((None, self.image_size, self.image_size, 3))
-
-    def config(self) -> dict[str, Any]:
-        """Nothing but the name can be chosen."""
-        return {}
 
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns the features; see the class."""

@@ -1,19 +1,19 @@
-"""LEGAN's generator: two hourglasses make masks, a third one makes the image."""
+"""LEGAN's tri-hourglass generator: two hourglasses for masks, a third one for the image."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from legan_tf.data.pipeline import to_uint8
-from legan_tf.models import layers
 from legan_tf.models.generator import AttributeGenerator
+from legan_tf.models.hourglass import hourglass
+from legan_tf.models.layers import PACKAGE
 
 
-@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class LeganGenerator(AttributeGenerator):
     """The tri-hourglass generator (LEGAN, section 3; supplement, Tables 2 to 4).
 
@@ -65,9 +65,9 @@ class LeganGenerator(AttributeGenerator):
         self.upsampling = upsampling
         self.stem = stem
         body = {"width": width, "blocks": blocks, "upsampling": upsampling, "stem": stem}
-        self.expression_hourglass = layers.hourglass(mask_channels, **body)
-        self.lighting_hourglass = layers.hourglass(mask_channels, **body)
-        self.synthesis_hourglass = layers.hourglass(self.painted_channels, **body)
+        self.expression_hourglass = hourglass(mask_channels, **body)
+        self.lighting_hourglass = hourglass(mask_channels, **body)
+        self.synthesis_hourglass = hourglass(self.output_channels, **body)
 
     def build_layers(self) -> None:
         """Builds the three hourglasses."""
@@ -76,18 +76,6 @@ class LeganGenerator(AttributeGenerator):
         self.lighting_hourglass.build((*size, 3 + len(self.lightings)))
         image = 3 if self.image_to_synthesis else 0
         self.synthesis_hourglass.build((*size, 2 * self.mask_channels + image))
-
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {
-            **super().config(),
-            "width": self.width,
-            "blocks": self.blocks,
-            "mask_channels": self.mask_channels,
-            "image_to_synthesis": self.image_to_synthesis,
-            "upsampling": self.upsampling,
-            "stem": self.stem,
-        }
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Edits the images; see ``AttributeGenerator`` and the class."""
@@ -99,7 +87,7 @@ class LeganGenerator(AttributeGenerator):
             seen.append(tf.cast(image, expression.dtype))
         features = self.synthesis_hourglass(tf.concat(seen, axis=-1))
         return {
-            "image": self.painted(features, image),
+            "image": self.output_image(features, image),
             "expression_mask": tf.cast(expression, tf.float32),
             "lighting_mask": tf.cast(lighting, tf.float32),
         }

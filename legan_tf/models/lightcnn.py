@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from legan_tf.models import layers
-from legan_tf.models.face import FaceNetwork
+from legan_tf.models.network import FaceNetwork
 
 EMBEDDING = 256
 VERSIONS = (1, 2)
@@ -111,10 +110,6 @@ class LightCNN29(FaceNetwork):
         """Builds the convolutions and the dense layer."""
         self.trunk.build((None, self.image_size, self.image_size, 1))
         self.fc.build((None, self.features))
-
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {"image_size": self.image_size, "width": self.width, "version": self.version}
 
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Embeds the faces; see the class."""

@@ -1,7 +1,8 @@
-"""What every network of this package has in common."""
+"""Base classes of the networks."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ class Network(keras.Model):
     written by one version of Keras is read by the other. Inputs are taken as they come and cast by
     the layers that compute: under mixed precision, what goes round them keeps float32.
     """
+
+    attribute_names: dict[str, str] = {}
+    """Attributes of the arguments that they are not named after."""
 
     def __init__(self, name: str | None = None) -> None:
         """Names the model.
@@ -39,8 +43,17 @@ class Network(keras.Model):
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__`` as plain values."""
-        raise NotImplementedError
+        """Returns the arguments of ``__init__`` as plain values.
+
+        Each is the attribute of its name, or of the name in ``attribute_names``.
+        """
+        arguments = list(inspect.signature(type(self).__init__).parameters)
+        values = {
+            name: getattr(self, self.attribute_names.get(name, name))
+            for name in arguments
+            if name not in ("self", "name")
+        }
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
     def get_config(self) -> dict[str, Any]:
         """Returns the configuration that ``from_config`` takes."""
@@ -62,7 +75,7 @@ class Network(keras.Model):
         return [name for name in super().__dir__() if name != "layers"]
 
     def get_build_config(self) -> dict[str, Any]:
-        """Nothing is needed to build: see ``build``."""
+        """Returns no shape; see ``build``."""
         return {"input_shape": None}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
@@ -98,3 +111,22 @@ def predict_in_batches(
     return tf.nest.map_structure(
         lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *outputs
     )
+
+
+class FaceNetwork(Network):
+    """A face network: the angle between two embeddings measures whether they show one person.
+
+    Called on float32 images [B,S,S,3] in [-1, 1], S being ``image_size``; returns float32 [B,D],
+    not normalised.
+
+    Attributes:
+        image_size: Height and width of the images, in pixels.
+    """
+
+    image_size: int
+
+
+def subtract_mean(image: tf.Tensor, mean: tuple[float, float, float]) -> tf.Tensor:
+    """Returns images in [-1, 1] on the scale of 0 to 255, minus the mean of red, green and blue."""
+    image = tf.cast(image, tf.float32)
+    return (image + 1.0) * 127.5 - tf.constant(mean, tf.float32)

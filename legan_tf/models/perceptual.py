@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -27,7 +26,7 @@ class Fire(keras.layers.Layer):
             expanded: Channels of each of the two outputs.
             **kwargs: Of the Keras layer.
         """
-        super().__init__(**{**layers.EXACT, **kwargs})
+        super().__init__(**{**layers.FLOAT32, **kwargs})
         self.expanded = expanded
         self.squeeze = layers.relu_conv(squeezed, 1)
         self.expand1x1 = layers.relu_conv(expanded, 1)
@@ -76,7 +75,7 @@ class PerceptualTrunk(Network):
             name: Name of the Keras model.
         """
         super().__init__(name=name)
-        self.stages = [layers.Chain(stage, **layers.EXACT) for stage in stages]
+        self.stages = [layers.Chain(stage, **layers.FLOAT32) for stage in stages]
 
     def build_layers(self) -> None:
         """Builds every stage on the output of the one before it."""
@@ -84,10 +83,6 @@ class PerceptualTrunk(Network):
         for stage in self.stages:
             stage.build(shape)
             shape = stage.compute_output_shape(shape)
-
-    def config(self) -> dict[str, Any]:
-        """Nothing but the name can be chosen."""
-        return {}
 
     def convolutions(self) -> dict[str, keras.layers.Layer]:
         """Returns every convolution by torchvision's name of it."""
@@ -142,11 +137,11 @@ class AlexNetTrunk(PerceptualTrunk):
         Args:
             name: Name of the Keras model.
         """
-        around = keras.layers.ZeroPadding2D(2, **layers.EXACT)
+        around = keras.layers.ZeroPadding2D(2, **layers.FLOAT32)
         stages = [
             [around, layers.relu_conv(64, 11, strides=4, padding="valid")],
-            [layers.pool(3), layers.relu_conv(192, 5)],
-            [layers.pool(3), layers.relu_conv(384, 3)],
+            [layers.max_pool(3), layers.relu_conv(192, 5)],
+            [layers.max_pool(3), layers.relu_conv(384, 3)],
             [layers.relu_conv(256, 3)],
             [layers.relu_conv(256, 3)],
         ]
@@ -170,7 +165,7 @@ class Vgg16Trunk(PerceptualTrunk):
         """
         stages: list[list[keras.layers.Layer]] = []
         for count, filters in zip((2, 2, 3, 3, 3), self.channels):
-            pool = [layers.pool(2)] if stages else []
+            pool = [layers.max_pool(2)] if stages else []
             stages.append(pool + [layers.relu_conv(filters, 3) for _ in range(count)])
         super().__init__(stages, name)
 
@@ -199,9 +194,9 @@ class SqueezeNetTrunk(PerceptualTrunk):
         """
         stages = [
             [layers.relu_conv(64, 3, strides=2, padding="valid")],
-            [*layers.pool_over_the_edge(), Fire(16, 64), Fire(16, 64)],
-            [*layers.pool_over_the_edge(), Fire(32, 128), Fire(32, 128)],
-            [*layers.pool_over_the_edge(), Fire(48, 192)],
+            [*layers.ceil_mode_max_pool(), Fire(16, 64), Fire(16, 64)],
+            [*layers.ceil_mode_max_pool(), Fire(32, 128), Fire(32, 128)],
+            [*layers.ceil_mode_max_pool(), Fire(48, 192)],
             [Fire(48, 192)],
             [Fire(64, 256)],
             [Fire(64, 256)],

@@ -1,14 +1,12 @@
-"""Q, the model of human naturalness ratings."""
+"""Q, the quality estimator: the model of human naturalness ratings."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from legan_tf.models import layers
-from legan_tf.models.discriminator import trunk
+from legan_tf.models.discriminator import strided_trunk
 from legan_tf.models.network import Network
 
 FC_ACTIVATIONS = ("none", "lrelu")
@@ -46,11 +44,6 @@ class QualityEstimator(Network):
             ValueError: The size is no multiple of ``2**depth``, or the activation is unknown.
         """
         super().__init__(name=name)
-        if image_size % 2**depth:
-            raise ValueError(
-                f"image_size {image_size} cannot be halved {depth} times: use a multiple of "
-                f"{2**depth} or fewer convolutions in Q"
-            )
         if fc_activation not in FC_ACTIVATIONS:
             raise ValueError(
                 f"fc_activation is one of {', '.join(FC_ACTIVATIONS)}, not {fc_activation!r}"
@@ -59,7 +52,7 @@ class QualityEstimator(Network):
         self.width = width
         self.depth = depth
         self.fc_activation = fc_activation
-        self.trunk = layers.Chain(trunk(width, depth))
+        self.trunk = strided_trunk(image_size, width, depth, "Q")
         self.fc0 = keras.layers.Dense(
             256, activation=layers.leaky_relu if fc_activation == "lrelu" else None
         )
@@ -72,15 +65,6 @@ class QualityEstimator(Network):
         self.features = side * side * self.width * 2 ** (self.depth - 1)
         self.fc0.build((None, self.features))
         self.fc1.build((None, 256))
-
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {
-            "image_size": self.image_size,
-            "width": self.width,
-            "depth": self.depth,
-            "fc_activation": self.fc_activation,
-        }
 
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Rates the images; see the class."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
 from legan_tf.models import layers
-from legan_tf.models.face import FaceNetwork, less_mean
+from legan_tf.models.network import FaceNetwork, subtract_mean
 
 MEAN = (131.0912, 103.8827, 91.4953)
 """Of the red, green and blue that it was trained on, 0 to 255."""
@@ -31,7 +30,7 @@ class Bottleneck(keras.layers.Layer):
             projects: Whether x' is a convolution of x.
             **kwargs: Of the Keras layer.
         """
-        super().__init__(**{**layers.EXACT, **kwargs})
+        super().__init__(**{**layers.FLOAT32, **kwargs})
         linear = {"activation": None}
         self.body = layers.Chain(
             [
@@ -39,10 +38,10 @@ class Bottleneck(keras.layers.Layer):
                 layers.relu_conv(filters, 3),
                 layers.relu_conv(4 * filters, 1, **linear),
             ],
-            **layers.EXACT,
+            **layers.FLOAT32,
         )
         shortcut = [layers.relu_conv(4 * filters, 1, strides=stride, **linear)] if projects else []
-        self.shortcut = layers.Chain(shortcut, **layers.EXACT)
+        self.shortcut = layers.Chain(shortcut, **layers.FLOAT32)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Builds the convolutions."""
@@ -81,23 +80,19 @@ class Vggface2ResNet50(FaceNetwork):
         self.width = width
         c1, c2, c3, c4 = (max(1, round(channels * width)) for channels in (64, 128, 256, 512))
         made: list[keras.layers.Layer] = [
-            keras.layers.ZeroPadding2D(3, **layers.EXACT),
+            keras.layers.ZeroPadding2D(3, **layers.FLOAT32),
             layers.relu_conv(c1, 7, strides=2, padding="valid"),
-            *layers.pool_over_the_edge(),
+            *layers.ceil_mode_max_pool(),
         ]
         for count, filters, stride in ((3, c1, 1), (4, c2, 2), (6, c3, 2), (3, c4, 2)):
             made.append(Bottleneck(filters, stride, projects=True))
             made += [Bottleneck(filters, 1, projects=False) for _ in range(count - 1)]
-        self.trunk = layers.Chain(made, **layers.EXACT)
+        self.trunk = layers.Chain(made, **layers.FLOAT32)
 
     def build_layers(self) -> None:
         """Builds the convolutions."""
         self.trunk.build((None, self.image_size, self.image_size, 3))
 
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {"width": self.width}
-
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Embeds the faces; see the class."""
-        return tf.reduce_mean(self.trunk(less_mean(image, MEAN)), axis=[1, 2])
+        return tf.reduce_mean(self.trunk(subtract_mean(image, MEAN)), axis=[1, 2])

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from legan_tf.models import layers
 from legan_tf.models.generator import AttributeGenerator
+from legan_tf.models.hourglass import hourglass
+from legan_tf.models.layers import PACKAGE
 
 
-@keras.saving.register_keras_serializable(package=layers.PACKAGE)
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class StarganGenerator(AttributeGenerator):
     """One hourglass that sees the image and both attribute codes (Choi et al., CVPR 2018).
 
@@ -38,25 +38,15 @@ class StarganGenerator(AttributeGenerator):
         self.blocks = blocks
         self.upsampling = upsampling
         self.stem = stem
-        self.hourglass = layers.hourglass(self.painted_channels, width, blocks, upsampling, stem)
+        self.hourglass = hourglass(self.output_channels, width, blocks, upsampling, stem)
 
     def build_layers(self) -> None:
         """Builds the hourglass."""
         channels = 3 + len(self.expressions) + len(self.lightings)
         self.hourglass.build((None, self.image_size, self.image_size, channels))
 
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {
-            **super().config(),
-            "width": self.width,
-            "blocks": self.blocks,
-            "upsampling": self.upsampling,
-            "stem": self.stem,
-        }
-
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Edits the images; see ``AttributeGenerator``."""
         image = inputs["image"]
         codes = tf.concat([inputs["expression"], inputs["lighting"]], -1)
-        return {"image": self.painted(self.hourglass((image, codes)), image)}
+        return {"image": self.output_image(self.hourglass((image, codes)), image)}

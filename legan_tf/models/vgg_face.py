@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
 from legan_tf.models import layers
-from legan_tf.models.face import FaceNetwork, less_mean
+from legan_tf.models.network import FaceNetwork, subtract_mean
 
 MEAN = (129.186279296875, 104.76238250732422, 93.59396362304688)
 """Of the red, green and blue that it was trained on, 0 to 255."""
@@ -37,11 +35,11 @@ class VggFace(FaceNetwork):
         made: list[keras.layers.Layer] = []
         for count, filters in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
             made += [layers.relu_conv(max(1, round(filters * width)), 3) for _ in range(count)]
-            made.append(layers.pool(2))
-        self.trunk = layers.Chain(made, **layers.EXACT)
+            made.append(layers.max_pool(2))
+        self.trunk = layers.Chain(made, **layers.FLOAT32)
         units = max(1, round(4096 * width))
         self.fc6, self.fc7 = (
-            keras.layers.Dense(units, activation="relu", **layers.EXACT) for _ in range(2)
+            keras.layers.Dense(units, activation="relu", **layers.FLOAT32) for _ in range(2)
         )
 
     def build_layers(self) -> None:
@@ -52,11 +50,7 @@ class VggFace(FaceNetwork):
         self.fc6.build((None, self.features))
         self.fc7.build((None, self.fc6.units))
 
-    def config(self) -> dict[str, Any]:
-        """Returns the arguments of ``__init__``."""
-        return {"width": self.width}
-
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Embeds the faces; see the class."""
-        features = tf.reshape(self.trunk(less_mean(image, MEAN)), [-1, self.features])
+        features = tf.reshape(self.trunk(subtract_mean(image, MEAN)), [-1, self.features])
         return self.fc7(self.fc6(features))

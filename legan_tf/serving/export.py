@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.errors import UserError
-from legan_tf.models.gradients import left_to_tensorflow
+from legan_tf.models.gradients import without_custom_gradients
 from legan_tf.serving import model_card, publishing, signatures, warmup
 
 
@@ -64,7 +64,7 @@ def export(
     temporary = publishing.begin(model_folder)
     try:
         # Traced here: TensorFlow would trace them once more.
-        with left_to_tensorflow():
+        with without_custom_gradients():
             traced = {
                 name: function.get_concrete_function()
                 for name, function in servable.signatures.items()

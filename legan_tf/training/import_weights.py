@@ -1,4 +1,4 @@
-"""Published PyTorch weights into networks of this package."""
+"""Import of published PyTorch weights into networks of this package."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from legan_tf.torch_files import read_tensors
 from legan_tf.training import layouts
 from legan_tf.training.weight_files import WEIGHT_FILES
 
-_STARGAN = ("stargan_generator", "stargan_discriminator")
-
 
 def import_weights(
     network: str,
@@ -27,19 +25,19 @@ def import_weights(
     lightings: Sequence[str] = (),
     image_size: int = 128,
 ) -> str:
-    """Writes a network with the weights of a PyTorch file, which executes no code from it.
+    """Writes a network with the weights of a PyTorch file without executing code from it.
 
     Args:
         network: One of ``WEIGHT_FILES``.
         source: The file.
-        output: The ``.keras`` file to write; it is there only when all went well.
+        output: The ``.keras`` file to write, only if the import succeeds.
         expressions: StarGAN only: names of the first attributes, in the order of the code.
         lightings: StarGAN only: names of the others.
         image_size: StarGAN's generator only, which works at any size: height and width of the
             images that it was trained on, in pixels.
 
     Returns:
-        What was done, to read.
+        A report for people.
 
     Raises:
         UserError: The file cannot be read or is not one of that network, or the output cannot be
@@ -47,7 +45,7 @@ def import_weights(
     """
     if network not in WEIGHT_FILES:
         raise UserError(f"--network={network}: choose from {', '.join(WEIGHT_FILES)}.")
-    if network not in _STARGAN and (expressions or lightings):
+    if network in layouts.LAYOUTS and (expressions or lightings):
         raise UserError(f"--expressions and --lightings: {network} has no attributes to name.")
     if not output.endswith(".keras"):
         raise UserError(f"--output={output}: must end in .keras.")
@@ -93,13 +91,7 @@ def _layout(
         return layouts.stargan_generator(tensors, expressions, lightings, image_size)
     if network == "stargan_discriminator":
         return layouts.stargan_discriminator(tensors, expressions, lightings)
-    return {
-        "lightcnn29_v1": lambda: layouts.lightcnn29(1),
-        "lightcnn29_v2": lambda: layouts.lightcnn29(2),
-        "fid_inception": layouts.fid_inception,
-        "vggface2_resnet50": layouts.vggface2_resnet50,
-        "vgg_face": layouts.vgg_face,
-    }[network]()
+    return layouts.LAYOUTS[network]()
 
 
 def _verdict(sha256: str, published: str) -> str:

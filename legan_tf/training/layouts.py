@@ -1,4 +1,4 @@
-"""Where the weights of each network stand in the PyTorch file that it was published in."""
+"""Names and shapes of the weights in the PyTorch files that networks were published in."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from legan_tf.models import (
     VggFace,
     Vggface2ResNet50,
 )
-from legan_tf.models.layers import Branches, Chain, Residual
+from legan_tf.models.layers import Branches, Chain, InstanceNormalization, Residual
+from legan_tf.models.lightcnn import MaxFeatureMap
 from legan_tf.models.resnet import Bottleneck
-from legan_tf.torch_files import check_same, finite
+from legan_tf.torch_files import check_shapes, finite_float32
 
 Tensors = Mapping[str, np.ndarray]
 
 _MOST_CHANNELS = 4096
 _MOST_BLOCKS = 16
-"""No StarGAN is larger; a file that says so is not to make us take all memory before it is
-checked."""
+"""No StarGAN is larger: a damaged file must not claim all memory before it is checked."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
-    """Some tensors of a file and what is done with them.
+class Weights:
+    """The tensors of a file that fill one layer.
 
     Attributes:
         shapes: Their shapes by name.
-        fill: Puts them, float32 and in that order, into a layer; raises ValueError if they make no
-            sense.
+        fill: Assigns them, float32 and in that order, to the layer; raises ValueError for invalid
+            values.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -47,31 +47,31 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A network and the file that it can be filled from.
+    """A network and the layout of the file with its weights.
 
     Attributes:
-        network: Built; its weights are of no account yet.
-        parts: Together they fill all of it.
-        unused: Tensors that the file may also hold, by name, and what they are.
+        network: Built, with arbitrary weights.
+        layers: The weights of all its layers.
+        unused: Descriptions of tensors that the file may also hold, by name.
     """
 
     network: Network
-    parts: list[Part]
+    layers: list[Weights]
     unused: dict[str, str]
 
     def fill(self, path: str, what: str, tensors: Tensors) -> dict[str, list[str]]:
         """Fills the network.
 
         Args:
-            path: The file that the tensors are from.
-            what: What it should be.
-            tensors: All that it holds.
+            path: The file, for messages.
+            what: The expected content of the file, for messages.
+            tensors: All tensors of the file.
 
         Returns:
-            The names of tensors that were left out, by what they are.
+            The names of the tensors that were left out, by their descriptions.
 
         Raises:
-            UserError: Something is missing, left over, of another shape or not finite.
+            UserError: A tensor is missing, unexpected, of another shape or not finite.
         """
         left_out: dict[str, list[str]] = {}
         used = {}
@@ -80,19 +80,19 @@ class Layout:
                 left_out.setdefault(self.unused[name], []).append(name)
             else:
                 used[name] = tensor
-        wanted = {name: shape for part in self.parts for name, shape in part.shapes.items()}
-        check_same(path, what, used, wanted)
-        for part in self.parts:
-            weights = [finite(path, name, used[name]) for name in part.shapes]
+        wanted = {name: shape for layer in self.layers for name, shape in layer.shapes.items()}
+        check_shapes(path, what, used, wanted)
+        for layer in self.layers:
+            values = [finite_float32(path, name, used[name]) for name in layer.shapes]
             try:
-                part.fill(*weights)
+                layer.fill(*values)
             except ValueError as error:
                 raise UserError(f"{path}: {error}.") from error
         return left_out
 
 
 def _kernel(kernel: np.ndarray) -> np.ndarray:
-    """PyTorch's order of a kernel's axes to TensorFlow's; for both kinds of convolution."""
+    """Transposes a kernel from PyTorch's axes to TensorFlow's, for both kinds of convolution."""
     return kernel.transpose(2, 3, 1, 0)
 
 
@@ -101,8 +101,8 @@ def _kernel_shape(layer: keras.layers.Layer) -> tuple[int, ...]:
     return (last, before_last, height, width)
 
 
-def _convolution(name: str, layer: keras.layers.Layer) -> Part:
-    """A convolution, plain or transposed, with a bias if the layer has one.
+def _convolution(name: str, layer: keras.layers.Layer) -> Weights:
+    """Returns the weights of a convolution, plain or transposed, with a bias if it has one.
 
     PyTorch's transposed 4 × 4 convolution of stride 2 and padding 1 is TensorFlow's padding
     ``same``, and so is the plain one on images of even size.
@@ -114,11 +114,11 @@ def _convolution(name: str, layer: keras.layers.Layer) -> Part:
     def fill(kernel: np.ndarray, *bias: np.ndarray) -> None:
         layer.set_weights([_kernel(kernel), *bias])
 
-    return Part(shapes, fill)
+    return Weights(shapes, fill)
 
 
-def _normalised(name: str, norm: str, epsilon: float, layer: keras.layers.Layer) -> Part:
-    """A convolution without bias and the normalisation of trained batches that follows it."""
+def _conv_batch_norm(name: str, norm: str, epsilon: float, layer: keras.layers.Layer) -> Weights:
+    """Returns the weights of a convolution without bias and the batch normalisation after it."""
     filters = layer.kernel.shape[-1]
     shapes = {f"{name}.weight": _kernel_shape(layer)}
     for part in ("weight", "bias", "running_mean", "running_var"):
@@ -136,23 +136,23 @@ def _normalised(name: str, norm: str, epsilon: float, layer: keras.layers.Layer)
         factor = scale / np.sqrt(variance.astype(np.float64) + epsilon)
         layer.set_weights([_kernel(kernel) * factor, offset - mean * factor])
 
-    return Part(shapes, fill)
+    return Weights(shapes, fill)
 
 
-def _norm(name: str, layer: keras.layers.Layer) -> Part:
-    """Scale and offset of an instance normalisation."""
+def _norm(name: str, layer: keras.layers.Layer) -> Weights:
+    """Returns the scale and offset of an instance normalisation."""
     shapes = {f"{name}.weight": tuple(layer.gamma.shape), f"{name}.bias": tuple(layer.beta.shape)}
-    return Part(shapes, lambda *weights: layer.set_weights(weights))
+    return Weights(shapes, lambda *weights: layer.set_weights(weights))
 
 
-def _dense(name: str, layer: keras.layers.Layer, channels: int = 0) -> Part:
-    """A dense layer.
+def _dense(name: str, layer: keras.layers.Layer, channels: int = 0) -> Weights:
+    """Returns the weights of a dense layer.
 
     Args:
         name: Its name in the file.
         layer: The layer.
-        channels: Of the square feature map that it sees, which PyTorch flattens channel by channel
-            and TensorFlow pixel by pixel; 0 where it sees no map.
+        channels: Channels of its input if that is a flattened square feature map, which PyTorch
+            flattens channel by channel and TensorFlow pixel by pixel; else 0.
     """
     features, units = layer.kernel.shape
 
@@ -161,35 +161,34 @@ def _dense(name: str, layer: keras.layers.Layer, channels: int = 0) -> Part:
             kernel = kernel.reshape(units, channels, -1).transpose(0, 2, 1).reshape(units, features)
         layer.set_weights([kernel.T, bias])
 
-    return Part({f"{name}.weight": (units, features), f"{name}.bias": (units,)}, fill)
+    return Weights({f"{name}.weight": (units, features), f"{name}.bias": (units,)}, fill)
 
 
 def _convolutions(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Yields the convolutions in a layer, in the order in which they are written down."""
-    inside: Sequence[keras.layers.Layer] = ()
-    if isinstance(layer, Chain):
-        inside = layer.steps
-    elif isinstance(layer, Branches):
-        inside = layer.branches
-    elif isinstance(layer, Residual):
-        inside = [layer.body]
-    elif isinstance(layer, Bottleneck):
-        inside = [layer.body, layer.shortcut]
-    elif isinstance(layer, (keras.layers.Conv2D, keras.layers.Conv2DTranspose)):
-        yield layer
-    elif hasattr(layer, "convolution"):
-        yield layer.convolution
-    for part in inside:
-        yield from _convolutions(part)
+    """Returns the convolutions in a layer, in the order of their construction."""
+    kinds = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
+    return (inner for inner in _flattened(layer) if isinstance(inner, kinds))
 
 
 def _norms(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    """Yields the instance normalisations in a layer, in their order."""
-    if isinstance(layer, keras.layers.GroupNormalization):
+    """Returns the instance normalisations in a layer, in the order of their construction."""
+    return (inner for inner in _flattened(layer) if isinstance(inner, InstanceNormalization))
+
+
+def _flattened(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """Yields the layers in a layer that hold no others."""
+    inside = {
+        Chain: lambda: layer.steps,
+        Branches: lambda: layer.branches,
+        Residual: lambda: [layer.body],
+        Bottleneck: lambda: [layer.body, layer.shortcut],
+        MaxFeatureMap: lambda: [layer.convolution],
+    }.get(type(layer))
+    if inside is None:
         yield layer
-    inside = layer.steps if isinstance(layer, Chain) else ()
-    for part in [layer.body] if isinstance(layer, Residual) else inside:
-        yield from _norms(part)
+    else:
+        for inner in inside():
+            yield from _flattened(inner)
 
 
 def _pairs(names: Sequence[str], layers: Iterator[Any]) -> list[tuple[str, Any]]:
@@ -199,9 +198,15 @@ def _pairs(names: Sequence[str], layers: Iterator[Any]) -> list[tuple[str, Any]]
     return list(zip(names, layers))
 
 
-def _batches(norms: Sequence[str]) -> dict[str, str]:
-    """What PyTorch counts beside each normalisation."""
+def _batch_counters(norms: Sequence[str]) -> dict[str, str]:
+    """Returns the unused counters that PyTorch keeps with each normalisation."""
     return {f"{norm}.num_batches_tracked": "counters of batches" for norm in norms}
+
+
+def _classifier(name: str, classes: str = "people") -> dict[str, str]:
+    """Returns the unused weights of the layer of classes."""
+    what = f"the layer that names the {classes} it was trained on"
+    return {f"{name}.weight": what, f"{name}.bias": what}
 
 
 def lightcnn29(version: int) -> Layout:
@@ -222,8 +227,7 @@ def lightcnn29(version: int) -> Layout:
     ]
     fc = "fc" if version == 2 else "fc.filter"
     parts.append(_dense(fc, network.fc, channels=128))
-    people = "the layer that names the people it was trained on"
-    return Layout(network, parts, {"fc2.weight": people, "fc2.bias": people})
+    return Layout(network, parts, _classifier("fc2"))
 
 
 def stargan_generator(
@@ -260,13 +264,12 @@ def stargan_generator(
     norms += [f"main.{last + 1}", f"main.{last + 4}"]
     parts = [_convolution(*pair) for pair in _pairs(convs, _convolutions(network.hourglass))]
     parts += [_norm(*pair) for pair in _pairs(norms, _norms(network.hourglass))]
-    unused = _batches(norms)
-    for norm in norms:
-        for statistic in ("running_mean", "running_var"):
-            unused[f"{norm}.{statistic}"] = (
-                "running means and variances, which the reference code does not use either: every "
-                "picture is normalised by its own"
-            )
+    unused = _batch_counters(norms)
+    running = (
+        "running means and variances, which the reference code does not use either: every picture "
+        "is normalised by its own"
+    )
+    unused.update({f"{n}.running_{what}": running for n in norms for what in ("mean", "var")})
     return Layout(network, parts, unused)
 
 
@@ -314,15 +317,17 @@ def stargan_discriminator(
             layer.set_weights([part])
 
     channels = width * 2 ** (depth - 1)
-    parts.append(Part({"conv2.weight": (attributes, channels, side, side)}, fill))
+    parts.append(Weights({"conv2.weight": (attributes, channels, side, side)}, fill))
     return Layout(network, parts, {})
 
 
-def _shape(tensors: Tensors, name: str, told: str, fits: Callable[..., bool]) -> tuple[int, ...]:
-    """The shape of a tensor with four axes that tells the network's size."""
+def _shape(
+    tensors: Tensors, name: str, expected: str, fits: Callable[..., bool]
+) -> tuple[int, ...]:
+    """Returns the shape of a tensor with four axes, from which the network's size follows."""
     shape = tensors[name].shape if name in tensors else ()
     if len(shape) != 4 or min(shape) < 1 or not fits(*shape):
-        raise ValueError(f"it has no {name} of {told}")
+        raise ValueError(f"it has no {name} of {expected}")
     return shape
 
 
@@ -357,12 +362,11 @@ def fid_inception() -> Layout:
     for block, branches in blocks.items():
         names += [f"Mixed_{block}.branch{branch}" for branch in branches.split()]
     parts = [
-        _normalised(f"{name}.conv", f"{name}.bn", 1e-3, layer)
+        _conv_batch_norm(f"{name}.conv", f"{name}.bn", 1e-3, layer)
         for name, layer in _pairs(names, _convolutions(network.trunk))
     ]
-    classes = "the layer that names the 1008 classes it was trained on"
-    unused = _batches([f"{name}.bn" for name in names])
-    return Layout(network, parts, {"fc.weight": classes, "fc.bias": classes, **unused})
+    counters = _batch_counters([f"{name}.bn" for name in names])
+    return Layout(network, parts, {**_classifier("fc", "1008 classes"), **counters})
 
 
 def vggface2_resnet50(width: float = 1.0) -> Layout:
@@ -379,13 +383,11 @@ def vggface2_resnet50(width: float = 1.0) -> Layout:
             ends = ["1x1_reduce", "3x3", "1x1_increase"] + (["1x1_proj"] if block == 1 else [])
             names += [f"conv{stage}_{block}_{end}" for end in ends]
     parts = [
-        _normalised(name, f"{name}_bn", 1e-5, layer)
+        _conv_batch_norm(name, f"{name}_bn", 1e-5, layer)
         for name, layer in _pairs(names, _convolutions(network.trunk))
     ]
-    people = "the layer that names the people it was trained on"
-    unused = _batches([f"{name}_bn" for name in names])
-    unused.update({"classifier.weight": people, "classifier.bias": people})
-    return Layout(network, parts, unused)
+    counters = _batch_counters([f"{name}_bn" for name in names])
+    return Layout(network, parts, {**counters, **_classifier("classifier")})
 
 
 def vgg_face(width: float = 1.0) -> Layout:
@@ -401,5 +403,14 @@ def vgg_face(width: float = 1.0) -> Layout:
     parts = [_convolution(*pair) for pair in _pairs(names, _convolutions(network.trunk))]
     parts.append(_dense("fc6", network.fc6, channels=network.channels))
     parts.append(_dense("fc7", network.fc7))
-    people = "the layer that names the people it was trained on"
-    return Layout(network, parts, {"fc8.weight": people, "fc8.bias": people})
+    return Layout(network, parts, _classifier("fc8"))
+
+
+LAYOUTS: dict[str, Callable[[], Layout]] = {
+    "lightcnn29_v1": lambda: lightcnn29(1),
+    "lightcnn29_v2": lambda: lightcnn29(2),
+    "fid_inception": fid_inception,
+    "vggface2_resnet50": vggface2_resnet50,
+    "vgg_face": vgg_face,
+}
+"""Layouts that do not depend on the file, by the names in ``WEIGHT_FILES``."""

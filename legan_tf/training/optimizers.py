@@ -1,11 +1,11 @@
-"""Adam in one pass over the weights."""
+"""Adam as one fused operation per variable."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
 
-from legan_tf.compat import place_of, tensorflow_variable
+from legan_tf.compat import tensorflow_variable, variable_index
 from legan_tf.models.layers import PACKAGE
 
 
@@ -15,15 +15,20 @@ class Adam(keras.optimizers.Adam):
 
     Keras writes the same formula as a dozen operations, each of which reads and writes as many
     numbers as the variable has: of a discriminator with 45 million weights that is several times
-    what its convolutions read. For dense gradients and without ``amsgrad``.
+    what its convolutions read. Takes dense gradients only.
     """
 
     def __init__(self, *args, **options) -> None:
-        """Takes what Keras' Adam takes."""
+        """Takes the arguments of Keras' Adam.
+
+        Raises:
+            ValueError: ``amsgrad`` is true, which TensorFlow's operation does not offer.
+        """
         super().__init__(*args, **options)
-        self.jit_compile = (
-            False  # Keras 2 would compile each update for a GPU; it is one operation.
-        )
+        if self.amsgrad:
+            raise ValueError("amsgrad=True: use keras.optimizers.Adam, this one does not offer it")
+        # Keras 2 would compile each update for a GPU, which is one operation.
+        self.jit_compile = False
 
     def update_step(
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor | None = None
@@ -32,11 +37,11 @@ class Adam(keras.optimizers.Adam):
         kind = variable.dtype
         rate = self.learning_rate if learning_rate is None else learning_rate
         step = tf.cast(self.iterations + 1, kind)
-        place = place_of(self, variable)
+        index = variable_index(self, variable)
         tf.raw_ops.ResourceApplyAdam(
             var=tensorflow_variable(variable).handle,
-            m=tensorflow_variable(self._momentums[place]).handle,
-            v=tensorflow_variable(self._velocities[place]).handle,
+            m=tensorflow_variable(self._momentums[index]).handle,
+            v=tensorflow_variable(self._velocities[index]).handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, kind), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, kind), step),
             lr=tf.cast(rate, kind),

@@ -1,4 +1,4 @@
-"""Files of weights that other people publish: what they are, where to get them, who may use them.
+"""Table of the published files of weights that can be imported: source, licence and sha256.
 
 None of them comes with this package.
 """
@@ -20,12 +20,12 @@ class WeightFile:
     """A published file of weights.
 
     Attributes:
-        title: What people call the network.
-        file: How the file is called where it is published.
-        where: Where that is.
-        licence: What is known of the terms.
-        sha256: Of the published file; empty where we have not been able to make sure.
-        use: What the imported network is for.
+        title: Common name of the network.
+        file: Name of the published file.
+        where: Place of publication.
+        licence: The known terms of use.
+        sha256: Checksum of the published file; empty if unverified.
+        use: Purpose of the imported network.
     """
 
     title: str
@@ -94,11 +94,11 @@ WEIGHT_FILES = {
         "--identity_model of evaluate.py and compare.py: Bodur et al.'s identity distance",
     ),
 }
-"""By the names that ``scripts/import_weights.py --network`` has for them."""
+"""By the values of ``--network`` of ``scripts/import_weights.py``."""
 
 
 def as_text() -> str:
-    """Returns the table of files, to read."""
+    """Returns the table for people."""
     blocks = []
     for name, known in WEIGHT_FILES.items():
         rows = {

@@ -11,13 +11,13 @@ from legan_tf.compat import tensorflow_variable
 from legan_tf.models import convolutions, layers
 
 CASES = {
-    "halving 8": (convolutions.halving, 8, 5, 6, 4, 2),
-    "halving 4": (convolutions.halving, 4, 3, 7, 4, 2),
-    "halving 2": (convolutions.halving, 2, 4, 3, 4, 2),
-    "side by side": (convolutions.side_by_side, 8, 5, 3, 7, 1),
+    "strided matmul 8": (convolutions.strided_matmul, 8, 5, 6, 4, 2),
+    "strided matmul 4": (convolutions.strided_matmul, 4, 3, 7, 4, 2),
+    "strided matmul 2": (convolutions.strided_matmul, 2, 4, 3, 4, 2),
+    "pixel blocks": (convolutions.pixel_blocks, 8, 5, 3, 7, 1),
     "winograd": (convolutions.winograd, 12, 128, 160, 3, 1),
     "winograd, not square": (convolutions.winograd, (4, 12), 5, 6, 3, 1),
-    "side by side, not square": (convolutions.side_by_side, (6, 12), 5, 3, 7, 1),
+    "pixel blocks, not square": (convolutions.pixel_blocks, (6, 12), 5, 3, 7, 1),
 }
 
 
@@ -65,7 +65,7 @@ def test_codes_are_constant_planes_up_to_the_border(side, size, stride):
     kernel = tf.constant(rng.normal(size=(size, size, 7, 5)), tf.float32)
 
     def ours(image, kernel):
-        return convolutions.with_planes(image, codes, kernel, stride)
+        return convolutions.conv2d_with_code(image, codes, kernel, stride)
 
     def library(image, kernel):
         planes = tf.tile(codes[:, None, None, :], [1, side, side, 1])
@@ -78,7 +78,7 @@ def test_codes_are_constant_planes_up_to_the_border(side, size, stride):
 
 def test_codes_of_another_width_are_refused():
     with pytest.raises(ValueError, match="3 channels and the code 5 numbers; the kernel is for 7"):
-        convolutions.with_planes(
+        convolutions.conv2d_with_code(
             tf.zeros([1, 8, 8, 3]), tf.zeros([1, 5]), tf.zeros([7, 7, 7, 2]), 1
         )
 
@@ -94,12 +94,12 @@ def test_images_of_unknown_size_are_left_to_the_library():
 @pytest.mark.parametrize(
     "side, channels, filters, kernel, stride, chosen",
     [
-        (8, 4, 8, 4, 2, convolutions.halving),
+        (8, 4, 8, 4, 2, convolutions.strided_matmul),
         (16, 4, 8, 4, 2, None),
         (8, 128, 128, 3, 1, convolutions.winograd),
         (8, 128, 64, 3, 1, None),
         (6, 128, 128, 3, 1, None),
-        (8, 16, 3, 7, 1, convolutions.side_by_side),
+        (8, 16, 3, 7, 1, convolutions.pixel_blocks),
         (8, 16, 64, 7, 1, None),
         (6, 16, 3, 7, 1, None),
         (8, 16, 3, 3, 1, None),
@@ -109,7 +109,7 @@ def test_a_layer_takes_the_way_that_fits_it(side, channels, filters, kernel, str
     layer = layers.conv(filters, kernel, stride, use_bias=True)
     layer.build((None, side, side, channels))
     x = tf.random.stateless_normal([2, side, side, channels], [0, 1])
-    way = convolutions.way_of(layer, x)
+    way = convolutions.fastest_algorithm(layer, x)
     assert way is (None if tf.config.list_logical_devices("GPU") and stride == 1 else chosen)
     layer.bias.assign(np.linspace(-1, 1, filters))
     library = keras.layers.Conv2D(filters, kernel, stride, padding="same")
@@ -122,7 +122,7 @@ def test_a_layer_takes_the_way_that_fits_it(side, channels, filters, kernel, str
 def test_bfloat16_is_not_given_to_winograd():
     layer = keras.layers.Conv2D(128, 3, padding="same", dtype="mixed_bfloat16")
     layer.build((None, 8, 8, 128))
-    assert convolutions.way_of(layer, tf.zeros([1, 8, 8, 128], tf.bfloat16)) is None
+    assert convolutions.fastest_algorithm(layer, tf.zeros([1, 8, 8, 128], tf.bfloat16)) is None
 
 
 def test_a_halving_in_bfloat16_has_its_gradients():

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.models import convolutions, layers
-from legan_tf.models.gradients import left_to_tensorflow
+from legan_tf.models.gradients import without_custom_gradients
 
 
 def noise(*shape: int) -> tf.Tensor:
@@ -15,7 +15,7 @@ def noise(*shape: int) -> tf.Tensor:
 PARTS = {
     "leaky_relu": (layers.leaky_relu, []),
     "winograd": (convolutions.winograd, [(3, 3, 6, 5)]),
-    "halving": (convolutions.halving, [(4, 4, 6, 5)]),
+    "strided matmul": (convolutions.strided_matmul, [(4, 4, 6, 5)]),
 }
 
 
@@ -29,7 +29,7 @@ def own_names(graph: tf.Graph) -> list[str]:
 
 
 @pytest.mark.parametrize(("part", "kernels"), PARTS.values(), ids=PARTS)
-def test_left_to_tensorflow_parts_compute_and_differentiate_the_same(part, kernels):
+def test_without_custom_gradients_parts_compute_and_differentiate_the_same(part, kernels):
     inputs = [noise(2, 8, 8, 6), *(noise(*shape) for shape in kernels)]
 
     def gradients():
@@ -43,7 +43,7 @@ def test_left_to_tensorflow_parts_compute_and_differentiate_the_same(part, kerne
 
     *own, names = gradients()
     assert names
-    with left_to_tensorflow():
+    with without_custom_gradients():
         *found, names = gradients()
     assert not names
     for one, other in zip(own, found):

@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.models import layers
+from legan_tf.models.hourglass import UPSAMPLINGS, PixelShuffle, hourglass, residual_block
 from legan_tf.models.lightcnn import MaxAndMeanPool, MaxFeatureMap
 
 
 def test_pixel_shuffle_fills_two_by_two_pixels():
-    shuffled = layers.PixelShuffle()(tf.reshape([1.0, 2.0, 3.0, 4.0], [1, 1, 1, 4]))
+    shuffled = PixelShuffle()(tf.reshape([1.0, 2.0, 3.0, 4.0], [1, 1, 1, 4]))
     np.testing.assert_array_equal(shuffled[0, :, :, 0], [[1.0, 2.0], [3.0, 4.0]])
 
 
@@ -67,7 +68,7 @@ def test_instance_norm_is_per_image_and_channel(policy, tolerance):
     pixels = tf.cast(tf.cast(pixels, tf.bfloat16), tf.float32).numpy()
     keras.mixed_precision.set_global_policy(policy)
     try:
-        norm = layers.instance_norm()
+        norm = layers.InstanceNormalization()
         norm.build(pixels.shape)
         normed = tf.cast(norm(pixels), tf.float32).numpy()
     finally:
@@ -78,9 +79,9 @@ def test_instance_norm_is_per_image_and_channel(policy, tolerance):
 
 
 @pytest.mark.parametrize("stem", [True, False])
-@pytest.mark.parametrize("how", layers.UPSAMPLINGS)
+@pytest.mark.parametrize("how", UPSAMPLINGS)
 def test_hourglass_keeps_the_size(how, stem):
-    body = layers.hourglass(5, width=4, blocks=1, upsampling=how, stem=stem)
+    body = hourglass(5, width=4, blocks=1, upsampling=how, stem=stem)
     body.build((None, 16, 16, 7))
     assert body(tf.zeros([2, 16, 16, 7])).shape == (2, 16, 16, 5)
     assert body.compute_output_shape((None, 16, 16, 7)) == (None, 16, 16, 5)
@@ -89,7 +90,7 @@ def test_hourglass_keeps_the_size(how, stem):
 
 
 def test_residual_block_adds_to_its_input():
-    block = layers.residual_block(3)
+    block = residual_block(3)
     block.build((None, 4, 4, 3))
     # A last scale of zero silences the body, whose offset is zero too.
     block.set_weights([0 * weight for weight in block.get_weights()])

@@ -217,9 +217,9 @@ def test_affine_output_by_hand():
     network = made("legan-small-form")
     features = tf.constant([0.1, 0.2, 0.3, 0.0, 0.2, -0.3], shape=[1, 1, 1, 6])
     image = tf.constant([0.5, -1.0, 1.0], shape=[1, 1, 1, 3])
-    painted = network.painted(features, image).numpy().ravel()
+    image_out = network.output_image(features, image).numpy().ravel()
     # tanh(0.1 + 0.3 * 0.5), tanh(0.2 + 0.5 * -1), tanh(0.3 + 0 * 1)
-    np.testing.assert_allclose(painted, np.tanh([0.25, -0.3, 0.3]), atol=1e-6)
+    np.testing.assert_allclose(image_out, np.tanh([0.25, -0.3, 0.3]), atol=1e-6)
 
 
 def test_lightcnn_sees_grey_only():

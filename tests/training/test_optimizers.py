@@ -40,6 +40,11 @@ def test_weights_and_moments_are_those_of_keras(steps):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-8)
 
 
+def test_amsgrad_is_refused():
+    with pytest.raises(ValueError, match="amsgrad=True"):
+        Adam(1e-3, amsgrad=True)
+
+
 def test_a_checkpoint_of_keras_goes_on(tmp_path):
     _, theirs = trained(keras.optimizers.Adam, 3)
     path = tf.train.Checkpoint(optimizer=theirs).write(str(tmp_path / "checkpoint"))

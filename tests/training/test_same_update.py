@@ -64,20 +64,20 @@ def one_by_one(gan, data):
 
 def test_a_step_makes_the_update_of_plain_convolutions(monkeypatch):
     taken = set()
-    way_of = convolutions.way_of
+    fastest = convolutions.fastest_algorithm
 
     def seen(layer, inputs):
-        way = way_of(layer, inputs)
+        way = fastest(layer, inputs)
         taken.add(way)
         return way
 
-    monkeypatch.setattr(convolutions, "way_of", seen)
+    monkeypatch.setattr(convolutions, "fastest_algorithm", seen)
     figures, change = updated()
-    ways = {convolutions.halving, convolutions.winograd, convolutions.side_by_side}
+    ways = {convolutions.strided_matmul, convolutions.winograd, convolutions.pixel_blocks}
     if not tf.config.list_logical_devices("GPU"):
         assert ways <= taken
-    monkeypatch.setattr(convolutions, "way_of", lambda layer, inputs: None)
-    monkeypatch.setattr(convolutions, "with_planes", by_the_library)
+    monkeypatch.setattr(convolutions, "fastest_algorithm", lambda layer, inputs: None)
+    monkeypatch.setattr(convolutions, "conv2d_with_code", by_the_library)
     monkeypatch.setattr(AttributeGAN, "train_step", one_by_one)
     expected_figures, expected = updated()
     assert figures == pytest.approx(expected_figures, rel=1e-3, abs=1e-4)
@@ -104,8 +104,8 @@ def test_legan_paints_as_by_plain_convolutions(monkeypatch):
         "lighting": tf.one_hot([1, 0], 2),
     }
     ours = generator(inputs)
-    monkeypatch.setattr(convolutions, "way_of", lambda layer, inputs: None)
-    monkeypatch.setattr(convolutions, "with_planes", by_the_library)
+    monkeypatch.setattr(convolutions, "fastest_algorithm", lambda layer, inputs: None)
+    monkeypatch.setattr(convolutions, "conv2d_with_code", by_the_library)
     for name, expected in generator(inputs).items():
         scale = float(tf.reduce_max(tf.abs(expected)))
         np.testing.assert_allclose(ours[name], expected, rtol=0, atol=1e-4 * scale, err_msg=name)
