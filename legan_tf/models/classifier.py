@@ -1,4 +1,4 @@
-"""A classifier of both attributes, independent of every generator: the judge of edits."""
+"""The attribute classifier, trained apart from every generator, which evaluates edits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from legan_tf.models.network import Network
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
 class AttributeClassifier(Network):
-    """Reads expression and lighting from a face.
+    """Classifies the expression and the lighting of a face.
 
     Strided 3 × 3 convolutions with layer normalisation down to 4 × 4, then one dense layer per
     attribute. Called on float32 images [B,S,S,3] in [-1, 1]; returns ``expression`` [B,E] and
@@ -31,7 +31,7 @@ class AttributeClassifier(Network):
         """Makes the layers.
 
         Args:
-            expressions: Names of the expression classes; none to read no expression.
+            expressions: Names of the expression classes; empty for no such head.
             lightings: Names of the lighting classes, likewise.
             image_size: Height and width in pixels, a power of two, at least 8.
             width: Channels of the first convolution; doubled each time, up to eight times as many.
@@ -69,7 +69,7 @@ class AttributeClassifier(Network):
             head.build((None, self.features))
 
     def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
-        """Reads the attributes; see the class."""
+        """Classifies the images; see the class."""
         features = tf.reshape(self.trunk(image), [-1, self.features])
         return {name: tf.cast(head(features), tf.float32) for name, head in self._heads().items()}
 

@@ -1,4 +1,4 @@
-"""The depth network of Bodur et al.: from a face to the map of its surface and back."""
+"""The depth network of Bodur et al., between faces and maps of their surface."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from legan_tf.models.layers import PACKAGE
 from legan_tf.models.network import Network
 
 MAP_DOMAIN, RGB_DOMAIN = 0, 1
-"""What the domain code asks for: the map of a picture, or the picture of a map."""
+"""Domains of the output: the map of a picture, or the picture of a map."""
 DOMAINS = 2
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class DepthNetwork(Network):
-    """One hourglass for both directions, told by a domain code which (G_depth and G'_depth).
+    """One hourglass for both directions, conditioned on a domain code (G_depth and G'_depth).
 
     Bodur et al. train it "similarly to StarGAN, the domain given as a condition" (section 3.2);
     that the code is a one-hot vector of two and both directions share their weights is inferred.
@@ -29,7 +29,7 @@ class DepthNetwork(Network):
 
     Attributes:
         image_size: Height and width of the images, in pixels.
-        geometry: ``depth`` or ``normal``, what its maps show.
+        geometry: ``depth`` or ``normal``, the kind of its maps.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DepthNetwork(Network):
             geometry: See the class.
             width: Channels at full size.
             blocks: Residual blocks.
-            upsampling: How it doubles the size; see ``hourglass.upsample``.
+            upsampling: Method of upsampling; see ``hourglass.upsample``.
             stem: Whether both ends are 7 × 7 convolutions at full size, as in StarGAN.
             name: Name of the Keras model.
 
@@ -77,7 +77,7 @@ class DepthNetwork(Network):
         output = self.hourglass((inputs["image"], inputs["domain"]))
         output = tf.tanh(tf.cast(output, tf.float32))
         if self.geometry == "depth":
-            # A map of depth is grey by its nature; the picture of a face is not.
+            # A depth map has three equal channels; the picture of a face has not.
             grey = tf.reduce_mean(output, axis=-1, keepdims=True)
             wants_map = inputs["domain"][:, MAP_DOMAIN, None, None, None] > 0.5
             output = tf.where(wants_map, grey, output)

@@ -1,4 +1,4 @@
-"""The discriminator: realness of patches and the attributes of the face."""
+"""The discriminator of StarGAN and LEGAN: realness of patches and attributes of the face."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Discriminator(Network):
         self.lighting_head = self._head(num_lightings)
 
     def _head(self, classes: int) -> keras.layers.Layer | None:
-        """A classifier over the last, smallest feature map, or none."""
+        """Returns a classifier over the last feature map, or None."""
         if not classes:
             return None
         return keras.layers.Conv2D(
@@ -95,7 +95,7 @@ class Discriminator(Network):
         )
 
     def _heads(self) -> dict[str, keras.layers.Layer]:
-        """The classifiers that there are, by attribute."""
+        """Returns the existing classifiers by attribute."""
         heads = {"expression": self.expression_head, "lighting": self.lighting_head}
         return {attribute: head for attribute, head in heads.items() if head is not None}
 
@@ -108,9 +108,9 @@ class Discriminator(Network):
             head.build(features)
 
     def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
-        """Judges the images; see the class."""
+        """Scores and classifies the images; see the class."""
         features = self.trunk(image)
-        judged = {"realness": tf.cast(self.realness_head(features)[..., 0], tf.float32)}
+        outputs = {"realness": tf.cast(self.realness_head(features)[..., 0], tf.float32)}
         for attribute, head in self._heads().items():
-            judged[attribute] = tf.cast(head(features)[:, 0, 0, :], tf.float32)
-        return judged
+            outputs[attribute] = tf.cast(head(features)[:, 0, 0, :], tf.float32)
+        return outputs

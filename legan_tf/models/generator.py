@@ -45,8 +45,8 @@ class AttributeGenerator(Network):
             lightings: See the class.
             image_size: See the class; a multiple of 4.
             keeps_unnamed: See the class.
-            output: ``direct`` paints the image, as published. ``affine`` (our own) gives a gain
-                and an offset per pixel and channel that act on the input image.
+            output: ``direct`` for the image itself, as published. ``affine`` (our own) for a gain
+                and an offset per pixel and channel, applied to the input image.
             name: Name of the Keras model.
 
         Raises:
@@ -81,6 +81,6 @@ class AttributeGenerator(Network):
         if self.output_form == "direct":
             return tf.tanh(features)
         offset, gain = tf.split(features, 2, axis=-1)
-        # A gain that starts well below one keeps the copy of the input from being a good start:
-        # from a full copy, G learns to fool D with small changes and the edits lag behind.
+        # The gain starts well below one: starting from a copy of the input, G learns to fool D with
+        # small changes and the edits lag behind.
         return tf.tanh(offset + (0.3 + gain) * image)

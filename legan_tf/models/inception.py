@@ -1,22 +1,23 @@
-"""The Inception of published FIDs: Google's of December 2015 (Heusel et al., NeurIPS 2017)."""
+"""Inception-v3 of published FIDs, Google's of December 2015 (Heusel et al., NeurIPS 2017)."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
 
+from legan_tf.compat import float32_policy
 from legan_tf.models import layers
 from legan_tf.models.layers import Branches, relu_conv
 from legan_tf.models.network import Network
 
 
 def _mean() -> keras.layers.Layer:
-    """The mean of 3 × 3 pixels, at the edge of those inside."""
-    return keras.layers.AveragePooling2D(3, 1, padding="same", **layers.FLOAT32)
+    """Returns a 3 × 3 mean pooling that leaves out the padding."""
+    return keras.layers.AveragePooling2D(3, 1, padding="same")
 
 
 def _stride_2(filters: int) -> keras.layers.Layer:
-    """A 3 × 3 convolution of stride 2, over windows that lie wholly inside."""
+    """Returns a 3 × 3 convolution of stride 2 without padding."""
     return relu_conv(filters, 3, strides=2, padding="valid")
 
 
@@ -28,8 +29,7 @@ def _block_a(pooled: int) -> Branches:
             [relu_conv(48, 1), relu_conv(64, 5)],
             [relu_conv(64, 1), relu_conv(96, 3), relu_conv(96, 3)],
             [_mean(), relu_conv(pooled, 1)],
-        ],
-        **layers.FLOAT32,
+        ]
     )
 
 
@@ -40,13 +40,12 @@ def _block_b() -> Branches:
             [_stride_2(384)],
             [relu_conv(64, 1), relu_conv(96, 3), _stride_2(96)],
             [layers.max_pool(3)],
-        ],
-        **layers.FLOAT32,
+        ]
     )
 
 
 def _block_c(between: int) -> Branches:
-    """17 × 17: 1 × 1, 7 × 7 taken apart once and twice, and a mean."""
+    """17 × 17: 1 × 1, 7 × 7 factorised once and twice, and a mean."""
     wide, high = (1, 7), (7, 1)
     return Branches(
         [
@@ -60,8 +59,7 @@ def _block_c(between: int) -> Branches:
                 relu_conv(192, wide),
             ],
             [_mean(), relu_conv(192, 1)],
-        ],
-        **layers.FLOAT32,
+        ]
     )
 
 
@@ -72,25 +70,23 @@ def _block_d() -> Branches:
             [relu_conv(192, 1), _stride_2(320)],
             [relu_conv(192, 1), relu_conv(192, (1, 7)), relu_conv(192, (7, 1)), _stride_2(192)],
             [layers.max_pool(3)],
-        ],
-        **layers.FLOAT32,
+        ]
     )
 
 
 def _block_e(pooling: keras.layers.Layer) -> Branches:
-    """8 × 8: 1 × 1, 3 × 3 taken apart side by side, the same after a 3 × 3, and a pooling."""
+    """8 × 8: 1 × 1, 3 × 3 factorised in parallel, the same after a 3 × 3, and a pooling."""
 
-    def apart() -> Branches:
-        return Branches([[relu_conv(384, (1, 3))], [relu_conv(384, (3, 1))]], **layers.FLOAT32)
+    def factorised() -> Branches:
+        return Branches([[relu_conv(384, (1, 3))], [relu_conv(384, (3, 1))]])
 
     return Branches(
         [
             [relu_conv(320, 1)],
-            [relu_conv(384, 1), apart()],
-            [relu_conv(448, 1), relu_conv(384, 3), apart()],
+            [relu_conv(384, 1), factorised()],
+            [relu_conv(448, 1), relu_conv(384, 3), factorised()],
             [pooling, relu_conv(192, 1)],
-        ],
-        **layers.FLOAT32,
+        ]
     )
 
 
@@ -98,14 +94,15 @@ def _block_e(pooling: keras.layers.Layer) -> Branches:
 class FidInception(Network):
     """Inception-v3 up to the mean over space, in the form whose features FID compares.
 
-    Called on float32 images [B,299,299,3] in [-1, 1]; returns float32 [B,2048]. Means leave out
-    what lies beyond the edge, and the last block pools by maximum, unlike torchvision's and
-    Keras's. 21,768,352 parameters. It is made to be filled with trained weights: the
-    normalisation, fixed after training, is part of kernels and biases. Always computes in float32.
+    Called on float32 images [B,299,299,3] in [-1, 1]; returns float32 [B,2048]. Mean
+    poolings leave out the padding, and the last block pools by maximum, unlike torchvision's and
+    Keras's. 21,768,352 parameters. It is filled with trained weights, whose batch normalisation is
+    folded into kernels and biases. Always computes in float32.
     """
 
     image_size = 299
 
+    @float32_policy()
     def __init__(self, name: str | None = "fid_inception") -> None:
         """Makes the layers.
 
@@ -127,9 +124,9 @@ class FidInception(Network):
             *(_block_c(between) for between in (128, 160, 160, 192)),
             _block_d(),
             _block_e(_mean()),
-            _block_e(keras.layers.MaxPooling2D(3, 1, padding="same", **layers.FLOAT32)),
+            _block_e(keras.layers.MaxPooling2D(3, 1, padding="same")),
         ]
-        self.trunk = layers.Chain(made, **layers.FLOAT32)
+        self.trunk = layers.Chain(made)
 
     def build_layers(self) -> None:
         """Builds the convolutions."""

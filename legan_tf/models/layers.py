@@ -14,9 +14,6 @@ PACKAGE = "legan_tf"
 LEAK = 0.01
 """Slope of every leaky ReLU (LEGAN supplement, Table 1; StarGAN)."""
 
-FLOAT32 = {"dtype": "float32"}
-"""For the layers of evaluator networks, which compute in float32 whatever the policy is."""
-
 
 @custom_gradient
 def leaky_relu(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
@@ -66,14 +63,14 @@ def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False) -> 
 
 
 def relu_conv(filters: int, kernel: int | tuple[int, int], **kwargs) -> keras.layers.Layer:
-    """Returns a convolution in float32 with ReLU and padding ``same``; ``kwargs`` override both."""
-    options = {"padding": "same", "activation": "relu", **FLOAT32, **kwargs}
+    """Returns a convolution with ReLU and padding ``same``, unless ``kwargs`` say otherwise."""
+    options = {"padding": "same", "activation": "relu", **kwargs}
     return keras.layers.Conv2D(filters, kernel, **options)
 
 
 def max_pool(size: int) -> keras.layers.Layer:
     """Returns a max pooling of stride 2 without padding."""
-    return keras.layers.MaxPooling2D(size, 2, padding="valid", **FLOAT32)
+    return keras.layers.MaxPooling2D(size, 2, padding="valid")
 
 
 def ceil_mode_max_pool() -> list[keras.layers.Layer]:
@@ -81,7 +78,7 @@ def ceil_mode_max_pool() -> list[keras.layers.Layer]:
 
     After a ReLU a padded zero never is the maximum, so this equals PyTorch's ``ceil_mode``.
     """
-    return [keras.layers.ZeroPadding2D(((0, 1), (0, 1)), **FLOAT32), max_pool(3)]
+    return [keras.layers.ZeroPadding2D(((0, 1), (0, 1))), max_pool(3)]
 
 
 class InstanceNormalization(keras.layers.GroupNormalization):
@@ -93,7 +90,7 @@ class InstanceNormalization(keras.layers.GroupNormalization):
 
     def __init__(self, **kwargs) -> None:
         """Takes the arguments of ``keras.layers.Layer``."""
-        super().__init__(**{"groups": -1, "epsilon": 1e-5, **FLOAT32, **kwargs})
+        super().__init__(**{"groups": -1, "epsilon": 1e-5, "dtype": "float32", **kwargs})
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Normalises [B,H,W,C] over H and W."""

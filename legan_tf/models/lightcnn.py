@@ -13,11 +13,11 @@ from legan_tf.models.network import FaceNetwork
 EMBEDDING = 256
 VERSIONS = (1, 2)
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the grey image that the network sees."""
+"""Weights of red, green and blue in the grey input image."""
 
 
 class MaxFeatureMap(keras.layers.Layer):
-    """A convolution to twice the channels, whose two halves compete by their maximum."""
+    """Max-feature-map (MFM): the maximum of the two halves of a convolution's channels."""
 
     def __init__(self, filters: int, kernel: int, **kwargs) -> None:
         """Makes the convolution."""
@@ -31,17 +31,17 @@ class MaxFeatureMap(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns the larger of the two halves, channel by channel."""
+        """Returns the maximum of both halves, channel by channel."""
         first, second = tf.split(self.convolution(x), 2, axis=-1)
         return tf.maximum(first, second)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """The size stays, the channels are ``filters``."""
+        """Returns the same size with ``filters`` channels."""
         return (*input_shape[:-1], self.filters)
 
 
 def light_residual(filters: int) -> keras.layers.Layer:
-    """X + MFM(MFM(x)), without normalisation."""
+    """Returns LightCNN's residual block, x + MFM(MFM(x))."""
     return layers.Residual([MaxFeatureMap(filters, 3), MaxFeatureMap(filters, 3)])
 
 
@@ -53,7 +53,7 @@ class MaxAndMeanPool(keras.layers.Layer):
         return tf.nn.max_pool2d(x, 2, 2, "VALID") + tf.nn.avg_pool2d(x, 2, 2, "VALID")
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Half the size, the same channels."""
+        """Returns half the size with the same channels."""
         batch, height, width, channels = input_shape
         return (batch, height // 2, width // 2, channels)
 
@@ -64,7 +64,7 @@ class LightCNN29(FaceNetwork):
 
     The images become grey in [0, 1]; the embedding is the output of the layer ``fc``. Version 2
     pools by the sum of maximum and mean and has a plain ``fc``; version 1 pools by the maximum, and
-    the two halves of its ``fc`` compete as those of the convolutions do. At 128 × 128 version 2 has
+    its ``fc`` is a max-feature-map too. At 128 × 128 version 2 has
     10,475,872 parameters, version 1 12,573,280; 8,378,464 of either are in the convolutions.
     """
 

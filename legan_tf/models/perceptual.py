@@ -1,4 +1,4 @@
-"""The three ImageNet networks that LPIPS compares pictures in (Zhang et al., CVPR 2018)."""
+"""The three ImageNet networks of LPIPS (Zhang et al., CVPR 2018)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from legan_tf.compat import float32_policy
 from legan_tf.models import layers
 from legan_tf.models.network import Network
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
-"""Mean and deviation of ImageNet's red, green and blue in [-1, 1], as LPIPS rounds them."""
+"""Mean and standard deviation of ImageNet's colours in [-1, 1], as rounded by LPIPS."""
 
 
 class Fire(keras.layers.Layer):
-    """SqueezeNet's module: a squeeze by 1 × 1, then 1 × 1 and 3 × 3 side by side."""
+    """SqueezeNet's fire module: a 1 × 1 convolution, then 1 × 1 and 3 × 3 in parallel."""
 
     def __init__(self, squeezed: int, expanded: int, **kwargs: Any) -> None:
         """Makes the three convolutions.
 
         Args:
-            squeezed: Channels between.
+            squeezed: Channels of the first convolution.
             expanded: Channels of each of the two outputs.
             **kwargs: Of the Keras layer.
         """
-        super().__init__(**{**layers.FLOAT32, **kwargs})
+        super().__init__(**kwargs)
         self.expanded = expanded
         self.squeeze = layers.relu_conv(squeezed, 1)
         self.expand1x1 = layers.relu_conv(expanded, 1)
@@ -41,17 +42,17 @@ class Fire(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns the two outputs one after the other."""
+        """Concatenates the two outputs."""
         squeezed = self.squeeze(x)
         return tf.concat([self.expand1x1(squeezed), self.expand3x3(squeezed)], axis=-1)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """The size stays, the channels are those of both outputs."""
+        """Returns the same size with the channels of both outputs."""
         return (*input_shape[:-1], 2 * self.expanded)
 
 
 class PerceptualTrunk(Network):
-    """The convolutions of an ImageNet network, with outputs on the way.
+    """The convolutions of an ImageNet network, with intermediate outputs ("taps").
 
     Called on float32 images [B,H,W,3] in [-1, 1], which need only be large enough; returns a tuple
     of float32 [B,h,w,c], its taps, each after a ReLU. Paddings are torchvision's, symmetric, and
@@ -59,23 +60,23 @@ class PerceptualTrunk(Network):
     """
 
     title: str
-    """What people call the network."""
+    """Common name of the network."""
     least_size: int
-    """Height and width below which nothing is left for the last tap."""
+    """Smallest height and width for which the last tap is not empty."""
     channels: tuple[int, ...]
-    """Of each tap."""
+    """Channels of each tap."""
     keys: tuple[str, ...]
     """torchvision's names of the convolutions, in their order."""
 
     def __init__(self, stages: Sequence[Sequence[keras.layers.Layer]], name: str | None) -> None:
-        """Takes the layers.
+        """Stores the layers.
 
         Args:
-            stages: Those up to each tap, from the tap before it on.
+            stages: Layers between one tap and the next.
             name: Name of the Keras model.
         """
         super().__init__(name=name)
-        self.stages = [layers.Chain(stage, **layers.FLOAT32) for stage in stages]
+        self.stages = [layers.Chain(stage) for stage in stages]
 
     def build_layers(self) -> None:
         """Builds every stage on the output of the one before it."""
@@ -95,7 +96,7 @@ class PerceptualTrunk(Network):
         return dict(zip(self.keys, found))
 
     def check_size(self, height: int | None, width: int | None) -> None:
-        """Tells whether images are large enough; a side that is not known passes.
+        """Checks that images are large enough; an unknown side passes.
 
         Raises:
             ValueError: They are too small.
@@ -131,13 +132,14 @@ class AlexNetTrunk(PerceptualTrunk):
     channels = (64, 192, 384, 256, 256)
     keys = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))
 
+    @float32_policy()
     def __init__(self, name: str | None = "alexnet_trunk") -> None:
         """Makes the layers.
 
         Args:
             name: Name of the Keras model.
         """
-        around = keras.layers.ZeroPadding2D(2, **layers.FLOAT32)
+        around = keras.layers.ZeroPadding2D(2)
         stages = [
             [around, layers.relu_conv(64, 11, strides=4, padding="valid")],
             [layers.max_pool(3), layers.relu_conv(192, 5)],
@@ -157,6 +159,7 @@ class Vgg16Trunk(PerceptualTrunk):
     channels = (64, 128, 256, 512, 512)
     keys = tuple(f"features.{index}" for index in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
 
+    @float32_policy()
     def __init__(self, name: str | None = "vgg16_trunk") -> None:
         """Makes the layers.
 
@@ -186,6 +189,7 @@ class SqueezeNetTrunk(PerceptualTrunk):
         ),
     )
 
+    @float32_policy()
     def __init__(self, name: str | None = "squeezenet_trunk") -> None:
         """Makes the layers.
 

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from legan_tf.compat import float32_policy
 from legan_tf.models import layers
 from legan_tf.models.network import FaceNetwork, subtract_mean
 
 MEAN = (131.0912, 103.8827, 91.4953)
-"""Of the red, green and blue that it was trained on, 0 to 255."""
+"""Mean red, green and blue of the training images, 0 to 255."""
 
 
 class Bottleneck(keras.layers.Layer):
-    """ReLU(x' + body(x)): 1 × 1 to fewer channels, 3 × 3, 1 × 1 to four times as many.
+    """ReLU(x' + body(x)) with a body of three convolutions: 1 × 1, 3 × 3, and 1 × 1 to 4 × filters.
 
     x' is x itself, or a 1 × 1 convolution of it where the size or the channels change. The stride
     is that of the first convolution, as in the first ResNets.
@@ -25,23 +26,22 @@ class Bottleneck(keras.layers.Layer):
         """Makes the convolutions.
 
         Args:
-            filters: Channels between.
+            filters: Channels of the 3 × 3 convolution.
             stride: 2 halves the size.
             projects: Whether x' is a convolution of x.
             **kwargs: Of the Keras layer.
         """
-        super().__init__(**{**layers.FLOAT32, **kwargs})
+        super().__init__(**kwargs)
         linear = {"activation": None}
         self.body = layers.Chain(
             [
                 layers.relu_conv(filters, 1, strides=stride),
                 layers.relu_conv(filters, 3),
                 layers.relu_conv(4 * filters, 1, **linear),
-            ],
-            **layers.FLOAT32,
+            ]
         )
         shortcut = [layers.relu_conv(4 * filters, 1, strides=stride, **linear)] if projects else []
-        self.shortcut = layers.Chain(shortcut, **layers.FLOAT32)
+        self.shortcut = layers.Chain(shortcut)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Builds the convolutions."""
@@ -50,7 +50,7 @@ class Bottleneck(keras.layers.Layer):
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Adds the two and keeps what is positive."""
+        """Returns the ReLU of the sum of shortcut and body."""
         return tf.nn.relu(self.shortcut(x) + self.body(x))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
@@ -60,15 +60,16 @@ class Bottleneck(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
 class Vggface2ResNet50(FaceNetwork):
-    """ResNet-50 up to the mean over space, with its normalisation in the convolutions.
+    """ResNet-50 up to the mean over space, with its batch normalisation folded in.
 
     See ``FaceNetwork``; the images are 224 × 224, the embedding has 2048 numbers. 23,481,472
-    parameters. It is made to be filled with trained weights: the normalisation, fixed after
-    training, is part of kernels and biases. Always computes in float32.
+    parameters. It is filled with trained weights, whose batch normalisation is folded into kernels
+    and biases. Always computes in float32.
     """
 
     image_size = 224
 
+    @float32_policy()
     def __init__(self, width: float = 1.0, name: str | None = "vggface2_resnet50") -> None:
         """Makes the layers.
 
@@ -80,14 +81,14 @@ class Vggface2ResNet50(FaceNetwork):
         self.width = width
         c1, c2, c3, c4 = (max(1, round(channels * width)) for channels in (64, 128, 256, 512))
         made: list[keras.layers.Layer] = [
-            keras.layers.ZeroPadding2D(3, **layers.FLOAT32),
+            keras.layers.ZeroPadding2D(3),
             layers.relu_conv(c1, 7, strides=2, padding="valid"),
             *layers.ceil_mode_max_pool(),
         ]
         for count, filters, stride in ((3, c1, 1), (4, c2, 2), (6, c3, 2), (3, c4, 2)):
             made.append(Bottleneck(filters, stride, projects=True))
             made += [Bottleneck(filters, 1, projects=False) for _ in range(count - 1)]
-        self.trunk = layers.Chain(made, **layers.FLOAT32)
+        self.trunk = layers.Chain(made)
 
     def build_layers(self) -> None:
         """Builds the convolutions."""

@@ -1,4 +1,4 @@
-"""VGG19, in whose features Bodur et al. compare maps (Simonyan and Zisserman, ICLR 2015)."""
+"""VGG19, the features of Bodur et al.'s L_per (Simonyan and Zisserman, ICLR 2015)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from legan_tf.compat import float32_policy
 from legan_tf.errors import UserError, first_line
 
 TAPS = tuple(f"block{number}_conv1" for number in range(1, 6))
-"""The convolutions, each with its ReLU, whose outputs are compared: relu1_1 to relu5_1."""
+"""The compared layers, each after its ReLU: relu1_1 to relu5_1."""
 LEAST_SIZE = 16
-"""Height and width below which nothing is left for the last tap."""
+"""Smallest height and width for which the last tap is not empty."""
 NOTOP_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
-"""How ``keras.applications`` calls its file of weights without the classifying layers."""
+"""The file of weights without the classifier in ``keras.applications``."""
 _MEAN = (123.68, 116.779, 103.939)
-"""Of ImageNet's red, green and blue, 0 to 255, as the network was trained with."""
+"""Mean red, green and blue of the training images, 0 to 255."""
 _DEVIATION = 57.6
 """Standard deviation of ImageNet's colours, 0.226 of their range, the mean of the three."""
 
 
 def vgg19_taps(weights: str) -> keras.Model:
-    """Makes VGG19 up to ``relu5_1``, frozen, with outputs on the way.
+    """Returns VGG19 up to ``relu5_1``, frozen, with intermediate outputs ("taps").
 
-    The network and its file are those of ``keras.applications``: the original one, made with Caffe,
-    on pixels of 0 to 255. Its features are as much larger than those of torchvision's VGG19, which
-    sees pixels in deviations from the mean and which pix2pixHD compares; so they are divided by
-    that deviation, ``_DEVIATION``, for weights of the loss to be of one size. It always computes in
-    float32, whatever the policy: bfloat16 would round away the small differences that the loss is
-    made of.
+    The network and its file are those of ``keras.applications``: the original one of Caffe, on
+    pixels of 0 to 255. The VGG19 of torchvision, which pix2pixHD uses, sees pixels in standard
+    deviations, so the features are divided by ``_DEVIATION`` to have the same scale under the
+    published weights of the loss. It always computes in float32, since bfloat16 would round away
+    small differences of features.
 
     Args:
         weights: ``imagenet``: those of ``keras.applications``, downloaded once (80 MB) into Keras'
@@ -43,7 +42,7 @@ def vgg19_taps(weights: str) -> keras.Model:
         256, 512 and 512.
 
     Raises:
-        UserError: The weights cannot be had, or the file is not that of the network.
+        UserError: The weights cannot be downloaded, or the file is not that of the network.
     """
     with float32_policy():
         trunk = _trunk(weights)
@@ -66,7 +65,7 @@ def _trunk(weights: str) -> keras.Model:
         noise = np.random.default_rng(0)
         drawn = []
         for value in trunk.get_weights():
-            # Kernels keep the size of what goes through them (He et al., ICCV 2015); no biases.
+            # Kernels that preserve the variance (He et al., ICCV 2015); no biases.
             scale = np.sqrt(2.0 / np.prod(value.shape[:-1])) if value.ndim == 4 else 0.0
             drawn.append(noise.normal(0.0, scale, value.shape).astype(np.float32))
         trunk.set_weights(drawn)

@@ -1,27 +1,29 @@
-"""VGG-Face, whose features Bodur et al. measure identity by (Parkhi et al., BMVC 2015)."""
+"""VGG-Face, the face network of Bodur et al.'s identity distance (Parkhi et al., BMVC 2015)."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
 
+from legan_tf.compat import float32_policy
 from legan_tf.models import layers
 from legan_tf.models.network import FaceNetwork, subtract_mean
 
 MEAN = (129.186279296875, 104.76238250732422, 93.59396362304688)
-"""Of the red, green and blue that it was trained on, 0 to 255."""
+"""Mean red, green and blue of the training images, 0 to 255."""
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
 class VggFace(FaceNetwork):
-    """The sixteen layers of VGG without the last, which names the people it was trained on.
+    """VGG-16 without its last layer, which classifies the people of the training set.
 
-    See ``FaceNetwork``; the images are 224 × 224, the embedding is what the last layer sees: 4096
-    numbers after a ReLU. 134,260,544 parameters. Always computes in float32.
+    See ``FaceNetwork``; the images are 224 × 224, the embedding is the input of the last layer:
+    4096 numbers after a ReLU. 134,260,544 parameters. Always computes in float32.
     """
 
     image_size = 224
 
+    @float32_policy()
     def __init__(self, width: float = 1.0, name: str | None = "vgg_face") -> None:
         """Makes the layers.
 
@@ -36,11 +38,9 @@ class VggFace(FaceNetwork):
         for count, filters in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
             made += [layers.relu_conv(max(1, round(filters * width)), 3) for _ in range(count)]
             made.append(layers.max_pool(2))
-        self.trunk = layers.Chain(made, **layers.FLOAT32)
+        self.trunk = layers.Chain(made)
         units = max(1, round(4096 * width))
-        self.fc6, self.fc7 = (
-            keras.layers.Dense(units, activation="relu", **layers.FLOAT32) for _ in range(2)
-        )
+        self.fc6, self.fc7 = (keras.layers.Dense(units, activation="relu") for _ in range(2))
 
     def build_layers(self) -> None:
         """Builds the convolutions and the dense layers."""
