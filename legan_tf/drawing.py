@@ -1,6 +1,6 @@
-"""What the pictures share: figures, colours, legends, PNG.
+"""Charts with matplotlib: figures, colours, legends and PNG.
 
-Figures are made without ``pyplot``, which keeps global state and may open a display.
+``pyplot`` is not used, which keeps global state and may open a display.
 """
 
 from __future__ import annotations
@@ -23,23 +23,22 @@ SMALL = 8
 PANEL = (3.6, 2.7)
 """Width and height of one of several panels, in inches."""
 
-# Okabe and Ito's colours, apart for colour-blind people too, without the yellow that white paper
-# swallows; in an order in which equal dashes differ in lightness. Seven of them and four of the
-# others repeat as a pair after 28.
+# Okabe and Ito's colours, distinct for colour-blind people too, without yellow, ordered so that
+# lines of equal dashes differ in lightness. Pairs of colour and dash repeat after 28.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000", "#56B4E9")
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Returns a white figure of so many inches that gives every label the room it needs."""
+    """Returns a white figure with constrained layout; sizes in inches."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def panels(count: int) -> tuple[Figure, list[Axes]]:
-    """Returns a figure with so many panels, at most three abreast, and the panels."""
+    """Returns a figure and its ``count`` panels, at most three in a row."""
     columns = min(count, 3)
     rows = math.ceil(count / columns)
     figure = new_figure(max(PANEL[0] * columns, 4.8), PANEL[1] * rows + 0.6)
@@ -50,7 +49,7 @@ def panels(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def as_png(figure: Figure) -> bytes:
-    """Draws a figure. Letters that the bundled font lacks become boxes."""
+    """Renders a figure as PNG; characters missing from the bundled font become boxes."""
     content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
@@ -69,13 +68,13 @@ def marker(index: int) -> dict[str, Any]:
 
 
 def finite(values: Any) -> np.ndarray:
-    """Returns values as float64, infinite ones as NaN, which is not drawn."""
+    """Returns values as float64, with NaN, which is not drawn, for infinite ones."""
     values = np.asarray(values, np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def shortened(text: str, length: int) -> str:
-    """Returns a text with its middle left out where it is longer than so many characters."""
+    """Returns a text of at most ``length`` characters, with its middle left out."""
     if len(text) <= length:
         return text
     tail = (length - 1) // 2
@@ -85,7 +84,7 @@ def shortened(text: str, length: int) -> str:
 def write_legend(
     place: Figure | Axes, handles: Sequence[Artist], labels: Sequence[str], **options: Any
 ) -> None:
-    """Adds a legend whose labels are shown as they are.
+    """Adds a legend with literal labels.
 
     Left to itself, matplotlib hides labels that begin with ``_`` and reads ``$`` as mathematics.
     """
@@ -104,8 +103,8 @@ def write_shared_legend(figure: Figure, handles: Sequence[Artist], labels: Seque
     write_legend(figure, handles, labels, loc="outside upper center", ncols=columns)
 
 
-def dress(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
-    """Adds titles and a faint grid to axes, and takes away what carries nothing."""
+def style_axes(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
+    """Adds titles and a faint grid to axes and hides the upper and right spines."""
     axes.set_title(title, fontsize=SMALL + 1, parse_math=False)
     axes.set_xlabel(xlabel, fontsize=SMALL + 1, parse_math=False)
     axes.set_ylabel(ylabel, fontsize=SMALL + 1, parse_math=False)
@@ -115,8 +114,8 @@ def dress(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") -> No
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def tell_empty(axes: Axes) -> None:
-    """Says in the middle of axes that there is nothing to show, and shows no scale for it."""
+def mark_empty(axes: Axes) -> None:
+    """Writes "nothing to show" in the middle of axes without a scale."""
     axes.set_yticks([])
     axes.text(
         0.5,

@@ -1,9 +1,10 @@
-"""A sheet of pictures in rows and columns, each column under its name."""
+"""Contact sheets: PNGs of pictures in labelled rows and columns."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Union
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,14 +15,15 @@ _FONT_SIZE = 13
 _CAPTION = 14
 _CAPTION_SIZE = 10
 _INK = (32, 32, 32)
+_Font = Union[ImageFont.FreeTypeFont, ImageFont.ImageFont]
 
 
 def sheet(columns: dict[str, np.ndarray], names: Sequence[str]) -> bytes:
-    """Draws pictures side by side.
+    """Returns a sheet of labelled columns and rows.
 
     Args:
         columns: By heading, uint8 [n,S,S,3]; shorter ones leave their last places empty.
-        names: What to write at the left of the n rows; a line break is allowed.
+        names: Labels of the n rows; line breaks are allowed.
 
     Returns:
         A PNG.
@@ -29,7 +31,7 @@ def sheet(columns: dict[str, np.ndarray], names: Sequence[str]) -> bytes:
     size = next(iter(columns.values())).shape[1]
     side = size * -(-_LEAST_SIDE // size)
     font = ImageFont.load_default(_FONT_SIZE)
-    left = 8 + max(int(font.getlength(line)) for name in names for line in name.split("\n"))
+    left = _label_width(names, font)
     canvas = Image.new("RGB", (left + side * len(columns), _HEADER + side * len(names)), "white")
     draw = ImageDraw.Draw(canvas)
     for row, name in enumerate(names):
@@ -41,13 +43,11 @@ def sheet(columns: dict[str, np.ndarray], names: Sequence[str]) -> bytes:
         for row, picture in enumerate(pictures):
             cell = Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST)
             canvas.paste(cell, (x, _HEADER + row * side))
-    content = io.BytesIO()
-    canvas.save(content, format="PNG")
-    return content.getvalue()
+    return _png(canvas)
 
 
 def captioned_sheet(rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]]) -> bytes:
-    """Draws pictures in rows, each with its own words below.
+    """Returns a sheet of rows of pictures, each with a caption below.
 
     Args:
         rows: One or more, each with its name (a line break is allowed) and its pictures: uint8
@@ -60,7 +60,7 @@ def captioned_sheet(rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]]
     size = next((len(picture) for _, cells in rows for picture, _ in cells), _LEAST_SIDE)
     font = ImageFont.load_default(_FONT_SIZE)
     small = ImageFont.load_default(_CAPTION_SIZE)
-    left = 8 + max(int(font.getlength(line)) for name, _ in rows for line in name.split("\n"))
+    left = _label_width((name for name, _ in rows), font)
     columns = max(len(cells) for _, cells in rows)
     height = size + _CAPTION
     canvas = Image.new("RGB", (left + size * columns, height * len(rows)), "white")
@@ -73,13 +73,22 @@ def captioned_sheet(rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]]
             canvas.paste(Image.fromarray(picture), (x, y))
             text = _fitted(caption, small, size - 4)
             draw.text((x + size / 2, y + size + _CAPTION / 2), text, _INK, small, anchor="mm")
+    return _png(canvas)
+
+
+def _png(canvas: Image.Image) -> bytes:
     content = io.BytesIO()
     canvas.save(content, format="PNG")
     return content.getvalue()
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    """Returns a text in one line with as much of its middle left out as it takes to fit."""
+def _label_width(names: Iterable[str], font: _Font) -> int:
+    """Returns the width in pixels of the column of row labels."""
+    return 8 + max(int(font.getlength(line)) for name in names for line in name.split("\n"))
+
+
+def _fitted(text: str, font: _Font, room: float) -> str:
+    """Returns a text in one line, shortened in its middle to fit ``room`` pixels."""
     text = " ".join(text.split())
     kept = len(text)
     shown = text

@@ -18,7 +18,7 @@ import numpy as np
 from legan_research.benchmarks import training
 from legan_research.benchmarks.paired import PAIRS, figure, table
 from legan_tf.cli import Progress
-from legan_tf.drawing import as_png, dress, panels, style
+from legan_tf.drawing import as_png, panels, style, style_axes
 from legan_tf.training.config import TrainConfig
 from legan_tf.training.run_folder import METRICS_FILE, RECORD_FILE, Checkpoints
 
@@ -121,7 +121,7 @@ class Growth:
         )
         canvas, grid = panels(len(drawn))
         for axes, (title, xlabel, ylabel, values) in zip(grid, drawn):
-            dress(axes, title, xlabel, ylabel)
+            style_axes(axes, title, xlabel, ylabel)
             few = len(values) < 10
             axes.plot(
                 [*values], [*values.values()], marker="o" if few else None, markersize=4, **style(0)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from legan_research.benchmarks.paired import figure, table
 from legan_tf.data import attributes
-from legan_tf.drawing import as_png, dress, panels, style, write_shared_legend
+from legan_tf.drawing import as_png, panels, style, style_axes, write_shared_legend
 from legan_tf.models import Discriminator, LeganGenerator, Network, StarganGenerator
 from legan_tf.training.config import TrainConfig
 
@@ -289,7 +289,7 @@ def picture(models: Sequence[Scaling]) -> bytes:
         f"batch {models[0].global_batch} on all GPUs together",
     )
     for axes, title, kind in zip(grid, titles, ("weak", "strong")):
-        dress(axes, title, "GPUs", "efficiency")
+        style_axes(axes, title, "GPUs", "efficiency")
         lines, names = [], []  # The same on both sides.
         for model in models:
             for name, cluster in model.clusters.items():

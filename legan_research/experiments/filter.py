@@ -20,7 +20,7 @@ from legan_tf.data.rendered import rated_faces
 from legan_tf.data.rendered.damage import DAMAGES
 from legan_tf.data.rendered.dataset import damage_done
 from legan_tf.data.rendered.ratings import naturalness
-from legan_tf.drawing import as_png, dress, new_figure, style, write_legend
+from legan_tf.drawing import as_png, new_figure, style, style_axes, write_legend
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache, array_sha256
 from legan_tf.evaluation.edit_plan import ATTRIBUTES, adapt_editor, draw_plan, shared_classes
@@ -250,7 +250,7 @@ def _recall_plot(rating: np.ndarray, worst: np.ndarray) -> bytes:
     dropped = np.array([max(lowest(rating, share).sum(), 1) for share in shares])
     figure = new_figure(6.4, 4.0)
     axes = figure.add_subplot()
-    dress(axes, "The truly worst tenth", "share dropped, lowest by Q first", "share")
+    style_axes(axes, "The truly worst tenth", "share dropped, lowest by Q first", "share")
     (recall,) = axes.plot(shares, found, **style(0))
     (precision,) = axes.plot(shares, found * worst.sum() / dropped, **style(1))
     (chance,) = axes.plot([0, 1], [0, 1], color="#888888", linewidth=1)
@@ -402,7 +402,7 @@ def _drop_plot(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
     """Draws FID against the share dropped, with the range of the random drops."""
     figure = new_figure(6.4, 4.0)
     axes = figure.add_subplot()
-    dress(axes, "What is left of the edits", "share dropped", "FID ↓")
+    style_axes(axes, "What is left of the edits", "share dropped", "FID ↓")
     handles = []
     for index, of_shares in enumerate(curves.values()):
         values = np.array(of_shares)

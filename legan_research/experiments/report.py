@@ -12,7 +12,7 @@ from scipy import stats
 
 from legan_research.experiments.experiment import Experiment
 from legan_research.experiments.published import SOURCE, PublishedRow
-from legan_tf.drawing import as_png, dress, marker, panels, write_shared_legend
+from legan_tf.drawing import as_png, marker, panels, style_axes, write_shared_legend
 from legan_tf.evaluation.tables import Column, Figure, Row, Table, as_markdown
 
 _LEVEL = 0.95
@@ -172,7 +172,7 @@ def _plot(results: Mapping[str, Sequence[Result]], columns: Sequence[Column]) ->
     seeds = len(next(iter(results.values())))
     handles = []
     for axes, column in zip(grid, columns):
-        dress(axes, column.title)
+        style_axes(axes, column.title)
         handles = []
         for seed in range(seeds):
             values = [of_seeds[seed].figures[column.key] for of_seeds in results.values()]

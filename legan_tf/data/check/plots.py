@@ -21,11 +21,11 @@ from legan_tf.drawing import (
     COLOURS,
     PANEL,
     SMALL,
-    dress,
+    mark_empty,
     new_figure,
     panels,
     shortened,
-    tell_empty,
+    style_axes,
     write_shared_legend,
 )
 from legan_tf.sheet import captioned_sheet, sheet
@@ -138,10 +138,10 @@ def balance_figure(manifest: Manifest) -> Figure:
         _draw_bars(axes, classes)
         total = len(counts.get(attribute, classes))
         more = f", the first {_BARS} of {total}" if total > _BARS else ""
-        dress(axes, f"{attribute}{more}", "pictures")
+        style_axes(axes, f"{attribute}{more}", "pictures")
     for axes, (title, (values, edges)) in zip(grid[len(bars) :], histograms.items()):
         _draw_histogram(axes, values, edges)
-        dress(axes, "", title, "people" if "person" in title else "pictures")
+        style_axes(axes, "", title, "people" if "person" in title else "pictures")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _write_splits(figure)
     return figure
@@ -157,9 +157,9 @@ def combinations_figure(manifest: Manifest) -> Figure:
     if not counts.size:
         figure = new_figure(4.8, 1.6)
         axes = figure.add_subplot()
-        dress(axes, "expression and lighting are not both known")
+        style_axes(axes, "expression and lighting are not both known")
         axes.set_xticks([])
-        tell_empty(axes)
+        mark_empty(axes)
         return figure
     names = [
         [shortened(name, _NAME) for name in values[:_CELLS]]
@@ -205,11 +205,11 @@ def brightness_figure(manifest: Manifest, stats: ImageStatistics) -> Figure:
     _draw_histogram(left, _by_split(manifest, stats, stats.brightness), np.linspace(0, 255, 52))
     for limit in (DARK, BRIGHT):
         left.axvline(limit, **_LIMIT)
-    dress(left, "", "mean luma, 0 to 255", "pictures")
+    style_axes(left, "", "mean luma, 0 to 255", "pictures")
     values = _by_split(manifest, stats, stats.contrast)
     _draw_histogram(right, values, np.linspace(0, 127.5, 52))
     right.axvline(LOW_CONTRAST, **_LIMIT)
-    dress(right, "", "standard deviation of luma", "pictures")
+    style_axes(right, "", "standard deviation of luma", "pictures")
     _write_splits(figure)
     return figure
 
@@ -228,7 +228,7 @@ def sizes_figure(manifest: Manifest, stats: ImageStatistics, image_size: int) ->
     left.set_xticks(ticks, [str(tick) for tick in ticks])
     left.set_xticks([], minor=True)
     left.axvline(image_size, **_LIMIT)
-    dress(left, "", f"side of the square, pixels (line: {image_size})", "pictures")
+    style_axes(left, "", f"side of the square, pixels (line: {image_size})", "pictures")
     aspect = stats.width / np.maximum(stats.height, 1)
     values = _by_split(manifest, stats, aspect)
     reach = max([1.1, *(max(ratio, 1 / ratio) for ratio in np.concatenate(values))]) * 1.02
@@ -238,7 +238,7 @@ def sizes_figure(manifest: Manifest, stats: ImageStatistics, image_size: int) ->
     ticks = [tick for tick in known if 1 / reach <= tick <= reach]
     right.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
     right.set_xticks([], minor=True)
-    dress(right, "", "width to height of the file", "pictures")
+    style_axes(right, "", "width to height of the file", "pictures")
     _write_splits(figure)
     return figure
 
@@ -311,7 +311,7 @@ def _draw_histogram(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray)
         axes.hist(values, edges, stacked=True, color=COLOURS[: len(SPLITS)])
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     else:
-        tell_empty(axes)
+        mark_empty(axes)
     axes.set_xlim(edges[0], edges[-1])
 
 

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from legan_tf.drawing import (
     as_png,
-    dress,
     finite,
+    mark_empty,
     new_figure,
     shortened,
     style,
-    tell_empty,
+    style_axes,
     write_legend,
 )
 
@@ -100,7 +100,7 @@ def _figure(
 
     figure = new_figure(7.2, 3.6 + 0.16 * len(known))
     axes = figure.add_subplot()
-    dress(axes, title, xlabel, "density")
+    style_axes(axes, title, xlabel, "density")
     axes.set_xlim(low, high)
     handles, labels, peaks, models, others = [], [], [], 0, 0
     for label, series in known.items():
@@ -124,7 +124,7 @@ def _figure(
     if peaks:
         axes.set_ylim(0, 1.05 * min(max(peaks), _STEEPEST * min(peaks)))
     else:
-        tell_empty(axes)
+        mark_empty(axes)
     write_legend(figure, handles, labels, loc="outside lower center", ncols=1)
     return figure
 

@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 
 from legan_tf.drawing import (
     as_png,
-    dress,
     finite,
+    mark_empty,
     panels,
     style,
-    tell_empty,
+    style_axes,
     write_shared_legend,
 )
 
@@ -52,7 +52,7 @@ def _figure(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
         raise ValueError("there is no metric to draw")
     figure, grid = panels(len(metrics))
     for axes, metric in zip(grid, metrics):
-        dress(axes, metric, "step")
+        style_axes(axes, metric, "step")
         shown = [np.zeros(0)]
         for index, curves in enumerate(runs.values()):
             if metric not in curves:
@@ -71,7 +71,7 @@ def _figure(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
         if everything.size:
             _leave_out_spikes(axes, everything)
         else:
-            tell_empty(axes)
+            mark_empty(axes)
     handles = [Line2D([], [], linewidth=1.6, **style(index)) for index in range(len(runs))]
     write_shared_legend(figure, handles, list(runs))
     return figure

@@ -11,12 +11,12 @@ from legan_tf.data.manifest import RATING_RANGE
 from legan_tf.drawing import (
     COLOURS,
     as_png,
-    dress,
     finite,
+    mark_empty,
     marker,
     new_figure,
     panels,
-    tell_empty,
+    style_axes,
     write_legend,
     write_shared_legend,
 )
@@ -61,11 +61,11 @@ def _rating_figure(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> 
 
     figure = new_figure(5.0, 5.6)
     axes = figure.add_subplot()
-    dress(axes, "", "mean rating by people", "rating by Q")
+    style_axes(axes, "", "mean rating by people", "rating by Q")
     ends = (RATING_RANGE[0] - _EDGE, RATING_RANGE[1] + _EDGE)
     axes.set(xlim=ends, ylim=ends, xticks=range(1, 11), yticks=range(1, 11), aspect="equal")
     if not mean.size:
-        tell_empty(axes)
+        mark_empty(axes)
         return figure
     (line,) = axes.plot(RATING_RANGE, RATING_RANGE, color="black", linewidth=1)
     places, widths = _band(mean, std)
@@ -149,7 +149,7 @@ def _correlation_figure(
         pair = quality[known], values[known]
         texts = (_correlation_text(value(*pair)) for value in (spearman, pearson))
         title = "Spearman {}, Pearson {}".format(*texts)
-        dress(axes, title, "quality", metric)
+        style_axes(axes, title, "quality", metric)
         handles = [
             axes.scatter(x, y, s=42, edgecolors="black", linewidth=0.5, **marker(index))
             for index, (x, y) in enumerate(zip(quality, values))
@@ -157,6 +157,6 @@ def _correlation_figure(
         axes.margins(y=0.12)
         axes.set_xlim(lowest - room, highest + room)
         if not known.any():
-            tell_empty(axes)
+            mark_empty(axes)
     write_shared_legend(figure, handles, names)
     return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from legan_tf.data import images
-from legan_tf.drawing import COLOURS, dress, new_figure, write_legend
+from legan_tf.drawing import COLOURS, new_figure, style_axes, write_legend
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.uses.scoring.database import RatingDatabase
@@ -69,7 +69,9 @@ def histogram(ratings: np.ndarray, threshold: float | None) -> Figure:
     share = float(np.mean(ratings >= NATURAL))
     figure = new_figure(7.2, 3.8)
     axes = figure.add_subplot()
-    dress(axes, f"{len(ratings):,} pictures, mean {ratings.mean():.2f}", "rating by Q", "pictures")
+    style_axes(
+        axes, f"{len(ratings):,} pictures, mean {ratings.mean():.2f}", "rating by Q", "pictures"
+    )
     handles, labels = [], []
     for natural, colour, name in (
         (False, COLOURS[1], "not natural"),

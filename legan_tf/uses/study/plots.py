@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from legan_tf.drawing import COLOURS, as_png, dress, new_figure, panels, shortened
+from legan_tf.drawing import COLOURS, as_png, new_figure, panels, shortened, style_axes
 from legan_tf.uses.study.answers import RATINGS
 
 _MAX_NAME = 40
@@ -21,7 +21,7 @@ def share_plot(shares: Mapping[str, tuple[float, float | None, float | None]]) -
     figure = new_figure(6.4, 1.1 + 0.42 * len(shares))
     axes = figure.add_subplot()
     title = "Chosen as most natural; lines are 95 % intervals, dots chance"
-    dress(axes, title, "share of choices (%)")
+    style_axes(axes, title, "share of choices (%)")
     axes.grid(False, axis="y")
     places = np.arange(len(shares))[::-1]
     values = 100 * np.array(list(shares.values()), float)
@@ -51,7 +51,7 @@ def rating_plot(counts: Mapping[str, Sequence[int]]) -> bytes:
         total = sum(given)
         mean = np.dot(RATINGS, given) / total if total else float("nan")
         title = f"{shortened(name, _MAX_NAME)}: mean {mean:.2f}, n = {total}"
-        dress(axes, title, "rating", "share (%)")
+        style_axes(axes, title, "rating", "share (%)")
         axes.grid(False, axis="x")
         axes.bar(RATINGS, 100 * np.array(given) / max(total, 1), color=COLOURS[0], width=0.8)
         axes.set_xticks(RATINGS)
