@@ -1,0 +1,113 @@
+"""Files of the version before are read as they were: networks, trainers, an export, run folders.
+
+``previous_version.tar.xz`` was made by ``make_fixtures.py`` with commit fc6b3b7, on both stacks:
+TensorFlow 2.15 with Keras 2.15, and TensorFlow 2.21 with Keras 3. Its ``facts.json`` holds what
+that commit made of the files.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pathlib
+import pkgutil
+import shutil
+import sys
+import tarfile
+
+import keras
+import numpy as np
+import pytest
+
+import legan_tf
+import legan_tf.models
+import legan_tf.training
+from legan_tf.compat import KERAS_3
+from legan_tf.training.config import from_flagfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import make_fixtures as fixtures
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+STACKS = ("stack-a", "stack-b")
+STACK = STACKS[KERAS_3]
+RUNS = (("legan", "quality"), ("quality",))[KERAS_3]
+
+
+for package in (legan_tf.models, legan_tf.training):
+    # So that Keras knows every class by its name.
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("previous")
+    with tarfile.open(pathlib.Path(__file__).with_name("previous_version.tar.xz")) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def facts(files) -> dict[str, dict]:
+    return {
+        stack: json.loads((files / stack / "facts.json").read_text())
+        for stack in {STACKS[0], STACK}
+    }
+
+
+def assert_close(found, wanted) -> None:
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", fixtures.WITH_FILE)
+def test_a_file_of_stack_a_is_loaded_with_the_same_outputs(files, facts, name):
+    # Without its optimizers, which the two versions of Keras store differently.
+    model = keras.models.load_model(files / f"stack-a/networks/{name}.keras", compile=not KERAS_3)
+    assert type(model).__name__ == name
+    assert_close(fixtures.outputs_of(model), facts["stack-a"]["outputs"][name])
+
+
+def test_every_class_is_made_and_stored_as_before(facts, tmp_path):
+    then = facts[STACK]
+    for name, config in then["configs"].items():
+        model = fixtures.made_from(config)
+        initial = [fixtures.digest(weight)[-1] for weight in model.get_weights()]
+        np.testing.assert_allclose(initial, then["initial"][name], rtol=1e-4, err_msg=name)
+        fixtures.fill(model)
+        assert_close(fixtures.outputs_of(model), then["outputs"][name])
+        # With equal keys the files of both versions are the same.
+        model.save(tmp_path / "new.keras")
+        assert fixtures.keys_in(tmp_path / "new.keras") == then["keys"][name], name
+
+
+def test_an_export_edits(files, tmp_path):
+    served = legan_tf.load(files / "stack-a/export/editor")
+    network = fixtures.small_editor()
+    network.save(tmp_path / "network.keras")
+    pictures = np.uint8(127.5 * (fixtures.image(fixtures.SIZE) + 1))
+    assert served.expressions == fixtures.EXPRESSIONS
+    edits = [
+        model(pictures, expression="smile", lighting="right")
+        for model in (served, legan_tf.load(tmp_path / "network.keras"))
+    ]
+    assert np.abs(np.subtract(*edits, dtype=int)).max() <= 1
+    assert (edits[0] != pictures).any()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_goes_on(files, facts, name, tmp_path):
+    folder = tmp_path / STACK
+    shutil.copytree(files / STACK, folder)
+    flags = folder / "runs" / name / "flags.txt"
+    assert len(flags.read_text().splitlines()) == 73  # It names those of all systems.
+    config = from_flagfile(str(flags))
+    assert (config.model, config.image_size, config.train_steps) == (name, fixtures.SIZE, 1)
+    fixtures.train(str(ROOT), folder, name, train_steps=2)
+    wanted = facts[STACK]["metrics"][name]
+    found = fixtures.metrics(folder / "runs" / name)
+    assert found.keys() == wanted.keys()
+    for key, value in wanted.items():
+        assert found[key] == pytest.approx(value, rel=1e-3, abs=1e-4), key
+    records = (folder / "runs" / name / "record.jsonl").read_text().splitlines()
+    assert [json.loads(line)["from_step"] for line in records] == [0, 1]
