@@ -1,9 +1,9 @@
-"""Adds a model's edits of train pictures to a training set.
+"""Augments a training set with a model's edits of its train pictures.
 
-Rare expressions filled up to the commonest, with what Q finds natural enough:
+Rare expressions filled up to the most common one, with edits that Q rates 5 or more:
   python scripts/augment.py --policy=balance --model=runs/legan --manifest=faces.csv \
       --output=augmented --quality_model=runs/quality --quality_above=5
-One edit of each picture of train, to tell people apart whatever their expression and light:
+One edit of each picture of train, for face recognition:
   python scripts/augment.py --policy=vary --model=runs/legan --manifest=faces.csv --output=varied
 """
 
@@ -34,7 +34,7 @@ def main(_) -> None:
     chosen = options.from_flags(AugmentOptions)
     chosen.check()
     options.parse_crop(_CROP.value)
-    # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
+    # Imported late: wrong flags are reported before TensorFlow is loaded.
     from legan_tf.serving.loading import load
     from legan_tf.uses.augment.augment import Source, augment
 

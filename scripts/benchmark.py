@@ -1,24 +1,23 @@
-"""Times the package beside what it replaces; the word before the flags says what to time.
+"""Benchmarks of the package against the software that it replaces; the command comes first.
 
 Example: python scripts/benchmark.py fid --output=fid.md
 
-fid: the arithmetic of the Fréchet distance, beside scipy.linalg.sqrtm; takes minutes.
-input: batches from records, beside single files, memory, rendering and what training takes; takes
-two minutes on two cores.
-train: StarGAN's training step at 128 x 128, beside PyTorch's, which must be installed; five minutes
+fid: FID of two sets, against scipy.linalg.sqrtm; takes minutes.
+input: batches from records, against files, memory, rendering and a training step; takes two minutes
+on two cores.
+train: StarGAN's training step at 128 x 128 against PyTorch, which must be installed; five minutes
 on two cores for each of --batch_sizes=4, in both precisions.
-infer: StarGAN's generator at 128 x 128, in process and through client and server, beside PyTorch's,
-which must be installed; and Q beside a NIMA model on MobileNet; takes two minutes.
-growth: training over image sizes, batches, replicas and steps, with a picture beside the table;
-takes half an hour on two cores.
-profile: what a training step spends its time on, beside the machine's peak; takes three minutes.
-scaling: nothing is timed: a model on paper of training on 1 to 1,024 GPUs, from the gradients of
-the networks in the papers' form and from assumptions, which are flags; --seconds_per_image is the
-one to measure.
-score: the rating of files as scripts/score.py does it, beside Q alone on pictures in memory;
-takes five minutes on two cores.
-serve: an exported editor behind the local server, beside the SavedModel called in process, and the
-load of --clients for --seconds, four times.
+infer: StarGAN's generator at 128 x 128, in process and served, against PyTorch, which must be
+installed; and Q against a NIMA model on MobileNet; takes two minutes.
+growth: training over image sizes, batches, replicas and steps, with a plot; takes half an hour on
+two cores.
+profile: profile of a training step, and the machine's peak; takes three minutes.
+scaling: an analytical model of training on 1 to 1,024 GPUs; nothing is timed. It uses the gradients
+of the papers' networks and assumptions, which are flags; measure --seconds_per_image.
+score: scoring of files as in scripts/score.py, against Q alone on pictures in memory; takes five
+minutes on two cores.
+serve: the local server against the SavedModel called in process, and a load test of --clients for
+--seconds.
 """
 
 from __future__ import annotations

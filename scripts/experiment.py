@@ -1,10 +1,10 @@
-"""Measures on rendered faces what edits are worth; the word before the flags says at what.
+"""Measures the effect of augmentation and filtering on rendered faces; the command comes first.
 
 Example: python scripts/experiment.py expression --model=runs/rendered --output=runs/expression
 
-expression: rare expressions filled with edits, to train a classifier.
-verification: an edit of each picture, to train a network that tells people apart.
-filter: whether Q finds what is damaged, and whether dropping what it rates low lowers FID.
+expression: an expression classifier, with rare expressions filled by edits.
+verification: a face recognition network, with an edit of each image.
+filter: damage found by Q, and FID of edits without those that it rates lowest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from legan_tf import cli, options
 _MODEL = flags.DEFINE_string(
     "model", None, "Run folder or .keras file of an editor.", required=True
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of everything that is made.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of all results.", required=True)
 options.define_flags(ExperimentOptions)
 
 

@@ -1,8 +1,8 @@
-"""Rates how natural people would find the pictures of a folder, by Q, and keeps the best.
+"""Rates the naturalness of the pictures of a folder by Q, and copies the best.
 
-The table of all ratings:
+A table of all ratings:
   python scripts/score.py --model=runs/quality --input=faces --output=scores.csv
-Also copies of what is rated 5 or more, and a sheet of pictures from the worst to the best:
+Also copies of pictures rated 5 or more, and a sheet of pictures from the worst to the best:
   python scripts/score.py --model=runs/quality --input=faces --output=scores.csv \
       --keep_above=5 --keep_dir=natural --sheet=sheet.png
 """
@@ -22,7 +22,7 @@ options.define_flags(ScoringConfig)
 
 def main(_) -> int:
     config = options.from_flags(ScoringConfig)
-    # Checked here so that a mistyped flag is told at once, not after TensorFlow's start.
+    # Checked first: wrong flags are reported before TensorFlow is loaded.
     config.check()
     from legan_tf.serving.loading import load
     from legan_tf.uses.scoring.score import score_folder

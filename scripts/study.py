@@ -1,11 +1,11 @@
-"""Asks people how natural pictures look; the word before the flags says what to do.
+"""Studies in which people rate or choose pictures by how natural they look; the command comes first.
 
 Example: python scripts/study.py make --models=LEGAN=edits/legan,StarGAN=edits/stargan \
     --real=photos --output=study
 
-make: makes a study from folders of pictures: the page, the files for Mechanical Turk, the key.
-serve: serves the page and takes the answers.
-collect: turns the answers into figures, and into what compare.py and training read.
+make: builds a study from folders of pictures: the page, the files for Mechanical Turk, the key.
+serve: serves the page and stores the answers.
+collect: writes the results, preferences for compare.py, and a manifest of ratings for training.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ options.define_flags(ScreenOptions)
 def _make() -> None:
     chosen = options.from_flags(StudyOptions)
     chosen.check()
-    # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
+    # Imported late: wrong flags are reported before TensorFlow is loaded.
     from legan_tf.uses.study.build import build_study
 
     print(build_study(_MODELS.value, _OUTPUT.value, chosen))

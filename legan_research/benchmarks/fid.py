@@ -1,4 +1,4 @@
-"""Fréchet distance from statistics: ours beside the matrix root of SciPy that is usual."""
+"""Benchmark of the FID of two sets of statistics, compared with ``scipy.linalg.sqrtm``."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from legan_tf.evaluation.metrics.fid import Statistics, fid
 DIMENSION = 2048
 """Features of the Inception network that FID is defined with."""
 COUNTS = (500, 5000)
-"""Pictures of each set: fewer than features, and more."""
+"""Images of each set: fewer than features, and more."""
 
 
 def benchmark(
     pairs: int = PAIRS, counts: Sequence[int] = COUNTS, dimension: int = DIMENSION
 ) -> list[Comparison]:
-    """Times FID of two sets whose statistics are given.
+    """Times the FID of two sets, given their statistics.
 
     Args:
-        pairs: How often to time both ways.
-        counts: Pictures of each set, one comparison each.
-        dimension: Features of each picture.
+        pairs: Number of timed pairs.
+        counts: Images of each set, one comparison each.
+        dimension: Features of each image.
     """
     results = []
     for count in counts:
         first, second = (Statistics.of(x) for x in _features(count, dimension))
-        # The usual way keeps covariances; that ours can do without is part of the comparison.
+        # Computed beforehand: legan_tf's FID needs no covariances, the usual one does.
         covariances = first.covariance, second.covariance
         ours = fid(first, second)
         usual = _fid_by_sqrtm(first.mean, covariances[0], second.mean, covariances[1])
@@ -55,14 +55,14 @@ def _fid_by_sqrtm(
     first_mean: np.ndarray, first: np.ndarray, second_mean: np.ndarray, second: np.ndarray
 ) -> float:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The product is singular where n is small; it says so.
+        warnings.simplefilter("ignore")  # The product is singular for small n, and SciPy warns.
         root = scipy.linalg.sqrtm(first @ second)
     apart = first_mean - second_mean
     return float(apart @ apart + np.trace(first) + np.trace(second) - 2.0 * np.trace(root).real)
 
 
 def _features(count: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets whose variances fall as steeply as a network's, and which lie a little apart."""
+    """Two sets with variances as those of a network's features, and slightly different means."""
     rng = np.random.default_rng(0)
     strength = np.arange(1, dimension + 1) ** -0.5
     mixing = strength[:, None] * rng.normal(size=(dimension, dimension)) / np.sqrt(dimension)

@@ -1,4 +1,4 @@
-"""How training grows with the size of the images, the batch, the replicas and the steps."""
+"""Benchmark of training over image sizes, batch sizes, replicas and steps."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ SIZES = (64, 128, 192, 256)
 BATCH_SIZES = (1, 2, 4, 8, 16)
 REPLICAS = (1, 2, 4)
 STEPS, SAMPLED_EVERY = 2000, 50
-"""Of the run whose memory is looked at."""
+"""Steps of the run whose memory is measured, and the interval of the measurements."""
 _POLL_S = 0.02
 _MIB = 2.0**20
 
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """A moment of a run.
+    """A measurement during a run.
 
     Attributes:
         step: Steps done.
-        seconds: Since the process was started.
-        memory: Resident memory of the process, in MiB.
+        seconds: Time since the process was started.
+        memory: Resident memory of the process in MiB.
     """
 
     step: int
@@ -48,16 +48,16 @@ class Moment:
 
 @dataclasses.dataclass(frozen=True)
 class Growth:
-    """What was measured.
+    """The measurements.
 
     Attributes:
-        config: What was trained, at its own batch and size unless a curve is over them.
-        sizes: Seconds of a step by height and width of the images.
-        batch_sizes: The same by the batch.
-        replicas: The same by CPU replicas, which share the batch.
-        run: Moments of a long run, evenly spaced.
-        start: Those of a run that has just been started: before the first step and after each.
-        checkpoint: Seconds to write and to restore one, and its bytes.
+        config: The trained configuration; each curve varies one option of it.
+        sizes: Seconds of a step by image size.
+        batch_sizes: Seconds of a step by batch size.
+        replicas: Seconds of a step by number of CPU replicas, which share the batch.
+        run: Measurements during a long run, evenly spaced.
+        start: Measurements at the start of a run: before the first step and after each step.
+        checkpoint: Seconds to write and to restore a checkpoint, and its bytes.
     """
 
     config: TrainConfig
@@ -69,7 +69,7 @@ class Growth:
     checkpoint: tuple[float, float, int]
 
     def rates(self) -> tuple[dict[int, float], dict[int, float], dict[int, float]]:
-        """Returns the images per second, as training tells them, by size, batch and replicas."""
+        """Returns the images per second, as logged by training, by size, batch and replicas."""
         each = self.config.critic_steps
         batch = each * self.config.batch_size
         return (
@@ -165,7 +165,7 @@ def benchmark(root: str, repeats: int = PAIRS, config: TrainConfig = training.CO
 
 
 def _long_run(start: Callable[..., Iterator[Moment]], steps: int, every: int) -> list[Moment]:
-    """The small LEGAN of the quickstart; what it trains first, to guide it, hardly learns."""
+    """Measures the LEGAN of the quickstart, with auxiliary networks that are hardly trained."""
     flags = [f"--train_steps={steps}", f"--log_every={every}", "--checkpoint_every=500"]
     flags += ["--auxiliary_steps=50", "--rated_faces=500"]
     return [moment for moment in start("quickstart", *flags) if moment.step]
@@ -181,19 +181,19 @@ def _first_steps(start: Callable[..., Iterator[Moment]], steps: int) -> list[Mom
 
 
 def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
-    """Runs ``scripts/train.py``, in a folder that is then removed.
+    """Runs ``scripts/train.py`` in a temporary folder.
 
     Args:
         root: The checkout.
-        config: Name of its flag file in ``configs``.
-        *flags: What else to tell it; ``--log_every`` are the steps between moments.
+        config: Name of the flag file in ``configs``.
+        *flags: Further flags; ``--log_every`` sets the steps between measurements.
 
     Yields:
-        The moment before the first step, and then one at every line of its metrics, up to the last
-        step. The run is killed where no more of them are asked for.
+        A measurement before the first step, and one at every line of its metrics. The run is killed
+        when the iterator is closed.
 
     Raises:
-        RuntimeError: It failed; its own message stands on stderr.
+        RuntimeError: The run failed; its message is on stderr.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, os.path.join(root, "scripts", "train.py")]
@@ -203,7 +203,7 @@ def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
         try:
             for step in _steps_of(folder, process):
                 memory = _resident(process.pid)
-                if memory is not None:  # It has not ended meanwhile.
+                if memory is not None:  # Else the process has ended.
                     yield Moment(step, time.monotonic() - began, memory)
         finally:
             process.kill()
@@ -211,27 +211,27 @@ def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
 
 
 def _steps_of(folder: str, process: subprocess.Popen) -> Iterator[int]:
-    """Yields 0 when a run has all that it needs, then every step that it wrote figures of."""
-    metrics, told = os.path.join(folder, METRICS_FILE), -1
+    """Yields 0 when a run is set up, then every step in its metrics."""
+    metrics, last = os.path.join(folder, METRICS_FILE), -1
     ended = False
     while not ended:
-        # Asked first, so that nothing is missed that was written before the end.
+        # Checked first, so that the last lines before the end are read.
         ended = process.poll() is not None
         steps = [0] if os.path.exists(os.path.join(folder, RECORD_FILE)) else []
         if os.path.exists(metrics):
             with open(metrics, encoding="utf-8") as file:
                 steps += [json.loads(line)["step"] for line in file if line.endswith("\n")]
-        new = [step for step in steps if step > told]
+        new = [step for step in steps if step > last]
         yield from new
-        told = max(new, default=told)
+        last = max(new, default=last)
         if not new and not ended:
             time.sleep(_POLL_S)
     if process.returncode:
-        raise RuntimeError("scripts/train.py failed; its own message stands on stderr")
+        raise RuntimeError("scripts/train.py failed; its message is on stderr")
 
 
 def _resident(pid: int) -> float | None:
-    """Resident memory of a process in MiB; none if it has ended."""
+    """Resident memory of a process in MiB; None if it has ended."""
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
             pages = int(file.read().split()[1])

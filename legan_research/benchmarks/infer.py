@@ -1,4 +1,4 @@
-"""StarGAN's generator beside PyTorch's, in process and served; and Q beside a NIMA model."""
+"""Benchmarks of StarGAN's generator against PyTorch, and of Q against a NIMA model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from legan_tf.training.devices import POLICIES
 
 BATCH_SIZES = (1, 8)
 SCORED = 32
-"""Pictures that are rated at once."""
+"""Images rated at once."""
 _MODEL = "stargan"
 _RATINGS = np.arange(1.0, 11.0, dtype=np.float32)
 
@@ -98,7 +98,7 @@ _Edit = Callable[[int], Callable[[], np.ndarray]]
 
 
 def _edits(config: TrainConfig) -> Iterator[tuple[str, _Edit]]:
-    """Yields the ways to edit, each with what makes a callable for a batch size."""
+    """Yields name and implementation of each way to edit: a batch size to a timed callable."""
     for precision in PRECISIONS:
         yield f"legan_tf in process, {precision}", _in_process(_generator(config, precision))
     with tempfile.TemporaryDirectory() as folder:

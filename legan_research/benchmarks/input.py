@@ -1,4 +1,4 @@
-"""The input pipeline: records beside single files, memory, the renderer and what training takes."""
+"""Benchmark of the input pipeline: records, files, memory, the renderer and a training step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PEOPLE = 5
 FILE_SIZE = 350
 """Height and width of the single files, in pixels; every other one is a JPEG, the rest PNG."""
 UPDATES = 25
-"""Updates that one timed call reads the pictures of."""
+"""Updates whose images one timed call reads."""
 
 
 def benchmark(
@@ -52,8 +52,8 @@ def benchmark(
     read_count = updates * batch_size * config.critic_steps
     trained = updates
     if not tf.config.list_physical_devices("GPU"):
-        # An update of the paper's batch takes ten minutes of processor time; a processor's pace
-        # does not depend on the batch.
+        # An update with the paper's batch takes ten minutes of CPU time, and the images per second
+        # of a CPU do not depend on the batch.
         config, trained = dataclasses.replace(config, batch_size=1), 1
     taken = config.batch_size * config.critic_steps
     with tempfile.TemporaryDirectory() as folder:
@@ -109,13 +109,13 @@ def benchmark(
 
 
 def _rendered(size: int) -> FaceSet:
-    """Returns the faces, rendered anew at every call; ``rendered_split`` would keep them."""
+    """Returns the faces, rendered at every call; ``rendered_split`` would cache them."""
     expressions, lightings = attributes.MULTIPIE_EXPRESSIONS, attributes.lightings()
     return rendered_faces("train", PEOPLE, expressions, lightings, size, seed=0)
 
 
 def _write_files(folder: str, size: int) -> str:
-    """Writes rendered faces, PNG and JPEG in turn, and returns their manifest."""
+    """Writes rendered faces, alternately PNG and JPEG, and returns their manifest."""
     faces = _rendered(size)
     lines = []
     for index, picture in enumerate(faces.images(np.arange(len(faces)))):

@@ -1,4 +1,4 @@
-"""Many clients of one server at once: each a process of its own, and none with TensorFlow in it."""
+"""Load test of a server by concurrent clients, each a process without TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import numpy as np
 from legan_tf.cli import Progress
 from legan_tf.serving import Client
 
-_START_S = 120.0  # Eight interpreters that start at once on two cores take their time.
+_START_S = 120.0  # Eight interpreters start slowly on two cores.
 
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """What clients saw who asked one after the other, each as fast as it was answered.
+    """The result of a load test in which each client sends one request after another.
 
     Attributes:
-        clients: How many asked at once.
-        rows: Pictures in each request.
-        seconds: From the first request to the last answer.
-        latencies_s: Of every request, in seconds, sorted.
+        clients: Number of concurrent clients.
+        rows: Images in each request.
+        seconds: Time from the first request to the last answer.
+        latencies_s: Latency of every request in seconds, sorted.
     """
 
     clients: int
@@ -35,11 +35,11 @@ class Load:
 
     @property
     def images_per_s(self) -> float:
-        """Pictures answered in each second, by all together."""
+        """Throughput of all clients together."""
         return self.rows * len(self.latencies_s) / self.seconds
 
     def as_row(self, what: str) -> str:
-        """Returns a row of the Markdown table that ``HEAD`` begins."""
+        """Returns a row of the Markdown table with the head ``HEAD``."""
         p50, p95, p99 = 1000 * np.percentile(self.latencies_s, [50, 95, 99])
         return (
             f"| {what} | {self.clients} | {self.rows} | {len(self.latencies_s):,} | {p50:.0f} | "
@@ -63,41 +63,42 @@ def load(
     what: str,
     timeout: float = 120.0,
 ) -> Load:
-    """Has clients edit pictures until the time is over.
+    """Runs a load test.
 
     Args:
-        address: Of the server, HOST:PORT.
+        address: Address of the server, HOST:PORT.
         model: Name of the served editor.
-        size: Height and width of the pictures that are sent.
-        clients: How many ask at once.
-        rows: Pictures in each request.
-        seconds: How long.
+        size: Height and width of the images sent.
+        clients: Number of concurrent clients.
+        rows: Images in each request.
+        seconds: Duration.
         what: Label of the progress line.
         timeout: Seconds that a client waits for an answer.
 
     Raises:
         RuntimeError: A client failed; its own message stands on stderr.
     """
-    # A forked process would inherit the parent's threads' locks, gRPC's and TensorFlow's.
+    # A forked process would inherit locks of gRPC's and TensorFlow's threads.
     context = multiprocessing.get_context("spawn")
     ready, answers = context.Barrier(clients + 1), context.Queue()
     processes = [
         context.Process(
-            target=_ask, args=(address, model, size, rows, seconds, timeout, seed, ready, answers)
+            target=_run_client,
+            args=(address, model, size, rows, seconds, timeout, seed, ready, answers),
         )
         for seed in range(clients)
     ]
     try:
         for process in processes:
             process.start()
-        _wait(processes, ready)
+        _start_together(processes, ready)
         progress = Progress(round(seconds), what)
         began, seen = time.monotonic(), []
         while len(seen) < clients:
             try:
                 seen.append(answers.get(timeout=1.0))
             except queue.Empty:
-                _check(processes)
+                _refuse_failed(processes)
             progress.update(min(round(seconds) - 1, int(time.monotonic() - began)))
         progress.update(round(seconds))
     finally:
@@ -108,21 +109,21 @@ def load(
     return Load(clients, rows, max(took), np.sort(np.concatenate(latencies)))
 
 
-def _wait(processes: list[BaseProcess], ready: Barrier) -> None:
-    """Lets all begin at once, when the last has had its first answer."""
+def _start_together(processes: list[BaseProcess], ready: Barrier) -> None:
+    """Starts all clients at once, when each has received its first answer."""
     until = time.monotonic() + _START_S
     while ready.n_waiting < len(processes) and time.monotonic() < until:
-        _check(processes)
+        _refuse_failed(processes)
         time.sleep(0.05)
     ready.wait(1.0)
 
 
-def _check(processes: list[BaseProcess]) -> None:
+def _refuse_failed(processes: list[BaseProcess]) -> None:
     if any(process.exitcode for process in processes):
         raise RuntimeError("a client failed; its own message stands on stderr")
 
 
-def _ask(address, model, size, rows, seconds, timeout, seed, ready, answers) -> None:
+def _run_client(address, model, size, rows, seconds, timeout, seed, ready, answers) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (rows, size, size, 3), np.uint8)
     with Client(address, editor=model, timeout=timeout) as client:
         labels = client.labels(model)

@@ -1,4 +1,4 @@
-"""The local server as a process of its own, on loopback."""
+"""The local server in a separate process on the loopback interface."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _START_S, _STOP_S = 60.0, 30.0
 
 @contextlib.contextmanager
 def running(folder: str) -> Iterator[str]:
-    """Starts the local server, and ends it at the end.
+    """Runs the local server.
 
     Args:
-        folder: Has the models in ``models`` and the files that ``server_files.write`` wrote.
+        folder: Folder with the models in ``models`` and the files of ``server_files.write``.
 
     Yields:
-        Its address, HOST:PORT.
+        The address of the server, HOST:PORT.
 
     Raises:
-        RuntimeError: It did not start.
+        RuntimeError: The server did not start.
     """
     command = [sys.executable, "-m", "legan_tf.serving.local_server", "--port=-1"]
     command += [f"--model_config_file={os.path.join(folder, 'models.config')}"]
@@ -44,13 +44,13 @@ def running(folder: str) -> Iterator[str]:
 
 
 def _listening(process: subprocess.Popen, log: str) -> str:
-    """Waits until the server says where it listens."""
+    """Waits until the server prints its address."""
     until = time.monotonic() + _START_S
     while time.monotonic() < until and process.poll() is None:
         with open(log, encoding="utf-8") as file:
-            told = re.search(r"Listening on (\S+) \(gRPC\)", file.read())
-        if told:
-            return told[1]
+            found = re.search(r"Listening on (\S+) \(gRPC\)", file.read())
+        if found:
+            return found[1]
         time.sleep(0.1)
     with open(log, encoding="utf-8") as file:
         raise RuntimeError(f"the local server did not start: {file.read()[-2000:]}")

@@ -1,4 +1,4 @@
-"""Two ways to do one thing, timed alternately, and the table that tells of it."""
+"""Paired timings of two implementations of a task, and their table."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ import tensorflow as tf
 from legan_tf.cli import Progress
 
 PAIRS = 5
-"""Fewest pairs that a published median is taken from."""
+"""Least number of pairs of a published median."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What two callables took.
+    """Wall times of two implementations.
 
     Attributes:
-        what: The task that both did.
-        first: Name of the one whose speed is claimed.
-        second: Name of what it is compared with.
-        first_s: Wall time of each call in seconds.
-        second_s: That of the call of the second which followed, one for each.
-        note: What else should be known of the two, such as how far their results differ.
+        what: The task.
+        first: Name of the implementation under test.
+        second: Name of the reference implementation.
+        first_s: Seconds of each call of the first.
+        second_s: Seconds of each following call of the second.
+        note: Further information, such as the difference of the results.
     """
 
     what: str
@@ -42,17 +42,17 @@ class Comparison:
 
     @property
     def medians(self) -> tuple[float, float]:
-        """Median wall times of the first and of the second, in seconds."""
+        """Median seconds of the first and of the second."""
         return statistics.median(self.first_s), statistics.median(self.second_s)
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """How many times as long the second took, pair by pair."""
+        """Time of the second divided by that of the first, for each pair."""
         return tuple(slow / fast for fast, slow in zip(self.first_s, self.second_s))
 
     @property
     def ratio(self) -> float:
-        """The median of ``ratios``; above 1 the first is faster."""
+        """Median of ``ratios``; above 1 the first is faster."""
         return statistics.median(self.ratios)
 
 
@@ -63,16 +63,16 @@ def compare(
     pairs: int = PAIRS,
     note: str = "",
 ) -> Comparison:
-    """Times two callables in turn, so that what else the machine does meets both alike.
+    """Times two callables alternately, so that other load on the machine affects both.
 
-    Each is called once before, untimed: that call may compile, allocate or read files.
+    Each is first called once untimed, to compile, allocate or read files.
 
     Args:
-        what: The task that both do.
-        first: Name and callable of the one whose speed is claimed.
-        second: Those of what it is compared with.
-        pairs: How often to time both.
-        note: Stands beside the result.
+        what: The task.
+        first: Name and callable of the implementation under test.
+        second: Name and callable of the reference.
+        pairs: Number of timed pairs.
+        note: Further information for the table.
 
     Raises:
         ValueError: ``pairs`` is below 1.
@@ -92,30 +92,30 @@ def compare(
 
 
 def with_rates(result: Comparison, count: int) -> Comparison:
-    """Returns a comparison whose note tells the pictures per second of both.
+    """Returns a comparison with the rates of both as its note.
 
     Args:
-        result: What both took.
-        count: Pictures in each call.
+        result: The comparison.
+        count: Images in each call.
     """
     first, second = (figure(count / seconds) for seconds in result.medians)
     return dataclasses.replace(result, note=f"{first} and {second} pictures/s")
 
 
 def figure(value: float) -> str:
-    """Returns a figure with three digits that count, and commas."""
+    """Returns a number with three significant digits and thousands separators."""
     return f"{float(f'{value:.3g}'):,g}"
 
 
 def usable_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux: it may have been given fewer than there are.
+    """Returns the number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux.
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def machine() -> dict[str, str]:
-    """Returns what a time depends on: the processor and the versions, by name."""
+    """Returns the processor and the versions that times depend on, by name."""
     return {
         "CPU": _cpu_model(),
         "Cores": f"{usable_cores()} used of {os.cpu_count()}",
@@ -139,12 +139,12 @@ def _cpu_model() -> str:
 
 
 def as_markdown(title: str, comparisons: Sequence[Comparison], command: str) -> str:
-    """Returns the table of comparisons, with the machine and the command that repeats it.
+    """Returns the table of comparisons with the machine and the command.
 
     Args:
-        title: Its heading.
-        comparisons: One row each; there may be none, where all that was timed is ours.
-        command: What was typed.
+        title: The heading.
+        comparisons: The rows; may be empty.
+        command: The command line.
     """
     lines = [f"# {title}", "", f"`{command}`", ""]
     lines += [" · ".join(f"{name}: {value}" for name, value in machine().items())]
@@ -157,12 +157,7 @@ _HOW = "Wall times, medians; both timed in turn in one run, after one call of ea
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Returns the lines of a Markdown table.
-
-    Args:
-        head: Names of the columns.
-        rows: Their cells.
-    """
+    """Returns the lines of a Markdown table with column names ``head``."""
     lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
     return [lines[0], "|" + "---|" * len(head), *lines[1:]]
 

@@ -1,4 +1,4 @@
-"""Where the time of StarGAN's training step goes, beside what the machine can do at most."""
+"""Profile of StarGAN's training step, and the peak performance of the machine."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PRODUCTS, MOVES, OPTIMIZERS, REST = (
 )
 KINDS = (PRODUCTS, MOVES, OPTIMIZERS, REST)
 _SIDE = 4096
-"""Of the square matrices whose product takes the machine to its peak."""
+"""Size of the square matrices whose product measures the peak."""
 _IMAGES, _IMAGE_SIZE, _CHANNELS = 16, 64, 256
-"""Of the 3 x 3 convolution that does."""
+"""Size of the 3 x 3 convolution that measures the peak."""
 _BUSIEST = 12
-# An operation is noted as its name and its type; what only waits for operations inside is left out.
+# Operations are named NAME:TYPE; containers only wait for the operations inside them.
 _OPERATION = re.compile(r"([^:\s]+):(\w+)")
 _CONTAINERS = re.compile(r"PartitionedCall|RemoteCall|^(Stateless)?(If|While)$")
 _TYPES = (
@@ -50,16 +50,16 @@ _OPTIMIZER_NAME = re.compile(r"(^|/)(adam|optimizer)", re.IGNORECASE)
 
 @dataclasses.dataclass(frozen=True)
 class Profile:
-    """What one training step does.
+    """Profile of a training step.
 
     Attributes:
-        config: Of what is trained.
-        wall: Median seconds of a step that is not watched.
-        processor: Those of all cores in it.
-        multiply_adds: See the function.
-        operations: Seconds by type of operation, of a step that is watched. Where several run at
-            once, or one on all cores, these are no shares of the wall time.
-        kinds: The same by ``KINDS``.
+        config: The trained configuration.
+        wall: Median seconds of a step without the profiler.
+        processor: Median CPU seconds of all cores.
+        multiply_adds: Number of multiply-adds, from the function of that name.
+        operations: Seconds by type of operation, with the profiler. They are no shares of the wall
+            time, since several operations may run at once.
+        kinds: Seconds by ``KINDS``.
     """
 
     config: TrainConfig
@@ -72,7 +72,7 @@ class Profile:
 
 @dataclasses.dataclass(frozen=True)
 class Peak:
-    """What the machine does at most in one precision, in 10^9 operations per second.
+    """Peak performance of the machine in one precision, in GFLOP/s.
 
     A multiply-add is two operations.
     """
@@ -116,7 +116,7 @@ def profiled(config: TrainConfig, repeats: int) -> Profile:
     wall, processor = (statistics.median(one) for one in zip(*times))
     operations: collections.Counter = collections.Counter()
     kinds = collections.Counter(dict.fromkeys(KINDS, 0.0))
-    for (name, kind), seconds in _watched(step).items():
+    for (name, kind), seconds in _profile(step).items():
         operations[kind] += seconds
         kinds[kind_of(name, kind)] += seconds
     attributes = len(made.trainer.generator.expressions)
@@ -124,8 +124,8 @@ def profiled(config: TrainConfig, repeats: int) -> Profile:
     return Profile(config, wall, processor, count, dict(operations), dict(kinds))
 
 
-def _watched(call: Callable[[], object]) -> collections.Counter:
-    """Seconds by name and type of the operations that a call runs."""
+def _profile(call: Callable[[], object]) -> collections.Counter:
+    """Seconds of the operations of a call, by name and type, from TensorFlow's profiler."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     options = tf.profiler.experimental.ProfilerOptions(host_tracer_level=2, python_tracer_level=0)
@@ -140,14 +140,14 @@ def _watched(call: Callable[[], object]) -> collections.Counter:
     for plane in space.planes:
         for line in plane.lines:
             for event in line.events:
-                told = _OPERATION.fullmatch(plane.event_metadata[event.metadata_id].name)
-                if told and not _CONTAINERS.search(told[2]):
-                    seconds[told.groups()] += event.duration_ps / 1e12
+                found = _OPERATION.fullmatch(plane.event_metadata[event.metadata_id].name)
+                if found and not _CONTAINERS.search(found[2]):
+                    seconds[found.groups()] += event.duration_ps / 1e12
     return seconds
 
 
 def kind_of(name: str, kind: str) -> str:
-    """Returns which of ``KINDS`` an operation is of, by its name in the graph and its type."""
+    """Returns the element of ``KINDS`` for an operation, by its name in the graph and its type."""
     if _OPTIMIZER_NAME.search(name):
         return OPTIMIZERS
     return next((known for known, pattern in _TYPES if pattern.search(kind)), REST)
@@ -276,5 +276,5 @@ def markdown(profiles: Mapping[str, Profile], peaks: Mapping[str, Peak]) -> str:
         lines += ["", *table([f"operation, {precision}", "share"], [
             [name, f"{100 * seconds / total:.1f} %"] for name, seconds in busiest
         ])]  # fmt: skip
-    told = "Shares are of the time in operations, of which several may run at once."
-    return "\n".join([*lines, "", told]) + "\n"
+    note = "Shares are of the time in operations, of which several may run at once."
+    return "\n".join([*lines, "", note]) + "\n"

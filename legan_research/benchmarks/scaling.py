@@ -1,8 +1,8 @@
-"""A model on paper of training on up to 1,024 GPUs: nothing here is timed.
+"""Analytical model of the scaling of training to up to 1,024 GPUs; nothing is timed.
 
-A step is so many updates of the critic and one of the generator, one after the other; after each
-the replicas add up that network's gradients, and nobody goes on before they have. What an image
-costs one GPU and how fast the links are is given; the bytes are those of the real networks.
+A step is ``critic_steps`` updates of the critic and one of the generator, in sequence; each ends
+with a synchronous all-reduce of that network's gradients. Computation per image and speed of the
+links are given; the bytes are those of the real networks.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from legan_tf.training.config import TrainConfig
 
 GPUS = tuple(2**power for power in range(11))
 _FLOAT_BYTES = 4
-"""Weights and their gradients are float32 whatever ``--precision`` is."""
+"""Weights and gradients are float32 in every ``--precision``."""
 _PAPER_BATCH, _PAPER_STEPS = 16, 40_000
-"""Of ``configs/legan.flags``."""
+"""Batch and steps of ``configs/legan.flags``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """What joins the members of a ring.
+    """A link between neighbours of a ring.
 
     Attributes:
-        bytes_per_s: What one member sends in a second, while it receives as much.
-        latency_s: What a message takes besides, in seconds.
+        bytes_per_s: Bandwidth in each direction.
+        latency_s: Latency of a message in seconds.
     """
 
     bytes_per_s: float
@@ -43,8 +43,8 @@ class Cluster:
 
     Attributes:
         gpus_per_node: GPUs of a machine.
-        inside: What joins the GPUs of a machine.
-        between: What joins the machines; the GPUs of one share it.
+        inside: Link between the GPUs of a machine.
+        between: Link between machines, shared by the GPUs of one.
     """
 
     gpus_per_node: int
@@ -57,15 +57,15 @@ class Work:
     """A step of training.
 
     Attributes:
-        seconds_per_image: Computation of a whole step on one GPU, by its critic images, of which
-            there are ``critic_steps`` times the batch.
-        critic_bytes: Size of the critic's gradients.
-        generator_bytes: Size of the generator's.
+        seconds_per_image: Computation of a step on one GPU, per critic image; a step has
+            ``critic_steps`` times the batch of them.
+        critic_bytes: Size of the gradients of the critic.
+        generator_bytes: Size of the gradients of the generator.
         critic_steps: Updates of the critic in a step.
-        small: All-reduces of single numbers in a step: the means of the losses, and whether to
-            stop. Only their latency counts.
-        overlap: Share of the backward computation of an update, two thirds of it, under which its
-            all-reduce can hide: 0 where gradients are sent when the last one is there.
+        small: All-reduces of single numbers in a step (means of the losses, stop signal), of which
+            only the latency counts.
+        overlap: Share of the backward computation, two thirds of an update, that overlaps with its
+            all-reduce; 0 if gradients are sent when all are computed.
     """
 
     seconds_per_image: float
@@ -78,11 +78,11 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What a step takes.
+    """Cost of a step.
 
     Attributes:
         compute_s: Seconds of computation.
-        exposed_s: Seconds in which the GPUs wait for gradients.
+        exposed_s: Seconds of communication that computation does not hide.
         images: Critic images of all GPUs.
     """
 
@@ -97,38 +97,34 @@ class Step:
 
     @property
     def efficiency(self) -> float:
-        """Share of its time in which a GPU computes; the speed-up by the number of GPUs."""
+        """Share of the time in which a GPU computes: speed-up divided by the number of GPUs."""
         return self.compute_s / self.seconds
 
 
 def ring_seconds(members: int, size: float, link: Link) -> float:
-    """Returns what an all-reduce around a ring takes.
-
-    Each member sends every part but its own once to add it up and once to spread the sum:
-    2 (n - 1) messages of size / n.
+    """Returns the seconds of a ring all-reduce: 2 (n - 1) messages of size / n.
 
     Args:
-        members: n.
-        size: Bytes that each member has.
-        link: From one to the next.
+        members: Number of members, n.
+        size: Bytes of the gradients.
+        link: Link between neighbours.
     """
     return 2 * (members - 1) * (size / members / link.bytes_per_s + link.latency_s)
 
 
 def all_reduce_seconds(gpus: int, size: float, cluster: Cluster) -> float:
-    """Returns what a hierarchical all-reduce takes.
+    """Returns the seconds of a hierarchical all-reduce.
 
-    The GPUs of a machine add up in a ring, each then holds a part of the sum and adds it up with
-    its likes in the other machines, all over the one link of the machine, and the machine spreads
-    the result in its ring.
+    Reduce-scatter in the ring of each machine, all-reduce of the parts between the machines over
+    their shared links, all-gather in the ring of each machine.
 
     Args:
-        gpus: All of them: those of one machine, or of several whole ones.
-        size: Bytes that each has.
-        cluster: What joins them.
+        gpus: Number of GPUs: of one machine, or of several full machines.
+        size: Bytes of the gradients.
+        cluster: The cluster.
 
     Raises:
-        ValueError: They do not fill their machines.
+        ValueError: The GPUs do not fill their machines.
     """
     nodes = math.ceil(gpus / cluster.gpus_per_node)
     if gpus % nodes:
@@ -139,18 +135,17 @@ def all_reduce_seconds(gpus: int, size: float, cluster: Cluster) -> float:
 
 
 def step_of(work: Work, cluster: Cluster, gpus: int, batch: float) -> Step:
-    """Returns what a step takes.
+    """Returns the cost of a step.
 
     Args:
         work: The step.
-        cluster: Where it runs.
-        gpus: How many share it.
+        cluster: The cluster.
+        gpus: Number of GPUs.
         batch: Images of one update on each GPU.
     """
     images = batch * work.critic_steps
     compute = images * work.seconds_per_image
-    # The updates of the two networks take about as long as each other: measured on a processor,
-    # 1.4 s and 1.6 s for four images.
+    # Updates of both networks take about the same time: 1.4 s and 1.6 s for four images on a CPU.
     hidden = work.overlap * 2 / 3 * compute / (work.critic_steps + 1)
     exposed = work.small * all_reduce_seconds(gpus, 0, cluster)
     for updates, size in ((work.critic_steps, work.critic_bytes), (1, work.generator_bytes)):
@@ -159,13 +154,13 @@ def step_of(work: Work, cluster: Cluster, gpus: int, batch: float) -> Step:
 
 
 def batch_for(work: Work, cluster: Cluster, gpus: int, efficiency: float) -> float:
-    """Returns the batch of each GPU from which on so much of its time goes into computing.
+    """Returns the batch per GPU that is needed for an efficiency, without overlap.
 
     Args:
-        work: The step; its ``overlap`` is not made use of.
-        cluster: Where it runs.
-        gpus: How many share it.
-        efficiency: More than 0, less than 1.
+        work: The step.
+        cluster: The cluster.
+        gpus: Number of GPUs.
+        efficiency: Between 0 and 1, both excluded.
     """
     alone = dataclasses.replace(work, overlap=0.0)
     waiting = step_of(alone, cluster, gpus, 1.0)
@@ -211,18 +206,18 @@ class Scaling:
     global_batch: int
 
     def weak(self, cluster: Cluster) -> dict[int, Step]:
-        """Returns the step by the number of GPUs, with the same batch on each."""
+        """Returns the cost of a step by the number of GPUs, with a constant batch per GPU."""
         return {gpus: step_of(self.work, cluster, gpus, self.batch) for gpus in GPUS}
 
     def strong(self, cluster: Cluster) -> dict[int, Step]:
-        """Returns the step by the number of GPUs, with the same batch on all of them together."""
+        """Returns the cost of a step by the number of GPUs, with a constant global batch."""
         fitting = (gpus for gpus in GPUS if self.global_batch % gpus == 0)
         return {
             gpus: step_of(self.work, cluster, gpus, self.global_batch / gpus) for gpus in fitting
         }
 
     def markdown(self) -> str:
-        """Returns the assumptions, the tables and what follows from them, as Markdown."""
+        """Returns assumptions, tables and conclusions as Markdown."""
         work = self.work
         lines = [f"## {self.name}", ""]
         lines += [
@@ -243,11 +238,11 @@ class Scaling:
             ]
             lines += ["", f"{title}. Step, images/s of the critic, efficiency:", ""]
             lines += table(["GPUs", *curves], rows)
-        lines += ["", *self._what_follows()]
+        lines += ["", *self._conclusions()]
         return "\n".join(lines) + "\n"
 
-    def _what_follows(self) -> list[str]:
-        """What the model says about batch and schedule."""
+    def _conclusions(self) -> list[str]:
+        """Conclusions on batch and schedule."""
         most = GPUS[-1]
         needed = ", ".join(
             f"{math.ceil(batch_for(self.work, cluster, most, 0.8)):,} ({name})"
@@ -260,7 +255,7 @@ class Scaling:
             f"least {needed}.",
             f"- A critic with {self.work.critic_steps} updates for one of the generator sends its "
             "gradients each time. With one (`--critic_steps=1 --adversarial=hinge`, ours) a step "
-            f"sends {self._fewer_updates():.1f} times fewer bytes, but also sees fewer images.",
+            f"sends {self._bytes_ratio():.1f} times fewer bytes, but also sees fewer images.",
             f"- {most:,} GPUs with {self.batch} each make a batch of {grown:,}, {factor:,.0f} "
             f"times the {_PAPER_BATCH} of the paper's form: the same images are "
             f"{_PAPER_STEPS / factor:,.0f} steps instead of {_PAPER_STEPS:,}, which is too few "
@@ -270,8 +265,8 @@ class Scaling:
             "there is no warm-up among the schedules.",
         ]
 
-    def _fewer_updates(self) -> float:
-        """How many times as many bytes a step sends as one with one update of the critic."""
+    def _bytes_ratio(self) -> float:
+        """Bytes of a step relative to one with a single update of the critic."""
         critic, generator = self.work.critic_bytes, self.work.generator_bytes
         return (self.work.critic_steps * critic + generator) / (critic + generator)
 

@@ -1,4 +1,4 @@
-"""The rating of picture files, beside Q alone on pictures that lie in memory."""
+"""Benchmark of the scoring of files, compared with Q alone on images in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from legan_tf.uses.scoring.config import ScoringConfig
 from legan_tf.uses.scoring.score import score_folder
 
 PEOPLE = 4
-"""Rendered people, under every expression and light: 456 pictures."""
+"""Rendered people under every expression and lighting: 456 images."""
 FILE_SIZES = (128, 256)
 """Heights and widths of the files, in pixels."""
 _SUFFIXES = ("png", "jpg")
@@ -79,7 +79,7 @@ def _write(pictures: np.ndarray, folder: str, suffix: str) -> None:
 
 
 def _in_memory(scorer: Scorer, pictures: np.ndarray, batch_size: int) -> Callable[[], None]:
-    """Returns what rates pictures in whole batches, as often as files would be."""
+    """Returns a callable that rates images in memory in whole batches."""
     size = scorer.image_size
     ready = np.stack([images.to_square(picture, size) for picture in pictures])
     starts = np.arange(0, len(ready), batch_size)
@@ -93,7 +93,7 @@ def _in_memory(scorer: Scorer, pictures: np.ndarray, batch_size: int) -> Callabl
 
 
 def _of_files(scorer: Scorer, folder: str, batch_size: int) -> Callable[[], None]:
-    """Returns what rates a folder, each time anew."""
+    """Returns a callable that scores a folder from scratch."""
     numbers = itertools.count()
 
     def rate() -> None:

@@ -1,4 +1,4 @@
-"""An exported editor behind the local server, beside the same SavedModel called in process."""
+"""Benchmark of the local server, compared with the same SavedModel called in process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from legan_tf.models import LeganGenerator
 from legan_tf.serving import Client, export, server_files, wire
 
 ROWS = 8
-"""Pictures in a request."""
+"""Images in a request."""
 _NAMES = ("neutral", "smile", "surprise"), ("left", "front", "right")
 _FORMS = {
     "64 x 64, small": {"image_size": 64, "width": 16, "blocks": 2, "mask_channels": 3},
@@ -29,12 +29,12 @@ _LOADED = next(iter(_FORMS))
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What ``benchmark`` found.
+    """The result of ``benchmark``.
 
     Attributes:
-        comparisons: The server beside the call in process, for each form of the network.
-        loads: Rows of a Markdown table, head first: many clients at once.
-        sizes: Sentences on the bytes of a picture on the wire.
+        comparisons: Server and call in process, for each size of the network.
+        loads: Rows of a Markdown table, head first, of the load tests.
+        sizes: Sentences on the bytes of an image on the wire.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -43,15 +43,15 @@ class Result:
 
 
 def benchmark(pairs: int = PAIRS, clients: int = 8, seconds: float = 120.0) -> Result:
-    """Times the server beside the call in process, and under the load of many clients.
+    """Times the server and the call in process, and runs load tests.
 
-    The networks are untrained: what they answer takes as long. The server is a process of its own
-    with the files that ``scripts/publish.py files`` writes, on loopback.
+    The networks are untrained, which does not affect the times. The server uses the files that
+    ``scripts/publish.py files`` writes.
 
     Args:
-        pairs: How often to time both ways.
-        clients: How many clients ask at once.
-        seconds: How long they do.
+        pairs: Number of timed pairs.
+        clients: Number of concurrent clients of a load test.
+        seconds: Duration of a load test.
     """
     images = np.random.default_rng(0).integers(0, 256, (ROWS, 128, 128, 3), np.uint8)
     comparisons, loads, sizes = [], [load.HEAD], []
@@ -71,7 +71,7 @@ def benchmark(pairs: int = PAIRS, clients: int = 8, seconds: float = 120.0) -> R
                 client.wait_until_available(60.0, models=[name])
                 rows = images[:, : form["image_size"], : form["image_size"]]
                 comparisons.append(_compare(what, root, name, address, rows, pairs))
-                sizes.append(_sizes(what, rows))
+                sizes.append(_wire_sizes(what, rows))
             for rows in (1, ROWS):
                 loads.append(_load(address, clients, rows, seconds))
     return Result(tuple(comparisons), tuple(loads), tuple(sizes))
@@ -111,11 +111,11 @@ def _load(address: str, clients: int, rows: int, seconds: float) -> str:
     return load.load(address, "a", size, clients, rows, seconds, label).as_row(label)
 
 
-def _sizes(what: str, images: np.ndarray) -> str:
-    """Bytes of a picture on the wire, by the routes there are."""
+def _wire_sizes(what: str, images: np.ndarray) -> str:
+    """Bytes of an image on the wire in each representation."""
     as_bytes = wire.to_tensor(images).ByteSize() / len(images)
     as_floats = wire.to_tensor(images.astype(np.float32)).ByteSize() / len(images)
-    # Numbers one by one, as TensorFlow Serving answers them: two bytes from 128 on.
+    # TensorFlow Serving encodes numbers one by one: two bytes from 128 on.
     as_numbers = as_bytes + np.count_nonzero(images >= 128) / len(images)
     return (
         f"A picture of noise, {what}: {as_bytes:,.0f} bytes as uint8, {as_numbers:,.0f} as uint8 "

@@ -1,6 +1,6 @@
-"""StarGAN in PyTorch in the form of its published code, to be timed beside ours.
+"""StarGAN in PyTorch as in its published code, the reference of the benchmarks.
 
-Imported only where PyTorch is installed; ``torch_stargan`` runs it in a process of its own.
+Imported only if PyTorch is installed; ``torch_stargan`` runs it in a separate process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PENALTY_WEIGHT = _RECONSTRUCTION_WEIGHT = 10.0
 
 
 def _norm(channels: int) -> nn.Module:
-    # Without the running statistics of the published code, which nothing reads and which take time.
+    # Without the running statistics of the published code, which are never read.
     return nn.InstanceNorm2d(channels, affine=True)
 
 
@@ -37,13 +37,13 @@ class _Residual(nn.Module):
 
 
 class Generator(nn.Module):
-    """G on float32 images [B,3,S,S] in [-1, 1] and codes [B,N]; gives such images.
+    """Generator: float32 images [B, 3, S, S] in [-1, 1] and codes [B, N] to images.
 
-    The names of its weights are those of the published files.
+    The names of the weights are those of the published files.
     """
 
     def __init__(self, attributes: int, width: int = 64, blocks: int = 6) -> None:
-        """Makes the layers.
+        """Creates the layers.
 
         Args:
             attributes: N.
@@ -72,10 +72,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """D on float32 images [B,3,S,S]; gives the realness [B,1,h,w] and the logits [B,N]."""
+    """Discriminator: float32 images [B, 3, S, S] to realness [B, 1, h, w] and logits [B, N]."""
 
     def __init__(self, attributes: int, image_size: int, width: int = 64, depth: int = 6) -> None:
-        """Makes the layers.
+        """Creates the layers.
 
         Args:
             attributes: N.
@@ -93,7 +93,7 @@ class Discriminator(nn.Module):
         self.conv2 = nn.Conv2d(seen, attributes, image_size // 2**depth, bias=False)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Judges the images."""
+        """Returns realness and logits."""
         features = self.main(images)
         return self.conv1(features), self.conv2(features).flatten(1)
 
@@ -104,7 +104,7 @@ class Stargan:
     def __init__(
         self, attributes: int, image_size: int, width: int, blocks: int, d_width: int, d_depth: int
     ) -> None:
-        """Makes the networks, on the GPU where there is one; see their own arguments."""
+        """Creates the networks, on the GPU if there is one."""
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.attributes = attributes
         self.image_size = image_size
@@ -125,7 +125,7 @@ class Stargan:
         }
 
     def batches(self, count: int, batch_size: int) -> list[tuple[torch.Tensor, ...]]:
-        """Returns so many random batches: images [B,3,S,S], classes [B], other classes [B]."""
+        """Returns random batches: images [B, 3, S, S], classes [B], target classes [B]."""
         return list(self._batches(count, batch_size))
 
     def _batches(self, count: int, batch_size: int) -> Iterator[tuple[torch.Tensor, ...]]:
@@ -136,14 +136,14 @@ class Stargan:
             yield tuple(values.to(self.device) for values in (images, *classes))
 
     def train_step(self, batches: list[tuple[torch.Tensor, ...]]) -> float:
-        """One update of D for each batch and one of G on the last; returns G's loss."""
+        """Updates D on each batch and G on the last; returns G's loss."""
         for batch in batches:
             self._update_discriminator(*batch)
         return self._update_generator(*batches[-1])
 
     @torch.no_grad()
     def forward(self, batch: tuple[torch.Tensor, ...]) -> float:
-        """Edits a batch; returns a number of the result, which then is there."""
+        """Edits a batch and waits for the result; returns one value of it."""
         images, _, targets = batch
         return self.generator(images, self._codes(targets))[0, 0, 0, 0].item()
 
@@ -156,8 +156,8 @@ class Stargan:
         realness, logits = self.discriminator(images)
         edited = self.generator(images, self._codes(targets)).detach()
         on_edited, _ = self.discriminator(edited)
-        mix = torch.rand(len(images), 1, 1, 1, device=self.device)
-        between = (mix * images + (1.0 - mix) * edited).requires_grad_(True)
+        alpha = torch.rand(len(images), 1, 1, 1, device=self.device)
+        between = (alpha * images + (1.0 - alpha) * edited).requires_grad_(True)
         loss = on_edited.mean() - realness.mean() + functional.cross_entropy(logits, classes)
         loss = loss + _PENALTY_WEIGHT * self._penalty(between)
         self._step(loss)

@@ -1,7 +1,7 @@
-"""StarGAN in PyTorch as a process that waits for orders.
+"""StarGAN in PyTorch in a separate process, controlled by lines of JSON.
 
-In one process the threads of PyTorch and of TensorFlow would be in each other's way; as two, one
-side sleeps while the other is timed.
+In one process the threads of PyTorch and TensorFlow would compete; of two processes one is idle
+while the other is timed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STOP_S = 30.0
 
 
 class TorchStargan:
-    """The process, as callables; a context that ends it.
+    """The process; a context manager that terminates it.
 
     Attributes:
         version: PyTorch's.
@@ -32,9 +32,9 @@ class TorchStargan:
         """Starts it.
 
         Args:
-            config: Its sizes of images and networks are used, and ``critic_steps``.
-            attributes: Classes.
-            threads: Of PyTorch.
+            config: Configuration with the sizes of images and networks, and ``critic_steps``.
+            attributes: Number of classes.
+            threads: Number of threads of PyTorch.
 
         Raises:
             UserError: PyTorch is not installed, or does not load.
@@ -45,7 +45,7 @@ class TorchStargan:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         try:
-            told = self._order(
+            reply = self._request(
                 threads=threads,
                 attributes=attributes,
                 image_size=config.image_size,
@@ -57,20 +57,20 @@ class TorchStargan:
         except BaseException:
             self.close()
             raise
-        self.version, self.device = told["version"], told["device"]
-        self.parameters = told["parameters"]
+        self.version, self.device = reply["version"], reply["device"]
+        self.parameters = reply["parameters"]
 
     def __enter__(self) -> TorchStargan:
         """Returns itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ends the process."""
+        """Terminates the process."""
         self.close()
 
     def close(self) -> None:
-        """Ends the process."""
-        with contextlib.suppress(BrokenPipeError):  # It may have ended by itself.
+        """Terminates the process."""
+        with contextlib.suppress(BrokenPipeError):  # It may have terminated already.
             self._process.stdin.close()
         try:
             self._process.wait(_STOP_S)
@@ -80,29 +80,29 @@ class TorchStargan:
         self._process.stdout.close()
 
     def train_step(self, batch_size: int) -> Callable[[], float]:
-        """Returns what makes one training step, always on the same images, and gives G's loss."""
-        return lambda: self._order(train=batch_size, critic_steps=self._critic_steps)["value"]
+        """Returns a callable that makes a training step on fixed images and returns G's loss."""
+        return lambda: self._request(train=batch_size, critic_steps=self._critic_steps)["value"]
 
     def forward(self, batch_size: int) -> Callable[[], float]:
-        """Returns what edits a batch, always the same, and gives a number of the result."""
-        return lambda: self._order(forward=batch_size)["value"]
+        """Returns a callable that edits a fixed batch and returns one value of the result."""
+        return lambda: self._request(forward=batch_size)["value"]
 
-    def _order(self, **order: Any) -> dict[str, Any]:
+    def _request(self, **request: Any) -> dict[str, Any]:
         try:
-            print(json.dumps(order), file=self._process.stdin, flush=True)
+            print(json.dumps(request), file=self._process.stdin, flush=True)
             answer = self._process.stdout.readline()
         except BrokenPipeError:
             answer = ""
         if not answer:
             raise RuntimeError("PyTorch's process ended; its own message stands on stderr")
-        told = json.loads(answer)
-        if "error" in told:
-            raise UserError(told["error"])
-        return told
+        reply = json.loads(answer)
+        if "error" in reply:
+            raise UserError(reply["error"])
+        return reply
 
 
-def _obey() -> None:
-    """Reads the sizes, then orders, each a line of JSON; answers each with one."""
+def _serve() -> None:
+    """Reads the sizes and then requests, each a line of JSON, and answers each with a line."""
     settings = json.loads(sys.stdin.readline())
     try:
         from legan_research.benchmarks.torch_networks import Stargan, torch
@@ -115,18 +115,18 @@ def _obey() -> None:
     _answer(version=torch.__version__, device=stargan.device, parameters=stargan.parameters)
     kept: dict[tuple[int, int], list] = {}
     for line in sys.stdin:
-        order = json.loads(line)
-        size = order.get("train") or order["forward"]
-        key = (order.get("critic_steps", 1), size)
+        request = json.loads(line)
+        size = request.get("train") or request["forward"]
+        key = (request.get("critic_steps", 1), size)
         if key not in kept:
             kept[key] = stargan.batches(*key)
-        call = stargan.train_step if "train" in order else lambda batches: stargan.forward(*batches)
-        _answer(value=call(kept[key]))
+        batches, trains = kept[key], "train" in request
+        _answer(value=stargan.train_step(batches) if trains else stargan.forward(*batches))
 
 
-def _answer(**told: Any) -> None:
-    print(json.dumps(told), flush=True)
+def _answer(**reply: Any) -> None:
+    print(json.dumps(reply), flush=True)
 
 
 if __name__ == "__main__":
-    _obey()
+    _serve()

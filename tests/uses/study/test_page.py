@@ -181,8 +181,8 @@ def test_two_people_answer_by_keyboard_and_by_touch_and_the_figures_are_exact(
     page = Page(chromium, (tmp_path / "mailed" / "index.html").as_uri(), study)
     page.until(page.at("number-row").is_displayed)
     page.tap(page.at("begin"))
-    page.until(page.at("told").is_displayed)
-    assert page.at("told").text == "Please give your number, 1 to 9999."
+    page.until(page.at("message").is_displayed)
+    assert page.at("message").text == "Please give your number, 1 to 9999."
     page.at("number").send_keys("2")
     page.tap(page.at("begin"))
     page.until(page.asking)
@@ -234,14 +234,14 @@ def test_a_picture_that_does_not_come_is_told_and_asked_for_again(chromium, stud
     moved = (folder / "pictures" / f"{first}.png").rename(tmp_path / "moved.png")
     page = Page(chromium, (folder / "index.html").as_uri() + "?rater=3", study)
     page.at("begin").click()
-    page.until(page.at("told").is_displayed)
-    assert "A picture cannot be loaded" in page.at("told").text
+    page.until(page.at("message").is_displayed)
+    assert "A picture cannot be loaded" in page.at("message").text
     page.press("1", Keys.ENTER)
     assert page.count().startswith("1 of") and not any(page.chosen())
     moved.rename(folder / "pictures" / f"{first}.png")
-    page.at("told").find_element(By.TAG_NAME, "button").click()
+    page.at("message").find_element(By.TAG_NAME, "button").click()
     page.ready()
-    assert not page.at("told").is_displayed()
+    assert not page.at("message").is_displayed()
     page.press("1", Keys.ENTER)
     page.until_at(2)
 
@@ -357,8 +357,8 @@ def test_two_tabs_of_one_person_take_one_number_and_add_to_the_same_answers(
         )
         page.ready()
         page.press("1", Keys.ENTER)
-        page.until(page.at("told").is_displayed)
-        assert "Someone else goes on with this number" in page.at("told").text
+        page.until(page.at("message").is_displayed)
+        assert "Someone else goes on with this number" in page.at("message").text
         assert not page.asking() and kept_answers(page, 1) == other
     finally:
         chromium.switch_to.window(second)
@@ -469,8 +469,8 @@ def test_the_layout_of_mechanical_turk_posts_what_collect_reads(chromium, flags,
             address = (tmp_path / f"hit{number}.html").as_uri()
             if number == 1:
                 page = Page(chromium, f"{address}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE", study)
-                page.until(page.at("told").is_displayed)
-                assert "preview" in page.at("told").text and not page.at("begin").is_enabled()
+                page.until(page.at("message").is_displayed)
+                assert "preview" in page.at("message").text and not page.at("begin").is_enabled()
             host = urllib.parse.quote(f"http://127.0.0.1:{turk.server_address[1]}", safe="")
             page = Page(chromium, f"{address}?assignmentId=A{number}&turkSubmitTo={host}", study)
             page.at("begin").click()

@@ -106,9 +106,9 @@ function onMechanicalTurk() {
 }
 
 function tell(text, button) {
-  at("told").textContent = text;
-  if (button) at("told").append(button);
-  at("told").hidden = !text;
+  at("message").textContent = text;
+  if (button) at("message").append(button);
+  at("message").hidden = !text;
 }
 
 function run(host) {
