@@ -1,4 +1,4 @@
-"""Studies in which people rate or choose pictures by how natural they look; the command comes first.
+"""Studies of how natural pictures look to people; the command comes first.
 
 Example: python scripts/study.py make --models=LEGAN=edits/legan,StarGAN=edits/stargan \
     --real=photos --output=study
