@@ -34,18 +34,42 @@ MIN_RATINGS = 2
 """Ratings of an image from which on it has a standard deviation and is in the manifest."""
 _MAX_NOTES = 20
 
-_CHOICE_COLUMNS = (
-    Column("share", "preference", "higher", 1, PERCENT),
-    Column("chosen", "chosen", "", 0),
-)
-_RATING_COLUMNS = (
-    Column("mean", "mean rating", "higher", 2),
-    Column("std", "std of ratings", "", 2),
-    Column("natural", "natural", "higher", 1, PERCENT),
-    Column("ratings", "ratings", "", 0),
-)
-_SHARE_DIFFERENCE = Column("difference", "difference of shares", "", 1, PERCENT)
-_MEAN_DIFFERENCE = Column("difference", "difference of means", "", 2)
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """The tables of choices or of ratings: models and differences."""
+
+    title: str
+    columns: Sequence[Column]
+    differences: str
+    difference: Column
+    agreement: str
+
+
+_KINDS = {
+    "choice": _Kind(
+        "Which looks most natural",
+        (
+            Column("share", "preference", "higher", 1, PERCENT),
+            Column("chosen", "chosen", "", 0),
+        ),
+        "Differences of the shares",
+        Column("difference", "difference of shares", "", 1, PERCENT),
+        "model chosen",
+    ),
+    "rating": _Kind(
+        "How natural pictures look, 1 to 10",
+        (
+            Column("mean", "mean rating", "higher", 2),
+            Column("std", "std of ratings", "", 2),
+            Column("natural", "natural", "higher", 1, PERCENT),
+            Column("ratings", "ratings", "", 0),
+        ),
+        "Differences of the ratings",
+        Column("difference", "difference of means", "", 2),
+        "pictures",
+    ),
+}
 
 
 def collect(study: Study, answers: str, output: str, options: ScreenOptions) -> str:
@@ -221,29 +245,7 @@ def _markdown(report: Mapping[str, Any]) -> str:
             f"{100 * repeated['same']:.0f} % of {repeated['choices']} choices that came again are "
             "alike."
         )
-    tables = []
-    if "choice" in report:
-        choice = report["choice"]
-        below = (
-            f"Agreement on the model chosen, Krippendorff's alpha: {_alpha(choice['alpha'])}.",
-            f"Chosen by place, from the first: {', '.join(map(str, choice['places']))}.",
-        )
-        rows = _rows(choice["models"], "share", _CHOICE_COLUMNS)
-        tables += [
-            Table("choice", "Which looks most natural", _CHOICE_COLUMNS, rows, below),
-            _difference_table("choice", "Differences of the shares", _SHARE_DIFFERENCE, choice),
-        ]
-    if "rating" in report:
-        rating = report["rating"]
-        below = (
-            f"Agreement on the pictures, Krippendorff's alpha: {_alpha(rating['alpha'])}.",
-            f"Natural are ratings of {NATURAL:g} or more.",
-        )
-        rows = _rows(rating["models"], "mean", _RATING_COLUMNS)
-        tables += [
-            Table("rating", "How natural pictures look, 1 to 10", _RATING_COLUMNS, rows, below),
-            _difference_table("rating", "Differences of the ratings", _MEAN_DIFFERENCE, rating),
-        ]
+    tables = [table for key in _KINDS if key in report for table in _tables(key, report[key])]
     text = as_markdown("Study", [table for table in tables if table.rows], notes)
     lines = [f"- {rater['name']}: {'; '.join(rater['reasons'])}." for rater in excluded]
     text += _section("Raters left out", lines)
@@ -256,26 +258,31 @@ def _section(title: str, lines: Sequence[str]) -> str:
     return "\n".join(["", f"## {title}", "", *lines, ""]) if lines else ""
 
 
-def _rows(
-    models: Mapping[str, Mapping[str, Any]], main: str, columns: Sequence[Column]
-) -> list[Row]:
-    rows = []
-    for name, values in models.items():
-        figures = {column.key: Figure(values[column.key]) for column in columns}
-        figures[main] = _with_interval(values[main], values["interval"])
-        rows.append(Row(name, figures))
-    return rows
-
-
-def _difference_table(key: str, title: str, column: Column, values: Mapping[str, Any]) -> Table:
-    rows = [
+def _tables(key: str, values: Mapping[str, Any]) -> list[Table]:
+    """The tables of the models and of their differences; the first column has intervals."""
+    kind = _KINDS[key]
+    main = kind.columns[0].key
+    models = []
+    for name, of_model in values["models"].items():
+        figures = {column.key: Figure(of_model[column.key]) for column in kind.columns}
+        figures[main] = _with_interval(of_model[main], of_model["interval"])
+        models.append(Row(name, figures))
+    differences = [
         Row(
             " less ".join(pair["models"]),
             {"difference": _with_interval(pair["difference"], pair["interval"])},
         )
         for pair in values["differences"]
     ]
-    return Table(f"{key}_differences", title, (column,), rows, of="models")
+    notes = [f"Agreement on the {kind.agreement}, Krippendorff's alpha: {_alpha(values['alpha'])}."]
+    if key == "choice":
+        notes.append(f"Chosen by place, from the first: {', '.join(map(str, values['places']))}.")
+    else:
+        notes.append(f"Natural are ratings of {NATURAL:g} or more.")
+    return [
+        Table(key, kind.title, kind.columns, models, notes),
+        Table(f"{key}_differences", kind.differences, (kind.difference,), differences, of="models"),
+    ]
 
 
 def _with_interval(value: float, interval: Sequence[float | None]) -> Figure:
