@@ -34,6 +34,10 @@ class Workers:
         beam_options: Further options of Beam, as on a command line.
     """
 
+    processes: int = 0
+    runner: str = ""
+    beam_options: str = ""
+
     def check(self) -> None:
         """Checks the values before the work begins.
 
