@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import os
 import re
 import select
@@ -34,6 +35,7 @@ _LOG_PERIOD_S = 10.0
 def run(
     main: Callable[[Sequence[str]], int | None],
     commands: Mapping[str, Collection[str]] | None = None,
+    select_flags: Callable[[Sequence[str]], Sequence[str]] = expand_flagfiles,
 ) -> None:
     """Parses the flags, calls ``main(argv)`` and exits with what it returns.
 
@@ -45,6 +47,8 @@ def run(
         main: Takes the command line without its flags and returns the exit status (None is 0).
         commands: Words of which the command line must then hold one, as ``argv[1]``, each with
             the flags that are not for every command and are for this one.
+        select_flags: Takes the command line and returns what is to be parsed; before, it may
+            define the flags that depend on what is given.
     """
 
     def guarded(argv: Sequence[str]) -> int | None:
@@ -75,7 +79,7 @@ def run(
         # The usage that --help prints.
         program.__doc__ = re.sub(r"python scripts/(\w+)\.py", rf"{COMMAND} \1", program.__doc__)
     with quiet_at_closed_pipe():
-        app.run(guarded, flags_parser=_parse_flags)
+        app.run(guarded, flags_parser=functools.partial(_parse_flags, select_flags))
 
 
 def command_line() -> str:
@@ -118,9 +122,11 @@ def _refuse_flags_of_others(command: str, commands: Mapping[str, Collection[str]
             raise UserError(f"--{name} belongs to {owners}, not to {command}.")
 
 
-def _parse_flags(argv: Sequence[str]) -> list[str]:
+def _parse_flags(
+    select_flags: Callable[[Sequence[str]], Sequence[str]], argv: Sequence[str]
+) -> list[str]:
     try:
-        arguments = flags.FLAGS(expand_flagfiles(argv))
+        arguments = flags.FLAGS(select_flags(argv))
     except UserError as error:
         sys.exit(fail(error))
     except flags.Error as error:
@@ -142,6 +148,11 @@ def _nobody_reads() -> bool:
         # Python flushes once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), file)
     return bool(left)
+
+
+def say(text: str) -> None:
+    """Prints a message on stderr, apart from the progress line."""
+    print(text, file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -17,7 +17,6 @@ from legan_tf import cli, options
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.readers.registry import reader_options
-from legan_tf.training.config import MODELS
 
 _RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
 
@@ -38,8 +37,8 @@ _IMAGE_SIZE = flags.DEFINE_integer(
     "depth, for meshes without a picture, 256.",
 )
 _CROP = flags.DEFINE_string("crop", "", "As in training: left,top,right,bottom as fractions.")
-_MODEL = flags.DEFINE_enum(
-    "model", "", ("", *MODELS), "check: what is to be trained; all that can be if empty."
+_MODEL = flags.DEFINE_string(
+    "model", "", "check: the system to be trained; all that can be if empty."
 )
 _INPUT = flags.DEFINE_string("input", "", "align: a folder of pictures, instead of a manifest.")
 _MESHES = flags.DEFINE_string(
@@ -77,6 +76,7 @@ def _manifest() -> None:
 
 def _check() -> None:
     from legan_tf.data.check.report import check_dataset
+    from legan_tf.training import systems
 
     found = check_dataset(
         _MANIFEST.value,
@@ -87,6 +87,7 @@ def _check() -> None:
         _training_size(),
         _SEED.value,
         cli.bar,
+        systems.needs(),
     )
     print(found.text)
     if found.error:

@@ -1,22 +1,24 @@
-"""Trains Q, an identity network, a classifier, LEGAN or StarGAN, or resumes a run.
+"""Trains LEGAN, StarGAN, Q and the other systems, or resumes a run; --model selects the system.
 
 Example: python scripts/train.py --flagfile=configs/legan.flags --workdir=runs/legan
+The flags of one system: python scripts/train.py --model=quality --helpshort
 """
 
 from __future__ import annotations
 
-from legan_tf import cli, options
-from legan_tf.training.config import TrainConfig
-
-options.define_flags(TrainConfig)
+from legan_tf import cli
+from legan_tf.training import systems
+from legan_tf.training.train import train
 
 
 def main(_) -> int:
-    # Imported here so that a mistyped flag is told at once, not after TensorFlow's start.
-    from legan_tf.training.train import train
+    return train(systems.from_flags())
 
-    return train(options.from_flags(TrainConfig))
+
+def select_flags(argv):
+    # Called from here, so that --helpshort counts the flags among those of this program.
+    return systems.select_flags(argv)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, select_flags=select_flags)

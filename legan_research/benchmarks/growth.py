@@ -19,8 +19,8 @@ from legan_research.benchmarks import training
 from legan_research.benchmarks.paired import PAIRS, figure, table
 from legan_tf.cli import Progress
 from legan_tf.drawing import as_png, panels, style, style_axes
-from legan_tf.training.config import TrainConfig
 from legan_tf.training.run_folder import METRICS_FILE, RECORD_FILE, Checkpoints
+from legan_tf.training.systems.stargan import Stargan
 
 SIZES = (64, 128, 192, 256)
 BATCH_SIZES = (1, 2, 4, 8, 16)
@@ -60,7 +60,7 @@ class Growth:
         checkpoint: Seconds to write and to restore a checkpoint, and its bytes.
     """
 
-    config: TrainConfig
+    config: Stargan
     sizes: Mapping[int, float]
     batch_sizes: Mapping[int, float]
     replicas: Mapping[int, float]
@@ -132,7 +132,7 @@ class Growth:
         return as_png(canvas)
 
 
-def benchmark(root: str, repeats: int = PAIRS, config: TrainConfig = training.CONFIG) -> Growth:
+def benchmark(root: str, repeats: int = PAIRS, config: Stargan = training.CONFIG) -> Growth:
     """Times training steps, each kind in a process of its own, and looks at real runs.
 
     Args:
@@ -240,7 +240,7 @@ def _resident(pid: int) -> float | None:
     return pages * os.sysconf("SC_PAGE_SIZE") / _MIB or None
 
 
-def checkpointed(config: TrainConfig, repeats: int) -> tuple[float, float, int]:
+def checkpointed(config: Stargan, repeats: int) -> tuple[float, float, int]:
     """Writes and restores checkpoints of StarGAN.
 
     Args:

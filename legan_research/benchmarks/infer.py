@@ -16,9 +16,11 @@ from legan_research.benchmarks.paired import PAIRS, Comparison, compare, usable_
 from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.models import QualityEstimator, StarganGenerator
 from legan_tf.serving import Client, export, server_files
-from legan_tf.training.config import PRECISIONS, TrainConfig
 from legan_tf.training.datasets import EXPRESSIONS
 from legan_tf.training.devices import POLICIES
+from legan_tf.training.options import PRECISIONS
+from legan_tf.training.systems.quality import Quality
+from legan_tf.training.systems.stargan import Stargan
 
 BATCH_SIZES = (1, 8)
 SCORED = 32
@@ -42,7 +44,7 @@ def benchmark(pairs: int = PAIRS) -> list[Comparison]:
 def edits(
     pairs: int,
     batch_sizes: Sequence[int] = BATCH_SIZES,
-    config: TrainConfig = training.CONFIG,
+    config: Stargan = training.CONFIG,
 ) -> list[Comparison]:
     """Times edits, by every way to make them and of every size of the batch.
 
@@ -69,13 +71,14 @@ def edits(
     return results
 
 
-def ratings(pairs: int, config: TrainConfig = training.CONFIG) -> Comparison:
+def ratings(pairs: int, config: Quality | None = None) -> Comparison:
     """Times Q beside NIMA on MobileNet (Talebi and Milanfar, 2018) on the same pictures.
 
     Args:
         pairs: How often to time both.
         config: Sizes of images and Q.
     """
+    config = config or Quality()
     size = config.image_size
     quality = QualityEstimator(size, config.q_width, config.q_depth)
     quality.build()
@@ -97,7 +100,7 @@ def ratings(pairs: int, config: TrainConfig = training.CONFIG) -> Comparison:
 _Edit = Callable[[int], Callable[[], np.ndarray]]
 
 
-def _edits(config: TrainConfig) -> Iterator[tuple[str, _Edit]]:
+def _edits(config: Stargan) -> Iterator[tuple[str, _Edit]]:
     """Yields name and implementation of each way to edit: a batch size to a timed callable."""
     for precision in PRECISIONS:
         yield f"legan_tf in process, {precision}", _in_process(_generator(config, precision))
@@ -110,7 +113,7 @@ def _edits(config: TrainConfig) -> Iterator[tuple[str, _Edit]]:
             yield "legan_tf, client and server", _served(client, config.image_size)
 
 
-def _generator(config: TrainConfig, precision: str) -> StarganGenerator:
+def _generator(config: Stargan, precision: str) -> StarganGenerator:
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(POLICIES[precision])
     try:

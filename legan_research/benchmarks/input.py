@@ -22,7 +22,7 @@ from legan_tf.data.manifest_faces import manifest_faces
 from legan_tf.data.parallel import Workers
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.data.tfrecord_writer import MANIFEST, write_records
-from legan_tf.training.config import TrainConfig
+from legan_tf.training.systems.legan import Legan
 
 PEOPLE = 5
 """Rendered people, under every expression and light: 570 pictures."""
@@ -34,7 +34,7 @@ UPDATES = 25
 
 def benchmark(
     pairs: int = PAIRS,
-    config: TrainConfig | None = None,
+    config: Legan | None = None,
     file_size: int = FILE_SIZE,
     updates: int = UPDATES,
 ) -> list[Comparison]:
@@ -47,7 +47,7 @@ def benchmark(
         updates: Updates that one timed call reads the pictures of, and that the trainer makes in
             one; without a GPU it makes one.
     """
-    config = config or TrainConfig()
+    config = config or Legan()
     size, batch_size = config.image_size, config.batch_size
     read_count = updates * batch_size * config.critic_steps
     trained = updates
@@ -135,14 +135,14 @@ def _write_files(folder: str, size: int) -> str:
     return file
 
 
-def _training(config: TrainConfig, faces: FaceSet, steps: int) -> Callable[[], None]:
+def _training(config: Legan, faces: FaceSet, steps: int) -> Callable[[], None]:
     """Returns what takes so many training steps, on a batch that lies ready."""
     size = config.image_size
     step = Training.of(
         config,
         faces,
-        quality=models.QualityEstimator(size, config.q_width, config.q_depth),
-        identity=models.LightCNN29(size, config.identity_width),
+        quality=models.QualityEstimator(size, depth=min(6, (size & -size).bit_length() - 1)),
+        identity=models.LightCNN29(size),
     ).step()
 
     def train() -> None:

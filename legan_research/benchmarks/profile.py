@@ -17,7 +17,8 @@ import tensorflow as tf
 from legan_research.benchmarks import training
 from legan_research.benchmarks.paired import PAIRS, figure, table
 from legan_tf.cli import Progress
-from legan_tf.training.config import PRECISIONS, TrainConfig
+from legan_tf.training.options import PRECISIONS
+from legan_tf.training.systems.stargan import Stargan
 
 PRODUCTS, MOVES, OPTIMIZERS, REST = (
     "convolutions and matrix products",
@@ -62,7 +63,7 @@ class Profile:
         kinds: Seconds by ``KINDS``.
     """
 
-    config: TrainConfig
+    config: Stargan
     wall: float
     processor: float
     multiply_adds: int
@@ -81,7 +82,7 @@ class Peak:
     convolution: float
 
 
-def benchmark(repeats: int = PAIRS, config: TrainConfig = training.CONFIG) -> str:
+def benchmark(repeats: int = PAIRS, config: Stargan = training.CONFIG) -> str:
     """Profiles the step in both precisions; returns the tables.
 
     Args:
@@ -98,7 +99,7 @@ def benchmark(repeats: int = PAIRS, config: TrainConfig = training.CONFIG) -> st
     return markdown(profiles, peaks)
 
 
-def profiled(config: TrainConfig, repeats: int) -> Profile:
+def profiled(config: Stargan, repeats: int) -> Profile:
     """Takes training steps, watched and not.
 
     Args:
@@ -153,7 +154,7 @@ def kind_of(name: str, kind: str) -> str:
     return next((known for known, pattern in _TYPES if pattern.search(kind)), REST)
 
 
-def generator_layers(config: TrainConfig, attributes: int) -> list[int]:
+def generator_layers(config: Stargan, attributes: int) -> list[int]:
     """Returns the multiply-adds of StarGAN's convolutions on one image, from first to last.
 
     At the border, what meets the padding is counted too.
@@ -170,7 +171,7 @@ def generator_layers(config: TrainConfig, attributes: int) -> list[int]:
     return [ends[0], *scaled, *blocks, *scaled[::-1], ends[1]]
 
 
-def discriminator_layers(config: TrainConfig, attributes: int) -> list[int]:
+def discriminator_layers(config: Stargan, attributes: int) -> list[int]:
     """Returns those of the discriminator, the last two those of its heads.
 
     Args:
@@ -185,7 +186,7 @@ def discriminator_layers(config: TrainConfig, attributes: int) -> list[int]:
     return [*layers, side**2 * 9 * seen, side**2 * seen * attributes]
 
 
-def multiply_adds(config: TrainConfig, attributes: int) -> int:
+def multiply_adds(config: Stargan, attributes: int) -> int:
     """Counts those of a training step, as if every convolution were computed as it is defined.
 
     For D, every update takes a pass over real and edited images, the gradients of all kernels and

@@ -15,7 +15,7 @@ from legan_research.benchmarks.paired import figure, table
 from legan_tf.data import attributes
 from legan_tf.drawing import as_png, panels, style, style_axes, write_shared_legend
 from legan_tf.models import Discriminator, LeganGenerator, Network, StarganGenerator
-from legan_tf.training.config import TrainConfig
+from legan_tf.training.systems.legan import Legan
 
 GPUS = tuple(2**power for power in range(11))
 _FLOAT_BYTES = 4
@@ -169,7 +169,7 @@ def batch_for(work: Work, cluster: Cluster, gpus: int, efficiency: float) -> flo
 
 def gradient_bytes() -> dict[str, tuple[int, int]]:
     """Returns the sizes of the critic's and the generator's gradients, by the editor's name."""
-    config = TrainConfig()
+    config = Legan()
     classes = (attributes.MULTIPIE_EXPRESSIONS, attributes.MULTIPIE_SHOTS)
     size = config.image_size
 

@@ -15,8 +15,8 @@ from legan_research.benchmarks.paired import PAIRS, Comparison, compare, with_ra
 from legan_tf.data import images
 from legan_tf.models import QualityEstimator
 from legan_tf.serving.loading import Scorer, load
-from legan_tf.training.config import TrainConfig
 from legan_tf.training.datasets import rendered_split
+from legan_tf.training.systems.quality import Quality
 from legan_tf.uses.scoring.config import ScoringConfig
 from legan_tf.uses.scoring.score import score_folder
 
@@ -29,7 +29,7 @@ _SUFFIXES = ("png", "jpg")
 
 def benchmark(
     pairs: int = PAIRS,
-    config: TrainConfig | None = None,
+    config: Quality | None = None,
     file_sizes: Sequence[int] = FILE_SIZES,
     batch_size: int = 32,
 ) -> list[Comparison]:
@@ -43,7 +43,7 @@ def benchmark(
         file_sizes: Heights and widths of the files, in pixels.
         batch_size: Pictures that are rated at once, both ways.
     """
-    config = config or TrainConfig()
+    config = config or Quality()
     results = []
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "quality.keras")

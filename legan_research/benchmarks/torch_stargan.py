@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from legan_tf.errors import UserError
-from legan_tf.training.config import TrainConfig
+from legan_tf.training.systems.stargan import Stargan
 
 _STOP_S = 30.0
 
@@ -28,7 +28,7 @@ class TorchStargan:
         parameters: Numbers of parameters by network, ``generator`` and ``discriminator``.
     """
 
-    def __init__(self, config: TrainConfig, attributes: int, threads: int) -> None:
+    def __init__(self, config: Stargan, attributes: int, threads: int) -> None:
         """Starts it.
 
         Args:

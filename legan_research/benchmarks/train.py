@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from legan_research.benchmarks import training
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare, usable_cores
 from legan_research.benchmarks.torch_stargan import TorchStargan
-from legan_tf.training.config import PRECISIONS, TrainConfig
+from legan_tf.training.options import PRECISIONS
+from legan_tf.training.systems.stargan import Stargan
 
 
 def benchmark(
     pairs: int = PAIRS,
     batch_sizes: Sequence[int] = (training.CONFIG.batch_size,),
-    config: TrainConfig = training.CONFIG,
+    config: Stargan = training.CONFIG,
 ) -> list[Comparison]:
     """Times the step in both precisions beside that of the published code, in float32.
 

@@ -16,12 +16,12 @@ from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import Network
 from legan_tf.training import devices, train
-from legan_tf.training.adversarial import AdversarialModel
-from legan_tf.training.config import TrainConfig
+from legan_tf.training.adversarial import AdversarialTrainer
 from legan_tf.training.datasets import Datasets, rendered_split
+from legan_tf.training.systems.editor import EditorSystem
+from legan_tf.training.systems.stargan import Stargan
 
-CONFIG = TrainConfig(
-    model="stargan",
+CONFIG = Stargan(
     expressions="affectnet",
     edit_lighting=False,
     batch_size=4,
@@ -33,7 +33,7 @@ CONFIG = TrainConfig(
 parameters, and a batch for processor cores."""
 
 
-def faces(config: TrainConfig) -> FaceSet:
+def faces(config: EditorSystem) -> FaceSet:
     """Returns the pictures of one rendered person, with expressions alone."""
     split = rendered_split("train", 1, config.expressions, True, config.image_size, config.seed)
     return split.without_lighting_labels()
@@ -51,15 +51,15 @@ class Training:
         batch: One element of ``editing_batches``.
     """
 
-    config: TrainConfig
+    config: EditorSystem
     strategy: tf.distribute.Strategy
-    trainer: AdversarialModel
+    trainer: AdversarialTrainer
     optimizers: dict[str, Any]
     batch: dict[str, tf.Tensor]
 
     @classmethod
     def of(
-        cls, config: TrainConfig, shown: FaceSet | None = None, **auxiliary: Network
+        cls, config: EditorSystem, shown: FaceSet | None = None, **auxiliary: Network
     ) -> Training:
         """Prepares this process and makes all of it.
 
@@ -89,12 +89,12 @@ class Training:
         return lambda: {name: float(value) for name, value in run(feed).items()}
 
 
-def training_step(config: TrainConfig) -> Callable[[], dict[str, float]]:
+def training_step(config: EditorSystem) -> Callable[[], dict[str, float]]:
     """Returns ``Training.step`` of a configuration of StarGAN."""
     return Training.of(config).step()
 
 
-def seconds_apart(config: TrainConfig, repeats: int) -> list[float]:
+def seconds_apart(config: EditorSystem, repeats: int) -> list[float]:
     """Times training steps in a process of their own, as they are in training.
 
     Args:
@@ -117,7 +117,7 @@ def seconds_apart(config: TrainConfig, repeats: int) -> list[float]:
 
 def _main() -> None:
     order = json.loads(sys.argv[1])
-    config = TrainConfig(**order["config"])
+    config = Stargan(**order["config"])
     devices.divide_cpu(config.replicas)
     step = training_step(config)
     step()

@@ -9,12 +9,13 @@ from legan_research.experiments.config import ExperimentOptions
 from legan_tf.data import attributes
 from legan_tf.errors import UserError
 from legan_tf.serving.loading import Editor
-from legan_tf.training.config import TrainConfig, from_flagfile
+from legan_tf.training import systems
 from legan_tf.training.datasets import EXPRESSIONS
 from legan_tf.training.run_folder import FLAGS_FILE
+from legan_tf.training.system import System
 
 
-def flags_of(path: str) -> TrainConfig | None:
+def flags_of(path: str) -> System | None:
     """Returns the flags of the run that trained a network; None if unknown.
 
     Args:
@@ -25,7 +26,7 @@ def flags_of(path: str) -> TrainConfig | None:
     """
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     file = os.path.join(folder, FLAGS_FILE)
-    return from_flagfile(file) if os.path.isfile(file) else None
+    return systems.from_flagfile(file) if os.path.isfile(file) else None
 
 
 def quality_of(model: str) -> str:
@@ -34,7 +35,7 @@ def quality_of(model: str) -> str:
     if os.path.isdir(own):
         return own
     config = flags_of(model)
-    return config.quality_model if config else ""
+    return getattr(config, "quality_model", "")
 
 
 def networks_of(model: str, options: ExperimentOptions) -> list[tuple[str, str]]:
@@ -63,7 +64,7 @@ def chain_of(name: str, path: str) -> list[tuple[str, str]]:
     while path and path not in [known for _, known in chain]:
         chain.append((name, path))
         config = flags_of(path)
-        path = config.start_from if config else ""
+        path = getattr(config, "start_from", "")
         name = f"--start_from={path} of {name}"
     return chain
 

@@ -12,14 +12,16 @@ from legan_research.experiments.config import ExperimentOptions
 from legan_research.experiments.experiment import Experiment
 from legan_research.experiments.provenance import flags_of
 from legan_research.experiments.report import Result
+from legan_tf.cli import say
 from legan_tf.data import storage
 from legan_tf.data.manifest import to_csv
 from legan_tf.errors import UserError
 from legan_tf.models import Network
 from legan_tf.serving.loading import Editor
-from legan_tf.training.config import TrainConfig
+from legan_tf.training import systems
 from legan_tf.training.run_folder import load_network
-from legan_tf.training.train import say, train
+from legan_tf.training.system import System
+from legan_tf.training.train import train
 
 ORIGINAL = "original"
 """The arm of the real images alone."""
@@ -104,7 +106,7 @@ def run_seeds(
 
 def train_config(
     model: str, editor: Editor, options: ExperimentOptions, seed: int, **flags: Any
-) -> TrainConfig:
+) -> System:
     """Returns the configuration of all arms of a seed, without their run folders.
 
     Args:
@@ -114,7 +116,7 @@ def train_config(
         seed: Seed of the training.
         **flags: Further training flags.
     """
-    return TrainConfig(
+    return systems.make(
         model=model,
         image_size=editor.image_size,
         seed=seed,
@@ -132,7 +134,7 @@ def train_config(
     )
 
 
-def train_arm(config: TrainConfig, examples: Sequence[Example], label: str, title: str) -> Network:
+def train_arm(config: System, examples: Sequence[Example], label: str, title: str) -> Network:
     """Trains a network on the images of an arm, or resumes its training.
 
     Args:

@@ -8,7 +8,7 @@ import os
 from legan_tf import options
 from legan_tf.errors import UserError
 from legan_tf.options import option, parse_crop
-from legan_tf.training.config import DATASETS
+from legan_tf.training.options import DATASETS
 
 LPIPS_NETWORKS = ("", "alex", "vgg", "squeeze")
 SPLITS = ("train", "val", "test")

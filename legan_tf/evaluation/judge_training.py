@@ -9,9 +9,10 @@ from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation.curves import read_curves
 from legan_tf.models import Network
-from legan_tf.training.config import TrainConfig, from_flagfile
+from legan_tf.training import systems
 from legan_tf.training.datasets import rendered_classes
 from legan_tf.training.run_folder import FLAGS_FILE, load_network, saved_step
+from legan_tf.training.system import System
 from legan_tf.training.train import train
 
 JUDGES = ("classifier", "identity", "quality")
@@ -30,7 +31,7 @@ _COMPARED_FIELDS = {
 
 def judge_config(
     kind: str, folder: str, image_size: int, expressions: str, merge_flashless: bool, steps: int
-) -> TrainConfig:
+) -> System:
     """The configuration of a judge.
 
     Args:
@@ -38,11 +39,21 @@ def judge_config(
         folder: Folder of the judges.
         image_size: Height and width in pixels.
         expressions: ``multipie`` or ``affectnet``.
-        merge_flashless: See ``TrainConfig``.
+        merge_flashless: See ``DataOptions``.
         steps: Updates.
     """
-    return TrainConfig(
-        model=kind,
+    particular = {
+        "classifier": {"learning_rate": 1e-3},
+        "identity": {"learning_rate": 1e-3, "identity_width": 0.25, "flip": True},
+        "quality": {
+            "learning_rate": 5e-4,
+            "q_width": 16,
+            "q_depth": min((image_size & -image_size).bit_length() - 1, 6),
+            "flip": True,
+        },
+    }
+    return systems.make(
+        kind,
         workdir=os.path.join(folder, kind),
         image_size=image_size,
         expressions=expressions,
@@ -52,15 +63,11 @@ def judge_config(
         # The batch is too small to divide, and a judge must be the same on every machine.
         replicas=1,
         train_steps=steps,
-        learning_rate=5e-4 if kind == "quality" else 1e-3,
         beta_1=0.9,
-        identity_width=0.25,
-        q_width=16,
-        q_depth=min((image_size & -image_size).bit_length() - 1, 6),
-        flip=kind != "classifier",
         log_every=50,
         sample_every=steps,
         checkpoint_every=max(steps // 4, 1),
+        **particular[kind],
     )
 
 
@@ -130,7 +137,7 @@ def doubt_of_identity(folder: str) -> str:
     )
 
 
-def _check_size(config: TrainConfig) -> None:
+def _check_size(config: System) -> None:
     """Raises UserError for a size that a judge cannot take, naming the flags of evaluation."""
     try:
         config.check()
@@ -142,12 +149,12 @@ def _check_size(config: TrainConfig) -> None:
         ) from error
 
 
-def _check_asked_for(config: TrainConfig, folder: str) -> None:
+def _check_asked_for(config: System, folder: str) -> None:
     """Raises UserError if the judge in the folder has other options than the requested one."""
     flagfile = os.path.join(config.workdir, FLAGS_FILE)
     if saved_step(config.workdir) is None or not os.path.isfile(flagfile):
         return
-    there = from_flagfile(flagfile)
+    there = systems.from_flagfile(flagfile)
     differences = [
         f"{name} {getattr(there, field)}, not {getattr(config, field)}"
         for field, name in _COMPARED_FIELDS.items()

@@ -4,12 +4,16 @@ The trainer reduces them to one number: under several replicas the sum is divide
 batch size, which a mean over the local batch would get wrong.
 """
 
+import importlib
+import pkgutil
+
 from legan_tf.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
 from legan_tf.losses.classification import classification_loss
 from legan_tf.losses.confidence_penalty import confidence_penalty
 from legan_tf.losses.identity import identity_loss
 from legan_tf.losses.margin import margin_loss
 from legan_tf.losses.perceptual import perceptual_loss
+from legan_tf.losses.pixel import pixel_loss
 from legan_tf.losses.quality import quality_naturalness_loss, quality_preservation_loss
 from legan_tf.losses.reconstruction import reconstruction_loss
 
@@ -22,8 +26,13 @@ __all__ = [
     "identity_loss",
     "margin_loss",
     "perceptual_loss",
+    "pixel_loss",
     "quality_naturalness_loss",
     "quality_preservation_loss",
     "r1_penalty",
     "reconstruction_loss",
 ]
+
+# Every module of this package registers its terms; see ``losses.terms``.
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)

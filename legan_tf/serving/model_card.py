@@ -19,7 +19,7 @@ from legan_tf.evaluation.report import REPORT_FILE, as_markdown
 from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Labels
 from legan_tf.serving.preprocessing import MAX_PIXELS
 from legan_tf.serving.signatures import Servable
-from legan_tf.training.config import TrainConfig
+from legan_tf.training import systems
 from legan_tf.training.run_folder import (
     FLAGS_FILE,
     INPUTS_FILE,
@@ -152,23 +152,19 @@ def _training(source: str) -> list[str]:
 
 
 def _flags(path: str) -> list[str]:
-    """Returns the flags that differ from the defaults, with only the names of files."""
-    plain = {
-        field.name: str(field.default).lower()
-        if isinstance(field.default, bool)
-        else str(field.default)
-        for field in dataclasses.fields(TrainConfig)
-        if field.name == "train_steps" or not field.metadata["free"]
-    }
-    changed = []
-    with open(path, encoding="utf-8") as file:
-        for line in file.read().splitlines():
-            name, _, value = line.removeprefix("--").partition("=")
-            if name in plain and value != plain[name]:
-                # Without the folders of the machine that it was trained on.
-                shown = os.path.basename(value.rstrip(os.sep)) if os.sep in value else value
-                changed.append(f"--{name}={shown}")
-    return changed
+    """The flags that shaped the training, with files by their names alone."""
+    system, recorded = systems.recorded_flags(path)
+    lines = [f"--model={system.model}"]
+    for field in dataclasses.fields(system):
+        text = str(field.default)
+        default = text.lower() if isinstance(field.default, bool) else text
+        shaping = field.name == "train_steps" or not field.metadata["free"]
+        value = recorded.get(field.name, default)
+        if shaping and value != default:
+            # Folders of the machine it was trained on are nobody's business.
+            shown = os.path.basename(value.rstrip(os.sep)) if os.sep in value else value
+            lines.append(f"--{field.name}={shown}")
+    return lines
 
 
 def _evaluation(source: str, evaluation: str) -> list[str]:

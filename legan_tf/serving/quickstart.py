@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from legan_tf.cli import say
 from legan_tf.data import images
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.evaluate import evaluate
 from legan_tf.evaluation.report import as_markdown
 from legan_tf.serving import editing, export, loading
-from legan_tf.training.config import from_flagfile
+from legan_tf.training import systems
 from legan_tf.training.datasets import held_out_faces
 from legan_tf.training.run_folder import load_network
-from legan_tf.training.train import say, train
+from legan_tf.training.train import train
 
 PERSON = 3
 EXPRESSION, LIGHTING = "smile", "shot04"
@@ -34,7 +35,7 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
         UserError: The flags do not fit, or training diverged.
     """
     config = dataclasses.replace(
-        from_flagfile(flagfile), workdir=os.path.join(workdir, "legan"), seed=seed
+        systems.from_flagfile(flagfile), workdir=os.path.join(workdir, "legan"), seed=seed
     )
     say("[1/4] training Q, the identity network and LEGAN on rendered faces")
     status = train(config)

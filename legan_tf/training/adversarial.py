@@ -1,37 +1,116 @@
-"""What every training of networks against critics has in common."""
+"""Training generators against discriminators that also read attributes."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
 from legan_tf.compat import assign_in_replica
+from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
+from legan_tf.losses.terms import LazyInputs, LossTerm
 from legan_tf.models import Discriminator, Network, copy_of
-from legan_tf.training.optimizers import Adam  # noqa: F401 (files of compiled models name it)
+from legan_tf.options import POSITIVE, option
+from legan_tf.training.datasets import Datasets
+from legan_tf.training.options import (
+    AdversarialObjective,
+    DiscriminatorOptions,
+    HourglassOptions,
+)
+from legan_tf.training.system import System
+from legan_tf.training.trainer import Batch, Trainer
 
 ATTRIBUTES = ("expression", "lighting")
+SAMPLED_PEOPLE = 3
+ADVERSARIAL_TERMS = ("critic", "penalty", "critic_attributes", "generator", "attributes")
+"""Loss terms of every generator and its critic, in the training log."""
 
-Batch = dict  # of tensors, by name
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialSystem(System, HourglassOptions, DiscriminatorOptions, AdversarialObjective):
+    """A system whose generator is trained against a discriminator that reads attributes."""
+
+    critic_steps: int = option(
+        5, "Discriminator updates for each generator update.", limit=POSITIVE
+    )
+    balance: bool = option(True, "Let the expressions take turns in training.")
+
+    def problems(self) -> list[str]:
+        """Adds the rules of sizes."""
+        problems = super().problems()
+        if self.d_depth > 0 and self.image_size % 2**self.d_depth:
+            problems.append(
+                f"--image_size={self.image_size} cannot be halved --d_depth={self.d_depth} times"
+            )
+        if self.image_size % 4:
+            problems.append(f"--image_size={self.image_size} must be a multiple of 4")
+        if 0 < self.image_size < 8:
+            problems.append(f"--image_size={self.image_size} must be 8 or more")
+        return problems
+
+    def discriminator(self, faces: FaceSet) -> Discriminator:
+        """Returns the discriminator of the generator's images."""
+        return Discriminator(
+            len(faces.expressions),
+            len(faces.lightings),
+            self.image_size,
+            self.d_width,
+            self.d_depth,
+            self.fake_class,
+            name="discriminator",
+        )
+
+    def batches(
+        self, faces: FaceSet, start: int, own: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
+        """Returns ``pipeline.editing_batches``; see ``System``."""
+        return pipeline.editing_batches(
+            faces,
+            self.batch_size,
+            self.seed,
+            start,
+            self.train_steps - start,
+            self.critic_steps,
+            self.keep_share,
+            self.balance,
+            self.flip,
+            own,
+        )
+
+    @property
+    def keep_share(self) -> float:
+        """Share of targets that leave an attribute as it is."""
+        return 0.0
+
+    def validate(
+        self, trainer: AdversarialTrainer, data: Datasets
+    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """Returns sample pictures, of people that training does not see where there are any."""
+        name, faces = ("samples", data.val) if data.val else ("samples-train", data.train)
+        return {name: trainer.samples(faces, sampled_pictures(faces))}, {}
 
 
-class CriticGoal(Protocol):
-    """What a critic and those whom it judges are trained for; fields of the objectives."""
-
-    adversarial: str
-    adversarial_weight: float
-    attribute_weight: float
-    penalty_weight: float
-    penalty_every: int
+def sampled_pictures(faces: FaceSet) -> np.ndarray:
+    """Returns int64 [n], pictures for the samples: different people, each another condition."""
+    identity = faces.identity
+    # Each picture of an unknown person counts as a person of its own.
+    own = identity.max() + 1 + np.arange(len(identity))
+    people = np.where(identity < 0, own, identity)
+    rng = np.random.default_rng(0)
+    chosen = [
+        rng.choice(np.flatnonzero(people == person))
+        for person in np.unique(people)[:SAMPLED_PEOPLE]
+    ]
+    return np.array(chosen)
 
 
 def _sub_batches(data: Batch, count: int) -> list[Batch]:
-    """Takes [B,count,...] apart into batches [B,...]."""
+    """Splits [B,count,...] into batches [B,...]."""
     return [{name: values[:, step] for name, values in data.items()} for step in range(count)]
 
 
@@ -42,15 +121,13 @@ def averaged(network: Network) -> Network:
     return copy
 
 
-class AdversarialModel(keras.Model):
-    """Networks trained against critics that also read attributes.
+class AdversarialTrainer(Trainer):
+    """Trains generators against critics that also read attributes.
 
-    One ``train_step`` takes a batch of ``editing_batches``: so many updates of the critics as it
-    has sub-batches and one of what they judge, in straight-line code, as MirroredStrategy needs
+    One ``train_step`` takes a batch of ``editing_batches``: as many updates of the critics as it
+    has sub-batches and one of the generators, in straight-line code, as MirroredStrategy needs
     it. The last update reuses the images that the critics have just judged.
     """
-
-    _means: Sequence[keras.metrics.Mean] = ()
 
     def __init__(
         self, generator: Network, discriminator: Discriminator, ema_decay: float, name: str | None
@@ -58,7 +135,7 @@ class AdversarialModel(keras.Model):
         """Takes and builds the networks.
 
         Args:
-            generator: What is trained.
+            generator: The generator.
             discriminator: Its critic.
             ema_decay: Decay of the averaged generator that is sampled and exported; 0 for none.
             name: Name of the Keras model.
@@ -70,12 +147,6 @@ class AdversarialModel(keras.Model):
             network.build()
         self.ema_decay = ema_decay
         self.averaged_generator = averaged(generator) if ema_decay else None
-        self.built = True
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the losses that ``train_step`` reports."""
-        raise NotImplementedError
 
     @property
     def network(self) -> Network:
@@ -102,72 +173,14 @@ class AdversarialModel(keras.Model):
             networks["averaged_generator"] = self.averaged_generator
         return networks
 
-    @property
-    def frozen(self) -> list[keras.Model]:
-        """The networks that training uses and does not change."""
-        return []
-
-    @property
-    def products(self) -> dict[str, Network]:
-        """What a run leaves besides ``network``, by file name."""
-        return {}
-
     def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
-        """Returns a picture, uint8 [H,W,3], of what the networks make of fixed pictures."""
+        """Returns a sheet, uint8 [H,W,3], of the networks' output for fixed pictures."""
         raise NotImplementedError
 
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """The running means of the losses, once the model is compiled."""
-        return list(self._means)
-
-    def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
-        """Calls the generator that ``network`` names."""
-        return self.network(inputs)
-
-    def build(self, input_shape: Any = None) -> None:
-        """The networks are built when the model is made."""
-
-    def compile(self, steps_per_execution: int = 1, **optimizers: Any) -> None:
-        """Takes the optimizers and builds them, so that checkpoints restore into them.
-
-        Args:
-            steps_per_execution: Steps between returns to Python.
-            **optimizers: One for each name of ``trained``; ``g_optimizer`` is also what Keras' own
-                callbacks act on.
-
-        Raises:
-            ValueError: One is missing, or has no network.
-        """
-        if set(optimizers) != set(self.trained):
-            raise ValueError(
-                f"the optimizers are {', '.join(self.trained)}, not {', '.join(optimizers)}"
-            )
-        super().compile(
-            optimizer=optimizers["g_optimizer"], steps_per_execution=steps_per_execution
-        )
-        self._means = [keras.metrics.Mean(name=term) for term in self.terms]
-        for name, optimizer in optimizers.items():
-            setattr(self, name, optimizer)
-            optimizer.build(self.trained[name].trainable_variables)
-
-    def get_compile_config(self) -> dict[str, Any]:
-        """Returns what ``compile_from_config`` needs."""
-        return {
-            name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.trained
-        }
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles with the optimizers that ``get_compile_config`` described."""
-        self.compile(
-            **{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()}
-        )
-
-    # There is no control flow of Python in it, and to look for it takes as long as all the rest of
-    # tracing.
+    # There is no control flow to convert, and looking for it takes as long as the rest of tracing.
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
-        """Updates the critics once for each sub-batch, then what they judge once.
+        """Updates the critics once for each sub-batch, then the generators once.
 
         Args:
             data: A batch of ``editing_batches``.
@@ -177,44 +190,46 @@ class AdversarialModel(keras.Model):
         """
         critic_steps = data["image"].shape[1]
         batches = _sub_batches(data, critic_steps)
-        # Between two updates of its own the generator stays as it is, so that one pass makes all
-        # that the critics are to see. The last sub-batch is made under the tape, in ``_update``.
+        # The generator does not change between two updates of its own: one pass makes the images
+        # of all sub-batches but the last, which is generated under the tape, in ``_update``.
         if critic_steps > 1:
             early = {
                 name: tf.reshape(values[:, :-1], [-1, *values.shape[2:]])
                 for name, values in data.items()
             }
-            made = {
+            generated = {
                 name: tf.reshape(values, [-1, critic_steps - 1, *values.shape[1:]])
                 for name, values in self._generate(early).items()
             }
-            for batch, seen in zip(batches[:-1], _sub_batches(made, critic_steps - 1)):
+            for batch, seen in zip(batches[:-1], _sub_batches(generated, critic_steps - 1)):
                 self._update_critics(batch, seen)
         self._update(batches[-1])
-        return {mean.name: mean.result() for mean in self._means}
+        return self.results()
 
     def _generate(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """What is made of a batch and judged."""
+        """Returns the images that the critics see, by name."""
         raise NotImplementedError
 
-    def _update_critics(self, batch: Batch, made: dict[str, tf.Tensor]) -> None:
+    def _update_critics(self, batch: Batch, generated: dict[str, tf.Tensor]) -> None:
         """One update of each critic."""
         raise NotImplementedError
 
-    def _goals(self, batch: Batch, made: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """What the networks that are no critics minimise, by the names of their optimizers."""
+    def _generator_losses(
+        self, batch: Batch, generated: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Returns the losses of the generators, by the names of their optimizers."""
         raise NotImplementedError
 
     def _update(self, batch: Batch) -> None:
-        """The last update of the critics, and one of the others on the same images."""
+        """The last update of the critics, and one of the generators on the same images."""
         with tf.GradientTape(persistent=True) as tape:
-            made = self._generate(batch)
+            generated = self._generate(batch)
             with tape.stop_recording():
-                self._update_critics(batch, made)
-            goals = self._goals(batch, made)
-        variables = {name: self.trained[name].trainable_variables for name in goals}
-        gradients = {name: tape.gradient(goals[name], variables[name]) for name in goals}
-        for name in goals:
+                self._update_critics(batch, generated)
+            totals = self._generator_losses(batch, generated)
+        variables = {name: self.trained[name].trainable_variables for name in totals}
+        gradients = {name: tape.gradient(totals[name], variables[name]) for name in totals}
+        for name in totals:
             getattr(self, name).apply_gradients(zip(gradients[name], variables[name]))
         for average, current, decay in self.averages:
             assign_in_replica(
@@ -223,13 +238,30 @@ class AdversarialModel(keras.Model):
                 lambda old, new, decay=decay: old * decay + new * (1.0 - decay),
             )
 
-    def _average(self, term: str, values: tf.Tensor) -> tf.Tensor:
-        """Notes a term and returns its share of the mean over the global batch.
+    def _weighted_terms(
+        self,
+        terms: Sequence[LossTerm],
+        options: Any,
+        inputs: LazyInputs,
+        undoable: tf.Tensor | None = None,
+        prefix: str = "",
+    ) -> tf.Tensor | float:
+        """Records loss terms and returns their weighted sum.
 
-        Gradients are summed over replicas, so each divides by the size of all batches together.
+        Args:
+            terms: The active terms.
+            options: Has their weights.
+            inputs: Their arguments.
+            undoable: bool [B], the edits that terms over the cycle apply to.
+            prefix: Beginning of their names in the training log.
         """
-        self._means[self.terms.index(term)].update_state(values)
-        return tf.reduce_mean(values) / tf.distribute.get_strategy().num_replicas_in_sync
+        total = 0.0
+        for term in terms:
+            values = term.function(*inputs.of(term))
+            if term.over_cycle and undoable is not None:
+                values = tf.where(undoable, values, 0.0)
+            total += getattr(options, term.weight) * self.record(prefix + term.name, values)
+        return total
 
     def _attribute_terms(
         self, judged: Batch, labels: Batch, confidence_penalty: float = 0.0
@@ -245,36 +277,36 @@ class AdversarialModel(keras.Model):
                 terms.append(term)
         return tf.add_n(terms)
 
-    def _judged(
+    def _critic_terms(
         self,
         critic: Discriminator,
-        goal: CriticGoal,
-        made: tf.Tensor,
+        objective: AdversarialObjective,
+        generated: tf.Tensor,
         wanted: Batch,
         prefix: str = "",
         confidence_penalty: float = 0.0,
     ) -> tf.Tensor:
-        """λ_adv L_adv + λ_cls L_cls of what was made; notes both terms.
+        """λ_adv L_adv + λ_cls L_cls of generated images; records both terms.
 
         Args:
-            critic: Who judges.
-            goal: What it is made for.
-            made: float32 [B,S,S,3].
-            wanted: Has the labels that it should have.
-            prefix: What the names of the terms begin with.
+            critic: The discriminator.
+            objective: The weights.
+            generated: float32 [B,S,S,3], the generated images.
+            wanted: Has the labels that they should have.
+            prefix: Beginning of the terms' names in the training log.
             confidence_penalty: β of the classification.
         """
-        judged = critic(made, training=True)
-        total = goal.adversarial_weight * self._average(
+        judged = critic(generated, training=True)
+        total = objective.adversarial_weight * self.record(
             f"{prefix}generator", losses.generator_loss(judged["realness"])
         )
         attributes = self._attribute_terms(judged, wanted, confidence_penalty)
-        return total + goal.attribute_weight * self._average(f"{prefix}attributes", attributes)
+        return total + objective.attribute_weight * self.record(f"{prefix}attributes", attributes)
 
     def _update_critic(
         self,
         optimizer: str,
-        goal: CriticGoal,
+        objective: AdversarialObjective,
         batch: Batch,
         real: tf.Tensor,
         fake: tf.Tensor,
@@ -285,11 +317,11 @@ class AdversarialModel(keras.Model):
 
         Args:
             optimizer: Its name in ``trained``.
-            goal: What the critic is trained for.
+            objective: The weights.
             batch: Has the labels of the real images and the gradient penalty's place.
             real: float32 [B,S,S,3].
             fake: float32 [B,S,S,3].
-            prefix: What the names of its terms begin with.
+            prefix: Beginning of its terms' names in the training log.
             confidence_penalty: β of its classification of real images.
         """
         critic = self.trained[optimizer]
@@ -301,7 +333,7 @@ class AdversarialModel(keras.Model):
             return critic(images, training=True)["realness"]
 
         def penalty() -> tf.Tensor:
-            if goal.adversarial == "hinge":
+            if objective.adversarial == "hinge":
                 return losses.r1_penalty(scores, real)
             return losses.gradient_penalty(scores, real, fake, batch["alpha"])
 
@@ -310,26 +342,28 @@ class AdversarialModel(keras.Model):
             on_real = {name: value[:count] for name, value in judged.items()}
             on_fake = {name: value[count:] for name, value in judged.items()}
             adversarial = losses.critic_loss(
-                on_real["realness"], on_fake["realness"], goal.adversarial
+                on_real["realness"], on_fake["realness"], objective.adversarial
             )
             attributes = self._attribute_terms(on_real, batch, confidence_penalty)
             if critic.fake_class:
-                generated = {
+                fake_labels = {
                     name: tf.fill([count], on_fake[name].shape[-1] - 1)
                     for name in ATTRIBUTES
                     if name in on_fake
                 }
-                attributes += self._attribute_terms(on_fake, generated)
-            total = goal.adversarial_weight * self._average(f"{prefix}critic", adversarial)
-            total += goal.attribute_weight * self._average(f"{prefix}critic_attributes", attributes)
-            if goal.penalty_weight:
-                if goal.penalty_every == 1:
+                attributes += self._attribute_terms(on_fake, fake_labels)
+            total = objective.adversarial_weight * self.record(f"{prefix}critic", adversarial)
+            total += objective.attribute_weight * self.record(
+                f"{prefix}critic_attributes", attributes
+            )
+            if objective.penalty_weight:
+                if objective.penalty_every == 1:
                     values = penalty()
                 else:
-                    due = self.g_optimizer.iterations % goal.penalty_every == 0
+                    due = self.g_optimizer.iterations % objective.penalty_every == 0
                     values = tf.cond(
-                        due, lambda: goal.penalty_every * penalty(), lambda: tf.zeros([count])
+                        due, lambda: objective.penalty_every * penalty(), lambda: tf.zeros([count])
                     )
-                total += goal.penalty_weight * self._average(f"{prefix}penalty", values)
+                total += objective.penalty_weight * self.record(f"{prefix}penalty", values)
         variables = critic.trainable_variables
         getattr(self, optimizer).apply_gradients(zip(tape.gradient(total, variables), variables))

@@ -1,4 +1,4 @@
-"""What happens during a run besides training: figures, pictures, checkpoints, stopping."""
+"""Callbacks of a run: progress and metrics, sample pictures, checkpoints, signals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import tensorflow as tf
 from legan_tf import compat
 from legan_tf.cli import Progress
 from legan_tf.errors import UserError
-from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, Run
+from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder
 
 
 class TrainingDivergedError(UserError):
@@ -27,7 +27,7 @@ class TrainingDivergedError(UserError):
 class RunningMeans(tf.train.experimental.PythonState):
     """The means of the losses since the last line of ``metrics.jsonl``, kept in checkpoints.
 
-    Without them the first line after a resume would be a mean over fewer steps than it tells.
+    Without them the first line after a resume would be a mean over too few steps.
     """
 
     def __init__(self, metrics: Sequence[keras.metrics.Metric]) -> None:
@@ -58,11 +58,11 @@ class RunningMeans(tf.train.experimental.PythonState):
 
 
 class Recorder(keras.callbacks.Callback):
-    """Progress line, ``metrics.jsonl``, TensorBoard scalars, and the watch for NaN."""
+    """Shows progress, writes ``metrics.jsonl`` and TensorBoard scalars, and stops on NaN."""
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         label: str,
         start: int,
         total: int,
@@ -120,23 +120,23 @@ class Recorder(keras.callbacks.Callback):
         self._progress.update(self.step, **{"images/s": round(pace, 1), **losses})
         if self.step % self._every == 0 or self.step == self._total:
             rates = {name: rate() for name, rate in self._rates.items()}
-            figures = {**losses, **rates, "images_per_second": round(pace, 2)}
-            self.note(figures)
+            metrics = {**losses, **rates, "images_per_second": round(pace, 2)}
+            self.write_metrics(metrics)
             for metric in self.model.metrics:
                 metric.reset_state()
             self._since = (now, self.step)
 
-    def note(self, figures: dict[str, float]) -> None:
-        """Writes figures of the current step to the run's records; JSON has no NaN, but null."""
-        known = {name: x if math.isfinite(x) else None for name, x in figures.items()}
+    def write_metrics(self, metrics: dict[str, float]) -> None:
+        """Writes metrics of the current step to the run folder; JSON has null in place of NaN."""
+        known = {name: x if math.isfinite(x) else None for name, x in metrics.items()}
         self._run.append_metrics({"step": self.step, **known})
         with self._writer.as_default():
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 tf.summary.scalar(name, value, step=self.step)
         self._writer.flush()
 
-    def picture(self, name: str, picture: np.ndarray) -> None:
-        """Writes a picture of the current step to the run's records."""
+    def write_picture(self, name: str, picture: np.ndarray) -> None:
+        """Writes a picture of the current step to the run folder."""
         self._run.save_picture(f"{name}-{self.step:07d}", picture)
         with self._writer.as_default():
             tf.summary.image(name, picture[None], step=self.step)
@@ -166,7 +166,7 @@ class Saver(keras.callbacks.Callback):
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         recorder: Recorder,
         checkpoints: Checkpoints,
         networks: Mapping[str, keras.Model],
@@ -216,7 +216,7 @@ class Saver(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Saves when it is due or when a signal came, to this worker or another one."""
-        # What all were told decides: a signal that comes from here on counts at the next step.
+        # All workers decide on the same answer: a later signal counts at the next step.
         stop = self._any_worker(bool(self.stopped_by))
         step = self._recorder.step
         if step % self._every == 0 or step == self._total or stop:

@@ -10,14 +10,14 @@ import numpy as np
 
 from legan_tf.cli import bar
 from legan_tf.data import attributes, tfrecord_reader
-from legan_tf.data.check.validation import NEEDS, check_manifest
+from legan_tf.data.check.validation import check_manifest
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import counts_table, read_manifest
 from legan_tf.data.manifest_faces import manifest_faces
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.options import parse_crop
-from legan_tf.training.config import TrainConfig
+from legan_tf.training.options import DataOptions
 
 EXPRESSIONS = {
     "multipie": attributes.MULTIPIE_EXPRESSIONS,
@@ -43,12 +43,12 @@ def rendered_classes(expressions: Sequence[str], lightings: Sequence[str]) -> tu
 
 @dataclasses.dataclass(frozen=True)
 class Datasets:
-    """What to train on, what to look at during training, and what it holds in words.
+    """The face sets of a training.
 
     Attributes:
-        train: What to train on.
+        train: The faces to train on.
         val: People that training does not see; none where a manifest holds out nobody.
-        table: Both in words.
+        table: Counts of both, as text.
     """
 
     train: FaceSet
@@ -81,12 +81,12 @@ def rendered_split(
     )
 
 
-def held_out_faces(config: TrainConfig, split: str = "test", on_demand: bool = False) -> FaceSet:
+def held_out_faces(config: DataOptions, split: str = "test", on_demand: bool = False) -> FaceSet:
     """Rendered people of a configuration that no training of it has seen.
 
     Args:
         config: The configuration.
-        split: ``val``, whom training looks at, or ``test``.
+        split: ``val``, for validation during training, or ``test``.
         on_demand: See ``rendered_faces``.
     """
     return rendered_split(
@@ -101,29 +101,8 @@ def held_out_faces(config: TrainConfig, split: str = "test", on_demand: bool = F
     )
 
 
-def load_datasets(config: TrainConfig) -> Datasets:
-    """Renders or reads, and checks, what a configuration names.
-
-    Raises:
-        UserError: The manifest cannot be trained on; all its problems are in the message.
-    """
-    data = _from_manifest(config) if config.dataset == "manifest" else _rendered(config)
-    if config.learns_lighting:
-        return data
-    val = data.val and data.val.without_lighting_labels()
-    return dataclasses.replace(data, train=data.train.without_lighting_labels(), val=val)
-
-
-def _rendered(config: TrainConfig) -> Datasets:
-    """Renders faces, rated ones for Q."""
-    if config.model == "quality":
-        count = config.rated_faces
-        train = rated_faces("train", count, config.loaded_size, config.seed, bar("rating faces"))
-        held_out = max(count // 8, 2)
-        val = rated_faces(
-            "val", held_out, config.image_size, config.seed, bar("rating held-out faces")
-        )
-        return Datasets(train, val, _ratings_table(train, val))
+def rendered_datasets(config: DataOptions) -> Datasets:
+    """Renders every person under every expression and lighting."""
     train = rendered_split(
         "train",
         config.people,
@@ -135,11 +114,40 @@ def _rendered(config: TrainConfig) -> Datasets:
         on_demand=True,
     )
     val = held_out_faces(config, "val", on_demand=True)
-    return Datasets(train, val, _grid_table(train, val))
+    return _labelled(config, Datasets(train, val, _grid_table(train, val)))
 
 
-def _from_manifest(config: TrainConfig) -> Datasets:
-    """Reads and checks a manifest; without val people, test people are looked at."""
+def rated_datasets(config: DataOptions, count: int) -> Datasets:
+    """Renders faces with damage, rated by simulated raters.
+
+    Args:
+        config: The sizes and the seed.
+        count: Pictures to train on.
+    """
+    train = rated_faces("train", count, config.loaded_size, config.seed, bar("rating faces"))
+    held_out = max(count // 8, 2)
+    val = rated_faces("val", held_out, config.image_size, config.seed, bar("rating held-out faces"))
+    return Datasets(train, val, _ratings_table(train, val))
+
+
+def _labelled(config: DataOptions, data: Datasets) -> Datasets:
+    """The data with the labels that the system learns from."""
+    if config.learns_lighting:
+        return data
+    val = data.val and data.val.without_lighting_labels()
+    return dataclasses.replace(data, train=data.train.without_lighting_labels(), val=val)
+
+
+def manifest_datasets(config: DataOptions, needs: Sequence[str]) -> Datasets:
+    """Reads and checks a manifest; where it has no val people, test people are validated on.
+
+    Args:
+        config: The manifest and how to read it.
+        needs: The columns that the training needs; see ``check_manifest``.
+
+    Raises:
+        UserError: The manifest cannot be trained on; all its problems are in the message.
+    """
     manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
     if not config.learns_lighting:
         rows = tuple(dataclasses.replace(row, lighting="") for row in manifest.rows)
@@ -147,7 +155,7 @@ def _from_manifest(config: TrainConfig) -> Datasets:
     files, crop = [row.file for row in manifest.rows], parse_crop(config.crop)
     tfrecord_reader.refuse_crop(files, crop)
     maps = [config.map_kind] if config.map_kind else []
-    check_manifest(manifest, [*NEEDS[config.model], *maps], bar("checking images"))
+    check_manifest(manifest, [*needs, *maps], bar("checking images"))
     looked_at = next((split for split in ("val", "test") if manifest.split(split)), None)
     notes = {
         "val": [],
@@ -168,7 +176,7 @@ def _from_manifest(config: TrainConfig) -> Datasets:
         for split, size in (("train", config.loaded_size), (looked_at, config.image_size))
     )
     notes += tfrecord_reader.enlarging_note(files, config.loaded_size)
-    return Datasets(train, val, "\n".join([counts_table(manifest), *notes]))
+    return _labelled(config, Datasets(train, val, "\n".join([counts_table(manifest), *notes])))
 
 
 def split_of_manifest(

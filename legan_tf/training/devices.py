@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from legan_tf import compat
 from legan_tf.errors import UserError, first_line
-from legan_tf.training.config import TrainConfig
-from legan_tf.training.workers import VARIABLE, Place, place
+from legan_tf.training.options import RunOptions
+from legan_tf.training.workers import VARIABLE, Worker, this_worker
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
-def set_up(config: TrainConfig) -> tf.distribute.Strategy:
+def set_up(config: RunOptions) -> tf.distribute.Strategy:
     """Prepares this process for a configuration.
 
     Args:
@@ -50,9 +50,9 @@ def set_up(config: TrainConfig) -> tf.distribute.Strategy:
     return _strategy(kind, wanted)
 
 
-def _replicas(config: TrainConfig) -> tuple[Place, int]:
-    """The place of this process, and how many replicas it has; checks that they can share."""
-    own = place()
+def _replicas(config: RunOptions) -> tuple[Worker, int]:
+    """This worker and its number of replicas; checks that all can share the batch."""
+    own = this_worker()
     gpus = tf.config.list_physical_devices("GPU")
     wanted = config.replicas or len(gpus) or 1
     if gpus and wanted > len(gpus):
@@ -76,10 +76,10 @@ def _replicas(config: TrainConfig) -> tuple[Place, int]:
     return own, wanted
 
 
-def join(config: TrainConfig) -> None:
-    """Meets the other workers that ``TF_CONFIG`` names; must come before TensorFlow is used.
+def join(config: RunOptions) -> None:
+    """Connects to the other workers that ``TF_CONFIG`` names; must come before TensorFlow is used.
 
-    Waits until all are there.
+    Blocks until all of them are connected.
 
     Raises:
         UserError: The replicas cannot share the batch, or this worker cannot listen at its address.

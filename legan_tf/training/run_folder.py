@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from typing import IO, Any
 
 import keras
@@ -15,10 +15,8 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf import compat, models
-from legan_tf.data import storage
 from legan_tf.errors import UserError, first_line
 from legan_tf.files import UNFINISHED, write_atomically
-from legan_tf.training.config import GANS, TrainConfig, from_flagfile
 
 FLAGS_FILE = "flags.txt"
 INPUTS_FILE = "inputs.json"
@@ -33,30 +31,28 @@ DEPTH_FILE = "depth.keras"
 CHECKPOINTS = "checkpoints"
 
 
-class Run:
-    """A run folder that belongs to this process while it is open.
+class RunFolder:
+    """A run folder that is locked by this process while it is open.
 
     Attributes:
         folder: Its path.
         writes: Whether anything is written; of several workers that train together the chief does.
     """
 
-    def __init__(self, config: TrainConfig, writes: bool = True) -> None:
-        """Opens the folder for a configuration, or makes it.
+    def __init__(self, folder: str, writes: bool = True) -> None:
+        """Opens the folder, or makes it.
 
         Args:
-            config: The configuration; its ``workdir`` is the folder.
+            folder: Its path.
             writes: Whether this process is the one that writes; what saves does nothing otherwise.
 
         Raises:
-            UserError: The folder belongs to a run with other flags or input files, or to a
-                running process.
+            UserError: The folder cannot be written to, or another process has it open.
         """
-        self.folder = config.workdir
+        self.folder = folder
         self.writes = writes
         self._lock: IO[str] | None = None
         if not writes:
-            check_fits(config)
             return
         try:
             os.makedirs(os.path.join(self.folder, "samples"), exist_ok=True)
@@ -67,19 +63,30 @@ class Run:
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            inputs = check_fits(config)
         except BlockingIOError as error:
             self.close()
             raise UserError(f"--workdir={self.folder}: another process is training here") from error
-        except UserError:
-            self.close()
-            raise
+
+    def begin(self, flags: str, inputs: dict[str, str], product_files: Sequence[str]) -> None:
+        """Writes what the run is begun or resumed with, and removes what another one left.
+
+        Args:
+            flags: Text of ``flags.txt``.
+            inputs: The sha256 of each file that a flag names, by flag.
+            product_files: The files of networks that the run is going to leave; others in the
+                folder are of a run with other flags.
+        """
+        if not self.writes:
+            return
         self._remove_unfinished()
-        write_atomically(self.path(FLAGS_FILE), config.to_flagfile().encode())
+        for name in {CRITIC_FILE, DEPTH_FILE, NETWORK_FILE} - set(product_files):
+            if os.path.exists(self.path(name)):
+                os.remove(self.path(name))
+        write_atomically(self.path(FLAGS_FILE), flags.encode())
         write_atomically(self.path(INPUTS_FILE), (json.dumps(inputs, indent=1) + "\n").encode())
 
     def _remove_unfinished(self) -> None:
-        """Removes what a killed process was writing; nobody else writes while the lock is held."""
+        """Removes the unfinished files of a killed process; the lock keeps others from writing."""
         for folder in (self.path(), self.path("samples")):
             for name in os.listdir(folder):
                 if name.startswith(UNFINISHED):
@@ -90,7 +97,7 @@ class Run:
         return os.path.join(self.folder, *parts)
 
     def close(self) -> None:
-        """Lets another process have the folder."""
+        """Releases the lock."""
         if self._lock is not None:
             self._lock.close()
 
@@ -116,6 +123,13 @@ class Run:
                 continue  # a line that a kill cut short
         write_atomically(self.path(METRICS_FILE), "".join(kept).encode())
 
+    def append_record(self, record: dict[str, Any]) -> None:
+        """Appends one line to ``record.jsonl``."""
+        if not self.writes:
+            return
+        with open(self.path(RECORD_FILE), "a") as file:
+            file.write(json.dumps(record) + "\n")
+
     def save_network(self, network: keras.Model, name: str) -> None:
         """Writes a network to use, replacing the last one in one step."""
         if not self.writes:
@@ -133,15 +147,6 @@ class Run:
         os.replace(temporary, self.path("samples", f"{name}.png"))
 
 
-def product_files(config: TrainConfig) -> tuple[str, ...]:
-    """Returns what a run leaves to be used; the last one is written last."""
-    if config.model == "depth":
-        return (CRITIC_FILE, NETWORK_FILE)
-    if auxiliary_kinds(config).keys() >= {"depth"}:
-        return (DEPTH_FILE, NETWORK_FILE)
-    return (NETWORK_FILE,)
-
-
 def last_record(workdir: str) -> dict[str, Any]:
     """Returns what the last start of a run noted in ``record.jsonl``; nothing where it is not."""
     path = os.path.join(workdir, RECORD_FILE)
@@ -151,24 +156,12 @@ def last_record(workdir: str) -> dict[str, Any]:
         return json.loads(file.readlines()[-1])
 
 
-def auxiliary_kinds(config: TrainConfig) -> dict[str, str]:
-    """Returns the frozen networks that a run needs, with the path given for each or nothing."""
-    if config.model not in GANS:
-        return {}
-    wanted = {
-        "quality": (config.quality_weight, config.quality_model),
-        "identity": (config.identity_weight, config.identity_model),
-        "depth": (config.depth_weight, config.depth_model),
-    }
-    return {kind: path for kind, (weight, path) in wanted.items() if weight}
-
-
 def network_file(path: str, name: str = NETWORK_FILE) -> str:
     """Returns the file of a network that is given as a run folder or as a ``.keras`` file.
 
     Args:
         path: The folder or file.
-        name: What the file is called in a run folder.
+        name: Name of the file in a run folder.
 
     Raises:
         UserError: There is no such file; the message starts with ``path``.
@@ -179,81 +172,6 @@ def network_file(path: str, name: str = NETWORK_FILE) -> str:
     if not os.path.isfile(file):
         raise UserError(f"{path}: holds no {name}, which a run writes at its first checkpoint.")
     return file
-
-
-def _inputs(config: TrainConfig, begun: bool) -> dict[str, str]:
-    """The sha256 of each file that a flag names and a run needs, by flag."""
-    files = {}
-    for kind, given in auxiliary_kinds(config).items():
-        if given:
-            try:
-                files[f"{kind}_model"] = network_file(given)
-                if kind == "depth":
-                    if not os.path.isdir(given):
-                        raise UserError(
-                            f"{given}: name the run folder of --model=depth, which holds the depth "
-                            "network and its discriminator."
-                        )
-                    network_file(given, CRITIC_FILE)
-            except UserError as error:
-                raise UserError(f"--{kind}_model={error}") from error
-    if config.start_from and not begun:
-        try:
-            files["start_from"] = network_file(config.start_from)
-        except UserError as error:
-            raise UserError(f"--start_from={error}") from error
-    if config.dataset == "manifest":
-        files["manifest"] = config.manifest
-    if config.needs_vgg and os.path.isfile(config.vgg_weights):
-        files["vgg_weights"] = config.vgg_weights
-    return {flag: storage.sha256(file) for flag, file in files.items()}
-
-
-def check_fits(config: TrainConfig) -> dict[str, str]:
-    """Compares a configuration with that of the run whose folder it names, if there is one.
-
-    Before the first checkpoint nothing depends on the flags and their files, and all may change.
-
-    Returns:
-        The sha256 of each file that a flag names, by flag.
-
-    Raises:
-        UserError: Flags that the checkpoint depends on have changed, or the content of their files;
-            each is named. Or there is no such file.
-    """
-    path = os.path.join(config.workdir, FLAGS_FILE)
-    if not os.path.exists(path) or saved_step(config.workdir) is None:
-        return _inputs(config, begun=False)
-    before = from_flagfile(path)
-    changed = [
-        f"--{field.name} was {getattr(before, field.name)}, is now {getattr(config, field.name)}"
-        for field in dataclasses.fields(config)
-        if not field.metadata["free"] and getattr(before, field.name) != getattr(config, field.name)
-    ]
-    if before.schedule != "constant" and before.train_steps != config.train_steps:
-        changed.append(
-            f"--train_steps was {before.train_steps}, is now {config.train_steps}: the "
-            f"{before.schedule} schedule of the learning rate was laid out for the former"
-        )
-    if changed:
-        raise UserError(
-            f"--workdir={config.workdir} holds a run with other flags: {'; '.join(changed)}. "
-            "Use another --workdir, or the flags of that run."
-        )
-    inputs = _inputs(config, begun=True)
-    path = os.path.join(config.workdir, INPUTS_FILE)
-    if os.path.exists(path):
-        with open(path) as file:
-            began_with = json.load(file)
-        changed = [f"--{flag}" for flag in inputs if inputs[flag] != began_with.get(flag)]
-        if changed:
-            raise UserError(
-                f"{', '.join(changed)}: its content has changed since this run began in "
-                f"{config.workdir}. Put back what it was, or use another --workdir."
-            )
-        # What only the first step needed is remembered.
-        inputs = {**began_with, **inputs}
-    return inputs
 
 
 def saved_step(workdir: str) -> int | None:
@@ -267,7 +185,7 @@ def load_network(path: str | os.PathLike[str], name: str = NETWORK_FILE) -> mode
 
     Args:
         path: A run folder or a ``.keras`` file.
-        name: What the file is called in a run folder.
+        name: Name of the file in a run folder.
 
     Raises:
         UserError: There is no network of this package; the message starts with ``path``.
@@ -293,8 +211,8 @@ def load_network_of(
     Args:
         flag: The flag's name.
         path: A run folder or a ``.keras`` file.
-        wanted: What it has to be.
-        name: What the file is called in a run folder.
+        wanted: The class that it must have.
+        name: Name of the file in a run folder.
 
     Raises:
         UserError: There is none, or one of another kind; the message names the flag.
@@ -318,9 +236,9 @@ def _checkpoints_in(folder: str) -> list[str]:
 
 
 def _trackable(item: Any) -> Any:
-    """What TensorFlow finds every variable of an item in.
+    """An object in which TensorFlow finds every variable of an item.
 
-    It does not look into the lists of layers that a layer of Keras 3 holds.
+    TensorFlow does not search the lists of layers that a layer of Keras 3 holds.
     """
     if isinstance(item, keras.layers.Layer):
         return [compat.tensorflow_variable(weight) for weight in item.weights]

@@ -1,4 +1,4 @@
-"""Pictures of what a generator does to fixed people."""
+"""Sample pictures of a training: edits or maps of fixed people."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def sample_grid(
     """Edits fixed pictures.
 
     Args:
-        generator: What to look at.
+        generator: The generator.
         faces: Whom to edit; people that it was not trained on, where there are any.
         indices: The pictures to edit.
-        depth: What reads the maps of input and edits, if they are to be shown.
+        depth: The network that maps input and edits to depth, if maps are to be shown.
 
     Returns:
         uint8 [H,W,3]. For each picture a row with the input, every expression and some lights;
@@ -87,16 +87,16 @@ def sample_grid(
 
 
 def map_grid(network: DepthNetwork, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
-    """Reads the maps of fixed pictures, and paints pictures of maps.
+    """Maps fixed pictures to depth, and maps back to pictures.
 
     Args:
-        network: What to look at.
+        network: The depth network.
         faces: Whose pictures, with maps.
         indices: The pictures.
 
     Returns:
-        uint8 [H,W,3], a row for each picture: the picture, its true map, the map that is read, the
-        picture painted of that, and the one painted of the true map.
+        uint8 [H,W,3], a row for each picture: the picture, its true map, the predicted map, the
+        picture predicted of that, and the one predicted of the true map.
     """
     rows = []
     for index in indices:

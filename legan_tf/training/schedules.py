@@ -33,7 +33,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class StarganDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """What StarGAN's released code does in place of the linear decay of its paper.
+    """The decay of StarGAN's released code, which differs from the linear decay of its paper.
 
     Over the second half of the critic's iterations n, it subtracts rate / (n / 2) once in every
     1,000 iterations instead of in each, so that the rate hardly changes.
@@ -62,7 +62,7 @@ class StarganDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def make(name: str, rate: float, updates: int, iterations_per_update: int = 1) -> Any:
-    """Returns what an optimizer takes as ``learning_rate``.
+    """Returns the learning rate of an optimizer, or its schedule.
 
     Args:
         name: One of ``NAMES``.

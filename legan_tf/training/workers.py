@@ -1,4 +1,4 @@
-"""The place of this process among the workers that train together, as ``TF_CONFIG`` tells it."""
+"""This process among the workers that train together, from ``TF_CONFIG``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TRAINING = ("chief", "worker")
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Which of the workers this process is.
+class Worker:
+    """One of the workers that train together; here this process.
 
     Attributes:
         addresses: ``host:port`` of every worker, the chief's first; empty for a process alone.
@@ -37,7 +37,7 @@ class Place:
         return self.index == 0
 
     def check_port(self) -> None:
-        """Looks whether this worker can listen at its address.
+        """Checks that this worker can listen at its address.
 
         Raises:
             UserError: Its port is taken, or is none.
@@ -56,23 +56,23 @@ class Place:
                 ) from error
 
 
-def place() -> Place:
-    """Returns the place that ``TF_CONFIG`` gives; alone without it, or with one worker.
+def this_worker() -> Worker:
+    """Returns this worker from ``TF_CONFIG``; a single one without it.
 
     Raises:
-        UserError: It does not say who trains where; the message says what is wrong.
+        UserError: ``TF_CONFIG`` is malformed; the message says how.
     """
     text = os.environ.get(VARIABLE, "")
     if not text.strip():
-        return Place()
+        return Worker()
     try:
-        told = json.loads(text)
-        jobs = told.get("cluster") or {}
+        config = json.loads(text)
+        jobs = config.get("cluster") or {}
         workers = {job: [str(address) for address in jobs.get(job, [])] for job in _TRAINING}
         addresses = [address for job in _TRAINING for address in workers[job]]
         if len(addresses) < 2 and "ps" not in jobs:
-            return Place()
-        job, index = told["task"]["type"], int(told["task"]["index"])
+            return Worker()
+        job, index = config["task"]["type"], int(config["task"]["index"])
     except json.JSONDecodeError as error:
         raise UserError(f"{VARIABLE}: is not JSON: {error}.") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -95,4 +95,4 @@ def place() -> Place:
             raise UserError(f"{VARIABLE}: {address!r} is no address: write HOST:PORT.")
     if len(set(addresses)) < len(addresses):
         raise UserError(f"{VARIABLE}: two workers have the same address; give each its own.")
-    return Place(tuple(addresses), index + (len(workers["chief"]) if job == "worker" else 0))
+    return Worker(tuple(addresses), index + (len(workers["chief"]) if job == "worker" else 0))

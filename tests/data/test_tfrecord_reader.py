@@ -128,7 +128,15 @@ def test_what_is_cropped_already_is_not_cropped_again(stored):
         read(folder, crop=(0, 0, 0.5, 0.5))
     with pytest.raises(UserError, match="#0: a picture in records is cropped already; leave out"):
         check_dataset(
-            str(folder / "manifest.csv"), None, "", "", (0, 0, 0.5, 0.5), SIZE, 0, lambda _: None
+            str(folder / "manifest.csv"),
+            None,
+            "",
+            "",
+            (0, 0, 0.5, 0.5),
+            SIZE,
+            0,
+            lambda _: None,
+            {},
         )
 
 

@@ -22,7 +22,7 @@ from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.models import StarganGenerator, copy_of
 from legan_tf.serving import export, model_card, publishing, signatures
-from legan_tf.training.config import TrainConfig
+from legan_tf.training import systems
 
 INVALID_ARGUMENT = 3
 
@@ -288,7 +288,7 @@ def test_a_card_tells_what_a_version_is(serving_root, generator):
 def test_a_card_tells_how_the_network_was_trained_and_judged(tmp_path, tiny):
     run = tmp_path / "run"
     (run / "evaluation").mkdir(parents=True)
-    config = TrainConfig(
+    config = systems.make(
         model="stargan",
         workdir=str(run),
         manifest="/home/someone/faces.csv",
@@ -318,7 +318,7 @@ def test_a_card_tells_how_the_network_was_trained_and_judged(tmp_path, tiny):
 
     told = card()
     assert "```\n12 people\n```" in told
-    assert "```\n--model=stargan\n--manifest=faces.csv\n--train_steps=70\n--width=2\n```" in told
+    assert "```\n--model=stargan\n--train_steps=70\n--manifest=faces.csv\n--width=2\n```" in told
     assert "sha256 of what `--manifest` names: abc123" in told
     assert "| mean absolute error ↓ | 0.125 |" in told and "9 rated pictures" in told
     assert "someone" not in told

@@ -20,10 +20,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from legan_tf import options as option_groups
 from legan_tf.data import attributes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.models import LightCNN29, QualityEstimator
-from legan_tf.training.config import TrainConfig
+from legan_tf.training import systems
+from legan_tf.training.system import System
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZE = 16
@@ -49,22 +51,28 @@ SMALL = {
 """What makes every run a matter of seconds."""
 
 
+def small(model: str) -> dict[str, object]:
+    """The options of a small run that a system has."""
+    own = option_groups.names(systems.get(model))
+    return {name: value for name, value in SMALL.items() if name in own}
+
+
 TIMEOUT_S = 900
 """Ends a run that hangs; long enough for a busy machine."""
 
 IN_TURN = """
 import sys
-from legan_tf.training import config, devices, train
+from legan_tf.training import devices, systems, train
 
 devices.divide_cpu(int(sys.argv[1]))
 for path in sys.argv[2:]:
-    assert train.train(config.from_flagfile(path)) == 0
+    assert train.train(systems.from_flagfile(path)) == 0
 """
 
 
 def arguments(workdir: pathlib.Path, **options: object) -> list[str]:
     """The command line of a small run."""
-    values = {**SMALL, **options, "workdir": workdir}
+    values = {**small(options.get("model", systems.DEFAULT)), **options, "workdir": workdir}
     return [
         f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in values.items()
@@ -199,13 +207,13 @@ class Runs:
         assert np.concatenate(off).mean() < 0.05
 
     @staticmethod
-    def config(workdir: pathlib.Path, **options: object) -> TrainConfig:
+    def config(workdir: pathlib.Path, **options: object) -> System:
         """The configuration of a small run in this process."""
-        return TrainConfig(
-            **{
-                k: str(v) if isinstance(v, pathlib.Path) else v
-                for k, v in {**SMALL, **options, "workdir": workdir}.items()
-            }
+        model = options.pop("model", systems.DEFAULT)
+        values = {**small(model), **options, "workdir": workdir}
+        return systems.make(
+            model,
+            **{k: str(v) if isinstance(v, pathlib.Path) else v for k, v in values.items()},
         )
 
     @staticmethod

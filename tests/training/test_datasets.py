@@ -10,8 +10,8 @@ from legan_tf.data import attributes
 from legan_tf.data.parallel import Workers
 from legan_tf.data.tfrecord_writer import write_records
 from legan_tf.errors import UserError
-from legan_tf.training.config import TrainConfig
-from legan_tf.training.datasets import load_datasets, rendered_classes, split_of_manifest
+from legan_tf.training import systems
+from legan_tf.training.datasets import rendered_classes, split_of_manifest
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_records_are_not_cropped_again_and_enlarging_them_is_told(tmp_path):
         "workdir": "-",
     }
     note = "The records hold pictures of 16 pixels; they are enlarged to 32."
-    assert note in load_datasets(TrainConfig(**options, image_size=32)).table
-    assert note not in load_datasets(TrainConfig(**options, image_size=16)).table
+    assert note in systems.make(**options, image_size=32).datasets().table
+    assert note not in systems.make(**options, image_size=16).datasets().table
     with pytest.raises(UserError, match="cropped already; leave out --crop"):
-        load_datasets(TrainConfig(**options, image_size=16, crop="0,0,0.5,0.5"))
+        systems.make(**options, image_size=16, crop="0,0,0.5,0.5").datasets()

@@ -11,7 +11,7 @@ from tensorflow.python.eager import context
 from legan_tf.models import Discriminator, StarganGenerator
 from legan_tf.training import devices
 from legan_tf.training.adversarial import ATTRIBUTES
-from legan_tf.training.gan import AttributeGAN, Objective
+from legan_tf.training.systems.editor import AttributeGAN, Objective
 
 SIZE = 16
 

@@ -8,14 +8,16 @@ import pathlib
 import pytest
 from absl import flags
 
-from legan_tf import options
 from legan_tf.errors import UserError
-from legan_tf.training import config
-from legan_tf.training.config import TrainConfig
+from legan_tf.training import systems
+from legan_tf.training.systems import SYSTEMS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = [
-    ({"model": "gan"}, "--model=gan: choose from legan, stargan, quality, identity, classifier"),
+    (
+        {"model": "gan"},
+        "--model=gan: choose from classifier, depth, identity, ",
+    ),
     ({"dataset": "web"}, "--dataset=web: choose from rendered, manifest"),
     ({"expressions": "fer"}, "--expressions=fer: choose from multipie, affectnet"),
     ({"precision": "float16"}, "--precision=float16: choose from float32, bfloat16"),
@@ -66,48 +68,87 @@ RULES = [
     ({"image_size": 36, "d_depth": 2}, "--image_size=36 must be a multiple of 16 for LightCNN"),
     ({"model": "classifier", "flip": True}, "--flip would put the light on the wrong side"),
     ({"model": "quality", "zoom": 0.5}, "--zoom=0.5: must be 1 to 8"),
-    ({"model": "legan", "zoom": 2.0}, "--zoom belongs to quality and identity, not to legan"),
+    ({"model": "legan", "zoom": 2.0}, "--zoom belongs to identity, quality, not to legan"),
 ]
 
 
 @pytest.mark.parametrize("options, message", RULES, ids=[message for _, message in RULES])
 def test_each_rule_has_its_message(options, message):
     with pytest.raises(UserError) as error:
-        TrainConfig(**{"workdir": "runs/x", **options}).check()
+        systems.make(**{"workdir": "runs/x", **options}).check()
     assert message in str(error.value)
     assert len(str(error.value)) < 500
 
 
 def test_all_problems_are_told_at_once():
-    wrong = {"model": "gan", "width": 0, "beta_2": 2.0, "replicas": 5, "workdir": ""}
+    wrong = {"schedule": "cosine", "width": 0, "beta_2": 2.0, "replicas": 5, "workdir": ""}
     with pytest.raises(UserError) as error:
-        TrainConfig(**wrong).check()
+        systems.make(**wrong).check()
     lines = str(error.value).splitlines()
     assert lines[0] == "5 of the flags do not fit:"
     named = [line.split("=")[0].split(":")[0].strip() for line in lines[1:]]
-    assert sorted(named) == ["--batch_size", "--beta_2", "--model", "--width", "--workdir"]
+    assert sorted(named) == ["--batch_size", "--beta_2", "--schedule", "--width", "--workdir"]
 
 
-@pytest.mark.parametrize("model", config.MODELS)
+@pytest.mark.parametrize("model", systems.names())
 def test_the_defaults_fit(model):
-    TrainConfig(model=model, workdir="runs/x").check()
+    vgg = {"vgg_weights": "random"} if "depth" in model else {}
+    systems.make(model, workdir="runs/x", **vgg).check()
 
 
-def test_a_flag_for_each_field_with_a_help_text():
+def parsed(*arguments):
     values = flags.FlagValues()
-    for field in dataclasses.fields(TrainConfig):
+    values(systems.select_flags(["train", *arguments], values))
+    return systems.from_flags(values), values
+
+
+@pytest.mark.parametrize("model", systems.names())
+def test_a_system_has_a_flag_with_a_help_text_for_each_option_and_no_other(model):
+    fields = dataclasses.fields(systems.get(model))
+    for field in fields:
         assert len(field.metadata["help"]) > 10, field.name
         assert field.metadata["help"].endswith("."), field.name
-    options.define_flags(TrainConfig, values)
-    assert {field.name for field in dataclasses.fields(TrainConfig)} <= set(values)
-    values(["train", "--model=quality", "--learning_rate=2e-4", "--flip", "--nostem"])
-    read = options.from_flags(TrainConfig, values)
-    assert read == TrainConfig(model="quality", learning_rate=2e-4, flip=True, stem=False)
+    system, values = parsed(f"--model={model}", "--learning_rate=2e-4")
+    assert {field.name for field in fields} | {"model"} == {
+        name for name in values if "?" not in name
+    } - set(flags.FlagValues())
+    assert system == systems.make(model, learning_rate=2e-4)
 
 
-def test_flags_txt_gives_the_same_configuration(tmp_path):
+def test_the_system_is_the_one_of_the_last_model_flag(tmp_path):
+    (tmp_path / "q.flags").write_text("--model=quality\n--margin=relative\n")
+    system, _ = parsed("--model=legan", f"--flagfile={tmp_path / 'q.flags'}", "--flip")
+    assert system == systems.make("quality", margin="relative", flip=True)
+    assert parsed("--nostem")[0] == systems.make("legan", stem=False)
+    assert parsed("--model", "stargan", "--noedit_lighting")[0].edit_lighting is False
+
+
+def test_flags_of_a_system_that_a_later_model_flag_replaces_are_dropped():
+    quickstart = ["--model=legan", "--mask_channels", "3", "--width=16"]
+    assert parsed(*quickstart, "--model=stargan")[0] == systems.make("stargan", width=16)
+    with pytest.raises(UserError, match="--mask_channels belongs to legan, depth_legan, not to"):
+        parsed("--model=legan", "--model=stargan", "--mask_channels=3")
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--margin=relative", "--margin belongs to quality, not to legan."),
+        ("--noedit_lighting", "--edit_lighting belongs to stargan, depth_stargan, not to legan."),
+        ("--start_from=x", "--start_from belongs to classifier, identity, quality, not to legan."),
+        ("--model=gan", "--model=gan: choose from "),
+    ],
+)
+def test_a_flag_of_another_system_is_refused_by_name(argument, message):
+    with pytest.raises(UserError) as error:
+        parsed("--model=legan", argument)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("model", systems.names())
+def test_flags_txt_gives_the_same_configuration(model, tmp_path):
     changed = {}
-    for field in dataclasses.fields(TrainConfig):
+    for field in dataclasses.fields(systems.get(model)):
         kind = type(field.default)
         if kind is bool:
             changed[field.name] = not field.default
@@ -118,27 +159,50 @@ def test_flags_txt_gives_the_same_configuration(tmp_path):
         else:
             choices = field.metadata["choices"]
             changed[field.name] = choices[-1] if choices else "a folder/with = signs, ünd commas"
-    for one in (TrainConfig(workdir="x"), TrainConfig(**changed)):
+    for one in (systems.make(model, workdir="x"), systems.make(model, **changed)):
         (tmp_path / "flags.txt").write_text(one.to_flagfile())
-        assert config.from_flagfile(str(tmp_path / "flags.txt")) == one
-        values = flags.FlagValues()
-        options.define_flags(TrainConfig, values)
-        values(["train", f"--flagfile={tmp_path / 'flags.txt'}"])
-        assert options.from_flags(TrainConfig, values) == one
+        assert systems.from_flagfile(str(tmp_path / "flags.txt")) == one
+        assert parsed(f"--flagfile={tmp_path / 'flags.txt'}")[0] == one
+
+
+def flags_of_every_system(**values):
+    """A flags.txt as version 0.1 wrote it: every option of every system."""
+    every = {f.name: f.default for s in SYSTEMS.values() for f in dataclasses.fields(s)}
+    every.update({"depth_weight": 0.0, **values})
+    return "".join(f"--{name}={value}\n" for name, value in every.items())
+
+
+def test_flags_of_other_systems_in_a_run_of_version_0_1_are_dropped(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text(flags_of_every_system(model="quality", margin="relative", width=9))
+    assert systems.from_flagfile(str(file)) == systems.make("quality", margin="relative")
+    assert parsed(f"--flagfile={file}", "--seed=4")[0].seed == 4
+    file.write_text(flags_of_every_system(model="stargan", width=9, depth_weight=0.0))
+    assert systems.from_flagfile(str(file)) == systems.make("stargan", width=9)
+
+
+def test_depth_guidance_had_no_name_of_its_own_in_version_0_1(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text(flags_of_every_system(model="stargan", depth_weight=0.3))
+    assert systems.from_flagfile(str(file)) == systems.make("depth_stargan", depth_weight=0.3)
+    guided = parsed("--model=legan", "--depth_weight=0.2")[0]
+    assert guided == systems.make("depth_legan", depth_weight=0.2)
+    unguided = parsed("--model=stargan", "--perceptual_weight=0")[0]
+    assert unguided == systems.make("depth_stargan", perceptual_weight=0.0, depth_weight=0.0)
 
 
 def test_a_bad_flag_file_is_named(tmp_path):
     with pytest.raises(UserError, match="there is no such flag file"):
-        config.from_flagfile(str(tmp_path / "none.flags"))
+        systems.from_flagfile(str(tmp_path / "none.flags"))
     (tmp_path / "bad.flags").write_text("--learning_speed=1\n")
     with pytest.raises(UserError, match="bad.flags: .*learning_speed"):
-        config.from_flagfile(str(tmp_path / "bad.flags"))
+        systems.from_flagfile(str(tmp_path / "bad.flags"))
     (tmp_path / "bad.flags").write_text("--batch_size=many\n")
     with pytest.raises(UserError, match="bad.flags: .*batch_size"):
-        config.from_flagfile(str(tmp_path / "bad.flags"))
+        systems.from_flagfile(str(tmp_path / "bad.flags"))
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("configs/*.flags")), ids=lambda file: file.name)
 def test_every_shipped_configuration_fits(file):
-    shipped = config.from_flagfile(str(file))
+    shipped = systems.from_flagfile(str(file))
     dataclasses.replace(shipped, workdir="runs/x", manifest=shipped.manifest or "").check()

@@ -14,7 +14,9 @@ import pytest
 
 from legan_tf.errors import UserError
 from legan_tf.training.callbacks import Recorder, RunningMeans, Saver, TrainingDivergedError
-from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, Run, saved_step
+from legan_tf.training.resume import check_resumable
+from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder, saved_step
+from legan_tf.training.system import System
 from legan_tf.training.train import train
 
 
@@ -57,6 +59,13 @@ def incomplete(run):
     return run
 
 
+def opened(system: System) -> RunFolder:
+    """The run folder of a system, locked and begun."""
+    folder = RunFolder(system.workdir)
+    folder.begin(system.to_flagfile(), check_resumable(system), system.product_files)
+    return folder
+
+
 def listing(folder):
     return sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*"))
 
@@ -88,9 +97,9 @@ def test_free_flags_may_change_and_a_complete_run_has_nothing_to_do(options, run
 
 
 def test_before_the_first_checkpoint_all_flags_may_change(options, tmp_path, runs):
-    Run(runs.config(tmp_path / "run", **options)).close()
+    opened(runs.config(tmp_path / "run", **options)).close()
     other = runs.config(tmp_path / "run", **{**options, "width": 8, "seed": 1})
-    Run(other).close()
+    opened(other).close()
     assert (tmp_path / "run/flags.txt").read_text() == other.to_flagfile()
 
 
@@ -138,7 +147,7 @@ def test_before_the_first_checkpoint_input_files_may_change(options, faces, tmp_
     digests = set()
     for content in (b"one", b"other"):
         manifest.write_bytes(content)
-        Run(runs.config(tmp_path / "run", **{**options, "manifest": manifest})).close()
+        opened(runs.config(tmp_path / "run", **{**options, "manifest": manifest})).close()
         digests.add(json.loads((tmp_path / "run/inputs.json").read_text())["manifest"])
     assert digests == {hashlib.sha256(content).hexdigest() for content in (b"one", b"other")}
 
@@ -161,7 +170,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(
 
 
 def test_one_process_has_the_folder(options, incomplete, runs):
-    holder = Run(runs.config(incomplete, **options))
+    holder = opened(runs.config(incomplete, **options))
     try:
         with pytest.raises(UserError, match="run: another process is training here"):
             train(runs.config(incomplete, **options))
@@ -179,7 +188,7 @@ def test_a_file_is_no_run_folder(options, tmp_path, runs):
 def test_what_a_killed_process_was_writing_is_removed(options, run, runs):
     for name in (".writing-model.keras", ".writing-ab12", "samples/.writing-x.png"):
         (run / name).write_text("half")
-    Run(runs.config(run, **options)).close()
+    opened(runs.config(run, **options)).close()
     assert not list(run.rglob(".writing*"))
     assert (run / "model.keras").exists()
 
@@ -187,9 +196,9 @@ def test_what_a_killed_process_was_writing_is_removed(options, run, runs):
 def test_a_line_cut_short_is_dropped_with_those_that_come_again(options, run, runs):
     with open(run / "metrics.jsonl", "a") as file:
         file.write('{"step": 2, "crit')
-    opened = Run(runs.config(run, **options))
-    opened.forget_metrics_after(1)
-    opened.close()
+    folder = opened(runs.config(run, **options))
+    folder.forget_metrics_after(1)
+    folder.close()
     lines = (run / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1]
 
@@ -238,16 +247,16 @@ def test_weights_that_are_not_finite_are_never_saved(options, run, runs):
     checkpoints = listing(run / "checkpoints")
     network = (run / "model.keras").read_bytes()
     config = runs.config(run, **options)
-    opened = Run(config)
+    folder = opened(config)
     generator = keras.models.load_model(run / "model.keras")
-    saved = Checkpoints(opened.path(CHECKPOINTS), 3, generator=generator)
-    recorder = Recorder(opened, "test", 3, 9, 1, 1, {}, RunningMeans([]))
-    saver = Saver(opened, recorder, saved, generator, 1, 9)
+    saved = Checkpoints(folder.path(CHECKPOINTS), 3, generator=generator)
+    recorder = Recorder(folder, "test", 3, 9, 1, 1, {}, RunningMeans([]))
+    saver = Saver(folder, recorder, saved, generator, 1, 9)
     weight = generator.weights[0]
     weight.assign(np.full(weight.shape, np.nan))
     with pytest.raises(TrainingDivergedError, match="weights of generator .* at step 3"):
         saver.save()
-    opened.close()
+    folder.close()
     assert listing(run / "checkpoints") == checkpoints
     assert (run / "model.keras").read_bytes() == network
 

@@ -70,7 +70,7 @@ def test_an_identity_network_may_begin_with_one_of_other_people(options, tmp_pat
             "--start_from=.*q: it has another form: width is 4 there and 8 here. Give",
         ),
         ({"model": "identity"}, "--start_from=.*q: it holds a QualityEstimator, not a LightCNN29"),
-        ({"model": "legan"}, "--start_from belongs to quality, identity, classifier, not to legan"),
+        ({"model": "legan"}, "--start_from belongs to classifier, identity, quality, not to legan"),
         ({"model": "classifier"}, "--start_from=.*q: it holds a QualityEstimator, not an? Attr"),
         ({"start_from": "/nowhere"}, "--start_from=/nowhere: no such file or folder"),
     ],

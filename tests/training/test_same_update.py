@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.models import Discriminator, LeganGenerator, StarganGenerator, convolutions
-from legan_tf.training.gan import AttributeGAN, Objective
+from legan_tf.training.systems.editor import AttributeGAN, Objective
 
 SIZE, BATCH, CRITIC_STEPS = 16, 2, 3
 NAMES = ("neutral", "smile", "surprise"), ("left", "right")

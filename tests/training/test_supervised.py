@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.models import AttributeClassifier, LightCNN29
-from legan_tf.training.supervised import COSINE_SCALE, ClassifierTrainer, IdentityTrainer
+from legan_tf.training.systems.classifier import ClassifierTrainer
+from legan_tf.training.systems.identity import COSINE_SCALE, IdentityTrainer
 
 
 def test_the_softmax_tells_apart_only_the_people_of_train():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,6 @@ from legan_tf.data.check.plots import (
 )
 from legan_tf.data.check.statistics import ImageStatistics
 from legan_tf.data.check.validation import (
-    NEEDS,
     missing_by_model,
     need_problems,
     picture_problems,
@@ -65,6 +64,7 @@ def check_dataset(
     image_size: int,
     seed: int,
     bar: Callable[[str], OnProgress],
+    needs: Mapping[str, Sequence[str]],
 ) -> CheckResult:
     """Validates a manifest, looks for what is unusual, and writes a report.
 
@@ -81,6 +81,7 @@ def check_dataset(
         image_size: Height and width in training, in pixels.
         seed: Seed of the split where the manifest has none, and of the choice of pictures shown.
         bar: Given what is counted, returns what shows the progress.
+        needs: The columns that each model learns from, by its name.
 
     Returns:
         The report, and the error that training would give.
@@ -93,6 +94,8 @@ def check_dataset(
     """
     if not file:
         raise UserError("--manifest is missing: name the CSV to check.")
+    if model and model not in needs:
+        raise UserError(f"--model={model}: choose from {', '.join(needs)}.")
     if image_size < 1:
         raise UserError(f"--image_size={image_size}: must be 1 or more.")
     if seed < 0:
@@ -105,18 +108,18 @@ def check_dataset(
         _refuse_inputs(output, manifest)
         _begin(output)
     stats = ImageStatistics(len(manifest.rows), crop)
-    lacking = missing_by_model(manifest)
-    wanted = (model,) if model else () if [] in lacking.values() else tuple(NEEDS)
+    lacking = missing_by_model(manifest, needs)
+    wanted = (model,) if model else () if [] in lacking.values() else tuple(needs)
     # In the order of check_manifest, so that the report is the one of training.
     problems = [*manifest.problems, *split_problems(manifest)]
-    problems += dict.fromkeys(p for name in wanted for p in need_problems(manifest, NEEDS[name]))
+    problems += dict.fromkeys(p for name in wanted for p in need_problems(manifest, needs[name]))
     problems += picture_problems(manifest, bar("looking at images"), stats.add)
     error = ManifestError(problems) if problems else None
     splits = [row.split for row in manifest.rows]
     pairs = near_duplicates(stats.thumbnail, stats.digest, splits, bar("comparing images"))
     found = anomalies(manifest, stats, pairs, image_size)
     counts = counts_table(manifest)
-    models = [_model_line(name, lacking[name]) for name in ((model,) if model else NEEDS)]
+    models = [_model_line(name, lacking[name]) for name in ((model,) if model else needs)]
     if output:
         pictures = _pictures(manifest, stats, pairs, crop, image_size, seed, bar("drawing"))
         tables = {"near_duplicates.csv": _pairs_table(manifest, pairs)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -12,16 +12,6 @@ from legan_tf.data import images, maps, parallel, storage
 from legan_tf.data.manifest import Manifest, ManifestError, OnProgress, Problem, Row
 from legan_tf.data.splits import SPLITS
 from legan_tf.optional import UnavailableError
-
-NEEDS = {
-    "legan": ("expression", "lighting"),
-    "stargan": ("expression",),
-    "classifier": ("expression",),
-    "identity": ("identity",),
-    "quality": ("rating",),
-    "depth": ("expression",),
-}
-"""Labels that each model learns from, as the ``needs`` of ``check_manifest``."""
 
 OnPicture = Callable[[int, bytes, np.ndarray], None]
 """Called with (place of the row, digest of the file, uint8 [H, W, 3])."""
@@ -96,13 +86,20 @@ def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
     ]
 
 
-def missing_by_model(manifest: Manifest) -> dict[str, list[str]]:
-    """Returns by model what the labels lack to train it; nothing where they suffice."""
+def missing_by_model(
+    manifest: Manifest, needs: Mapping[str, Collection[str]]
+) -> dict[str, list[str]]:
+    """Returns by model what the labels lack to train it; nothing where they suffice.
+
+    Args:
+        manifest: The manifest.
+        needs: The columns that each model learns from, by its name.
+    """
     if not any(row.split for row in manifest.rows):
-        return dict.fromkeys(NEEDS, ["no picture is in a split."])
+        return dict.fromkeys(needs, ["no picture is in a split."])
     return {
-        model: [problem.message for problem in need_problems(manifest, needs)]
-        for model, needs in NEEDS.items()
+        model: [problem.message for problem in need_problems(manifest, columns)]
+        for model, columns in needs.items()
     }
 
 

@@ -62,7 +62,7 @@ class Folder:
 
     def check(self, model="", image_size=SIZE, seed=0, write=True):
         output = str(self.path / "check") if write else ""
-        return check_dataset(self.file, None, output, model, None, image_size, seed, quiet)
+        return check_dataset(self.file, None, output, model, None, image_size, seed, quiet, NEEDS)
 
     def written(self):
         return {path.name: path.read_bytes() for path in (self.path / "check").iterdir()}
@@ -72,6 +72,16 @@ class Folder:
         stats = ImageStatistics(len(manifest.rows), None)
         picture_problems(manifest, on_picture=stats.add)
         return anomalies(manifest, stats, pairs, image_size)
+
+
+NEEDS = {
+    "legan": ("expression", "lighting"),
+    "stargan": ("expression",),
+    "classifier": ("expression",),
+    "identity": ("identity",),
+    "quality": ("rating",),
+    "depth": ("expression",),
+}
 
 
 @pytest.fixture
@@ -205,11 +215,11 @@ def test_a_folder_of_other_files_is_refused_and_nothing_is_overwritten(folder):
     theirs.write_bytes(pathlib.Path(folder.file).read_bytes())
     before = theirs.read_bytes()
     with pytest.raises(UserError, match="--output=.*check: is a file or holds other files already"):
-        check_dataset(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
+        check_dataset(str(theirs), None, str(output), "", None, SIZE, 0, quiet, NEEDS)
     # Nor does the report of an earlier check make a manifest or a picture the doctor's own.
     (output / "check.md").write_text("earlier")
     with pytest.raises(UserError, match=r"--output=.*: holds .*pictures.csv, which is to be"):
-        check_dataset(str(theirs), None, str(output), "", None, SIZE, 0, quiet)
+        check_dataset(str(theirs), None, str(output), "", None, SIZE, 0, quiet, NEEDS)
     (output / "sizes.png").write_bytes((folder.path / "0smileleft.png").read_bytes())
     folder.lines.append("check/sizes.png,p0,smile,left,,,train")
     with pytest.raises(UserError, match=r"--output=.*: holds .*sizes.png, which is to be checked"):
@@ -229,7 +239,7 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(folder, place,
         raise AssertionError("work has begun")
 
     with pytest.raises(UserError, match=f"--output=.*{place}: {told}"):
-        check_dataset(folder.file, None, str(folder.path / place), "", None, SIZE, 0, bar)
+        check_dataset(folder.file, None, str(folder.path / place), "", None, SIZE, 0, bar, NEEDS)
 
 
 def test_a_check_that_was_stopped_can_be_repeated(folder):
@@ -237,7 +247,7 @@ def test_a_check_that_was_stopped_can_be_repeated(folder):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        check_dataset(folder.file, None, str(folder.path / "check"), "", None, SIZE, 0, bar)
+        check_dataset(folder.file, None, str(folder.path / "check"), "", None, SIZE, 0, bar, NEEDS)
     assert b"has not come to its end" in folder.written()["check.md"]
     folder.check()
     assert set(folder.written()) == FILES

@@ -4,12 +4,12 @@ import pytest
 import tensorflow as tf
 
 from legan_research.benchmarks import input
-from legan_tf.training.config import TrainConfig
+from legan_tf.training.systems.legan import Legan
 
 
 def test_input_is_timed_from_records_files_memory_and_renderer_and_beside_training(monkeypatch):
     monkeypatch.setattr(input, "PEOPLE", 1)
-    config = TrainConfig(
+    config = Legan(
         image_size=16,
         batch_size=2,
         critic_steps=2,
@@ -18,8 +18,6 @@ def test_input_is_timed_from_records_files_memory_and_renderer_and_beside_traini
         mask_channels=4,
         d_width=4,
         d_depth=2,
-        q_width=4,
-        q_depth=2,
         identity_weight=0.0,
         quality_weight=0.0,
     )

@@ -7,7 +7,7 @@ import pytest
 
 from legan_tf.data import attributes
 from legan_tf.models import LeganGenerator, LightCNN29, QualityEstimator
-from legan_tf.training.config import TrainConfig
+from legan_tf.training import systems
 
 SIZE = 16
 
@@ -28,7 +28,7 @@ def editor_run(tmp_path_factory):
     )
     network.build()
     network.save(folder / "model.keras")
-    told = TrainConfig(model="legan", dataset="rendered", people=7, train_steps=1234, seed=3)
+    told = systems.make(model="legan", dataset="rendered", people=7, train_steps=1234, seed=3)
     (folder / "flags.txt").write_text(told.to_flagfile())
     quality = QualityEstimator(SIZE, width=4, depth=2)
     quality.build()

@@ -7,7 +7,7 @@ import pytest
 from legan_research.experiments.config import ExperimentOptions
 from legan_research.experiments.provenance import chain_of, check_unseen, networks_of
 from legan_tf.errors import UserError
-from legan_tf.training.config import TrainConfig
+from legan_tf.training import systems
 
 
 def test_what_a_network_began_with_counts_too(tmp_path):
@@ -16,7 +16,7 @@ def test_what_a_network_began_with_counts_too(tmp_path):
     def run(name: str, **options: object) -> str:
         folder = tmp_path / name
         folder.mkdir()
-        config = TrainConfig(workdir=str(folder), **options)
+        config = systems.make(workdir=str(folder), **options)
         (folder / "flags.txt").write_text(config.to_flagfile())
         return str(folder)
 
@@ -37,7 +37,7 @@ def test_runs_that_name_each_other_come_to_an_end(tmp_path):
     """A began with B, whose folder then served a run that began with A."""
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     for folder, start in ((a, b), (b, a)):
-        config = TrainConfig(model="quality", workdir=folder, start_from=start)
+        config = systems.make(model="quality", workdir=folder, start_from=start)
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "flags.txt").write_text(config.to_flagfile())
     assert [path for _, path in chain_of("Q", a)] == [a, b]

@@ -9,7 +9,7 @@ from legan_research.experiments.rendered import FaceLabels, write_images
 from legan_research.experiments.training import Example, grouped, train_arm
 from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
-from legan_tf.training.config import TrainConfig
+from legan_tf.training import systems
 
 
 def test_arms_begin_with_the_same_weights_whatever_their_pictures(tmp_path):
@@ -22,7 +22,7 @@ def test_arms_begin_with_the_same_weights_whatever_their_pictures(tmp_path):
     lines = [Example(row.file, row.expression, True) for row in rows]
     weights = []
     for name, of_arm in (("fewer", lines[:4]), ("more", [*lines, *lines])):
-        config = TrainConfig(
+        config = systems.make(
             model="classifier",
             workdir=str(tmp_path / "runs" / name),
             image_size=16,

@@ -18,8 +18,8 @@ from legan_tf.models import (
     QualityEstimator,
     StarganGenerator,
 )
-from legan_tf.training.gan import AttributeGAN, Objective
 from legan_tf.training.optimizers import Adam
+from legan_tf.training.systems.editor import AttributeGAN, Objective
 
 SIZE = 16
 EXPRESSIONS = ("neutral", "smile", "scream")

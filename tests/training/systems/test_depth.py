@@ -12,14 +12,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from legan_tf import losses
+from legan_tf import losses, options
 from legan_tf.compat import scalar, tensorflow_variable
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.models import DepthNetwork, Discriminator, StarganGenerator, vgg19_taps
-from legan_tf.training.config import from_flagfile
-from legan_tf.training.depth import DepthGAN, DepthGuidedGAN, DepthObjective, Guidance
-from legan_tf.training.gan import AttributeGAN, Objective
+from legan_tf.training import systems
+from legan_tf.training.systems.depth import DepthGAN, DepthObjective
+from legan_tf.training.systems.depth_guided import DepthGuidedGAN, Guidance
+from legan_tf.training.systems.editor import AttributeGAN, Objective
 from legan_tf.training.train import train
 
 SIZE = 16
@@ -338,7 +339,7 @@ def test_bfloat16_trains_float32_weights(geometry):
 
 
 RUN = {
-    "model": "stargan",
+    "model": "depth_stargan",
     "edit_lighting": False,
     "identity_weight": 0,
     "quality_weight": 0,
@@ -353,6 +354,12 @@ RUN = {
 }
 
 
+def of_system(model, values):
+    """The options of a run that another system has, too."""
+    own = options.names(systems.get(model))
+    return {**{name: value for name, value in values.items() if name in own}, "model": model}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("depth_runs")
@@ -361,8 +368,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(folder, runs):
     """An editor of rendered faces that has its depth network trained first, in one go."""
-    options = {**RUN, "expressions": "affectnet", "auxiliary_steps": 2}
-    config = runs.config(folder / "whole", **options, depth_weight=0.1, confidence_penalty=0.1)
+    values = {**RUN, "expressions": "affectnet", "auxiliary_steps": 2}
+    config = runs.config(folder / "whole", **values, depth_weight=0.1, confidence_penalty=0.1)
     assert train(config) == 0
     return folder / "whole"
 
@@ -398,11 +405,11 @@ def in_turn(folder, manifest, runs):
     normals = {**data, "geometry": "normal", "depth_model": folder / "normals"}
     guided_run = {**normals, "depth_weight": 0.5, "replicas": 1}
     todo = {
-        "normals": [{**data, "model": "depth", "geometry": "normal"}],
+        "normals": [{**of_system("depth", data), "geometry": "normal"}],
         "whole_way": [guided_run],
         "in_halves": [{**guided_run, "train_steps": 1, "sample_every": 1}, guided_run],
         "on_two": [{**guided_run, "train_steps": 1, "sample_every": 1, "replicas": 2}],
-        "stargan": [data],
+        "stargan": [of_system("stargan", data)],
         "no_weight": [{**normals, "depth_weight": 0.0, "confidence_penalty": 0.1}],
     }
     runs.in_turn(2, *((folder / name, run) for name, of_name in todo.items() for run in of_name))
@@ -423,7 +430,7 @@ def test_a_run_leaves_both_its_networks_and_the_pretraining_its_critic(whole, ru
     assert terms <= runs.metrics(whole)[-1].keys()
     record = json.loads((whole / "record.jsonl").read_text())
     assert record["began_with"] == {"depth": f"{whole / 'depth'} (trained by this run)"}
-    assert from_flagfile(str(whole / "depth/flags.txt")).confidence_penalty == 0.1
+    assert systems.from_flagfile(str(whole / "depth/flags.txt")).confidence_penalty == 0.1
 
 
 def test_the_samples_show_edits_with_their_depth_and_the_truth(whole):
@@ -485,4 +492,4 @@ def test_depth_networks_that_do_not_fit_are_refused(whole, in_turn, manifest, ru
     shutil.copy(whole / "depth/discriminator.keras", tmp_path / "bare/discriminator.keras")
     shutil.copy(whole / "depth/record.jsonl", tmp_path / "bare/record.jsonl")
     told = refusal(depth_model=tmp_path / "bare")
-    assert "tells the expressions neutral, happy" in told and "this run has neutral, smile" in told
+    assert "reads the expressions neutral, happy" in told and "this run has neutral, smile" in told

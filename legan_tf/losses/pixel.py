@@ -1,0 +1,28 @@
+"""Pixel distance of a depth or normal map to the true one."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from legan_tf.losses.terms import DEPTH, loss_term
+
+
+@loss_term(
+    "pixel",
+    DEPTH,
+    inputs=("map", "true_map"),
+    default=100.0,
+    help="Depth network: weight of L_pix to true maps.",
+    source="Bodur et al., equation 9",
+)
+def pixel_loss(prediction: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+    """Returns the mean absolute difference of two maps (Bodur et al., equation 9, L_pix).
+
+    Args:
+        prediction: float32 [B,S,S,3] in [-1, 1], the maps of the depth network.
+        truth: The true maps, of the same shape and range.
+
+    Returns:
+        float32 [B], 0 to 2.
+    """
+    return tf.reduce_mean(tf.abs(truth - prediction), axis=[1, 2, 3])

@@ -1,0 +1,189 @@
+"""Groups of training options that several systems share."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from legan_tf.errors import UserError
+from legan_tf.options import (
+    BELOW_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Options,
+    option,
+    parse_crop,
+)
+
+DATASETS = ("rendered", "manifest")
+EXPRESSION_SETS = ("multipie", "affectnet")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions(Options):
+    """The run folder, the length of the run, and the device."""
+
+    workdir: str = option("", "Run folder; a run that is there already is resumed.", free=True)
+    image_size: int = option(128, "Height and width of the images in pixels.", limit=POSITIVE)
+    batch_size: int = option(16, "Global batch size, over all replicas.", limit=POSITIVE)
+    train_steps: int = option(
+        40_000,
+        "Updates of the network, where there is a discriminator of the generator.",
+        free=True,
+        limit=POSITIVE,
+    )
+    seed: int = option(0, "Seed of data, weights and draws.", limit=NOT_NEGATIVE)
+    precision: str = option(
+        "float32", "Arithmetic of the layers; weights stay float32.", PRECISIONS
+    )
+    replicas: int = option(
+        0,
+        "Replicas of MirroredStrategy; 0 for all GPUs, or one CPU replica.",
+        free=True,
+        limit=NOT_NEGATIVE,
+    )
+    deterministic: bool = option(
+        False, "Make every operation repeatable bit for bit; slower on a GPU.", free=True
+    )
+    steps_per_execution: int = option(
+        1, "Steps between returns to Python.", free=True, limit=POSITIVE
+    )
+    dry_run: bool = option(
+        False, "Check everything, print the plan and stop; writes nothing.", free=True
+    )
+    log_every: int = option(100, "Steps between lines of metrics.jsonl.", free=True, limit=POSITIVE)
+    sample_every: int = option(1000, "Steps between sample pictures.", free=True, limit=POSITIVE)
+    checkpoint_every: int = option(1000, "Steps between checkpoints.", free=True, limit=POSITIVE)
+    keep_checkpoints: int = option(3, "Checkpoints to keep.", free=True, limit=POSITIVE)
+
+    def problems(self) -> list[str]:
+        """Adds the rules of the run."""
+        problems = super().problems()
+        if not self.workdir:
+            problems.append("--workdir: name the run folder")
+        if self.seed >= 2**31:
+            problems.append(f"--seed={self.seed}: must be less than 2**31")
+        if self.replicas > 0 and self.batch_size % self.replicas:
+            problems.append(
+                f"--batch_size={self.batch_size} must be a multiple of --replicas={self.replicas}"
+            )
+        for name in ("train_steps", "log_every", "sample_every", "checkpoint_every"):
+            if self.steps_per_execution > 0 and getattr(self, name) % self.steps_per_execution:
+                problems.append(
+                    f"--{name}={getattr(self, name)} must be a multiple of "
+                    f"--steps_per_execution={self.steps_per_execution}"
+                )
+        return problems
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions(RunOptions):
+    """The faces to train on."""
+
+    dataset: str = option("rendered", "Faces rendered by this package, or a manifest.", DATASETS)
+    manifest: str = option("", "CSV file of --dataset=manifest; see docs/data.md.")
+    data_dir: str = option(
+        "", "Folder that the manifest's paths start from; its own if empty.", free=True
+    )
+    crop: str = option(
+        "", "left,top,right,bottom as fractions of each image, cut out before it is made square."
+    )
+    people: int = option(200, "Rendered people to train on.", limit=POSITIVE)
+    expressions: str = option("multipie", "Expression classes of rendered faces.", EXPRESSION_SETS)
+    merge_flashless: bool = option(
+        True, "Make Multi-PIE's two flashless shots, which are alike, one class: 19 of 20 remain."
+    )
+    flip: bool = option(
+        False, "Mirror half of the images; not for classifiers and editors of light."
+    )
+
+    @property
+    def loaded_size(self) -> int:
+        """Height and width of the images to train on, in pixels."""
+        return self.image_size
+
+    @property
+    def learns_lighting(self) -> bool:
+        """Whether labels of light are read."""
+        return True
+
+    @property
+    def map_kind(self) -> str:
+        """``depth`` or ``normal`` where training needs such maps, else empty."""
+        return ""
+
+    def problems(self) -> list[str]:
+        """Adds the rules of the data."""
+        problems = super().problems()
+        if self.dataset == "manifest" and not self.manifest:
+            problems.append("--dataset=manifest needs --manifest=FILE")
+        if self.dataset == "rendered" and (self.manifest or self.crop):
+            problems.append("--manifest and --crop belong to --dataset=manifest")
+        try:
+            parse_crop(self.crop)
+        except UserError as error:
+            problems.append(str(error))
+        if self.dataset == "rendered" and 0 < self.image_size < 16:
+            problems.append(f"--image_size={self.image_size}: rendered faces need 16 or more")
+        if self.people > 1_000_000:
+            problems.append(f"--people={self.people}: there are 1,000,000 to render at most")
+        return problems
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerOptions(Options):
+    """Adam and its learning rate."""
+
+    learning_rate: float = option(1e-4, "Adam's learning rate, of all networks.", limit=POSITIVE)
+    beta_1: float = option(0.5, "Adam's first decay.", limit=BELOW_ONE)
+    beta_2: float = option(0.999, "Adam's second decay.", limit=BELOW_ONE)
+    schedule: str = option(
+        "linear",
+        "Constant then linear to 0; what StarGAN's released code does; or constant.",
+        ("linear", "stargan", "constant"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class HourglassOptions(Options):
+    """The generator's hourglass networks."""
+
+    width: int = option(64, "Generator: channels at full size.", limit=POSITIVE)
+    blocks: int = option(6, "Generator: residual blocks of each hourglass.", limit=NOT_NEGATIVE)
+    upsampling: str = option(
+        "",
+        "Generator: how it doubles the size; empty for LEGAN's pixelshuffle or StarGAN's "
+        "transposed.",
+        ("", "pixelshuffle", "nearest", "transposed"),
+    )
+    stem: bool = option(True, "Generator: 7 x 7 convolutions at full size at both ends.")
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscriminatorOptions(Options):
+    """The discriminator's size."""
+
+    d_width: int = option(64, "Discriminator: channels of the first convolution.", limit=POSITIVE)
+    d_depth: int = option(6, "Discriminator: convolutions.", limit=POSITIVE)
+    fake_class: bool = option(
+        False, "Discriminator: a class 'generated' in each attribute head (ours)."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialObjective(Options):
+    """The loss terms of every system with a discriminator that reads attributes."""
+
+    adversarial: str = option("wgan-gp", "Adversarial loss.", ("wgan-gp", "hinge"))
+    adversarial_weight: float = option(1.0, "Weight of L_adv.", limit=NOT_NEGATIVE)
+    attribute_weight: float = option(1.0, "Weight of L_cls.", limit=NOT_NEGATIVE)
+    reconstruction_weight: float = option(10.0, "Weight of L_rec.", limit=NOT_NEGATIVE)
+    penalty_weight: float = option(
+        10.0, "Weight of the gradient penalty, or of R1 with hinge.", limit=NOT_NEGATIVE
+    )
+    penalty_every: int = option(
+        1, "Generator steps between penalties, each then as much stronger.", limit=POSITIVE
+    )
+    ema_decay: float = option(
+        0.999, "Decay of the averaged generator; 0 for none.", limit=BELOW_ONE
+    )

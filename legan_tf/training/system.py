@@ -1,0 +1,235 @@
+"""The base of every trainable system, and the registry of systems."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from legan_tf.data.faceset import FaceSet
+from legan_tf.errors import UserError
+from legan_tf.models import Network
+from legan_tf.training import datasets, schedules
+from legan_tf.training.datasets import Datasets
+from legan_tf.training.optimizers import Adam
+from legan_tf.training.options import DataOptions, OptimizerOptions
+from legan_tf.training.run_folder import NETWORK_FILE, load_network_of, network_file
+from legan_tf.training.trainer import Trainer
+
+Class = TypeVar("Class", bound="type[System]")
+
+SYSTEMS: dict[str, type[System]] = {}
+"""The registered systems by name, which ``--model`` selects."""
+
+
+def register(system: Class) -> Class:
+    """Registers a system under its ``model``; a decorator of its class.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    if system.model in SYSTEMS:
+        raise ValueError(f"there is a system {system.model!r} already")
+    SYSTEMS[system.model] = system
+    return system
+
+
+@dataclasses.dataclass(frozen=True)
+class Auxiliary:
+    """A trained network that another system's training needs.
+
+    Attributes:
+        name: ``--NAME_model`` gives it; where it is not given, it is trained first, in the folder
+            NAME of the run.
+        given: Value of the flag; empty where the network is to be trained.
+        system: The system that trains it.
+        on_same_data: Whether it learns from the data of the run that needs it.
+    """
+
+    name: str
+    given: str
+    system: System
+    on_same_data: bool = False
+
+    @property
+    def flag(self) -> str:
+        """Name of the flag that gives it."""
+        return f"{self.name}_model"
+
+
+@dataclasses.dataclass(frozen=True)
+class System(DataOptions, OptimizerOptions):
+    """A trainable system, which ``scripts/train.py --model=NAME`` trains.
+
+    An instance holds the options of one run. The orchestration in ``training.train`` asks it for
+    its data, its networks, its trainer and its batches, and knows no system by name.
+
+    Attributes:
+        model: Its name.
+        needs: The columns of a manifest that it learns from.
+        network_class: Class of the network that a run leaves in ``model.keras``.
+        product_files: The files of networks that a run leaves, the last one written last.
+        critic_steps: Updates of the discriminator in a training step; 1 without one.
+    """
+
+    model: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+    network_class: ClassVar[type[Network]]
+    product_files: ClassVar[tuple[str, ...]] = (NETWORK_FILE,)
+    critic_steps: ClassVar[int] = 1
+
+    def to_flagfile(self) -> str:
+        """Returns the text of a flag file that gives this system with these options."""
+        return f"--model={self.model}\n{super().to_flagfile()}"
+
+    def datasets(self) -> Datasets:
+        """Reads or renders, and checks, the faces to train on.
+
+        Raises:
+            UserError: The manifest cannot be trained on; all its problems are in the message.
+        """
+        if self.dataset == "manifest":
+            return datasets.manifest_datasets(self, self.needs)
+        return datasets.rendered_datasets(self)
+
+    def auxiliaries(self) -> tuple[Auxiliary, ...]:
+        """Returns the networks that have to be trained before this system."""
+        return ()
+
+    def notes(self) -> list[str]:
+        """Returns remarks about options that have no effect, to be shown at the start."""
+        return []
+
+    def input_files(self, begun: bool) -> dict[str, str]:
+        """Returns the files that flags name and the training reads, by flag.
+
+        Args:
+            begun: Whether the run has a checkpoint, so that files of the first step alone are not
+                needed any more.
+
+        Raises:
+            UserError: One of them is missing; the message names the flag.
+        """
+        files = {"manifest": self.manifest} if self.dataset == "manifest" else {}
+        for auxiliary in self.auxiliaries():
+            if auxiliary.given:
+                try:
+                    found = auxiliary.system.network_files(auxiliary.given)
+                except UserError as error:
+                    raise UserError(f"--{auxiliary.flag}={error}") from error
+                files[auxiliary.flag] = found[-1]
+        return files
+
+    def initial_weights(self) -> dict[str, str]:
+        """Returns files of weights that training uses besides the auxiliaries', by flag."""
+        return {}
+
+    def network_files(self, path: str) -> list[str]:
+        """Returns the files that another system needs of a run of this one, its network last.
+
+        Args:
+            path: Run folder, or ``.keras`` file of the network.
+
+        Raises:
+            UserError: One is missing; the message starts with ``path``.
+        """
+        return [network_file(path)]
+
+    def load_trained(self, flag: str, path: str, faces: FaceSet) -> dict[str, Network]:
+        """Loads the networks of a run of this system that another system's training needs.
+
+        Args:
+            flag: Name of the flag that gives ``path``.
+            path: Run folder, or ``.keras`` file of the network.
+            faces: The faces of the training that needs it.
+
+        Returns:
+            Networks by the names that the other system's ``trainer`` has for them.
+
+        Raises:
+            UserError: They are missing, or do not fit; the message names ``flag``.
+        """
+        return {self.model: load_network_of(flag, path, self.network_class)}
+
+    def new_networks(self, faces: FaceSet) -> dict[str, Network]:
+        """Returns what ``load_trained`` gives, not trained."""
+        return {self.model: self.network(faces)}
+
+    def network(self, faces: FaceSet) -> Network:
+        """Returns the network to train, not built."""
+        raise NotImplementedError
+
+    def trainer(
+        self, network: Network, data: Datasets, auxiliaries: Mapping[str, Network]
+    ) -> Trainer:
+        """Returns the Keras model to fit, not compiled.
+
+        Args:
+            network: The result of ``network``.
+            data: The result of ``datasets``.
+            auxiliaries: The networks of the ``auxiliaries``, from ``load_trained``, by name.
+        """
+        raise NotImplementedError
+
+    def optimizers(self, trainer: Trainer) -> dict[str, keras.optimizers.Optimizer]:
+        """Returns an optimizer for each name of ``trainer.trained``.
+
+        Schedules count the discriminator's updates, whose optimizers' names end in
+        ``d_optimizer``.
+        """
+
+        def adam(updates_per_step: int, iterations_per_update: int) -> keras.optimizers.Optimizer:
+            rate = schedules.make(
+                self.schedule,
+                self.learning_rate,
+                self.train_steps * updates_per_step,
+                iterations_per_update,
+            )
+            return Adam(rate, beta_1=self.beta_1, beta_2=self.beta_2)
+
+        steps = self.critic_steps
+        return {
+            name: adam(steps, 1) if name.endswith("d_optimizer") else adam(1, steps)
+            for name in trainer.trained
+        }
+
+    def batches(
+        self, faces: FaceSet, start: int, own: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
+        """Returns the batches of the steps from ``start`` to the end of the run.
+
+        Args:
+            faces: The faces to train on.
+            start: Steps already done.
+            own: Which of several workers this is; see ``pipeline.editing_batches``.
+        """
+        raise NotImplementedError
+
+    def validate(
+        self, trainer: Trainer, data: Datasets
+    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """Returns the pictures and metrics that are recorded every ``--sample_every`` steps.
+
+        Returns:
+            Pictures, uint8 [H,W,3], by the beginning of their file names; and metrics by name.
+        """
+        raise NotImplementedError
+
+
+def fields_shared_with(other: type[System], options: System) -> dict[str, Any]:
+    """Returns the values of the options that ``other`` has too, by name."""
+    return {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(other)
+        if hasattr(options, field.name)
+    }
+
+
+def subfolder(options: System, name: str) -> str:
+    """Returns the folder in a run folder in which an auxiliary network is trained."""
+    return os.path.join(options.workdir, name)
