@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import json
 import pathlib
 import re
 
@@ -48,6 +50,8 @@ def known_flags() -> set[str]:
         "weights.md",
         "filtering.md",
         "recipes.md",
+        "index.md",
+        "notebook.ipynb",
     ],
 )
 def test_every_flag_that_a_page_names_exists(page):
@@ -66,3 +70,14 @@ def test_the_page_on_fidelity_names_every_choice_of_method():
     assert "fake_class" in method and "keep_share" in method
     missing = {name for name in method if f"--{name}" not in text and f"--no{name}" not in text}
     assert missing == set()
+
+
+def test_what_the_notebook_imports_is_there():
+    # make docs runs it; this is quick.
+    cells = json.loads((DOCS / "notebook.ipynb").read_text())["cells"]
+    assert not any(cell.get("outputs") for cell in cells), "save it without its outputs"
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    imports = re.findall(r"^from (legan_tf[\w.]*) import (\w+)$", code, re.MULTILINE)
+    assert imports
+    for module, name in imports:
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
