@@ -56,18 +56,18 @@ def accuracy_over(logits: np.ndarray, wanted: np.ndarray, kept: Sequence[int]) -
     Raises:
         ValueError: The shapes do not fit, there is no class to keep or it is out of range.
     """
-    logits, wanted, kept = np.asarray(logits), np.asarray(wanted), np.unique(kept)
+    logits, wanted, classes = np.asarray(logits), np.asarray(wanted), np.unique(kept)
     if logits.ndim != 2 or wanted.shape != logits.shape[:1]:
         raise ValueError(
             f"logits must be [n, classes] and wanted [n], not {logits.shape} and {wanted.shape}"
         )
-    classes = logits.shape[1]
-    if not kept.size or kept[0] < 0 or kept[-1] >= classes:
-        raise ValueError(f"kept classes must be from 0 to {classes - 1}, not {kept.tolist()}")
-    counts = np.isin(wanted, kept)
+    count = logits.shape[1]
+    if not classes.size or classes[0] < 0 or classes[-1] >= count:
+        raise ValueError(f"kept classes must be from 0 to {count - 1}, not {classes.tolist()}")
+    counts = np.isin(wanted, classes)
     if not counts.any():
         return float("nan")
-    read = kept[np.argmax(logits[counts][:, kept], axis=1)]
+    read = classes[np.argmax(logits[counts][:, classes], axis=1)]
     return float(np.mean(read == wanted[counts]))
 
 

@@ -73,7 +73,7 @@ def bootstrap_counts(
     return drawn[0].astype(np.float64).T, drawn[1].astype(np.float64).T
 
 
-def normal_interval(estimate: float, resampled: np.ndarray) -> tuple[float, float]:
+def normal_interval(estimate: float, resampled: np.ndarray | list[float]) -> tuple[float, float]:
     """Returns the 95 % interval of a distance: the estimate ± 1.96 standard deviations.
 
     Not the quantiles of the resampled values: repeated rows make every resample less like the other

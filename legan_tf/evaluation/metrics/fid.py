@@ -97,11 +97,11 @@ class StreamingStatistics:
 
     def __init__(self) -> None:
         """Initialises without features; the first batch determines their number D."""
-        self._block: np.ndarray | None = None
+        self._block: np.ndarray = np.empty((0, 0))
         self._filled = 0
         self._merged = 0
-        self._mean: np.ndarray | None = None
-        self._scatter: np.ndarray | None = None
+        self._mean: np.ndarray = np.empty(0)
+        self._scatter: np.ndarray = np.empty((0, 0))
 
     def update(self, features: np.ndarray) -> None:
         """Adds a batch.
@@ -114,7 +114,7 @@ class StreamingStatistics:
                 the batches before. Nothing of it has been added then.
         """
         features = checked_features(features)
-        if self._block is None:
+        if not len(self._block):
             # At least D rows: fewer pictures than features are never merged.
             dimension = features.shape[1]
             self._block = np.empty((max(dimension, BLOCK), dimension))
