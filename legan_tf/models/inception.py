@@ -102,31 +102,31 @@ class FidInception(Network):
 
     image_size = 299
 
-    @float32_policy()
     def __init__(self, name: str | None = "fid_inception") -> None:
         """Makes the layers.
 
         Args:
             name: Name of the Keras model.
         """
-        super().__init__(name=name)
-        inside = {"padding": "valid"}
-        made: list[keras.layers.Layer] = [
-            _stride_2(32),
-            relu_conv(32, 3, **inside),
-            relu_conv(64, 3),
-            layers.max_pool(3),
-            relu_conv(80, 1),
-            relu_conv(192, 3, **inside),
-            layers.max_pool(3),
-            *(_block_a(pooled) for pooled in (32, 64, 64)),
-            _block_b(),
-            *(_block_c(between) for between in (128, 160, 160, 192)),
-            _block_d(),
-            _block_e(_mean()),
-            _block_e(keras.layers.MaxPooling2D(3, 1, padding="same")),
-        ]
-        self.trunk = layers.Chain(made)
+        with float32_policy():
+            super().__init__(name=name)
+            inside = {"padding": "valid"}
+            made: list[keras.layers.Layer] = [
+                _stride_2(32),
+                relu_conv(32, 3, **inside),
+                relu_conv(64, 3),
+                layers.max_pool(3),
+                relu_conv(80, 1),
+                relu_conv(192, 3, **inside),
+                layers.max_pool(3),
+                *(_block_a(pooled) for pooled in (32, 64, 64)),
+                _block_b(),
+                *(_block_c(between) for between in (128, 160, 160, 192)),
+                _block_d(),
+                _block_e(_mean()),
+                _block_e(keras.layers.MaxPooling2D(3, 1, padding="same")),
+            ]
+            self.trunk = layers.Chain(made)
 
     def build_layers(self) -> None:
         """Builds the convolutions."""

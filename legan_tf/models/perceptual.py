@@ -133,22 +133,22 @@ class AlexNetTrunk(PerceptualTrunk):
     channels = (64, 192, 384, 256, 256)
     keys = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))
 
-    @float32_policy()
     def __init__(self, name: str | None = "alexnet_trunk") -> None:
         """Makes the layers.
 
         Args:
             name: Name of the Keras model.
         """
-        around = keras.layers.ZeroPadding2D(2)
-        stages = [
-            [around, layers.relu_conv(64, 11, strides=4, padding="valid")],
-            [layers.max_pool(3), layers.relu_conv(192, 5)],
-            [layers.max_pool(3), layers.relu_conv(384, 3)],
-            [layers.relu_conv(256, 3)],
-            [layers.relu_conv(256, 3)],
-        ]
-        super().__init__(stages, name)
+        with float32_policy():
+            around = keras.layers.ZeroPadding2D(2)
+            stages = [
+                [around, layers.relu_conv(64, 11, strides=4, padding="valid")],
+                [layers.max_pool(3), layers.relu_conv(192, 5)],
+                [layers.max_pool(3), layers.relu_conv(384, 3)],
+                [layers.relu_conv(256, 3)],
+                [layers.relu_conv(256, 3)],
+            ]
+            super().__init__(stages, name)
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
@@ -160,18 +160,18 @@ class Vgg16Trunk(PerceptualTrunk):
     channels = (64, 128, 256, 512, 512)
     keys = tuple(f"features.{index}" for index in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
 
-    @float32_policy()
     def __init__(self, name: str | None = "vgg16_trunk") -> None:
         """Makes the layers.
 
         Args:
             name: Name of the Keras model.
         """
-        stages: list[list[keras.layers.Layer]] = []
-        for count, filters in zip((2, 2, 3, 3, 3), self.channels):
-            pool = [layers.max_pool(2)] if stages else []
-            stages.append(pool + [layers.relu_conv(filters, 3) for _ in range(count)])
-        super().__init__(stages, name)
+        with float32_policy():
+            stages: list[list[keras.layers.Layer]] = []
+            for count, filters in zip((2, 2, 3, 3, 3), self.channels):
+                pool = [layers.max_pool(2)] if stages else []
+                stages.append(pool + [layers.relu_conv(filters, 3) for _ in range(count)])
+            super().__init__(stages, name)
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
@@ -190,20 +190,20 @@ class SqueezeNetTrunk(PerceptualTrunk):
         ),
     )
 
-    @float32_policy()
     def __init__(self, name: str | None = "squeezenet_trunk") -> None:
         """Makes the layers.
 
         Args:
             name: Name of the Keras model.
         """
-        stages = [
-            [layers.relu_conv(64, 3, strides=2, padding="valid")],
-            [*layers.ceil_mode_max_pool(), Fire(16, 64), Fire(16, 64)],
-            [*layers.ceil_mode_max_pool(), Fire(32, 128), Fire(32, 128)],
-            [*layers.ceil_mode_max_pool(), Fire(48, 192)],
-            [Fire(48, 192)],
-            [Fire(64, 256)],
-            [Fire(64, 256)],
-        ]
-        super().__init__(stages, name)
+        with float32_policy():
+            stages = [
+                [layers.relu_conv(64, 3, strides=2, padding="valid")],
+                [*layers.ceil_mode_max_pool(), Fire(16, 64), Fire(16, 64)],
+                [*layers.ceil_mode_max_pool(), Fire(32, 128), Fire(32, 128)],
+                [*layers.ceil_mode_max_pool(), Fire(48, 192)],
+                [Fire(48, 192)],
+                [Fire(64, 256)],
+                [Fire(64, 256)],
+            ]
+            super().__init__(stages, name)

@@ -70,7 +70,6 @@ class Vggface2ResNet50(FaceNetwork):
 
     image_size = 224
 
-    @float32_policy()
     def __init__(self, width: float = 1.0, name: str | None = "vggface2_resnet50") -> None:
         """Makes the layers.
 
@@ -78,18 +77,19 @@ class Vggface2ResNet50(FaceNetwork):
             width: Factor on the published channels (64, 128, 256, 512 and four times as many).
             name: Name of the Keras model.
         """
-        super().__init__(name=name)
-        self.width = width
-        c1, c2, c3, c4 = (max(1, round(channels * width)) for channels in (64, 128, 256, 512))
-        made: list[keras.layers.Layer] = [
-            keras.layers.ZeroPadding2D(3),
-            layers.relu_conv(c1, 7, strides=2, padding="valid"),
-            *layers.ceil_mode_max_pool(),
-        ]
-        for count, filters, stride in ((3, c1, 1), (4, c2, 2), (6, c3, 2), (3, c4, 2)):
-            made.append(Bottleneck(filters, stride, projects=True))
-            made += [Bottleneck(filters, 1, projects=False) for _ in range(count - 1)]
-        self.trunk = layers.Chain(made)
+        with float32_policy():
+            super().__init__(name=name)
+            self.width = width
+            c1, c2, c3, c4 = (max(1, round(channels * width)) for channels in (64, 128, 256, 512))
+            made: list[keras.layers.Layer] = [
+                keras.layers.ZeroPadding2D(3),
+                layers.relu_conv(c1, 7, strides=2, padding="valid"),
+                *layers.ceil_mode_max_pool(),
+            ]
+            for count, filters, stride in ((3, c1, 1), (4, c2, 2), (6, c3, 2), (3, c4, 2)):
+                made.append(Bottleneck(filters, stride, projects=True))
+                made += [Bottleneck(filters, 1, projects=False) for _ in range(count - 1)]
+            self.trunk = layers.Chain(made)
 
     def build_layers(self) -> None:
         """Builds the convolutions."""

@@ -23,7 +23,6 @@ class VggFace(FaceNetwork):
 
     image_size = 224
 
-    @float32_policy()
     def __init__(self, width: float = 1.0, name: str | None = "vgg_face") -> None:
         """Makes the layers.
 
@@ -31,16 +30,17 @@ class VggFace(FaceNetwork):
             width: Factor on the published channels (64 to 512, and 4096).
             name: Name of the Keras model.
         """
-        super().__init__(name=name)
-        self.width = width
-        self.channels = max(1, round(512 * width))
-        made: list[keras.layers.Layer] = []
-        for count, filters in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
-            made += [layers.relu_conv(max(1, round(filters * width)), 3) for _ in range(count)]
-            made.append(layers.max_pool(2))
-        self.trunk = layers.Chain(made)
-        units = max(1, round(4096 * width))
-        self.fc6, self.fc7 = (keras.layers.Dense(units, activation="relu") for _ in range(2))
+        with float32_policy():
+            super().__init__(name=name)
+            self.width = width
+            self.channels = max(1, round(512 * width))
+            made: list[keras.layers.Layer] = []
+            for count, filters in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+                made += [layers.relu_conv(max(1, round(filters * width)), 3) for _ in range(count)]
+                made.append(layers.max_pool(2))
+            self.trunk = layers.Chain(made)
+            units = max(1, round(4096 * width))
+            self.fc6, self.fc7 = (keras.layers.Dense(units, activation="relu") for _ in range(2))
 
     def build_layers(self) -> None:
         """Builds the convolutions and the dense layers."""
