@@ -225,10 +225,8 @@ def initial_weights(config: dict) -> list[float]:
     return [digest(weight)[-1] for weight in made_from(config).get_weights()]
 
 
-def train(old: str, folder: pathlib.Path, name: str, **options: object) -> None:
+def train(old: str, folder: pathlib.Path, flags: list[str]) -> None:
     """Starts a run of training in ``folder``, with paths as they are there."""
-    values = {**SMALL_RUN, **RUNS[name], **options, "workdir": f"runs/{name}"}
-    flags = [f"--{key}={value}" for key, value in values.items()]
     program = (
         f"import sys, runpy; sys.path.append({str(pathlib.Path(__file__).parent)!r});"
         "import make_fixtures; make_fixtures.initialise_by_pattern();"
@@ -240,6 +238,11 @@ def train(old: str, folder: pathlib.Path, name: str, **options: object) -> None:
         check=True,
         env={**os.environ, "PYTHONPATH": old, "CUDA_VISIBLE_DEVICES": "-1"},
     )
+
+
+def go_on(name: str) -> list[str]:
+    """Returns the flags with which a run goes on to its second step."""
+    return [f"--flagfile=runs/{name}/flags.txt", "--train_steps=2"]
 
 
 def metrics(workdir: pathlib.Path) -> dict[str, float]:
@@ -267,11 +270,12 @@ def main(old: str, target: str) -> None:
             file.unlink()
     export.export(small_editor(), str(folder / "export"), "editor")
     for name in RUNS:
-        train(old, folder, name)
+        values = {**SMALL_RUN, **RUNS[name], "workdir": f"runs/{name}"}
+        train(old, folder, [f"--{flag}={value}" for flag, value in values.items()])
     # A copy goes on, for what the next step is like; Q last, on which LEGAN depends.
     shutil.copytree(folder, folder.with_suffix(".next"))
     for name in reversed(RUNS):
-        train(old, folder.with_suffix(".next"), name, train_steps=2)
+        train(old, folder.with_suffix(".next"), go_on(name))
         facts["metrics"][name] = metrics(folder.with_suffix(".next") / "runs" / name)
     for path in [*folder.rglob("samples"), *folder.rglob("tensorboard")]:
         shutil.rmtree(path)

@@ -103,7 +103,7 @@ def test_a_run_goes_on(files, facts, name, tmp_path):
     assert len(flags.read_text().splitlines()) == 73  # It names those of all systems.
     config = from_flagfile(str(flags))
     assert (config.model, config.image_size, config.train_steps) == (name, fixtures.SIZE, 1)
-    fixtures.train(str(ROOT), folder, name, train_steps=2)
+    fixtures.train(str(ROOT), folder, fixtures.go_on(name))
     wanted = facts[STACK]["metrics"][name]
     found = fixtures.metrics(folder / "runs" / name)
     assert found.keys() == wanted.keys()
