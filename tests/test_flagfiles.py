@@ -11,6 +11,7 @@ import pytest
 from legan_tf import flagfiles
 from legan_tf.errors import UserError
 from legan_tf.flagfiles import expand_flagfiles, find_flagfile
+from legan_tf.training.systems import from_flagfile
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHIPPED = sorted((ROOT / "configs").glob("*.flags"))
@@ -53,6 +54,11 @@ def test_an_installed_package_finds_the_files_inside_it(elsewhere, monkeypatch):
     assert "--model=legan" in expand_flagfiles(["--flagfile=rendered.flags"])
 
 
+def test_a_training_is_read_from_a_shipped_file_by_name(elsewhere):
+    # As scripts/quickstart.py does with --training.
+    assert from_flagfile("rendered.flags").model == "legan"
+
+
 def test_every_form_is_expanded_in_place_and_nothing_after_two_dashes(elsewhere):
     (elsewhere / "a").write_text("# A comment.\n// Another.\n\n--one=1\n  --text=of two = parts\n")
     arguments = [
@@ -90,7 +96,7 @@ def test_what_cannot_be_read_is_named(elsewhere):
 
 def test_a_script_refuses_an_unknown_one():
     done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "train.py"), "--flagfile=none.flags"],
+        [sys.executable, str(ROOT / "scripts" / "client.py"), "--flagfile=none.flags"],
         capture_output=True,
         text=True,
         timeout=300,

@@ -54,7 +54,7 @@ def test_a_subcommand_has_the_flags_of_its_script(script, tmp_path):
         ((), "Error: say what to do: augment, "),
         (("trian",), "Error: 'trian' is none of the commands: augment, "),
         (("--workdir=x", "train"), "Error: '--workdir=x' is none of the commands: "),
-        (("train", "--pears=7"), "Error: Unknown command line flag 'pears'"),
+        (("client", "--pears=7"), "Error: Unknown command line flag 'pears'"),
         (("prepare",), "Error: say what to do, before the flags: manifest, "),
         (("prepare", "alien"), "Error: 'alien' is none of the commands: manifest, "),
     ],

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from legan_tf.losses.terms import EDITOR, loss_term
 
-_L_QUAL = {"default": 1.0, "weight": "quality_weight", "help": "Weight of L_qual; 0 needs no Q."}
+_L_QUAL: dict[str, Any] = {
+    "default": 1.0,
+    "weight": "quality_weight",
+    "help": "Weight of L_qual; 0 needs no Q.",
+}
 
 
 @loss_term(

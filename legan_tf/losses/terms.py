@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -107,7 +108,7 @@ def active_terms(group: str, options: Options) -> list[LossTerm]:
 
 def weight_options(group: str) -> type[Options]:
     """Returns a dataclass with the weight of every term of a group, each an option."""
-    weights = {}
+    weights: dict[str, Any] = {}
     for term in terms(group):
         declared = option(term.default, term.help, limit=NOT_NEGATIVE)
         weights.setdefault(term.weight, (term.weight, float, declared))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import os
 import pkgutil
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +14,7 @@ from absl import flags
 
 from legan_tf import options
 from legan_tf.errors import UserError
-from legan_tf.flagfiles import expand_flagfiles
+from legan_tf.flagfiles import expand_flagfiles, find_flagfile
 from legan_tf.training.system import SYSTEMS, System
 
 DEFAULT = "legan"
@@ -111,8 +110,7 @@ def from_flagfile(path: str) -> System:
     Raises:
         UserError: The file is missing, or holds something that is no flag of its system.
     """
-    if not os.path.isfile(path):
-        raise UserError(f"{path}: there is no such flag file")
+    path = find_flagfile(path)
     values = flags.FlagValues()
     try:
         values(select_flags(["", f"--flagfile={path}"], values))
