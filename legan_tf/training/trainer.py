@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -19,6 +20,10 @@ class Trainer(keras.Model):
     Subclasses implement ``terms``, ``network``, ``trained`` and ``train_step``.
     """
 
+    saved_networks: ClassVar[tuple[str, ...]] = ()
+    """Names of the networks among the arguments of ``__init__`` and among the attributes."""
+    saved_options: ClassVar[dict[str, type]] = {}
+    """Classes of the dataclasses among the arguments of ``__init__``, by name."""
     _means: Sequence[keras.metrics.Mean] = ()
 
     def __init__(self, name: str | None = None) -> None:
@@ -76,6 +81,28 @@ class Trainer(keras.Model):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Applies ``network``."""
         return self.network(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__`` as plain values."""
+        networks = {name: getattr(self, name) for name in self.saved_networks}
+        return {
+            **{
+                name: None if network is None else keras.saving.serialize_keras_object(network)
+                for name, network in networks.items()
+            },
+            **{name: dataclasses.asdict(getattr(self, name)) for name in self.saved_options},
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Trainer:
+        """Makes the model that ``get_config`` described."""
+        networks = {
+            name: config[name] and keras.saving.deserialize_keras_object(config[name])
+            for name in cls.saved_networks
+        }
+        options = {name: kind(**config[name]) for name, kind in cls.saved_options.items()}
+        return cls(**networks, **options, name=config["name"])
 
     def compile(self, steps_per_execution: int = 1, **optimizers: Any) -> None:
         """Takes the optimizers and builds them, so that checkpoints restore into them.

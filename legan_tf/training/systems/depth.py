@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -208,6 +208,9 @@ class DepthGAN(AdversarialTrainer):
     the picture of a map. The discriminator sees maps and classifies the expression of the face.
     """
 
+    saved_networks = ("generator", "discriminator", "vgg")
+    saved_options = {"objective": DepthObjective}
+
     def __init__(
         self,
         generator: DepthNetwork,
@@ -257,26 +260,6 @@ class DepthGAN(AdversarialTrainer):
     def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
         """Returns ``map_grid`` of the depth network that ``network`` names."""
         return map_grid(self.network, faces, indices)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the configuration that ``from_config`` takes."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "generator": serialize(self.generator),
-            "discriminator": serialize(self.discriminator),
-            "vgg": None if self.vgg is None else serialize(self.vgg),
-            "objective": dataclasses.asdict(self.objective),
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> DepthGAN:
-        """Makes the model that ``get_config`` described."""
-        networks = {
-            key: config[key] and keras.saving.deserialize_keras_object(config[key])
-            for key in ("generator", "discriminator", "vgg")
-        }
-        return cls(**networks, objective=DepthObjective(**config["objective"]), name=config["name"])
 
     def _generate(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The maps of the pictures."""

@@ -148,9 +148,16 @@ class DepthLegan(DepthGuidance, Legan):
 class DepthGuidedGAN(AttributeGAN):
     """An editor whose edits must also have the depth of a face with the expression asked for.
 
-    Bodur et al., section 3.3: G_rgb, D_rgb, G_depth and D_depth are trained together, and what
-    D_depth says of the map of an edit reaches G_rgb through G_depth.
+    Bodur et al., section 3.3: G_rgb, D_rgb, G_depth and D_depth are trained together, and the
+    gradient of D_depth's output for the map of an edit reaches G_rgb through G_depth.
     """
+
+    saved_networks = (*AttributeGAN.saved_networks, "depth", "depth_discriminator", "vgg")
+    saved_options = {
+        **AttributeGAN.saved_options,
+        "depth_objective": DepthObjective,
+        "guidance": Guidance,
+    }
 
     def __init__(
         self,
@@ -256,32 +263,6 @@ class DepthGuidedGAN(AttributeGAN):
     def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
         """Returns ``sample_grid`` with the maps of the edits."""
         return sample_grid(self.network, faces, indices, self.depth_network)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the configuration that ``from_config`` takes."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "depth": serialize(self.depth),
-            "depth_discriminator": serialize(self.depth_discriminator),
-            "vgg": None if self.vgg is None else serialize(self.vgg),
-            "depth_objective": dataclasses.asdict(self.depth_objective),
-            "guidance": dataclasses.asdict(self.guidance),
-        }
-
-    @classmethod
-    def arguments_from(cls, config: dict[str, Any]) -> dict[str, Any]:
-        """Returns the arguments of ``__init__`` that ``get_config`` described."""
-        networks = {
-            key: config[key] and keras.saving.deserialize_keras_object(config[key])
-            for key in ("depth", "depth_discriminator", "vgg")
-        }
-        return {
-            **super().arguments_from(config),
-            **networks,
-            "depth_objective": DepthObjective(**config["depth_objective"]),
-            "guidance": Guidance(**config["guidance"]),
-        }
 
     def _generate(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The edited images and their maps."""

@@ -186,6 +186,9 @@ class EditorSystem(Objective, AdversarialSystem):
 class AttributeGAN(AdversarialTrainer):
     """LEGAN, StarGAN and StarGAN with L_qual: they differ in the generator and the weights."""
 
+    saved_networks = ("generator", "discriminator", "quality", "identity")
+    saved_options = {"objective": Objective}
+
     def __init__(
         self,
         generator: AttributeGenerator,
@@ -240,37 +243,6 @@ class AttributeGAN(AdversarialTrainer):
     def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
         """Returns ``sample_grid`` of the generator that ``network`` names."""
         return sample_grid(self.network, faces, indices)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the configuration that ``from_config`` takes."""
-        networks = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "quality": self.quality,
-            "identity": self.identity,
-        }
-        return {
-            **{
-                key: None if network is None else keras.saving.serialize_keras_object(network)
-                for key, network in networks.items()
-            },
-            "objective": dataclasses.asdict(self.objective),
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> AttributeGAN:
-        """Makes the model that ``get_config`` described."""
-        return cls(**cls.arguments_from(config))
-
-    @classmethod
-    def arguments_from(cls, config: dict[str, Any]) -> dict[str, Any]:
-        """Returns the arguments of ``__init__`` that ``get_config`` described."""
-        networks = {
-            key: None if config[key] is None else keras.saving.deserialize_keras_object(config[key])
-            for key in ("generator", "discriminator", "quality", "identity")
-        }
-        return {**networks, "objective": Objective(**config["objective"]), "name": config["name"]}
 
     def _request(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The generator's input: the image and the target codes."""
