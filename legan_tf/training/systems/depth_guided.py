@@ -152,7 +152,7 @@ class DepthGuidedGAN(AttributeGAN):
     gradient of D_depth's output for the map of an edit reaches G_rgb through G_depth.
     """
 
-    saved_networks = (*AttributeGAN.saved_networks, "depth", "depth_discriminator", "vgg")
+    saved_networks = ("depth", "depth_discriminator", "vgg", *AttributeGAN.saved_networks)
     saved_options = {
         **AttributeGAN.saved_options,
         "depth_objective": DepthObjective,
