@@ -94,6 +94,9 @@ class EditorSystem(Objective, AdversarialSystem):
     rated_faces: int = option(
         8000, "Q on rendered faces: damaged pictures to rate.", limit=POSITIVE
     )
+    q_depth: int = option(
+        6, "Q that is trained first: convolutions, as far as they halve the size.", limit=POSITIVE
+    )
     edit_lighting: ClassVar[bool] = True
     network_class: ClassVar = AttributeGenerator
 
@@ -130,7 +133,7 @@ class EditorSystem(Objective, AdversarialSystem):
             **self._small("quality"),
             learning_rate=5e-4,
             q_width=16,
-            q_depth=max(1, min((size & -size).bit_length() - 1, 6)),
+            q_depth=min(self.q_depth, max(1, (size & -size).bit_length() - 1), 6),
             rated_faces=self.rated_faces,
         )
 
