@@ -27,7 +27,7 @@ COMMAND = "legan-tf"
 """The console command whose subcommands are the programs of ``scripts/``."""
 USER_ERROR_STATUS = 2
 BROKEN_PIPE_STATUS = 141
-"""What shells report of programs that SIGPIPE ends."""
+"""Exit status that shells report of programs ended by SIGPIPE."""
 _TERMINAL_PERIOD_S = 0.2
 _LOG_PERIOD_S = 10.0
 
@@ -201,7 +201,7 @@ class Progress:
 
 
 def counter(total: int, label: str) -> Callable[[int], None]:
-    """Returns what moves a progress line of ``total`` units on by as many as it is told."""
+    """Returns a function that advances a progress line of ``total`` units by its argument."""
     progress = Progress(total, label)
     done = 0
 

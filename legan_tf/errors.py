@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UserError(ValueError):
-    """Something the caller gave cannot be used; the message says what, where and what to do.
+    """Invalid input of a user; the message says what is wrong, where, and what to do.
 
     Every designed error of the package derives from it. The scripts print its message without a
     traceback and exit with status 2.

@@ -224,7 +224,7 @@ def _read_zip(file: io.BufferedReader) -> dict[str, np.ndarray]:
         for storage in {tensor.storage for tensor in tensors.values()}:
             contents[storage.key] = read(f"data/{storage.key}")
             if len(contents[storage.key]) != storage.size:
-                raise _Refused("tells wrong sizes of its tensors")
+                raise _Refused("declares wrong sizes of its tensors")
     return {name: tensor.array(contents[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
@@ -247,7 +247,7 @@ def _read_pickles(content: bytes) -> dict[str, np.ndarray]:
     for key in keys:
         (count,) = struct.unpack_from("<q", content, at)
         if count != found[key].count:
-            raise _Refused("tells wrong sizes of its tensors")
+            raise _Refused("declares wrong sizes of its tensors")
         contents[key] = memoryview(content)[at + 8 : at + 8 + found[key].size]
         at += 8 + found[key].size
     if at != len(content):
@@ -273,7 +273,7 @@ def _state_dict(root: Any) -> dict[str, _Tensor]:
 def _check_sizes(tensors: dict[str, _Tensor], storages: Iterable[_Storage], file_size: int) -> None:
     """Refuses tensors outside their storage and sizes that exceed the file."""
     if sum(storage.size for storage in storages) > file_size:
-        raise _Refused("is cut short, or tells of more numbers than it holds")
+        raise _Refused("is cut short, or declares more numbers than it holds")
     for name, tensor in tensors.items():
         last = sum((side - 1) * stride for side, stride in zip(tensor.shape, tensor.strides))
         if math.prod(tensor.shape) and tensor.offset + last >= tensor.storage.count:

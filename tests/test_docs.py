@@ -45,6 +45,7 @@ def known_flags() -> set[str]:
         "data.md",
         "evaluation.md",
         "experiments.md",
+        "extending.md",
         "serving.md",
         "studies.md",
         "weights.md",

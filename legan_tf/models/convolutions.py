@@ -79,7 +79,7 @@ def strided_matmul(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 # patches is a product with a sparse matrix, which GPUs cannot repeat bit for bit.
 @custom_gradient
 def _patches(x: tf.Tensor):
-    """What a 4 × 4 kernel of stride 2 sees at each place: [B,S,S,C] to [B·S/2·S/2, 16·C]."""
+    """Extracts the patches of a 4 × 4 kernel of stride 2: [B,S,S,C] to [B·S/2·S/2, 16·C]."""
     side, channels = x.shape[1], x.shape[3]
     patches = tf.image.extract_patches(
         x, sizes=[1, 4, 4, 1], strides=[1, 2, 2, 1], rates=[1, 1, 1, 1], padding="SAME"
@@ -137,7 +137,7 @@ def conv2d_with_code(
     """Convolves an image and its code, each number of which stands for a constant plane.
 
     Away from the border a constant plane adds the same to every pixel, so that a plane of a few
-    pixels tells all that a whole one would.
+    pixels gives the same results as a whole one.
 
     Args:
         image: [B,S,S,C].

@@ -37,7 +37,7 @@ from legan_tf.training.workers import VARIABLE, Worker, this_worker
 STOPPED_STATUS = 143
 """Exit status after SIGTERM, as a shell gives it."""
 VISIBLE_WITHIN_S = 90.0
-"""How long a network file system may hide from one machine what another one has written."""
+"""Longest delay until a network file system shows one machine the files of another."""
 LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -45,7 +45,7 @@ LOST = (
     tf.errors.DeadlineExceededError,
     tf.errors.FailedPreconditionError,
 )
-"""What TensorFlow raises where another worker has ended."""
+"""Errors that TensorFlow raises where another worker has ended."""
 
 
 def train(system: System) -> int:
@@ -81,8 +81,8 @@ def train(system: System) -> int:
         reason = lines[0].partition(". ")[0] if lines else type(error).__name__
         raise UserError(
             f"worker {worker.index} of {worker.count}: another worker has ended or cannot be "
-            f"reached any more ({reason.rstrip(':')}); its own output tells why. The same command "
-            "on all workers resumes."
+            f"reached any more ({reason.rstrip(':')}); see its own output for the reason. "
+            "The same command on all workers resumes."
         ) from error
 
 

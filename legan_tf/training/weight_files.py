@@ -9,7 +9,7 @@ import dataclasses
 
 _VGG = "https://www.robots.ox.ac.uk/~albanie/pytorch-models.html"
 _STARGAN = "github.com/yunjey/stargan (bash download.sh pretrained-celeba-128x128), or your own"
-_STARGAN_LICENCE = "none told with the weights; see the repository"
+_STARGAN_LICENCE = "none stated with the weights; see the repository"
 _LIGHTCNN_LICENCE = (
     "code MIT; its author allowed earlier models for non-commercial use only, so ask"
 )

@@ -28,7 +28,7 @@ class Worker:
 
     @property
     def count(self) -> int:
-        """How many workers train together."""
+        """Number of workers that train together."""
         return max(len(self.addresses), 1)
 
     @property
