@@ -58,7 +58,7 @@ def as_png(figure: Figure) -> bytes:
 
 
 def style(index: int) -> dict[str, Any]:
-    """Returns colour and dashes of the line number ``index``, distinguishable in grey by the dashes."""
+    """Returns colour and dashes of line number ``index``; the dashes differ also in grey."""
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
 
 
