@@ -93,9 +93,9 @@ def _input() -> tuple[str, list, str]:
 
 
 def _train() -> tuple[str, list, str]:
-    from legan_research.benchmarks import train
+    from legan_research.benchmarks import training
 
-    return "StarGAN's training", train.benchmark(_PAIRS.value, _BATCH_SIZES.value), ""
+    return "StarGAN's training", training.benchmark(_PAIRS.value, _BATCH_SIZES.value), ""
 
 
 def _infer() -> tuple[str, list, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import itertools
 import json
 import os
 import statistics
@@ -13,11 +13,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import numpy as np
-
 from legan_research.benchmarks import training
 from legan_research.benchmarks.paired import PAIRS, figure, table
-from legan_tf.cli import Progress
+from legan_tf.cli import counter
 from legan_tf.drawing import as_png, panels, style, style_axes
 from legan_tf.training.run_folder import METRICS_FILE, RECORD_FILE, Checkpoints
 from legan_tf.training.systems.stargan import Stargan
@@ -133,51 +131,36 @@ class Growth:
 
 
 def benchmark(root: str, repeats: int = PAIRS, config: Stargan = training.CONFIG) -> Growth:
-    """Times training steps, each kind in a process of its own, and looks at real runs.
+    """Times training steps, each variant in a separate process, and measures real runs.
+
+    The long run is the LEGAN of the quickstart, with auxiliary networks that are hardly trained.
 
     Args:
         root: The checkout, with ``scripts`` and ``configs``.
-        repeats: Steps to take each median of.
-        config: What is trained, in the forms that the curves are over.
+        repeats: Number of timed steps of each median.
+        config: The configuration that is varied.
     """
     variants = [
         {size: dataclasses.replace(config, image_size=size) for size in SIZES},
         {size: dataclasses.replace(config, batch_size=size) for size in BATCH_SIZES},
         {count: dataclasses.replace(config, replicas=count) for count in REPLICAS},
     ]
-    progress = Progress(sum(map(len, variants)), "training steps")
+    count = counter(sum(map(len, variants)), "training steps")
     curves: list[dict[int, float]] = []
-    done = 0
     for variant in variants:
         curves.append({})
         for key, form in variant.items():
             curves[-1][key] = statistics.median(training.seconds_apart(form, repeats))
-            done += 1
-            progress.update(done)
-    start = functools.partial(started, root)
+            count(1)
+    flags = [f"--train_steps={STEPS}", f"--log_every={SAMPLED_EVERY}", "--checkpoint_every=500"]
+    flags += ["--auxiliary_steps=50", "--rated_faces=500"]
     return Growth(
         config,
         *curves,
-        run=_long_run(start, STEPS, SAMPLED_EVERY),
-        start=_first_steps(start, 3),
+        run=[moment for moment in started(root, "quickstart", *flags) if moment.step],
+        start=list(itertools.islice(started(root, "stargan", "--log_every=1"), 4)),
         checkpoint=checkpointed(config, repeats),
     )
-
-
-def _long_run(start: Callable[..., Iterator[Moment]], steps: int, every: int) -> list[Moment]:
-    """Measures the LEGAN of the quickstart, with auxiliary networks that are hardly trained."""
-    flags = [f"--train_steps={steps}", f"--log_every={every}", "--checkpoint_every=500"]
-    flags += ["--auxiliary_steps=50", "--rated_faces=500"]
-    return [moment for moment in start("quickstart", *flags) if moment.step]
-
-
-def _first_steps(start: Callable[..., Iterator[Moment]], steps: int) -> list[Moment]:
-    seen = []
-    for moment in start("stargan", "--log_every=1"):
-        seen.append(moment)
-        if moment.step == steps:
-            break
-    return seen
 
 
 def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
@@ -189,7 +172,7 @@ def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
         *flags: Further flags; ``--log_every`` sets the steps between measurements.
 
     Yields:
-        A measurement before the first step, and one at every line of its metrics. The run is killed
+        A measurement before the first step, and one at every line of the metrics. The run is killed
         when the iterator is closed.
 
     Raises:
@@ -212,8 +195,7 @@ def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
 
 def _steps_of(folder: str, process: subprocess.Popen) -> Iterator[int]:
     """Yields 0 when a run is set up, then every step in its metrics."""
-    metrics, last = os.path.join(folder, METRICS_FILE), -1
-    ended = False
+    metrics, last, ended = os.path.join(folder, METRICS_FILE), -1, False
     while not ended:
         # Checked first, so that the last lines before the end are read.
         ended = process.poll() is not None
@@ -244,11 +226,11 @@ def checkpointed(config: Stargan, repeats: int) -> tuple[float, float, int]:
     """Writes and restores checkpoints of StarGAN.
 
     Args:
-        config: Its configuration.
-        repeats: How often to do both.
+        config: Configuration of StarGAN.
+        repeats: Number of timed writes and restores.
 
     Returns:
-        Median seconds to check and write one, to restore it, and its bytes.
+        Median seconds to check and write a checkpoint, to restore it, and its bytes.
     """
     made = training.Training.of(config)
     state = {**made.trainer.state, **made.optimizers}
@@ -262,7 +244,7 @@ def checkpointed(config: Stargan, repeats: int) -> tuple[float, float, int]:
         written = [_seconds(lambda step=step: write(step)) for step in range(repeats)]
         size = sum(entry.stat().st_size for entry in os.scandir(folder))
         restored = [_seconds(checkpoints.restore) for _ in range(repeats)]
-    return float(np.median(written)), float(np.median(restored)), size
+    return statistics.median(written), statistics.median(restored), size
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -33,7 +33,7 @@ def benchmark(pairs: int = PAIRS) -> list[Comparison]:
     """Times edits and ratings; the networks are untrained, which takes as long.
 
     Args:
-        pairs: How often to time both ways.
+        pairs: Number of timed pairs.
 
     Raises:
         UserError: PyTorch is not installed.
@@ -46,11 +46,11 @@ def edits(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     config: Stargan = training.CONFIG,
 ) -> list[Comparison]:
-    """Times edits, by every way to make them and of every size of the batch.
+    """Times edits by every implementation and with every batch size.
 
     Args:
-        pairs: How often to time both ways.
-        batch_sizes: Pictures edited at once.
+        pairs: Number of timed pairs.
+        batch_sizes: Images edited at once.
         config: Sizes of images and generator.
 
     Raises:
@@ -72,10 +72,10 @@ def edits(
 
 
 def ratings(pairs: int, config: Quality | None = None) -> Comparison:
-    """Times Q beside NIMA on MobileNet (Talebi and Milanfar, 2018) on the same pictures.
+    """Times Q and NIMA on MobileNet (Talebi and Milanfar, 2018) on the same images.
 
     Args:
-        pairs: How often to time both.
+        pairs: Number of timed pairs.
         config: Sizes of images and Q.
     """
     config = config or Quality()
@@ -101,7 +101,7 @@ _Edit = Callable[[int], Callable[[], np.ndarray]]
 
 
 def _edits(config: Stargan) -> Iterator[tuple[str, _Edit]]:
-    """Yields name and implementation of each way to edit: a batch size to a timed callable."""
+    """Yields name and implementation of each editor; it maps a batch size to a timed callable."""
     for precision in PRECISIONS:
         yield f"legan_tf in process, {precision}", _in_process(_generator(config, precision))
     with tempfile.TemporaryDirectory() as folder:

@@ -41,11 +41,11 @@ def benchmark(
     """Times batches from files, records, memory and the renderer, and LEGAN's training step.
 
     Args:
-        pairs: How often to time both ways.
-        config: What is trained; default is LEGAN in the form of the paper, at 128x128.
+        pairs: Number of timed pairs.
+        config: Training configuration; default is LEGAN as in the paper, at 128 x 128.
         file_size: Height and width of the single files, in pixels.
-        updates: Updates that one timed call reads the pictures of, and that the trainer makes in
-            one; without a GPU it makes one.
+        updates: Updates whose images one timed call reads, and training steps of one timed call;
+            without a GPU that is one step.
     """
     config = config or Legan()
     size, batch_size = config.image_size, config.batch_size
@@ -136,7 +136,7 @@ def _write_files(folder: str, size: int) -> str:
 
 
 def _training(config: Legan, faces: FaceSet, steps: int) -> Callable[[], None]:
-    """Returns what takes so many training steps, on a batch that lies ready."""
+    """Returns a callable that makes training steps on a batch in memory."""
     size = config.image_size
     step = Training.of(
         config,

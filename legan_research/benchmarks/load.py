@@ -76,7 +76,7 @@ def load(
         timeout: Seconds that a client waits for an answer.
 
     Raises:
-        RuntimeError: A client failed; its own message stands on stderr.
+        RuntimeError: A client failed; its message is on stderr.
     """
     # A forked process would inherit locks of gRPC's and TensorFlow's threads.
     context = multiprocessing.get_context("spawn")
@@ -120,7 +120,7 @@ def _start_together(processes: list[BaseProcess], ready: Barrier) -> None:
 
 def _refuse_failed(processes: list[BaseProcess]) -> None:
     if any(process.exitcode for process in processes):
-        raise RuntimeError("a client failed; its own message stands on stderr")
+        raise RuntimeError("a client failed; its message is on stderr")
 
 
 def _run_client(address, model, size, rows, seconds, timeout, seed, ready, answers) -> None:

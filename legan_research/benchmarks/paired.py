@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -109,9 +110,7 @@ def figure(value: float) -> str:
 
 def usable_cores() -> int:
     """Returns the number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux.
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0))
 
 
 def machine() -> dict[str, str]:
@@ -128,14 +127,9 @@ def machine() -> dict[str, str]:
 
 
 def _cpu_model() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # Not Linux.
-    return platform.processor() or platform.machine()
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        found = re.search(r"^model name\s*: (.*)", file.read(), re.MULTILINE)
+    return found[1] if found else platform.machine()  # ARM's have no name there.
 
 
 def as_markdown(title: str, comparisons: Sequence[Comparison], command: str) -> str:

@@ -54,7 +54,6 @@ class Profile:
     """Profile of a training step.
 
     Attributes:
-        config: The trained configuration.
         wall: Median seconds of a step without the profiler.
         processor: Median CPU seconds of all cores.
         multiply_adds: Number of multiply-adds, from the function of that name.
@@ -63,7 +62,6 @@ class Profile:
         kinds: Seconds by ``KINDS``.
     """
 
-    config: Stargan
     wall: float
     processor: float
     multiply_adds: int
@@ -86,8 +84,8 @@ def benchmark(repeats: int = PAIRS, config: Stargan = training.CONFIG) -> str:
     """Profiles the step in both precisions; returns the tables.
 
     Args:
-        repeats: Steps to take the median wall time of.
-        config: What is trained; the precision is set here.
+        repeats: Number of timed steps.
+        config: Configuration whose precision is replaced.
     """
     progress = Progress(2 * len(PRECISIONS), "profile")
     profiles, peaks = {}, {}
@@ -100,11 +98,11 @@ def benchmark(repeats: int = PAIRS, config: Stargan = training.CONFIG) -> str:
 
 
 def profiled(config: Stargan, repeats: int) -> Profile:
-    """Takes training steps, watched and not.
+    """Times training steps without the profiler and one with it.
 
     Args:
         config: A configuration of StarGAN.
-        repeats: Steps to take the medians of.
+        repeats: Number of timed steps.
     """
     made = training.Training.of(config)
     step = made.step()
@@ -122,7 +120,7 @@ def profiled(config: Stargan, repeats: int) -> Profile:
         kinds[kind_of(name, kind)] += seconds
     attributes = len(made.trainer.generator.expressions)
     count = multiply_adds(config, attributes)
-    return Profile(config, wall, processor, count, dict(operations), dict(kinds))
+    return Profile(wall, processor, count, dict(operations), dict(kinds))
 
 
 def _profile(call: Callable[[], object]) -> collections.Counter:
@@ -157,11 +155,11 @@ def kind_of(name: str, kind: str) -> str:
 def generator_layers(config: Stargan, attributes: int) -> list[int]:
     """Returns the multiply-adds of StarGAN's convolutions on one image, from first to last.
 
-    At the border, what meets the padding is counted too.
+    Products with the padding at the border are counted too.
 
     Args:
-        config: Its sizes are used.
-        attributes: Classes in the code.
+        config: Configuration with the sizes.
+        attributes: Number of classes.
     """
     full, half, quarter = ((config.image_size // by) ** 2 for by in (1, 2, 4))
     width = config.width
@@ -172,11 +170,11 @@ def generator_layers(config: Stargan, attributes: int) -> list[int]:
 
 
 def discriminator_layers(config: Stargan, attributes: int) -> list[int]:
-    """Returns those of the discriminator, the last two those of its heads.
+    """Returns the multiply-adds of the discriminator's convolutions, its two heads last.
 
     Args:
-        config: Its sizes are used.
-        attributes: Classes that it tells.
+        config: Configuration with the sizes.
+        attributes: Number of classes.
     """
     layers, seen, side = [], 3, config.image_size
     for level in range(config.d_depth):
@@ -187,25 +185,25 @@ def discriminator_layers(config: Stargan, attributes: int) -> list[int]:
 
 
 def multiply_adds(config: Stargan, attributes: int) -> int:
-    """Counts those of a training step, as if every convolution were computed as it is defined.
+    """Returns the multiply-adds of a training step with every convolution computed directly.
 
-    For D, every update takes a pass over real and edited images, the gradients of all kernels and
-    of all inputs but the first. On the images between them it takes a pass, the gradient by the
-    image, a pass that follows how that gradient's length changes, and the gradients of the kernels;
-    without the classes, and both passes end before the realness, whose value nothing needs. A leaky
-    ReLU, made of straight lines, lets nothing back through the first pass. Each update sees fresh
-    edits. Those of the last one teach G: by D's gradient, and by a second pass of G back to the
-    original.
+    An update of D takes a forward pass over real and edited images and the gradients of all kernels
+    and of all inputs but the first. The gradient penalty, on interpolated images, takes a forward
+    pass, the gradient with respect to the image, the forward pass of the second derivative and the
+    gradients of the kernels: all without the class head, and the forward passes without the
+    realness head, whose value is not needed. The second derivative of a leaky ReLU is 0, so nothing
+    flows back through the first pass. Each update has new edits. The update of G uses the last
+    ones: it takes D's gradient, and a second pass of G for the reconstruction.
 
     Args:
         config: A configuration of StarGAN with the gradient penalty in each step.
-        attributes: Classes.
+        attributes: Number of classes.
     """
     edit = generator_layers(config, attributes)
     judge = discriminator_layers(config, attributes)
     once, scored, trunk = sum(judge), sum(judge[:-1]), sum(judge[:-2])
     critic = 2 * (3 * once - judge[0]) + 2 * scored + 2 * trunk + sum(edit)
-    # Both passes of G, of which the critic has made the first, and the way back.
+    # Both passes of G, the first of which is counted with the critic, and their gradients.
     generator = sum(edit) + 4 * sum(edit) - edit[0] + 2 * once
     return config.batch_size * (config.critic_steps * critic + generator)
 
@@ -215,7 +213,7 @@ def peak(precision: str, repeats: int = 7, scale: float = 1.0) -> Peak:
 
     Args:
         precision: One of ``PRECISIONS``.
-        repeats: How many calls of each.
+        repeats: Number of calls of each.
         scale: Factor on their size.
     """
     dtype = tf.as_dtype(precision)
@@ -243,12 +241,7 @@ def peak(precision: str, repeats: int = 7, scale: float = 1.0) -> Peak:
 
 
 def markdown(profiles: Mapping[str, Profile], peaks: Mapping[str, Peak]) -> str:
-    """Returns the tables.
-
-    Args:
-        profiles: By precision.
-        peaks: By precision.
-    """
+    """Returns the tables of profiles and peaks, both by precision."""
     head = ["", *profiles]
     rows: dict[str, list[str]] = collections.defaultdict(list)
     for precision, one in profiles.items():
@@ -256,16 +249,14 @@ def markdown(profiles: Mapping[str, Profile], peaks: Mapping[str, Peak]) -> str:
         rate = 2e-9 * one.multiply_adds / one.wall
         rows["step"].append(f"{one.wall:.3g} s")
         rows["cores at work"].append(f"{one.processor / one.wall:.2f}")
-        rows["multiply-adds, in plain convolutions"].append(
-            f"{figure(1e-9 * one.multiply_adds)} * 10^9"
-        )
-        rows["achieved"].append(f"{figure(rate)} GFLOP/s")
-        rows["peak, a product of large matrices"].append(
-            f"{figure(peaks[precision].matmul)} GFLOP/s"
-        )
-        rows["peak, a large 3 x 3 convolution"].append(
-            f"{figure(peaks[precision].convolution)} GFLOP/s"
-        )
+        multiply_adds = f"{figure(1e-9 * one.multiply_adds)} * 10^9"
+        rows["multiply-adds, in plain convolutions"].append(multiply_adds)
+        for name, flops in (
+            ("achieved", rate),
+            ("peak, a product of large matrices", peaks[precision].matmul),
+            ("peak, a large 3 x 3 convolution", peaks[precision].convolution),
+        ):
+            rows[name].append(f"{figure(flops)} GFLOP/s")
         rows["achieved of the peak"].append(f"{100 * rate / most:.0f} %")
         total = sum(one.kinds.values())
         for kind in KINDS:
@@ -277,5 +268,5 @@ def markdown(profiles: Mapping[str, Profile], peaks: Mapping[str, Peak]) -> str:
         lines += ["", *table([f"operation, {precision}", "share"], [
             [name, f"{100 * seconds / total:.1f} %"] for name, seconds in busiest
         ])]  # fmt: skip
-    note = "Shares are of the time in operations, of which several may run at once."
+    note = "Shares are of the time in operations; several may run at once."
     return "\n".join([*lines, "", note]) + "\n"

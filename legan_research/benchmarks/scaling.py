@@ -178,12 +178,10 @@ def gradient_bytes() -> dict[str, tuple[int, int]]:
         return _FLOAT_BYTES * network.count_params()
 
     critic = bytes_of(Discriminator(*map(len, classes), size, config.d_width, config.d_depth))
+    generators = {"LEGAN": LeganGenerator, "StarGAN": StarganGenerator}
     return {
-        "LEGAN": (critic, bytes_of(LeganGenerator(*classes, size, config.width, config.blocks))),
-        "StarGAN": (
-            critic,
-            bytes_of(StarganGenerator(*classes, size, config.width, config.blocks)),
-        ),
+        name: (critic, bytes_of(generator(*classes, size, config.width, config.blocks)))
+        for name, generator in generators.items()
     }
 
 
@@ -192,11 +190,11 @@ class Scaling:
     """The model for one editor and several links between the machines.
 
     Attributes:
-        name: The editor's.
-        work: Its step.
-        clusters: What it could run on, by the name of the link between the machines.
-        batch: Images of an update on each GPU, where the batch grows with the GPUs.
-        global_batch: Images of an update on all of them, where it does not.
+        name: Name of the editor.
+        work: Its training step.
+        clusters: Clusters by the name of the link between their machines.
+        batch: Images of an update on each GPU, for weak scaling.
+        global_batch: Images of an update on all GPUs, for strong scaling.
     """
 
     name: str
@@ -314,8 +312,8 @@ def models(
     Args:
         seconds_per_image: See ``Work``.
         link_gigabits: Speeds of the link between the machines, in Gbit/s of each machine.
-        link_latency: Its latency in seconds.
-        inside: What joins the GPUs of a machine.
+        link_latency: Latency of that link in seconds.
+        inside: Link between the GPUs of a machine.
         gpus_per_node: GPUs of a machine.
         batch: See ``Scaling``.
         global_batch: See ``Scaling``.

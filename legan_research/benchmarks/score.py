@@ -38,10 +38,10 @@ def benchmark(
     Q is untrained, which takes as long.
 
     Args:
-        pairs: How often to time both ways.
-        config: Sizes of images and Q; default is the form of the paper, at 128x128.
+        pairs: Number of timed pairs.
+        config: Sizes of images and Q; default is the configuration of the paper, at 128 x 128.
         file_sizes: Heights and widths of the files, in pixels.
-        batch_size: Pictures that are rated at once, both ways.
+        batch_size: Images rated at once by both.
     """
     config = config or Quality()
     results = []

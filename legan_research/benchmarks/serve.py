@@ -72,8 +72,10 @@ def benchmark(pairs: int = PAIRS, clients: int = 8, seconds: float = 120.0) -> R
                 rows = images[:, : form["image_size"], : form["image_size"]]
                 comparisons.append(_compare(what, root, name, address, rows, pairs))
                 sizes.append(_wire_sizes(what, rows))
+            size, label = _FORMS[_LOADED]["image_size"], "one by one"
             for rows in (1, ROWS):
-                loads.append(_load(address, clients, rows, seconds))
+                result = load.load(address, "a", size, clients, rows, seconds, label)
+                loads.append(result.as_row(label))
     return Result(tuple(comparisons), tuple(loads), tuple(sizes))
 
 
@@ -82,15 +84,16 @@ def _compare(
 ) -> Comparison:
     model = tf.saved_model.load(os.path.join(root, name, "1"))
     signature = model.signatures["serving_default"]
-    ids = {key: np.ones(len(images), np.int32) for key in ("expression", "lighting")}
+    targets = np.ones(len(images), np.int32)
 
     def in_process() -> np.ndarray:
-        return signature(image=tf.constant(images), **_constants(ids))["image"].numpy()
+        ids = tf.constant(targets)
+        return signature(image=tf.constant(images), expression=ids, lighting=ids)["image"].numpy()
 
     with Client(address, editor=name, timeout=120.0) as client:
 
         def served() -> np.ndarray:
-            return client.edit(images, ids["expression"], ids["lighting"])
+            return client.edit(images, targets, targets)
 
         apart = int(np.abs(served().astype(int) - in_process()).max())
         return compare(
@@ -100,15 +103,6 @@ def _compare(
             pairs,
             note=f"answers at most {apart} of 255 apart",
         )
-
-
-def _constants(arrays: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
-    return {name: tf.constant(array) for name, array in arrays.items()}
-
-
-def _load(address: str, clients: int, rows: int, seconds: float) -> str:
-    size, label = _FORMS[_LOADED]["image_size"], "one by one"
-    return load.load(address, "a", size, clients, rows, seconds, label).as_row(label)
 
 
 def _wire_sizes(what: str, images: np.ndarray) -> str:

@@ -5,8 +5,6 @@ Imported only if PyTorch is installed; ``torch_stargan`` runs it in a separate p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from legan_tf import optional
 
 torch = optional.require("torch", "Timing the package beside PyTorch")
@@ -126,14 +124,12 @@ class Stargan:
 
     def batches(self, count: int, batch_size: int) -> list[tuple[torch.Tensor, ...]]:
         """Returns random batches: images [B, 3, S, S], classes [B], target classes [B]."""
-        return list(self._batches(count, batch_size))
-
-    def _batches(self, count: int, batch_size: int) -> Iterator[tuple[torch.Tensor, ...]]:
-        side = self.image_size
+        side, batches = self.image_size, []
         for _ in range(count):
             images = torch.rand(batch_size, 3, side, side) * 2.0 - 1.0
             classes = (torch.randint(self.attributes, (batch_size,)) for _ in range(2))
-            yield tuple(values.to(self.device) for values in (images, *classes))
+            batches.append(tuple(values.to(self.device) for values in (images, *classes)))
+        return batches
 
     def train_step(self, batches: list[tuple[torch.Tensor, ...]]) -> float:
         """Updates D on each batch and G on the last; returns G's loss."""

@@ -23,13 +23,13 @@ class TorchStargan:
     """The process; a context manager that terminates it.
 
     Attributes:
-        version: PyTorch's.
+        version: Version of PyTorch.
         device: ``cpu`` or ``cuda``.
         parameters: Numbers of parameters by network, ``generator`` and ``discriminator``.
     """
 
     def __init__(self, config: Stargan, attributes: int, threads: int) -> None:
-        """Starts it.
+        """Starts the process.
 
         Args:
             config: Configuration with the sizes of images and networks, and ``critic_steps``.
@@ -94,7 +94,7 @@ class TorchStargan:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise RuntimeError("PyTorch's process ended; its own message stands on stderr")
+            raise RuntimeError("the PyTorch process ended; its message is on stderr")
         reply = json.loads(answer)
         if "error" in reply:
             raise UserError(reply["error"])

@@ -1,4 +1,4 @@
-"""Training of this package as ``scripts/train.py`` does it, to be timed; StarGAN's above all."""
+"""Benchmark of StarGAN's training step, compared with PyTorch; the step for other benchmarks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from legan_research.benchmarks.paired import PAIRS, Comparison, compare, usable_cores
+from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import Network
 from legan_tf.training import devices, train
 from legan_tf.training.adversarial import AdversarialTrainer
 from legan_tf.training.datasets import Datasets, rendered_split
+from legan_tf.training.options import PRECISIONS
 from legan_tf.training.systems.editor import EditorSystem
 from legan_tf.training.systems.stargan import Stargan
 
@@ -30,28 +33,56 @@ CONFIG = Stargan(
     ema_decay=0.0,
 )
 """``configs/stargan.flags`` with the eight attributes that make G 8,439,936 and D 44,786,624
-parameters, and a batch for processor cores."""
+parameters, and a batch for CPU cores."""
+
+
+def benchmark(
+    pairs: int = PAIRS, batch_sizes: Sequence[int] = (CONFIG.batch_size,), config: Stargan = CONFIG
+) -> list[Comparison]:
+    """Times the training step in both precisions, compared with the published code in float32.
+
+    Args:
+        pairs: Number of timed pairs.
+        batch_sizes: One comparison for each of them and each precision.
+        config: Configuration whose batch size and precision are replaced.
+
+    Raises:
+        UserError: PyTorch is not installed.
+    """
+    results = []
+    with TorchStargan(config, len(faces(config).expressions), usable_cores()) as theirs:
+        for batch_size in batch_sizes:
+            for precision in PRECISIONS:
+                form = dataclasses.replace(config, batch_size=batch_size, precision=precision)
+                results.append(
+                    compare(
+                        f"{config.critic_steps} critic updates and one of G, "
+                        f"{config.image_size} x {config.image_size}, batch {batch_size}",
+                        (f"legan_tf, {precision}", Training.of(form).step()),
+                        (f"PyTorch {theirs.version}, float32", theirs.train_step(batch_size)),
+                        pairs,
+                    )
+                )
+    return results
 
 
 def faces(config: EditorSystem) -> FaceSet:
-    """Returns the pictures of one rendered person, with expressions alone."""
+    """Returns the images of one rendered person, with expressions as their only labels."""
     split = rendered_split("train", 1, config.expressions, True, config.image_size, config.seed)
     return split.without_lighting_labels()
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What ``scripts/train.py`` would train, and a batch in memory.
+    """A training as in ``scripts/train.py``, and a batch in memory.
 
     Attributes:
-        config: Its configuration.
-        strategy: What it is distributed by.
-        trainer: Compiled.
-        optimizers: By their names.
+        strategy: The distribution strategy.
+        trainer: The compiled trainer.
+        optimizers: The optimizers by name.
         batch: One element of ``editing_batches``.
     """
 
-    config: EditorSystem
     strategy: tf.distribute.Strategy
     trainer: AdversarialTrainer
     optimizers: dict[str, Any]
@@ -61,12 +92,12 @@ class Training:
     def of(
         cls, config: EditorSystem, shown: FaceSet | None = None, **auxiliary: Network
     ) -> Training:
-        """Prepares this process and makes all of it.
+        """Sets up the devices of this process and builds the training.
 
         Args:
             config: A configuration of an editor.
-            shown: What to take the batch from; default is ``faces``.
-            **auxiliary: The networks that guide it, by the trainer's names for them.
+            shown: Images of the batch; default is ``faces``.
+            **auxiliary: Auxiliary networks by their names in the trainer.
         """
         strategy = devices.set_up(config)
         data = Datasets(shown or faces(config), None, "")
@@ -76,10 +107,10 @@ class Training:
         batches = pipeline.editing_batches(
             data.train, config.batch_size, config.seed, steps=1, critic_steps=config.critic_steps
         )
-        return cls(config, strategy, trainer, optimizers, next(iter(batches)))
+        return cls(strategy, trainer, optimizers, next(iter(batches)))
 
     def step(self) -> Callable[[], dict[str, float]]:
-        """Returns what makes one step, as ``fit`` runs it, and gives the means of the losses."""
+        """Returns a callable that makes one step as ``fit`` does and returns the mean losses."""
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         ready = tf.data.Dataset.from_tensors(self.batch).repeat().with_options(options)
@@ -89,29 +120,24 @@ class Training:
         return lambda: {name: float(value) for name, value in run(feed).items()}
 
 
-def training_step(config: EditorSystem) -> Callable[[], dict[str, float]]:
-    """Returns ``Training.step`` of a configuration of StarGAN."""
-    return Training.of(config).step()
-
-
 def seconds_apart(config: EditorSystem, repeats: int) -> list[float]:
-    """Times training steps in a process of their own, as they are in training.
+    """Times training steps in a separate process, as in training.
 
     Args:
         config: A configuration of StarGAN, with ``replicas`` of the CPU.
-        repeats: How many, after one that is not timed.
+        repeats: Number of timed steps, after one that is not timed.
 
     Returns:
         Wall times in seconds.
 
     Raises:
-        RuntimeError: The process failed; its own message stands on stderr.
+        RuntimeError: The process failed; its message is on stderr.
     """
     order = json.dumps({"config": dataclasses.asdict(config), "repeats": repeats})
     command = [sys.executable, "-m", "legan_research.benchmarks.training", order]
     process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if process.returncode:
-        raise RuntimeError("the process that trains failed; its own message stands on stderr")
+        raise RuntimeError("the training process failed; its message is on stderr")
     return json.loads(process.stdout.splitlines()[-1])
 
 
@@ -119,7 +145,7 @@ def _main() -> None:
     order = json.loads(sys.argv[1])
     config = Stargan(**order["config"])
     devices.divide_cpu(config.replicas)
-    step = training_step(config)
+    step = Training.of(config).step()
     step()
     seconds = []
     for _ in range(order["repeats"]):

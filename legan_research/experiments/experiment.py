@@ -39,7 +39,7 @@ class Experiment:
         options: The options, with the sizes of this experiment.
         editor: The editor.
         scorer: Q; None if unknown or not used.
-        warnings: A sentence for each network of which it is not known whom it has learned from.
+        warnings: A sentence for each network whose training data is unknown.
     """
 
     name: str
@@ -112,8 +112,8 @@ def open_experiment(
         output: Folder of the results.
         options: The options.
         scored: Whether Q is used.
-        trained: Whether the experiment trains on people of split train, whom the networks must
-            not have learned from. Otherwise all its people are of split test.
+        trained: Whether the experiment trains on people of split train, which the networks must
+            not have been trained on. Otherwise all its people are of split test.
 
     Raises:
         UserError: Options, folder or networks cannot be used.

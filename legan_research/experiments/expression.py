@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.special import softmax
@@ -85,18 +85,7 @@ def expression_experiment(
     experiment.begin(settings)
     thresholds: list[float] = []
 
-    def prepare(folder: str, seed: int) -> SeedData:
-        data = _Images.of(experiment, folder, seed, bar)
-        if CHOSEN in data.augmented:
-            thresholds.append(_threshold(data.augmented[AUGMENTED][0], options))
-        labels, unseen = _test_images(options, editor.image_size, seed, bar)
-        return SeedData(
-            data.arms(seed),
-            functools.partial(_evaluate, images=unseen, labels=labels),
-            {arm: made.notes for arm, (made, _) in data.augmented.items()},
-            data.examples,
-        )
-
+    prepare = functools.partial(_prepare, experiment, thresholds, bar)
     results, shortages, plots = run_seeds(experiment, "classifier", "expression", prepare)
     comparison = Comparison(
         title="Filling rare expressions with edits",
@@ -107,101 +96,77 @@ def expression_experiment(
         not_comparable="on AffectNet (that it is the AUC is inferred), here on rendered faces",
         shared="one editor with one Q" if scorer else "one editor",
     )
-    about = {"experiment": "expression", "settings": settings, "thresholds": thresholds}
-    notes = [*_notes(experiment, thresholds), *shortages, *experiment.warnings]
+    notes = [*_notes(experiment, thresholds), *shortages]
+    about = {"settings": settings, "thresholds": thresholds}
     return write_report(experiment, comparison, results, about, notes, plots)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Images:
-    """The training images of one seed.
+def _prepare(
+    experiment: Experiment,
+    thresholds: list[float],
+    bar: Callable[[str], OnProgress],
+    folder: str,
+    seed: int,
+) -> SeedData:
+    """Renders the images of a seed and edits them; adds the threshold of arm ``CHOSEN``."""
+    options, editor, scorer = experiment.options, experiment.editor, experiment.scorer
+    size = editor.image_size
+    people = split_people("train", options.people, options.data_seed + seed)
+    labels = draw_imbalanced(people, options.pictures, seed)
+    manifest, files = write_images(
+        os.path.join(folder, "real"), labels, size, bar("rendering real pictures")
+    )
+    real = [Example(file, one.expression, True) for file, one in zip(files, labels)]
+    arms = {ORIGINAL: real, REPEATED: [*real, *_repetitions(real, seed)]}
+    notes = {}
 
-    Attributes:
-        real: Labels of the real images.
-        files: Files of the real images.
-        augmented: The edits, and the folder that they are in, by arm.
-        borrowed: For each edit of arm ``AUGMENTED``, the file of an image of a person that the
-            editor has learned from; empty if these people are unknown.
-        true: For each of these edits, the file of the true image.
-    """
+    def add_edits(arm: str, name: str, threshold: float) -> Augmented:
+        quality = scorer.path if scorer else ""
+        chosen = AugmentOptions("balance", quality, quality_above=threshold, seed=seed)
+        target = os.path.join(folder, name)
+        made = augment(editor, Source(manifest), target, chosen, scorer, bar=bar)
+        added = [Example(os.path.join(target, one.path), one.edit.expression) for one in made.edits]
+        arms[arm], notes[arm] = [*real, *added], made.notes
+        return made
 
-    real: Sequence[FaceLabels]
-    files: Sequence[str]
-    augmented: Mapping[str, tuple[Augmented, str]]
-    borrowed: Sequence[str]
-    true: Sequence[str]
-
-    @classmethod
-    def of(
-        cls, experiment: Experiment, folder: str, seed: int, bar: Callable[[str], OnProgress]
-    ) -> _Images:
-        """Renders the images, and makes the edits."""
-        options, editor, scorer = experiment.options, experiment.editor, experiment.scorer
-        size = editor.image_size
-        people = split_people("train", options.people, options.data_seed + seed)
-        real = draw_imbalanced(people, options.pictures, seed)
-        manifest, files = write_images(
-            os.path.join(folder, "real"), real, size, bar("rendering real pictures")
+    edits = add_edits(AUGMENTED, "augmented", 0.0).edits
+    if scorer:
+        thresholds.append(_threshold([one.rating for one in edits], options))
+        add_edits(CHOSEN, "augmented_by_q", thresholds[-1])
+    wanted = labels_of_edits(labels, [one.edit for one in edits])
+    expressions = [one.expression for one in wanted]
+    _, true = write_images(
+        os.path.join(folder, "true"), wanted, size, bar("rendering true pictures")
+    )
+    known = draw_borrowed(_known_people(editor), expressions, seed)
+    if known:
+        _, borrowed = write_images(
+            os.path.join(folder, "borrowed"), known, size, bar("rendering borrowed pictures")
         )
-        augmentation = AugmentOptions(
-            policy="balance", quality_model=scorer.path if scorer else "", seed=seed
-        )
-        target = os.path.join(folder, "augmented")
-        every = augment(editor, Source(manifest), target, augmentation, scorer, bar=bar)
-        augmented = {AUGMENTED: (every, target)}
-        if scorer:
-            target = os.path.join(folder, "augmented_by_q")
-            augmentation = dataclasses.replace(
-                augmentation, quality_above=_threshold(every, options)
-            )
-            chosen = augment(editor, Source(manifest), target, augmentation, scorer, bar=bar)
-            augmented[CHOSEN] = (chosen, target)
-        wanted = labels_of_edits(real, [one.edit for one in every.edits])
-        _, true = write_images(
-            os.path.join(folder, "true"), wanted, size, bar("rendering true pictures")
-        )
-        known = draw_borrowed(_known_people(editor), [one.expression for one in wanted], seed)
-        borrowed: list[str] = []
-        if known:
-            _, borrowed = write_images(
-                os.path.join(folder, "borrowed"), known, size, bar("rendering borrowed pictures")
-            )
-        return cls(real, files, augmented, borrowed, true)
+        arms[BORROWED] = [*real, *map(Example, borrowed, expressions)]
+    arms[TRUE] = [*real, *map(Example, true, expressions)]
 
-    def arms(self, seed: int) -> dict[str, list[Example]]:
-        """Returns the training images of each arm."""
-        real = [Example(file, one.expression, True) for file, one in zip(self.files, self.real)]
-        arms = {ORIGINAL: real, REPEATED: [*real, *_repetitions(real, seed)]}
-        for arm, (made, folder) in self.augmented.items():
-            edits = [
-                Example(os.path.join(folder, one.path), one.edit.expression) for one in made.edits
-            ]
-            arms[arm] = [*real, *edits]
-        wanted = [one.edit.expression for one in self.augmented[AUGMENTED][0].edits]
-        if self.borrowed:
-            arms[BORROWED] = [*real, *map(Example, self.borrowed, wanted)]
-        arms[TRUE] = [*real, *map(Example, self.true, wanted)]
-        return arms
-
-    def examples(self) -> bytes:
+    def examples() -> bytes:
         """Draws sources, their edits and the true images, as many of every class."""
-        made, folder = self.augmented[AUGMENTED]
         chosen = []
         for name in CLASSES:
-            rows = [row for row, one in enumerate(made.edits) if one.edit.expression == name]
+            rows = [row for row, expression in enumerate(expressions) if expression == name]
             chosen += rows[: _MAX_EXAMPLES // 2]
-        edits = [made.edits[row] for row in chosen]
-        columns = {
-            "real source": [self.files[one.edit.source] for one in edits],
-            "edit": [os.path.join(folder, one.path) for one in edits],
-            "true": [self.true[row] for row in chosen],
-        }
         names = []
-        for one in edits:
+        for one in (edits[row] for row in chosen):
             rating = "" if one.rating is None else f"\nQ {one.rating:.1f}"
-            before = self.real[one.edit.source].expression
+            before = labels[one.edit.source].expression
             names.append(f"{before}\nto {one.edit.expression}{rating}")
+        columns = {
+            "real source": [files[edits[row].edit.source] for row in chosen],
+            "edit": [os.path.join(folder, "augmented", edits[row].path) for row in chosen],
+            "true": [true[row] for row in chosen],
+        }
         return file_sheet(columns, names)
+
+    classes, unseen = _test_images(options, size, seed, bar)
+    evaluate = functools.partial(_evaluate, images=unseen, labels=classes)
+    return SeedData(arms, evaluate, notes, examples)
 
 
 def draw_imbalanced(people: Sequence[int], largest: int, seed: int) -> list[FaceLabels]:
@@ -256,9 +221,8 @@ def draw_borrowed(people: Sequence[int], expressions: Sequence[str], seed: int) 
     return drawn
 
 
-def _threshold(every: Augmented, options: ExperimentOptions) -> float:
-    """The lowest rating of the edits of arm ``CHOSEN``."""
-    ratings = [one.rating for one in every.edits]
+def _threshold(ratings: Sequence[float], options: ExperimentOptions) -> float:
+    """The lowest rating of the edits of arm ``CHOSEN``, given the ratings of all edits."""
     quartile = round(float(np.quantile(ratings, _QUANTILE)), 3)
     return options.quality_above or min(max(quartile, 1.0), 10.0)
 

@@ -70,19 +70,19 @@ def chain_of(name: str, path: str) -> list[tuple[str, str]]:
 
 
 def check_unseen(networks: Iterable[tuple[str, str]], seeds: Sequence[int]) -> list[str]:
-    """Refuses networks that have learned from people of an experiment.
+    """Refuses networks that were trained on people of an experiment.
 
-    A training on rendered faces learns from the people of split train of its seed.
+    A training on rendered faces uses the people of split train of its seed.
 
     Args:
         networks: Descriptions and paths, from ``networks_of``.
         seeds: Seeds of the people of split train in the experiment.
 
     Returns:
-        A sentence for each network of which it is unknown.
+        A sentence for each network whose training data is unknown.
 
     Raises:
-        UserError: A network has.
+        UserError: A network was trained on them.
     """
     warnings = []
     for name, path in networks:

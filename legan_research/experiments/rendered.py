@@ -13,10 +13,9 @@ from legan_tf.data import images, storage
 from legan_tf.data.manifest import OnProgress, to_csv
 from legan_tf.data.rendered import geometry, shade
 from legan_tf.data.rendered.dataset import identity_name, run_in_threads
+from legan_tf.data.resumable import MANIFEST
 from legan_tf.sheet import sheet
 from legan_tf.uses.augment.policies import Edit
-
-MANIFEST = "manifest.csv"
 
 
 class FaceLabels(NamedTuple):
@@ -121,7 +120,6 @@ def file_sheet(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> by
         A PNG.
     """
     decoded = {
-        heading: np.stack([images.decode(file) for file in files])
-        for heading, files in columns.items()
+        heading: np.stack([*map(images.decode, files)]) for heading, files in columns.items()
     }
     return sheet(decoded, names)

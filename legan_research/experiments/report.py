@@ -86,7 +86,7 @@ def write_report(
         comparison: Description of the report.
         results: Results of each arm, one for each seed.
         about: Further content of ``report.json``.
-        notes: Sentences before the tables.
+        notes: Sentences before the tables; the warnings of the experiment follow.
         plots: PNGs by file name.
 
     Returns:
@@ -109,6 +109,7 @@ def write_report(
         table, differences[baseline] = _difference_table(others, compared, baseline, below)
         tables.append(table)
     report = {
+        "experiment": experiment.name,
         **about,
         "arms": {
             arm: [dataclasses.asdict(one) for one in of_seeds] for arm, of_seeds in results.items()
@@ -120,16 +121,17 @@ def write_report(
         },
     }
     plots = {**plots, "figures.png": _plot(results, compared)}
-    return experiment.write(as_markdown(comparison.title, tables, notes), report, plots)
+    text = as_markdown(comparison.title, tables, [*notes, *experiment.warnings])
+    return experiment.write(text, report, plots)
 
 
 def _results_table(comparison: Comparison, results: Mapping[str, Sequence[Result]]) -> Table:
     rows = []
     for arm, of_seeds in results.items():
-        counts = [
-            Figure(float(np.mean([getattr(one, c.key) for one in of_seeds]))) for c in _COUNTS
-        ]
-        figures = dict(zip([c.key for c in _COUNTS], counts))
+        figures = {
+            column.key: Figure(float(np.mean([getattr(one, column.key) for one in of_seeds])))
+            for column in _COUNTS
+        }
         for column in comparison.columns:
             values = [one.figures[column.key] for one in of_seeds]
             figures[column.key] = Figure(*mean_and_std(values))
@@ -155,9 +157,8 @@ def _difference_table(
             continue
         figures = {}
         for column in columns:
-            mine, base = ([one.figures[column.key] for one in r] for r in
-                          (of_seeds, results[baseline]))  # fmt: skip
-            value, interval = paired_difference(mine, base)
+            pair = [[o.figures[column.key] for o in r] for r in (of_seeds, results[baseline])]
+            value, interval = paired_difference(*pair)
             figures[column.key] = _Difference(value, interval=interval)
         rows.append(Row(arm, figures, len(of_seeds)))
         values[arm] = {k: {"mean": f.value, "interval": f.interval} for k, f in figures.items()}

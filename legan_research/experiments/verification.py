@@ -73,13 +73,9 @@ def verification_experiment(
     options, editor = experiment.options, experiment.editor
     settings = {"model": editor.sha256, **{name: getattr(options, name) for name in _SETTINGS}}
     experiment.begin(settings)
+    prepare = functools.partial(_prepare, experiment, bar)
     results, shortages, plots = run_seeds(
-        experiment,
-        "identity",
-        "identity",
-        functools.partial(_prepare, experiment, bar),
-        identity_width=0.25,
-        flip=True,
+        experiment, "identity", "identity", prepare, identity_width=0.25, flip=True
     )
     comparison = Comparison(
         title="An edit of each picture, to tell people apart",
@@ -93,9 +89,8 @@ def verification_experiment(
         ),
         shared="one editor",
     )
-    about = {"experiment": "verification", "settings": settings}
-    notes = [*_notes(experiment), *shortages, *experiment.warnings]
-    return write_report(experiment, comparison, results, about, notes, plots)
+    notes = [*_notes(experiment), *shortages]
+    return write_report(experiment, comparison, results, {"settings": settings}, notes, plots)
 
 
 def _prepare(

@@ -6,10 +6,9 @@ import keras
 import pytest
 
 from legan_research.benchmarks import infer, training
+from legan_tf.training.systems.quality import Quality
 
-SMALL = dataclasses.replace(
-    training.CONFIG, image_size=32, width=4, blocks=1, d_width=4, d_depth=2, q_width=4, q_depth=2
-)
+SMALL = dataclasses.replace(training.CONFIG, image_size=32, width=4, blocks=1, d_width=4, d_depth=2)
 
 
 def check_rates(results, count):
@@ -33,7 +32,7 @@ def test_edits_in_process_and_served_are_timed_beside_pytorch(monkeypatch):
 
 
 def test_ratings_of_q_are_timed_beside_nima():
-    result = infer.ratings(pairs=1, config=SMALL)
+    result = infer.ratings(pairs=1, config=Quality(image_size=32, q_width=4, q_depth=2))
     assert result.first == "Q, 132,301 parameters"
     # MobileNet's 3,228,864 and a dense layer of its 1,024 features.
     assert result.second == "NIMA on MobileNet, 3,239,114"

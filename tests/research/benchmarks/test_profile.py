@@ -143,7 +143,7 @@ def test_a_training_step_is_watched_and_its_arithmetic_counted():
 
 def test_the_tables_tell_shares_and_the_rate_beside_the_peak():
     kinds = dict(zip(profile.KINDS, (6.0, 1.0, 1.0, 2.0)))
-    one = Profile(SMALL, 4.0, 7.0, 600 * 10**9, {"Conv2D": 6.0, "Add": 4.0}, kinds)
+    one = Profile(4.0, 7.0, 600 * 10**9, {"Conv2D": 6.0, "Add": 4.0}, kinds)
     text = profile.markdown({"float32": one}, {"float32": Peak(500.0, 600.0)})
     for row in (
         "| cores at work | 1.75 |",

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from legan_research.benchmarks import train, training
+from legan_research.benchmarks import training
 from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.errors import UserError
 from legan_tf.training import layouts
@@ -76,8 +76,8 @@ def test_its_step_trains_both_networks_and_its_forward_pass_neither(twin):
 
 def test_its_process_obeys_and_is_timed_in_turn_with_our_training(monkeypatch):
     pytest.importorskip("torch")
-    monkeypatch.setattr(train, "PRECISIONS", ("bfloat16",))
-    (result,) = train.benchmark(pairs=1, batch_sizes=[2], config=SMALL)
+    monkeypatch.setattr(training, "PRECISIONS", ("bfloat16",))
+    (result,) = training.benchmark(pairs=1, batch_sizes=[2], config=SMALL)
     assert result.what == "1 critic updates and one of G, 16 x 16, batch 2"
     assert result.first == "legan_tf, bfloat16"
     assert result.second.startswith("PyTorch 2") and result.second.endswith(", float32")

@@ -64,8 +64,7 @@ def test_the_report_tells_means_deviations_and_paired_differences(tmp_path):
         "edited": results(0.2, 0.4, 0.6, synthetic=5),
         "true": results(0.2002, 0.4003, 0.6002),
     }
-    about = {"experiment": "none"}
-    text = write_report(experiment, comparison, arms, about, ["A note."], {})
+    text = write_report(experiment, comparison, arms, {}, ["A note."], {})
     lines = text.splitlines()
     assert "| trained on | real pictures | added pictures | score ↑ | note |" in lines
     assert "| edited (n = 3) | 10 | 5 | 0.400 ± 0.200 | 1.0 ± 0.0 |" in lines
