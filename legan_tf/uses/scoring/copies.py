@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import uuid
 
+from legan_tf.data import storage
 from legan_tf.data.manifest import OnProgress
 from legan_tf.data.resumable import file_version, remove_leftovers
 from legan_tf.errors import UserError
@@ -14,7 +13,7 @@ from legan_tf.uses.scoring.database import RatingDatabase
 
 
 def claim_folder(database: RatingDatabase, folder: str, threshold: float) -> None:
-    """Records the threshold of a folder of copies, or compares it with the recorded one.
+    """Stores the threshold of a folder of copies, or compares it with the stored one.
 
     Raises:
         UserError: The folder holds other files, or copies made with another threshold.
@@ -63,7 +62,8 @@ def copy_images(
         existing = file_version(target)
         if existing is None or existing != file_version(original):
             try:
-                _copy_atomically(original, target)
+                with storage.atomic_path(target) as temporary:
+                    shutil.copy2(original, temporary)
             except OSError as error:
                 raise UserError(
                     f"{original}: cannot be copied to {target} ({error.strerror}); the same "
@@ -71,16 +71,3 @@ def copy_images(
                 ) from error
         on_progress(done, count)
     return count
-
-
-def _copy_atomically(original: str, target: str) -> None:
-    # storage.atomic_path does the same, but only for names in UTF-8.
-    temporary = os.path.join(os.path.dirname(target), f".{uuid.uuid4().hex}.part")
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    try:
-        shutil.copy2(original, temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-        raise

@@ -41,42 +41,18 @@ class RatingDatabase:
     is open, no other process can open it.
     """
 
-    def __init__(self, output: str) -> None:
-        """Opens the database of an output, or creates it.
-
-        Args:
-            output: Path of the table of ratings, ending in ``.csv``.
-
-        Raises:
-            UserError: It is open elsewhere, damaged, or cannot be written.
-        """
+    def __init__(self, output: str, file: str, connection: sqlite3.Connection) -> None:
+        """Creates the tables if they are missing; ``open_database`` calls it."""
         self.output = output
-        self.file = os.path.splitext(output)[0] + SUFFIX
-        with _user_errors(self):
-            self._connection = sqlite3.connect(self.file, timeout=0, isolation_level="IMMEDIATE")
-        try:
-            with _user_errors(self):
-                self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._connection.execute("BEGIN EXCLUSIVE")
-                self._connection.commit()
-                self._connection.executescript(_TABLES)
-                self._search = int(self.setting("walk") or 0)
-        except BaseException:
-            self._connection.close()
-            raise
+        self.file = file
+        self._connection = connection
+        connection.executescript(_TABLES)
+        self._search = int(self.setting("walk") or 0)
 
     @property
     def is_new(self) -> bool:
         """Whether no search was recorded yet."""
         return not self._search
-
-    def close(self) -> None:
-        """Commits and closes the database; without a recorded search, its file is removed."""
-        with contextlib.suppress(sqlite3.Error):  # The disk may be full.
-            self._connection.commit()
-        self._connection.close()
-        if self.is_new:
-            os.remove(self.file)
 
     def setting(self, name: str) -> str | None:
         """Returns a stored setting; None if there is none of that name."""
@@ -201,36 +177,43 @@ class RatingDatabase:
 
 @contextlib.contextmanager
 def open_database(output: str) -> Iterator[RatingDatabase]:
-    """Opens the database of an output and closes it at the end.
+    """Opens the database of an output; commits and closes it at the end.
+
+    Without a recorded search, its file is removed.
+
+    Args:
+        output: Path of the table of ratings, ending in ``.csv``.
 
     Raises:
-        UserError: It cannot be opened, read or written.
+        UserError: It is open elsewhere, damaged, or cannot be read or written.
     """
-    database = RatingDatabase(output)
+    file, database = os.path.splitext(output)[0] + SUFFIX, None
     try:
-        with _user_errors(database):
+        connection = sqlite3.connect(file, timeout=0, isolation_level="IMMEDIATE")
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.commit()
+            database = RatingDatabase(output, file, connection)
             yield database
-    finally:
-        database.close()
-
-
-@contextlib.contextmanager
-def _user_errors(database: RatingDatabase) -> Iterator[None]:
-    """Turns errors of SQLite into sentences."""
-    try:
-        yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):  # The disk may be full.
+                connection.commit()
+            connection.close()
+            if database and database.is_new:
+                os.remove(file)
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise UserError(
-                f"--output={database.output}: another process is rating into it; wait for it, or "
-                "name another output."
+                f"--output={output}: another process is rating into it; wait for it, or name "
+                "another output."
             ) from error
         raise UserError(
-            f"{database.file}: cannot be read or written ({error}); once it can, the same command "
-            "goes on from here."
+            f"{file}: cannot be read or written ({error}); once it can, the same command goes on "
+            "from here."
         ) from error
     except sqlite3.Error as error:
         raise UserError(
-            f"{database.file}: is damaged ({error}); remove it and the lists beside it to begin "
-            "anew, or name another --output."
+            f"{file}: is damaged ({error}); remove it and the lists beside it to begin anew, or "
+            "name another --output."
         ) from error

@@ -80,13 +80,13 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
     make_writable("output", os.path.dirname(config.output) or ".")
     if config.sheet:
         make_writable("sheet", os.path.dirname(config.sheet) or ".")
+    tables = (config.output, skipped_file(config.output))
     with open_database(config.output) as database:
-        for file in (config.output, skipped_file(config.output)):
-            if database.is_new and os.path.exists(file):
-                raise UserError(
-                    f"{file}: is there already, and {database.file}, which would tell what it was "
-                    "made of, is not; name another --output."
-                )
+        for file in filter(os.path.exists, tables if database.is_new else ()):
+            raise UserError(
+                f"{file}: is there already, and {database.file}, which holds its ratings, is not; "
+                "name another --output."
+            )
         source = os.path.realpath(config.input)
         settings = {"format": _FORMAT, "model": scorer.sha256, "input": source}
         database.check_settings(settings, _SETTINGS)
@@ -100,8 +100,7 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
         found = find_images(config.input, excluded)
         database.update_files(_with_progress(found, database.counts()[0]))
         lines = _rate(scorer, config, database)
-        lists = (config.output, skipped_file(config.output))
-        if database.tables_current() and all(map(os.path.exists, lists)):
+        if database.tables_current() and all(map(os.path.exists, tables)):
             lines = [f"{config.output}: complete and unchanged; there was nothing to rate."]
         else:
             _write_tables(database, config.output)
@@ -124,8 +123,8 @@ def _claim_sheet(database: RatingDatabase, sheet: str) -> None:
     for file, name in names.items():
         if database.setting(name) is None and os.path.exists(file):
             raise UserError(
-                f"{file}: is there already and was not made of --output={database.output}; name "
-                "another --sheet."
+                f"{file}: is there already and does not belong to --output={database.output}; "
+                "name another --sheet."
             )
     for name in names.values():
         database.set_setting(name, "")
@@ -194,7 +193,7 @@ def _report(database: RatingDatabase, config: ScoringConfig, lines: list[str]) -
         lines += _summary(database)
     if skipped:
         why = skipped_file(config.output)
-        lines.append(f"{skipped:,} of {total:,} could not be read; {why} tells why:")
+        lines.append(f"{skipped:,} of {total:,} could not be read; reasons in {why}:")
         lines += [
             f"  {plots.printable(path)}: {reason}"
             for path, reason in itertools.islice(database.skipped(), _EXAMPLES)
@@ -216,15 +215,14 @@ def _report(database: RatingDatabase, config: ScoringConfig, lines: list[str]) -
 
 def _summary(database: RatingDatabase) -> list[str]:
     ratings = database.ratings()
-    share = np.mean(ratings >= NATURAL)
     deciles = " ".join(f"{value:.2f}" for value in np.quantile(ratings, _DECILES))
-    lines = [
+    worst = (
+        f"  {rating:.2f} {plots.printable(path)}" for path, rating in database.worst(_EXAMPLES)
+    )
+    return [
         f"{len(ratings):,} pictures rated: mean {ratings.mean():.2f}, "
-        f"natural ({NATURAL:g} or more) {share:.1%}",
+        f"natural ({NATURAL:g} or more) {np.mean(ratings >= NATURAL):.1%}",
         f"deciles: {deciles}",
         "worst:",
+        *(f"  {rating:.2f} {plots.printable(path)}" for path, rating in worst),
     ]
-    lines += [
-        f"  {rating:.2f} {plots.printable(path)}" for path, rating in database.worst(_EXAMPLES)
-    ]
-    return lines

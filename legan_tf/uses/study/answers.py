@@ -6,10 +6,9 @@ import csv
 import dataclasses
 import io
 import json
-import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from legan_tf.data import storage
@@ -122,11 +121,9 @@ def read_answers(study: Study, places: str) -> Collected:
                 raise UserError(f"--answers={file}: holds no answer to {study.folder}.{why}")
     if not found:
         raise UserError(f"--answers={places}: holds no answer to {study.folder} yet.")
-    last: dict[tuple[str, int, int], dict[str, Any]] = {}
-    for rater, number, record in found:
-        key = (rater, number, record["trial"])
-        if key not in last or record["at"] >= last[key]["at"]:
-            last[key] = record
+    # Sorting is stable: of two answers given at one time, the one that was read later counts.
+    found.sort(key=lambda answer: answer[2]["at"])
+    last = {(rater, number, record["trial"]): record for rater, number, record in found}
     return Collected(
         [
             Answer(rater, number, trial, record["answer"], record["ms"])
@@ -211,30 +208,17 @@ def _of_mturk(study: Study, file: str, content: bytes, notes: list[str]) -> _Fou
         elif row.get("AssignmentStatus") == "Rejected":
             notes.append(f"{place}: left out. The assignment was rejected.")
         else:
-            yield from _of_row(study, worker, number, row, place, notes)
-
-
-def _of_row(
-    study: Study, worker: str, number: int, row: Mapping[str, str], place: str, notes: list[str]
-) -> _Found:
-    for name, cell in row.items():
-        match = _HIT_ANSWER.fullmatch(name or "")
-        if not match or not cell:
-            continue
-        record = {
-            "trial": int(match[1]) - 1,
-            "answer": cell,
-            "ms": _number(row.get(f"{name}_ms")),
-            "at": 0,
-        }
-        questions = study.lists[study.list_of(number)] if number > 0 else []
-        if record["trial"] < len(questions) and not questions[record["trial"]].is_choice:
-            record["answer"] = _number(cell)
-        problem = problem_with(study, number, record)
-        if problem:
-            notes.append(f"{place}: left out. {problem}")
-        else:
-            yield worker, study.list_of(number), record
+            for name, cell in row.items():
+                match = _HIT_ANSWER.fullmatch(name or "")
+                if match and cell:
+                    rating, ms = _number(cell), _number(row.get(f"{name}_ms"))
+                    answer = cell if rating is None else rating
+                    record = {"trial": int(match[1]) - 1, "answer": answer, "ms": ms, "at": 0}
+                    problem = problem_with(study, number, record)
+                    if problem:
+                        notes.append(f"{place}: left out. {problem}")
+                    else:
+                        yield worker, study.list_of(number), record
 
 
 def _number(text: str | None) -> int | None:
@@ -243,7 +227,7 @@ def _number(text: str | None) -> int | None:
         value = float(text or "nan")
     except ValueError:
         return None
-    return int(value) if math.isfinite(value) and value == int(value) else None
+    return int(value) if value.is_integer() else None
 
 
 _READERS = {".jsonl": _of_server, ".json": _of_download, ".csv": _of_mturk}

@@ -66,17 +66,17 @@ def build_study(models: str, output: str, options: StudyOptions) -> str:
     options.check()
     folders = _folders(models, options)
     problem = folder_problem(output)
+    if os.path.isdir(output) and os.listdir(output):
+        problem = f"--output={output}: holds other files already; name a new folder."
     if problem:
         raise UserError(problem)
-    if os.path.isdir(output) and os.listdir(output):
-        raise UserError(f"--output={output}: holds other files already; name a new folder.")
     instructions = _instructions(options.instructions)
-    ledger = DropReport()
-    found = {name: _find_images(folder, "models", ledger) for name, folder in folders.items()}
-    sources = _common_sources(found, ledger)
+    dropped = DropReport()
+    found = {name: _find_images(folder, "models", dropped) for name, folder in folders.items()}
+    sources = _common_sources(found, dropped)
     raters, choices, ratings = plan_raters(options, len(found), len(sources))
     needed = controls_needed(options, choices), controls_needed(options, ratings)
-    real = _real_images(options, *needed, ledger) if any(needed) else {}
+    real = _real_images(options, *needed, dropped) if any(needed) else {}
 
     edits: dict[str, dict[str, str]] = {name: {} for name in found}
     known: dict[str, Picture] = {}
@@ -99,7 +99,7 @@ def build_study(models: str, output: str, options: StudyOptions) -> str:
     settings = {"models": folders, **dataclasses.asdict(options)}
     study = Study("", "", settings, tuple(found), known, lists)
     size, resized = _write(study, output, instructions)
-    return _summary(study, output, ledger, size, resized)
+    return _summary(study, output, dropped, size, resized)
 
 
 def _folders(models: str, options: StudyOptions) -> dict[str, str]:
@@ -139,11 +139,11 @@ def _instructions(file: str) -> tuple[str, ...]:
     return found
 
 
-def _find_images(folder: str, flag: str, ledger: DropReport) -> dict[str, str]:
+def _find_images(folder: str, flag: str, dropped: DropReport) -> dict[str, str]:
     """Full paths of the images of a folder, by their relative path without the suffix."""
     found: dict[str, str] = {}
-    tree = scan(folder, flag, ledger)
-    for path in tree.pictures(ledger):
+    tree = scan(folder, flag, dropped)
+    for path in tree.pictures(dropped):
         source = os.path.splitext(path)[0]
         try:
             os.path.abspath(tree.full(path)).encode()
@@ -162,14 +162,14 @@ def _find_images(folder: str, flag: str, ledger: DropReport) -> dict[str, str]:
     return found
 
 
-def _common_sources(found: Mapping[str, Mapping[str, str]], ledger: DropReport) -> list[str]:
-    """The sources of which all models have images."""
+def _common_sources(found: Mapping[str, Mapping[str, str]], dropped: DropReport) -> list[str]:
+    """The sources that all models have images of."""
     everything = sorted({source for files in found.values() for source in files})
     shared = []
     for source in everything:
         lacking = [name for name, files in found.items() if source not in files]
         if lacking:
-            ledger.drop("not there of every model", f"{source} (none of {lacking[0]})")
+            dropped.drop("not there of every model", f"{source} (none of {lacking[0]})")
         else:
             shared.append(source)
     if not shared:
@@ -181,9 +181,9 @@ def _common_sources(found: Mapping[str, Mapping[str, str]], ledger: DropReport) 
 
 
 def _real_images(
-    options: StudyOptions, choices: int, ratings: int, ledger: DropReport
+    options: StudyOptions, choices: int, ratings: int, dropped: DropReport
 ) -> dict[str, str]:
-    found = _find_images(options.real, "real", ledger)
+    found = _find_images(options.real, "real", dropped)
     needed = max(choices, ratings)
     if len(found) < needed:
         raise UserError(
@@ -217,12 +217,10 @@ def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[in
     """
     parent = os.path.dirname(os.path.abspath(output))
     url = study.options["image_url"].rstrip("/")
+    temporary = ""
     try:
         os.makedirs(parent, exist_ok=True)
         temporary = tempfile.mkdtemp(prefix=".study-", dir=parent)
-    except OSError as error:
-        raise UserError(f"--output={output}: cannot be written ({error.strerror}).") from error
-    try:
         folder = os.path.join(temporary, PAGE, PICTURES)
         size, resized = _write_pictures(study, folder)
         # Depends on the questions and the images, so that other answers are not accepted.
@@ -291,7 +289,7 @@ def damaged(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 
-def _summary(study: Study, output: str, ledger: DropReport, size: int, resized: int) -> str:
+def _summary(study: Study, output: str, dropped: DropReport, size: int, resized: int) -> str:
     roles = collections.Counter(q.role for questions in study.lists for q in questions)
     lengths = sorted({len(questions) for questions in study.lists})
     sources = {picture.source for picture in study.pictures.values() if not picture.control}
@@ -314,7 +312,7 @@ def _summary(study: Study, output: str, ledger: DropReport, size: int, resized: 
         lines.append("Without --real there are no controls: careless raters are harder to tell.")
     if not study.options["instructions"]:
         lines.append("--instructions=FILE says who asks, why, and what becomes of the answers.")
-    lines += ledger.lines()
+    lines += dropped.lines()
     lines += [
         f"To ask over a network: python scripts/study.py serve --study={output}",
         f"To ask by mail: send {page} as an archive, and to each person another number.",
