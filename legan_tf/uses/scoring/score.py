@@ -216,9 +216,7 @@ def _report(database: RatingDatabase, config: ScoringConfig, lines: list[str]) -
 def _summary(database: RatingDatabase) -> list[str]:
     ratings = database.ratings()
     deciles = " ".join(f"{value:.2f}" for value in np.quantile(ratings, _DECILES))
-    worst = (
-        f"  {rating:.2f} {plots.printable(path)}" for path, rating in database.worst(_EXAMPLES)
-    )
+    worst = database.worst(_EXAMPLES)
     return [
         f"{len(ratings):,} pictures rated: mean {ratings.mean():.2f}, "
         f"natural ({NATURAL:g} or more) {np.mean(ratings >= NATURAL):.1%}",

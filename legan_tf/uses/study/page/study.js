@@ -76,7 +76,7 @@ function onMechanicalTurk() {
   form.addEventListener("keydown", event => { if (event.key === "Enter" && event.target.type !== "submit") event.preventDefault(); });
   if (assignment === "ASSIGNMENT_ID_NOT_AVAILABLE") {
     at("begin").disabled = true;
-    tell("This is a preview. Please accept the task to begin.");
+    showMessage("This is a preview. Please accept the task to begin.");
   }
   const field = (name, value) => {
     let input = form.elements[name];
@@ -105,7 +105,7 @@ function onMechanicalTurk() {
   };
 }
 
-function tell(text, button) {
+function showMessage(text, button) {
   at("message").textContent = text;
   if (button) at("message").append(button);
   at("message").hidden = !text;
@@ -124,7 +124,7 @@ function run(host) {
     if (other && other.person !== person.person) {
       shown += 1;
       at("ask").hidden = at("end").hidden = true;
-      tell("Someone else goes on with this number in this browser: nothing more can be answered in this tab. Please close it.");
+      showMessage("Someone else goes on with this number in this browser: nothing more can be answered in this tab. Please close it.");
       return false;
     }
     for (const said of Object.values(other ? other.answers : {})) {
@@ -158,11 +158,11 @@ function run(host) {
 
   async function begin() {
     at("begin").disabled = true;
-    tell("");
+    showMessage("");
     try {
       const rater = host.rater || await host.number();
       if (rater) enter(rater);
-    } catch (error) { tell(error.message); }
+    } catch (error) { showMessage(error.message); }
     at("begin").disabled = false;
   }
 
@@ -205,7 +205,7 @@ function run(host) {
     const turn = ++shown, done = person.place >= list.length;
     at("ask").hidden = done;
     at("end").hidden = !done;
-    tell("");
+    showMessage("");
     report();
     if (done) {
       host.finished();
@@ -266,18 +266,18 @@ function run(host) {
     const again = element("button", "", "Try again");
     again.type = "button";
     again.addEventListener("click", show);
-    tell("A picture cannot be loaded. If this page came in an archive, unpack all of it first.", again);
+    showMessage("A picture cannot be loaded. If this page came in an archive, unpack all of it first.", again);
   }
 
   function arrange(count) {
     const wide = innerWidth > 760;
     const columns = count === 1 ? 1 : wide ? (count < 5 ? count : Math.ceil(count / 2)) : count < 5 ? 2 : 3;
-    const looks = at("pictures").style;
-    looks.setProperty("--columns", columns);
-    looks.setProperty("--rows", Math.ceil(count / columns));
-    looks.setProperty("--widest", count === 1 ? "420px" : "340px");
+    const style = at("pictures").style;
+    style.setProperty("--columns", columns);
+    style.setProperty("--rows", Math.ceil(count / columns));
+    style.setProperty("--widest", count === 1 ? "420px" : "340px");
     // What stands above and below the pictures; the scale takes two rows on narrow screens.
-    looks.setProperty("--beside", (count > 1 ? 260 : innerWidth > 560 ? 330 : 366) + "px");
+    style.setProperty("--beside", (count > 1 ? 260 : innerWidth > 560 ? 330 : 366) + "px");
   }
 
   function confirm() {
