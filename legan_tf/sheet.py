@@ -41,7 +41,7 @@ def sheet(columns: dict[str, np.ndarray], names: Sequence[str]) -> bytes:
         text = _fitted(heading, font, side - 4)
         draw.text((x + side / 2, _HEADER / 2), text, _INK, font, anchor="mm")
         for row, picture in enumerate(pictures):
-            cell = Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST)
+            cell = Image.fromarray(enlarged(picture, _LEAST_SIDE))
             canvas.paste(cell, (x, _HEADER + row * side))
     return _png(canvas)
 
@@ -51,8 +51,7 @@ def captioned_sheet(rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]]
 
     Args:
         rows: One or more, each with its name (a line break is allowed) and its pictures: uint8
-            [S,S,3], all of one size, with their captions, whose middle is left out where it does
-            not fit.
+            [S,S,3], all of one size, with their captions, shortened in the middle to fit.
 
     Returns:
         A PNG.
@@ -74,6 +73,12 @@ def captioned_sheet(rows: Sequence[tuple[str, Sequence[tuple[np.ndarray, str]]]]
             text = _fitted(caption, small, size - 4)
             draw.text((x + size / 2, y + size + _CAPTION / 2), text, _INK, small, anchor="mm")
     return _png(canvas)
+
+
+def enlarged(picture: np.ndarray, least: int = 96) -> np.ndarray:
+    """Returns a picture with its pixels repeated until it has at least ``least`` rows."""
+    times = -(-least // len(picture))
+    return picture.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _png(canvas: Image.Image) -> bytes:

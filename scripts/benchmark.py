@@ -107,7 +107,7 @@ def _infer() -> tuple[str, list, str]:
 def _growth() -> tuple[str, list, str, bytes]:
     from legan_research.benchmarks import growth
 
-    grown = growth.benchmark(os.path.join(os.path.dirname(__file__), ".."), _PAIRS.value)
+    grown = growth.benchmark(_PAIRS.value)
     return "Growth of training", [], "\n" + grown.markdown(), grown.picture()
 
 

@@ -130,13 +130,12 @@ class Growth:
         return as_png(canvas)
 
 
-def benchmark(root: str, repeats: int = PAIRS, config: Stargan = training.CONFIG) -> Growth:
+def benchmark(repeats: int = PAIRS, config: Stargan = training.CONFIG) -> Growth:
     """Times training steps, each variant in a separate process, and measures real runs.
 
     The long run is the LEGAN of the quickstart, with auxiliary networks that are hardly trained.
 
     Args:
-        root: The checkout, with ``scripts`` and ``configs``.
         repeats: Number of timed steps of each median.
         config: The configuration that is varied.
     """
@@ -157,18 +156,17 @@ def benchmark(root: str, repeats: int = PAIRS, config: Stargan = training.CONFIG
     return Growth(
         config,
         *curves,
-        run=[moment for moment in started(root, "quickstart", *flags) if moment.step],
-        start=list(itertools.islice(started(root, "stargan", "--log_every=1"), 4)),
+        run=[moment for moment in started("quickstart", *flags) if moment.step],
+        start=list(itertools.islice(started("stargan", "--log_every=1"), 4)),
         checkpoint=checkpointed(config, repeats),
     )
 
 
-def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
-    """Runs ``scripts/train.py`` in a temporary folder.
+def started(config: str, *flags: str) -> Iterator[Moment]:
+    """Runs ``legan-tf train`` in a temporary folder.
 
     Args:
-        root: The checkout.
-        config: Name of the flag file in ``configs``.
+        config: Name of a shipped flag file, without its suffix.
         *flags: Further flags; ``--log_every`` sets the steps between measurements.
 
     Yields:
@@ -179,8 +177,7 @@ def started(root: str, config: str, *flags: str) -> Iterator[Moment]:
         RuntimeError: The run failed; its message is on stderr.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, os.path.join(root, "scripts", "train.py")]
-        command += [f"--flagfile={os.path.join(root, 'configs', config)}.flags", *flags]
+        command = [sys.executable, "-m", "legan_tf", "train", f"--flagfile={config}.flags", *flags]
         began = time.monotonic()
         process = subprocess.Popen([*command, f"--workdir={folder}"], stdin=subprocess.DEVNULL)
         try:
@@ -209,7 +206,7 @@ def _steps_of(folder: str, process: subprocess.Popen) -> Iterator[int]:
         if not new and not ended:
             time.sleep(_POLL_S)
     if process.returncode:
-        raise RuntimeError("scripts/train.py failed; its message is on stderr")
+        raise RuntimeError("legan-tf train failed; its message is on stderr")
 
 
 def _resident(pid: int) -> float | None:

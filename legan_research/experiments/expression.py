@@ -125,7 +125,7 @@ def _prepare(
         chosen = AugmentOptions("balance", quality, quality_above=threshold, seed=seed)
         target = os.path.join(folder, name)
         made = augment(editor, Source(manifest), target, chosen, scorer, bar=bar)
-        added = [Example(os.path.join(target, one.path), one.edit.expression) for one in made.edits]
+        added = [Example(os.path.join(target, one.path), one.expression) for one in made.edits]
         arms[arm], notes[arm] = [*real, *added], made.notes
         return made
 
@@ -133,7 +133,7 @@ def _prepare(
     if scorer:
         thresholds.append(_threshold([one.rating for one in edits], options))
         add_edits(CHOSEN, "augmented_by_q", thresholds[-1])
-    wanted = labels_of_edits(labels, [one.edit for one in edits])
+    wanted = labels_of_edits(labels, edits)
     expressions = [one.expression for one in wanted]
     _, true = write_images(
         os.path.join(folder, "true"), wanted, size, bar("rendering true pictures")
@@ -155,10 +155,10 @@ def _prepare(
         names = []
         for one in (edits[row] for row in chosen):
             rating = "" if one.rating is None else f"\nQ {one.rating:.1f}"
-            before = labels[one.edit.source].expression
-            names.append(f"{before}\nto {one.edit.expression}{rating}")
+            before = labels[one.source].expression
+            names.append(f"{before}\nto {one.expression}{rating}")
         columns = {
-            "real source": [files[edits[row].edit.source] for row in chosen],
+            "real source": [files[edits[row].source] for row in chosen],
             "edit": [os.path.join(folder, "augmented", edits[row].path) for row in chosen],
             "true": [true[row] for row in chosen],
         }

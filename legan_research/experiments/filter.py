@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,10 +34,9 @@ from legan_tf.evaluation.metrics.kid import kid
 from legan_tf.evaluation.metrics.ssim import ssim
 from legan_tf.evaluation.tables import Column, Figure, Row, Table, as_markdown
 from legan_tf.serving.loading import Scorer
-from legan_tf.sheet import captioned_sheet
+from legan_tf.sheet import captioned_sheet, enlarged
 from legan_tf.training.datasets import HELD_OUT_PEOPLE
 from legan_tf.training.run_folder import NETWORK_FILE
-from legan_tf.uses.augment.output import enlarged
 
 TENTH = 0.1
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -231,16 +231,18 @@ def _known_damage(
         f"{raters['spearman']:.3f} and {raters['found']:.3f} over all.",
     )
     table = Table("damage", "Known damage", _DAMAGE_COLUMNS, rows, notes, "damage")
-    order = np.argsort(rating, kind="stable")
     cells = [
-        (
-            f"{name} by Q",
-            [(enlarged(shown[i]), f"Q {rating[i]:.1f} is {natural[i]:.1f}") for i in chosen],
-        )
-        for name, chosen in (("lowest", order[:_SHOWN]), ("highest", order[-_SHOWN:]))
+        (name, [(enlarged(shown[i]), f"Q {rating[i]:.1f} is {natural[i]:.1f}") for i in chosen])
+        for name, chosen in _extremes(rating).items()
     ]
     plots = {"found.png": _recall_plot(rating, worst), "damaged.png": captioned_sheet(cells)}
     return {"groups": values, "raters": raters}, table, plots
+
+
+def _extremes(rating: np.ndarray) -> dict[str, np.ndarray]:
+    """Indices of the images with the lowest and with the highest ratings, by their row's name."""
+    order = np.argsort(rating, kind="stable")
+    return {"lowest by Q": order[:_SHOWN], "highest by Q": order[-_SHOWN:]}
 
 
 def _recall_plot(rating: np.ndarray, worst: np.ndarray) -> bytes:
@@ -271,25 +273,25 @@ def _edits(
     plan = draw_plan(faces, shared_classes(editor, faces), config.edits, config.seed)
     judges = config.judges or os.path.join(experiment.output, "judges")
     networks = load_judge_networks(config, judges, faces, kinds=())
-    evaluator = Evaluator(networks, cache, counter(len(plan) + len(plan.reference), "looking"))
+    evaluator = Evaluator(networks, cache, counter(len(plan) + len(plan.reference), "features"))
     edit = adapt_editor(editor, faces)
     parts: dict[str, list[np.ndarray]] = {field.name: [] for field in dataclasses.fields(Edits)}
+
+    def edit_and_rate(source: np.ndarray, wanted: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        made = edit(source, **wanted)
+        return {"edit": made, "rating": np.asarray(scorer(made), np.float64)}
+
     for start in range(0, len(plan), SHARD):
         rows = slice(start, start + SHARD)
         source, truth = faces.images(plan.index[rows]), faces.images(plan.truth[rows])
         wanted = {name: getattr(plan, name)[rows] for name in ATTRIBUTES}
-
-        def make(source: np.ndarray = source, wanted: Mapping[str, Any] = wanted) -> dict:
-            made = edit(source, **wanted)
-            return {"edit": made, "rating": np.asarray(scorer(made), np.float64)}
-
         key = {
             "edits_by": editor.sha256,
             "rated_by": scorer.sha256,
             "of": array_sha256(source),
             **{name: ids.tolist() for name, ids in wanted.items()},
         }
-        made = cache.arrays(key, make)
+        made = cache.arrays(key, functools.partial(edit_and_rate, source, wanted))
         seen = {
             **made,
             "source": source,
@@ -418,17 +420,13 @@ def _drop_plot(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
 
 def _sheet(edits: Edits) -> bytes:
     """Draws the edits with the lowest and highest ratings, with sources and true images."""
-    order = np.argsort(edits.rating, kind="stable")
+    kinds = {"source": edits.source, "edit": edits.edit, "true": edits.truth}
     rows = []
-    for name, chosen in (("lowest", order[:_SHOWN]), ("highest", order[-_SHOWN:])):
-        for kind, pictures in (
-            ("source", edits.source),
-            ("edit", edits.edit),
-            ("true", edits.truth),
-        ):
+    for name, chosen in _extremes(edits.rating).items():
+        for kind, pictures in kinds.items():
             cells = [
                 (enlarged(pictures[i]), f"Q {edits.rating[i]:.1f}" if kind == "edit" else "")
                 for i in chosen
             ]
-            rows.append((f"{name} by Q\n{kind}", cells))
+            rows.append((f"{name}\n{kind}", cells))
     return captioned_sheet(rows)

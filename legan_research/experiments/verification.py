@@ -108,11 +108,11 @@ def _prepare(
     made = augment(editor, Source(manifest), target, augmentation, bar=bar)
     _, true = write_images(
         os.path.join(folder, "true"),
-        labels_of_edits(labels, [one.edit for one in made.edits]),
+        labels_of_edits(labels, made.edits),
         size,
         bar("rendering true pictures"),
     )
-    sources = [one.edit.source for one in made.edits]
+    sources = [one.source for one in made.edits]
     edits = [os.path.join(target, one.path) for one in made.edits]
     identities = [identity_name(labels[source].person) for source in sources]
     real = [Example(file, identity_name(one.person), True) for file, one in zip(files, labels)]

@@ -22,13 +22,12 @@ from legan_tf.uses.augment.config import AugmentOptions
 from legan_tf.uses.augment.output import (
     IMAGES,
     ORIGINALS,
-    SyntheticImage,
     is_numbered_path,
     numbered_path,
     shortages,
     write_output,
 )
-from legan_tf.uses.augment.policies import PLANNERS, Edit, Quota
+from legan_tf.uses.augment.policies import PLANNERS, Edit, Quota, SyntheticImage
 
 _DECIMALS = 3  # Ratings are rounded before they are compared, so that the written ones agree.
 # Descriptions, for error messages, of the settings that are checksums.
@@ -118,22 +117,20 @@ def augment(
         output, "augment", _settings(editor, scorer, source, options, manifest), _CHECKSUMS
     )
     batches = _Batches(editor, scorer, options, manifest.rows, crop, output, log)
-    made, rejected = batches.make_edits(quotas, bar("editing"))
+    batches.make_edits(quotas, bar("editing"))
     if source.crop:
         batches.crop_originals(bar("cropping"))
     batches.close()
     report = write_output(
         manifest,
         quotas,
-        made,
-        rejected,
         [*manifest.notes, *notes],
         output,
         batches.load_image,
         bool(source.crop),
     )
-    edits = tuple(edit for of_quota in made for edit in of_quota)
-    return Augmented(edits, report, (*shortages(quotas, made), *notes))
+    edits = tuple(edit for quota in quotas for edit in quota.made)
+    return Augmented(edits, report, (*shortages(quotas), *notes))
 
 
 def _check(editor: Any, scorer: Any, source: Source, output: str, options: AugmentOptions) -> None:
@@ -200,40 +197,33 @@ class _Batches:
         self._written: set[str] = set()
         self._began = False
 
-    def make_edits(
-        self, quotas: Sequence[Quota], on_progress: OnProgress
-    ) -> tuple[list[list[SyntheticImage]], list[int]]:
-        """Returns the edits made and the number rejected, for each quota.
-
-        In each round every quota tries as many candidates as it still lacks.
-        """
-        made: list[list[SyntheticImage]] = [[] for _ in quotas]
-        tried = [0] * len(quotas)
+    def make_edits(self, quotas: Sequence[Quota], on_progress: OnProgress) -> None:
+        """Fills the quotas; in each round every quota tries as many candidates as it lacks."""
         number, done, total = 0, 0, sum(quota.count for quota in quotas)
         on_progress(0, total)
         while True:
             round_edits = []
-            for index, quota in enumerate(quotas):
-                missing = quota.count - len(made[index])
-                following = quota.candidates[tried[index] : tried[index] + missing]
-                round_edits += [(index, edit) for edit in following]
-                tried[index] += len(following)
+            for quota in quotas:
+                end = quota.tried + quota.count - len(quota.made)
+                following = quota.candidates[quota.tried : end]
+                round_edits += [(quota, edit) for edit in following]
+                quota.tried += len(following)
             if not round_edits:
                 break
             for start in range(0, len(round_edits), self._options.batch_size):
                 batch = round_edits[start : start + self._options.batch_size]
                 outcomes = self._edit([edit for _, edit in batch], number)
-                for (index, edit), outcome in zip(batch, outcomes):
+                for (quota, edit), outcome in zip(batch, outcomes):
                     if outcome["kept"]:
                         path = f"{IMAGES}/{numbered_path(number)}"
-                        made[index].append(SyntheticImage(path, edit, outcome["rating"]))
+                        made = SyntheticImage(**vars(edit), path=path, rating=outcome["rating"])
+                        quota.made.append(made)
                         self._written.add(path)
                         done += 1
                     number += 1
                 on_progress(done, total)
         if done < total:
             on_progress(total, total)
-        return made, [count - len(kept) for count, kept in zip(tried, made)]
 
     def crop_originals(self, on_progress: OnProgress) -> None:
         """Writes the crop of every image of the manifest."""

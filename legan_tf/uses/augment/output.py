@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -13,41 +12,19 @@ import numpy as np
 from legan_tf.data import csv_text, images, storage
 from legan_tf.data.manifest import Manifest, Row, to_csv
 from legan_tf.data.output_folder import evenly_spaced
+from legan_tf.data.resumable import MANIFEST
 from legan_tf.data.splits import SPLITS
-from legan_tf.sheet import captioned_sheet
-from legan_tf.uses.augment.policies import Edit, Quota
+from legan_tf.sheet import captioned_sheet, enlarged
+from legan_tf.uses.augment.policies import Quota, SyntheticImage
 
 IMAGES = "images"
 """Folder of the edits within the output."""
 ORIGINALS = "originals"
 """Folder of the cropped real images within the output, if a crop is given."""
-MANIFEST = "manifest.csv"
 
 _SYNTHETIC_COLUMNS = ("path", "source", "expression", "lighting", "rating")
 _SHEET_COLUMNS, _SHEET_CLASSES = 8, 8
-_MIN_SIDE = 96
 _PER_FOLDER = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class SyntheticImage:
-    """An edit that was written.
-
-    Attributes:
-        path: Path of its file, relative to the output.
-        edit: Its source and targets.
-        rating: Rating by Q, 1 to 10; None without Q.
-    """
-
-    path: str
-    edit: Edit
-    rating: float | None
-
-
-def enlarged(image: np.ndarray) -> np.ndarray:
-    """Returns an image with repeated pixels, at least 96 pixels high."""
-    times = -(-_MIN_SIDE // len(image))
-    return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def numbered_path(number: int) -> str:
@@ -64,8 +41,6 @@ def is_numbered_path(path: str) -> bool:
 def write_output(
     manifest: Manifest,
     quotas: Sequence[Quota],
-    made: Sequence[Sequence[SyntheticImage]],
-    rejected: Sequence[int],
     notes: Sequence[str],
     output: str,
     load_image: Callable[[int], np.ndarray],
@@ -75,9 +50,7 @@ def write_output(
 
     Args:
         manifest: Manifest of the real images.
-        quotas: The edits to make.
-        made: The images made, for each quota.
-        rejected: The number of edits rated too low, for each quota.
+        quotas: The edits that were to be made and those that were.
         notes: Further sentences of the report.
         output: The folder to write.
         load_image: Returns the image of a row by its index, uint8 [S, S, 3].
@@ -87,18 +60,18 @@ def write_output(
         The report.
     """
     real = _real_rows(manifest.rows, output, cropped)
-    edits = [edit for of_quota in made for edit in of_quota]
+    edits = [edit for quota in quotas for edit in quota.made]
     table = [
         [
             edit.path,
-            real[edit.edit.source]["path"],
-            edit.edit.expression or "",
-            edit.edit.lighting or "",
+            real[edit.source]["path"],
+            edit.expression or "",
+            edit.lighting or "",
             math.nan if edit.rating is None else edit.rating,
         ]
         for edit in edits
     ]
-    synthetic = [_synthetic_row(edit, manifest.rows[edit.edit.source]) for edit in edits]
+    synthetic = [_synthetic_row(edit, manifest.rows[edit.source]) for edit in edits]
     files = {"synthetic.csv": csv_text.to_bytes(_SYNTHETIC_COLUMNS, table)}
     if edits:
         files["sheet.png"] = _sheet(manifest, edits, output, load_image)
@@ -106,26 +79,27 @@ def write_output(
     for name, content in files.items():
         storage.write_bytes(os.path.join(output, name), content)
     lines = _counts(manifest, synthetic)
-    if sum(rejected):
-        of_class = [f"{q.name} {count}" for q, count in zip(quotas, rejected) if q.name and count]
+    rejected = [(quota.name, quota.tried - len(quota.made)) for quota in quotas]
+    total = sum(count for _, count in rejected)
+    if total:
+        of_class = ", ".join(f"{name} {count}" for name, count in rejected if name and count)
         lines.append(
-            f"{sum(rejected)} edits were rated too low and rejected"
-            f"{': ' if of_class else ''}{', '.join(of_class)}."
+            f"{total} edits were rated too low and rejected{': ' if of_class else ''}{of_class}."
         )
-    lines += shortages(quotas, made)
+    lines += shortages(quotas)
     if any(row.get("depth") or row.get("normal") for row in real):
         lines.append("Edits have no depth or normal maps: a training that needs them refuses them.")
     summary = f"{output}: {len(synthetic)} synthetic pictures beside {len(real)} real ones"
     return "\n".join([*lines, *notes, summary])
 
 
-def shortages(quotas: Sequence[Quota], made: Sequence[Sequence[SyntheticImage]]) -> list[str]:
+def shortages(quotas: Sequence[Quota]) -> list[str]:
     """Returns a sentence for each class, and one for all images, with too few edits."""
-    short = [(quota, edits) for quota, edits in zip(quotas, made) if len(edits) < quota.count]
+    short = [quota for quota in quotas if len(quota.made) < quota.count]
     lines = [
-        f"{quota.name!r} could not be filled: {len(edits)} of {quota.count} edits were found in "
-        f"{len(quota.candidates)}."
-        for quota, edits in short
+        f"{quota.name!r} could not be filled: {len(quota.made)} of {quota.count} edits were found "
+        f"in {len(quota.candidates)}."
+        for quota in short
         if quota.name
     ]
     without = len(short) - len(lines)
@@ -159,8 +133,8 @@ def _synthetic_row(image: SyntheticImage, source: Row) -> dict[str, str | float]
     return {
         "path": image.path,
         "identity": source.identity,
-        "expression": image.edit.expression or source.expression,
-        "lighting": image.edit.lighting or source.lighting,
+        "expression": image.expression or source.expression,
+        "lighting": image.lighting or source.lighting,
         "split": SPLITS[0],
     }
 
@@ -188,15 +162,15 @@ def _sheet(
     """Draws a row of sources above a row of their edits for each class."""
     of_class: dict[str, list[SyntheticImage]] = {}
     for made in edits:
-        of_class.setdefault(made.edit.expression or made.edit.lighting or "", []).append(made)
+        of_class.setdefault(made.expression or made.lighting or "", []).append(made)
     rows = []
     for name in evenly_spaced(sorted(of_class), _SHEET_CLASSES):
         sources, results = [], []
         for made in evenly_spaced(of_class[name], _SHEET_COLUMNS):
-            row = manifest.rows[made.edit.source]
+            row = manifest.rows[made.source]
             caption = " ".join(filter(None, (row.expression, row.lighting)))
-            sources.append((enlarged(load_image(made.edit.source)), caption))
-            caption = made.edit.lighting or ""
+            sources.append((enlarged(load_image(made.source)), caption))
+            caption = made.lighting or ""
             if made.rating is not None:
                 caption += f" Q {made.rating:.1f}"
             results.append((enlarged(images.decode(os.path.join(output, made.path))), caption))

@@ -32,6 +32,19 @@ class Edit:
 
 
 @dataclasses.dataclass(frozen=True)
+class SyntheticImage(Edit):
+    """An edit that was written.
+
+    Attributes:
+        path: Path of its file, relative to the output.
+        rating: Rating by Q, 1 to 10; None without Q.
+    """
+
+    path: str
+    rating: float | None
+
+
+@dataclasses.dataclass
 class Quota:
     """A number of edits to make.
 
@@ -39,11 +52,15 @@ class Quota:
         name: The class to fill; empty if the edits fill no class.
         count: Number of edits.
         candidates: Edits to try in this order until there are ``count``.
+        tried: Number of candidates tried.
+        made: The edits that were written.
     """
 
     name: str
     count: int
     candidates: tuple[Edit, ...]
+    tried: int = 0
+    made: list[SyntheticImage] = dataclasses.field(default_factory=list)
 
 
 def balance(
