@@ -40,15 +40,16 @@ def run(
     """Parses the flags, calls ``main(argv)`` and exits with what it returns.
 
     A ``UserError``, a bad flag or an argument that is no flag becomes one message on stderr and
-    exit status 2; Ctrl-C becomes exit status 130; whoever stops reading the output, as ``head``
-    does, ends the program quietly with 141. Other exceptions are bugs and keep their traceback.
+    exit status 2; Ctrl-C becomes exit status 130; a closed output pipe, as of ``head``, ends the
+    program without a message and with 141. Other exceptions are bugs and keep their traceback.
 
     Args:
-        main: Takes the command line without its flags and returns the exit status (None is 0).
-        commands: Words of which the command line must then hold one, as ``argv[1]``, each with
-            the flags that are not for every command and are for this one.
-        select_flags: Takes the command line and returns what is to be parsed; before, it may
-            define the flags that depend on what is given.
+        main: The program: gets the command line without its flags, returns the exit status (None
+            is 0).
+        commands: The commands, one of which must be ``argv[1]``; each with its own flags, which are
+            refused for the other commands.
+        select_flags: Returns the command line to parse, given the one that was typed; may define
+            flags that depend on it.
     """
 
     def guarded(argv: Sequence[str]) -> int | None:
@@ -101,16 +102,16 @@ def fail(error: UserError) -> int:
 
 @contextlib.contextmanager
 def quiet_at_closed_pipe() -> Iterator[None]:
-    """Exits with 141 and without a message when nobody reads the output any more."""
+    """Exits with 141 and without a message when the output pipe is closed."""
     try:
         try:
             yield
         finally:
-            # Python would do it later, where nobody can catch what goes wrong.
+            # Python would do it at exit, where the error cannot be caught.
             if sys.stdout:
                 sys.stdout.flush()
     except BrokenPipeError:
-        if not _nobody_reads():
+        if not _pipe_closed():
             raise
         sys.exit(BROKEN_PIPE_STATUS)
 
@@ -138,16 +139,16 @@ def _parse_flags(
     return arguments
 
 
-def _nobody_reads() -> bool:
-    """Whether it is the output that nobody reads any more; then what is left of it is dropped."""
+def _pipe_closed() -> bool:
+    """Whether stdout or stderr is a closed pipe; what is left to write to it is dropped."""
     poll = select.poll()
     for stream in filter(None, (sys.stdout, sys.stderr)):
         poll.register(stream.fileno(), 0)
-    left = [file for file, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
-    for file in left:
+    closed = [file for file, event in poll.poll(0) if event & (select.POLLERR | select.POLLHUP)]
+    for file in closed:
         # Python flushes once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), file)
-    return bool(left)
+    return bool(closed)
 
 
 def say(text: str) -> None:
@@ -156,7 +157,7 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """One line on stderr: how far, how long still, and the latest figures.
+    """A progress line on stderr: units done, time left and the latest metrics.
 
     On a terminal the line is redrawn in place; in a log file a new line is written every ten
     seconds. The time left is estimated from the recent pace, so that a slow first step (tracing)
@@ -164,7 +165,7 @@ class Progress:
     """
 
     def __init__(self, total: int, label: str, start: int = 0) -> None:
-        """Begins at ``start`` of ``total`` units of work, called ``label`` in the line."""
+        """Initialises a line named ``label``, with ``start`` of ``total`` units done."""
         self._total = total
         self._label = label
         self._terminal = sys.stderr.isatty()
@@ -174,7 +175,7 @@ class Progress:
         self._width = 0
 
     def update(self, done: int, **values: Any) -> None:
-        """Reports that ``done`` units are finished, with figures to show as ``name value``."""
+        """Draws the line with ``done`` units, and with values as ``name value``."""
         now = time.monotonic()
         finished = done >= self._total
         period = _TERMINAL_PERIOD_S if self._terminal else _LOG_PERIOD_S
@@ -189,8 +190,8 @@ class Progress:
         else:
             when = "ETA --:--"
         share = 100 * done // self._total if self._total else 100
-        figures = "".join(f" | {name} {_figure(value)}" for name, value in values.items())
-        line = f"{self._label} {done}/{self._total} ({share}%) {when}{figures}"
+        shown = "".join(f" | {name} {_number(value)}" for name, value in values.items())
+        line = f"{self._label} {done}/{self._total} ({share}%) {when}{shown}"
         if self._terminal:
             print(f"\r{line:<{self._width}}", end="\n" if finished else "", file=sys.stderr)
             self._width = len(line)
@@ -214,7 +215,7 @@ def counter(total: int, label: str) -> Callable[[int], None]:
 
 
 def bar(label: str) -> Callable[[int, int], None]:
-    """Returns what shows a progress line for a count that comes with its total."""
+    """Returns a function of (units done, total) that draws a progress line."""
     bars: list[Progress] = []
 
     def update(done: int, total: int) -> None:
@@ -226,7 +227,7 @@ def bar(label: str) -> Callable[[int, int], None]:
     return update
 
 
-def _figure(value: Any) -> str:
+def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

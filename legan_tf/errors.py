@@ -1,4 +1,4 @@
-"""Errors that tell a person what to do about them."""
+"""Errors for users, whose messages say what to do."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from __future__ import annotations
 class UserError(ValueError):
     """Invalid input of a user; the message says what is wrong, where, and what to do.
 
-    Every designed error of the package derives from it. The scripts print its message without a
-    traceback and exit with status 2.
+    Base class of all errors of the package. The scripts print its message without a traceback and
+    exit with status 2.
     """
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of what an error says, to be put into a sentence; else its name."""
+    """Returns the first line of an error's message, without its full stop; else its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,17 +1,14 @@
-"""Files: atomic writes, folders that can be written to, checksums."""
+"""Atomic writes of files, and folders that can be written to."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
-from typing import BinaryIO
 
 from legan_tf.errors import UserError
 
 UNFINISHED = ".writing-"
 """Prefix of the temporary name that a file has until it is complete."""
-_BLOCK_BYTES = 1 << 22
 
 
 def write_atomically(path: str, data: bytes) -> None:
@@ -50,11 +47,3 @@ def make_writable(flag: str, folder: str) -> None:
             f"--{flag}={folder}: it cannot be written to as a folder ({error.strerror}). Name "
             "another one."
         ) from error
-
-
-def sha256_of(file: BinaryIO) -> str:
-    """Returns the sha256 of a file that is open for reading, read in blocks."""
-    digest = hashlib.sha256()
-    while block := file.read(_BLOCK_BYTES):
-        digest.update(block)
-    return digest.hexdigest()

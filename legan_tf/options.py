@@ -50,10 +50,10 @@ def option(
     """Returns a dataclass field that is also a flag.
 
     Args:
-        default: Its default; its type is the flag's.
-        help: What the flag does.
-        choices: The values it may have; all if empty.
-        free: Whether it may differ from that of the checkpoint which a run resumes.
+        default: The default value.
+        help: Description of the flag.
+        choices: The allowed values; all if empty.
+        free: Whether it may change when a run resumes.
         limit: The condition that a number has to fulfil.
     """
     return dataclasses.field(
@@ -83,12 +83,12 @@ def names(config: type) -> tuple[str, ...]:
 
 
 def from_flags(config: type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
-    """Returns the configuration that the command line gave."""
+    """Returns the configuration given on the command line."""
     return config(**{name: values[name].value for name in names(config)})
 
 
 def wrong_values(config: typing.Any) -> list[str]:
-    """Returns a sentence for each option whose value is none of its choices or off its limit."""
+    """Returns a sentence for each option with a value outside its choices or its limit."""
     problems = []
     for field in dataclasses.fields(config):
         choices, limit = field.metadata["choices"], field.metadata["limit"]
@@ -131,10 +131,10 @@ class Options:
 
 
 def refuse(problems: Sequence[str]) -> None:
-    """Tells all that is wrong with a configuration at once.
+    """Raises one error for all problems of a configuration.
 
     Raises:
-        UserError: There is anything.
+        UserError: There are problems.
     """
     if len(problems) == 1:
         raise UserError(problems[0])
@@ -143,7 +143,7 @@ def refuse(problems: Sequence[str]) -> None:
 
 
 def parse_crop(text: str) -> tuple[float, float, float, float] | None:
-    """Reads ``left,top,right,bottom`` as fractions; nothing is given as nothing.
+    """Returns ``left,top,right,bottom`` as fractions; None if empty.
 
     Raises:
         UserError: They are not four fractions in order; the message names --crop.
@@ -162,5 +162,5 @@ def parse_crop(text: str) -> tuple[float, float, float, float] | None:
 
 
 def listed(text: str) -> list[str]:
-    """Returns the words of a flag that holds several, with commas between them."""
+    """Returns the words of a flag with a comma-separated list."""
     return [word.strip() for word in text.split(",") if word.strip()]

@@ -20,8 +20,8 @@ from typing import Any
 
 from legan_tf import optional
 from legan_tf.errors import UserError
-from legan_tf.files import sha256_of
 
+_BLOCK_BYTES = 1 << 22
 _CORE_SCHEMES = frozenset({"file", "gs", "ram"})
 
 _RECORD = re.compile(r"(.+\.tfrecord)#([0-9]{1,18})")  # Offsets are 64-bit numbers.
@@ -100,7 +100,10 @@ def sha256(path: str) -> str:
         digests = {os.path.relpath(name, path): sha256(name) for name in names}
         return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
     with _files(path) as files, files.GFile(path, "rb") as file:
-        return sha256_of(file)
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+        return digest.hexdigest()
 
 
 def write_bytes(path: str, content: bytes, temporary_folder: str = "") -> None:

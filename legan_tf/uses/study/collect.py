@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -12,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.data import csv_text, storage
+from legan_tf.data import csv_text
 from legan_tf.data.manifest import to_csv
+from legan_tf.data.output_folder import write_or_remove
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.evaluation.tables import PERCENT, Column, Figure, Row, Table, as_markdown
@@ -77,7 +77,7 @@ def collect(study: Study, answers: str, output: str, options: ScreenOptions) -> 
 
     Args:
         study: The study.
-        answers: Places of the answers, as ``read_answers`` takes them.
+        answers: Places of the answers, as for ``read_answers``.
         output: Folder of the report, plots and tables.
         options: Limits of the screening.
 
@@ -106,21 +106,25 @@ def collect(study: Study, answers: str, output: str, options: ScreenOptions) -> 
     make_writable("output", output)
     report = _report(study, collected, raters, kept, counted, options)
     rows, excluded = _manifest(study, counted, output)
-    if repeated:
-        report["notes"].insert(
-            0,
-            f"{repeated} answers are of raters who had answered about the same before, in another "
-            "list, and do not count.",
-        )
+    notes = []
     if excluded:
-        report["notes"].insert(
-            0,
+        notes.append(
             f"{excluded} pictures have fewer than {MIN_RATINGS} ratings left and are not in "
-            f"{MANIFEST_FILE}.",
+            f"{MANIFEST_FILE}."
         )
+    if repeated:
+        notes.append(
+            f"{repeated} answers are of raters who had answered about the same before, in another "
+            "list, and do not count."
+        )
+    report["notes"] = [*notes, *collected.notes]
     # Names of files may contain what UTF-8 cannot encode.
     text = _markdown(report).encode(errors="backslashreplace").decode()
-    files = {REPORT_FILE: json.dumps(report, indent=1).encode() + b"\n"}
+    earlier = os.path.isfile(os.path.join(output, REPORT_FILE))
+    optional = (PREFERENCES_FILE, MANIFEST_FILE, SHARES_PLOT, RATINGS_PLOT)
+    # Of an earlier report, the files that these answers do not give are removed.
+    files: dict[str, bytes | None] = dict.fromkeys(optional if earlier else ())
+    files[REPORT_FILE] = json.dumps(report, indent=1).encode() + b"\n"
     if rows:
         files[MANIFEST_FILE] = to_csv(rows)
     if "choice" in report:
@@ -133,13 +137,8 @@ def collect(study: Study, answers: str, output: str, options: ScreenOptions) -> 
     if "rating" in report:
         models = report["rating"]["models"]
         files[RATINGS_PLOT] = rating_plot({name: v["counts"] for name, v in models.items()})
-    earlier = os.path.isfile(os.path.join(output, REPORT_FILE))
     for name, content in {**files, TEXT_FILE: text.encode()}.items():
-        storage.write_bytes(os.path.join(output, name), content)
-    for name in {PREFERENCES_FILE, MANIFEST_FILE, SHARES_PLOT, RATINGS_PLOT} - set(files):
-        if earlier:  # The file is of other answers.
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(output, name))
+        write_or_remove(output, name, content)
     return text
 
 
@@ -153,9 +152,8 @@ def _first_answers(study: Study, kept: Sequence[Answer]) -> tuple[list[Answer], 
     for answer in kept:
         question = study.question(answer)
         if question.role == ASKED:
-            choice = question.is_choice
-            key = (answer.rater, choice, study.shown(answer).source if choice else
-                   question.pictures[0])  # fmt: skip
+            shown = study.shown(answer).source if question.is_choice else question.pictures[0]
+            key = (answer.rater, question.is_choice, shown)
             repeated += firsts.setdefault(key, answer) is not answer
     return list(firsts.values()), repeated
 
@@ -182,7 +180,6 @@ def _report(
             "choices": len(same),
             "same": float(np.mean(same)) if same else None,
         },
-        "notes": list(collected.notes),
     }
     choices = [answer for answer in counted if isinstance(answer.value, str)]
     ratings = [answer for answer in counted if not isinstance(answer.value, str)]
@@ -223,7 +220,7 @@ def _markdown(report: Mapping[str, Any]) -> str:
     excluded = [rater for rater in raters if rater["reasons"]]
     notes = [
         f"{counted['all']} answers of {len(raters)} raters; {counted['kept']} of "
-        f"{len(raters) - len(excluded)} raters are kept, of which {counted['counted']} count; the "
+        f"{len(raters) - len(excluded)} raters are kept, and {counted['counted']} count; the "
         "others are controls and repeats.",
         "In brackets, 95 % intervals: raters and sources drawn anew, both with replacement; of "
         "shares and their differences, at least Wilson's and Newcombe's; of ratings, from "
