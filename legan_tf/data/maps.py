@@ -2,8 +2,8 @@
 
 Depth is one grey value in three equal channels: 0 where nothing is, else 1 to 255 from the farthest
 to the nearest point of the picture, as the maps of Bodur et al.'s data are. Normals are
-(n + 1) * 127.5 with x to the right, y up and z to the viewer; black where nothing is, which no
-normal of length 1 is.
+(n + 1) * 127.5 with x to the right, y up and z to the viewer; black, which no unit normal gives,
+where nothing is.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ EMPTY = np.nan
 LEVELS = {8: 255, 16: 65535}
 """The grey value of the nearest point, by bits."""
 
-# Normals that are less than half or more than one and a half long are none: black, or the middle
-# grey that some tools put where nothing is.
+# Vectors shorter than 0.5 or longer than 1.5 are no normals: they are black, or the middle grey
+# that some tools put where nothing is.
 _LEAST_LENGTH, _MOST_LENGTH = 0.5, 1.5
 _NORMAL_STEPS = 127.5
 
@@ -55,7 +55,7 @@ def depth_to_grey(depth: np.ndarray, bits: int = 8) -> np.ndarray:
 
 
 def depth_to_map(depth: np.ndarray) -> np.ndarray:
-    """Makes the map of depth as ``depth_to_grey`` takes it.
+    """Makes a map of depth in the form that ``depth_to_grey`` takes.
 
     Returns:
         uint8 [H, W, 3], three equal channels.
@@ -95,8 +95,9 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
 
     Depth may be grey of 8 or 16 bits (0 where nothing is), or float as OpenEXR or NPY (0 or not
     finite where nothing is); larger must be nearer. Normals may be RGB of 8 bits, or float in
-    [-1, 1] as OpenEXR or NPY. What is empty stays so and is not mixed into what is beside it: of a
-    pixel, the part that there is counts, if it is half or more.
+    [-1, 1] as OpenEXR or NPY. Empty pixels stay empty and are not averaged with their
+    neighbours: a resized pixel is the mean of the part of its area that is not empty, and is empty
+    itself if that part is less than half.
 
     Args:
         path: Local path or URL; EXR and NPY are known by their suffixes. With
@@ -183,7 +184,7 @@ def _decode_npy(path: str) -> np.ndarray:
 def _to_square(
     values: np.ndarray, inside: np.ndarray, size: int, crop: images.Crop | None
 ) -> np.ndarray:
-    """Resizes float32 [H, W, n] by means over what is inside; NaN where less than half is."""
+    """Resizes float32 [H, W, n] by means over the pixels inside; NaN where less than half are."""
 
     def resized(channel: np.ndarray) -> np.ndarray:
         # No filter with negative weights: near an edge, they would add what they should leave out.
@@ -205,7 +206,7 @@ def _are_normals(values: np.ndarray) -> np.ndarray:
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
-    """Returns normals of length 1, and 0 for what is none."""
+    """Returns normals of length 1, and zeros for vectors that are no normals."""
     inside = _are_normals(values)
     values = np.where(inside[..., None], values, 0)
     return values / np.where(inside, np.linalg.norm(values, axis=-1), 1)[..., None]

@@ -23,7 +23,7 @@ from legan_tf.evaluation.photometric_stereo import can_relight, relighting_metri
 EXCLUDED_FROM_SIX = ("contempt", "disgust")
 """The two of AffectNet's eight expressions over which Bodur et al. report no accuracy."""
 _ONE_ATTRIBUTE_SHARE = 4
-"""One edit of one attribute for so many edits."""
+"""Edits in all for each edit of one attribute."""
 _RELIT_PEOPLE = 25
 _PICTURE_NAMES = {"edit": "edit", "copy": "the input of edit", "truth": "the true picture of edit"}
 

@@ -13,7 +13,7 @@ OUTPUTS = ("direct", "affine")
 
 
 class AttributeGenerator(Network):
-    """Edits the expression and the lighting of a face.
+    """A generator that edits the expression and the lighting of a face.
 
     Called on a dictionary of ``image`` (float32 [B,S,S,3] in [-1, 1]), ``expression`` (float32
     [B,E]) and ``lighting`` (float32 [B,L]); returns a dictionary with ``image`` in the same form.

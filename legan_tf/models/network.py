@@ -22,7 +22,7 @@ class Network(keras.Model):
     """
 
     attribute_names: dict[str, str] = {}
-    """Attributes of the arguments that they are not named after."""
+    """By argument of ``__init__``, the attribute that holds it where that has another name."""
 
     def __init__(self, name: str | None = None) -> None:
         """Names the model.

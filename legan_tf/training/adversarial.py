@@ -115,7 +115,7 @@ def _sub_batches(data: Batch, count: int) -> list[Batch]:
 
 
 def averaged(network: Network) -> Network:
-    """Returns a copy of a network for ``assign_in_replica`` to keep the average in."""
+    """Returns a copy of a network, to hold the exponential moving average of its weights."""
     copy = copy_of(network, f"averaged_{network.name}")
     copy.trainable = False
     return copy
@@ -137,7 +137,8 @@ class AdversarialTrainer(Trainer):
         Args:
             generator: The generator.
             discriminator: Its critic.
-            ema_decay: Decay of the averaged generator that is sampled and exported; 0 for none.
+            ema_decay: Decay of the exponential moving average (EMA) of the generator, which is
+                sampled and exported; 0 for none.
             name: Name of the Keras model.
         """
         super().__init__(name=name)
@@ -160,7 +161,7 @@ class AdversarialTrainer(Trainer):
 
     @property
     def averages(self) -> list[tuple[Network, Network, float]]:
-        """Averaged networks, what they follow, and their decay."""
+        """The moving averages: each averaged network, the one that it follows, and its decay."""
         if self.averaged_generator is None:
             return []
         return [(self.averaged_generator, self.generator, self.ema_decay)]

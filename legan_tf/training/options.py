@@ -185,5 +185,5 @@ class AdversarialObjective(Options):
         1, "Generator steps between penalties, each then as much stronger.", limit=POSITIVE
     )
     ema_decay: float = option(
-        0.999, "Decay of the averaged generator; 0 for none.", limit=BELOW_ONE
+        0.999, "Decay of the generator's moving average (EMA); 0 for none.", limit=BELOW_ONE
     )

@@ -1,4 +1,4 @@
-"""Learning rates over a run, counted in updates of the optimizer that they belong to."""
+"""Learning-rate schedules, counted in updates of the optimizer that they belong to."""
 
 from __future__ import annotations
 

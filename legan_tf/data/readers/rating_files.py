@@ -17,7 +17,7 @@ from legan_tf.errors import UserError
 SUFFIXES = (".csv", ".tsv", ".txt", ".json")
 
 RATERS = 3
-"""Ratings of one picture where a file has them raw, as in LEGAN's study."""
+"""Number of raters of each picture in a file of single ratings, as in LEGAN's study."""
 
 _NAME = ("name", "image", "image_name", "filename", "file_name", "file", "path", "image_path")
 _MEAN = ("mean", "m", "mu", "average", "rating_mean", "mean_rating", "mean_score", "score")
@@ -56,7 +56,7 @@ def read_labels(file: str) -> tuple[list[Label], list[int]]:
             JSON: a list of records, or pictures with their values, also one level deeper by source.
 
     Returns:
-        The labels, and the numbers of the lines that are none.
+        The labels, and the numbers of the lines without one.
 
     Raises:
         UserError: The file cannot be read, or is not the text, CSV or JSON that it is called.

@@ -30,7 +30,7 @@ class Job:
         options: The flags of ``scripts/prepare.py manifest``, those of the reader among them.
         seed: Seed of every split that the data set does not define.
         report: Counts what is left out, with the reason.
-        bar: Given what is counted, returns what shows the progress.
+        bar: Returns a progress bar, given the name of what it counts.
     """
 
     tree: Tree

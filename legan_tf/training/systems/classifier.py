@@ -68,7 +68,7 @@ class ClassifierTrainer(SupervisedTrainer):
         return [losses.classification_loss(read[name], batch[name]) for name in self.terms]
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
-        """Share of known labels that are read rightly."""
+        """Accuracy of each attribute over the pictures whose label is known."""
         chosen = np.random.default_rng(0).permutation(len(faces))[:count]
         figures = {}
         for name in self.terms:

@@ -19,13 +19,13 @@ from legan_tf.training.system import register
 from legan_tf.training.trainer import Batch
 
 COSINE_SCALE = 16.0
-"""Factor on the cosines that the identity network's softmax sees."""
+"""Scale of the cosines in the softmax over people (NormFace)."""
 
 
 @register
 @dataclasses.dataclass(frozen=True)
 class Identity(CropOptions, SupervisedSystem):
-    """LightCNN-29 v2 on people, each a class."""
+    """LightCNN-29 v2, trained to classify people."""
 
     model: ClassVar[str] = "identity"
     needs: ClassVar[tuple[str, ...]] = ("identity",)
@@ -69,8 +69,8 @@ class IdentityTrainer(SupervisedTrainer):
 
         Args:
             network: LightCNN-29.
-            identity: int32 [n], the people to train on, as often as they come; -1 is unknown.
-                Each is a class of the softmax. Others, such as those held out, are not.
+            identity: int32 [n], the person of each training picture; -1 is unknown. Each person
+                is a class of the softmax; people of other splits are not.
         """
         super().__init__(network, ["identity"], name="identity_trainer")
         people = np.unique(identity[identity >= 0])

@@ -24,7 +24,7 @@ from legan_tf.training.trainer import Batch
 @register
 @dataclasses.dataclass(frozen=True)
 class Quality(CropOptions, SupervisedSystem):
-    """Q on people's ratings, or on rendered faces with damage that simulated raters rated."""
+    """Q, trained on people's ratings, or on simulated ratings of damaged rendered faces."""
 
     model: ClassVar[str] = "quality"
     needs: ClassVar[tuple[str, ...]] = ("rating",)
