@@ -36,11 +36,16 @@ def running(folder: str) -> Iterator[str]:
         yield _listening(process, log)
     finally:
         process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        wait_or_kill(process)
+
+
+def wait_or_kill(process: subprocess.Popen) -> None:
+    """Waits for the end of a process, and kills it after half a minute."""
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _listening(process: subprocess.Popen, log: str) -> str:

@@ -13,19 +13,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from legan_research.benchmarks.local_server import wait_or_kill
 from legan_tf.errors import UserError
 from legan_tf.training.systems.stargan import Stargan
 
-_STOP_S = 30.0
-
 
 class TorchStargan:
-    """The process; a context manager that terminates it.
+    """A process that runs StarGAN in PyTorch; a context manager that terminates it.
 
     Attributes:
         version: Version of PyTorch.
-        device: ``cpu`` or ``cuda``.
-        parameters: Numbers of parameters by network, ``generator`` and ``discriminator``.
     """
 
     def __init__(self, config: Stargan, attributes: int, threads: int) -> None:
@@ -57,8 +54,7 @@ class TorchStargan:
         except BaseException:
             self.close()
             raise
-        self.version, self.device = reply["version"], reply["device"]
-        self.parameters = reply["parameters"]
+        self.version = reply["version"]
 
     def __enter__(self) -> TorchStargan:
         """Returns itself."""
@@ -72,11 +68,7 @@ class TorchStargan:
         """Terminates the process."""
         with contextlib.suppress(BrokenPipeError):  # It may have terminated already.
             self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_or_kill(self._process)
         self._process.stdout.close()
 
     def train_step(self, batch_size: int) -> Callable[[], float]:
@@ -112,7 +104,7 @@ def _serve() -> None:
     torch.set_num_threads(settings.pop("threads"))
     torch.manual_seed(0)
     stargan = Stargan(**settings)
-    _answer(version=torch.__version__, device=stargan.device, parameters=stargan.parameters)
+    _answer(version=torch.__version__)
     kept: dict[tuple[int, int], list] = {}
     for line in sys.stdin:
         request = json.loads(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,16 +45,13 @@ def render_images(
     for row, face in enumerate(labels):
         rows_of[face.person, face.expression].append(row)
 
-    def task(person: int, expression: str, rows: Sequence[int]) -> Callable[[], int]:
-        def run() -> int:
-            lights = [labels[row].lighting for row in rows]
-            pictures[rows] = shade(geometry([person], [expression], size), lights)[0]
-            return len(rows)
+    def render(rows: Sequence[int]) -> int:
+        face = labels[rows[0]]
+        lights = [labels[row].lighting for row in rows]
+        pictures[rows] = shade(geometry([face.person], [face.expression], size), lights)[0]
+        return len(rows)
 
-        return run
-
-    tasks = [task(*key, rows) for key, rows in rows_of.items()]
-    run_in_threads(tasks, len(labels), on_progress)
+    run_in_threads(render, list(rows_of.values()), len(labels), on_progress)
     return pictures
 
 

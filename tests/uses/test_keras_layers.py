@@ -273,7 +273,7 @@ def test_the_metric_is_the_scorer_s_mean(models, source, size):
     assert float(metric.result()) == pytest.approx(ratings[1], abs=1e-3)
 
 
-def test_what_cannot_be_is_told(models, editor, scorer):
+def test_what_cannot_be_is_reported(models, editor, scorer):
     with pytest.raises(UserError, match="exported: is an export, whose ratings have no gradient"):
         legan_tf.NaturalnessLoss(models["exported"])
     with pytest.raises(UserError, match="quality.keras: is not an editor"):
@@ -335,7 +335,7 @@ def test_what_overshoots_counts_as_the_bound_in_the_loss(scorer, size):
     assert beyond.any() and not gradient[beyond].any() and gradient[~beyond].any()
 
 
-def test_pictures_of_unknown_rank_are_told(editor):
+def test_pictures_of_unknown_rank_are_reported(editor):
     layer = legan_tf.RandomEdit(editor, 1.0, seed=1)
     data = tf.data.Dataset.from_tensor_slices(blobs(4)).batch(2)
     shapeless = data.map(lambda some: tf.py_function(lambda x: x, [some], tf.uint8))

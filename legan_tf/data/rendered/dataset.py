@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent import futures
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data import attributes, faceset, maps
+from legan_tf.data import attributes, faceset, maps, parallel
 from legan_tf.data.rendered import damage, lights, ratings
 from legan_tf.data.rendered.expressions import ACTIONS, actions
 from legan_tf.data.rendered.shading import shade
@@ -52,15 +52,14 @@ def identity_name(person: int) -> str:
 
 
 def run_in_threads(
-    tasks: Sequence[Callable[[], int]], total: int, on_progress: Progress | None
+    work: Callable[[Any], int], items: Sequence[Any], total: int, on_progress: Progress | None
 ) -> None:
-    """Runs tasks, each of which returns how much of ``total`` it has done, on all cores."""
+    """Calls ``work(item)``, which returns how many of ``total`` units it has done, on all cores."""
     done = 0
-    with futures.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        for future in futures.as_completed([pool.submit(task) for task in tasks]):
-            done += future.result()
-            if on_progress:
-                on_progress(done, total)
+    for count in parallel.in_threads(work, items):
+        done += count
+        if on_progress:
+            on_progress(done, total)
 
 
 def _check_size(image_size: int) -> None:
@@ -216,12 +215,9 @@ class _Renderer:
 
     def fill(self, on_progress: Progress | None) -> None:
         """Renders everything, on all cores."""
-
-        def task(first: int) -> Callable[[], int]:
-            return lambda: self._render(first, _GEOMETRIES_PER_TASK)
-
+        render = functools.partial(self._render, count=_GEOMETRIES_PER_TASK)
         starts = range(0, len(self._shown), _GEOMETRIES_PER_TASK)
-        run_in_threads([task(first) for first in starts], len(self.pictures), on_progress)
+        run_in_threads(render, starts, len(self.pictures), on_progress)
 
     def of(self, rows: np.ndarray, index: int) -> np.ndarray:
         """Returns a row of ``pictures`` or ``surfaces``, rendered now if it was not yet."""
@@ -289,18 +285,15 @@ def rated_faces(
     lighting = rng.integers(len(lightings), size=count)
     natural = np.empty(count)
 
-    def task(face: int) -> Callable[[], int]:
-        def run() -> int:
-            rows = range(face * _SHOTS_OF_RATED_FACE, min((face + 1) * _SHOTS_OF_RATED_FACE, count))
-            shown = geometry([numbers[who[face]]], [expressions[mien[face]]], image_size)
-            shots = shade(shown, [lightings[lighting[row]] for row in rows])[0]
-            for row, shot in zip(rows, shots):
-                pictures[row], natural[row] = _damaged(shot, _damage_rng(seed, numbers[0], row))
-            return len(rows)
+    def render_rated(face: int) -> int:
+        rows = range(face * _SHOTS_OF_RATED_FACE, min((face + 1) * _SHOTS_OF_RATED_FACE, count))
+        shown = geometry([numbers[who[face]]], [expressions[mien[face]]], image_size)
+        shots = shade(shown, [lightings[lighting[row]] for row in rows])[0]
+        for row, shot in zip(rows, shots):
+            pictures[row], natural[row] = _damaged(shot, _damage_rng(seed, numbers[0], row))
+        return len(rows)
 
-        return run
-
-    run_in_threads([task(face) for face in range(faces_shown)], count, on_progress)
+    run_in_threads(render_rated, range(faces_shown), count, on_progress)
     said = ratings.rate(natural, ratings.panel(seed), rng)
     face_of = np.arange(count) // _SHOTS_OF_RATED_FACE
     return faceset.FaceSet(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import dataclasses
 import hashlib
 import os
@@ -13,8 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from legan_tf.cli import counter
-from legan_tf.data import images, storage
+from legan_tf.cli import bar
+from legan_tf.data import images, parallel, storage
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import scan
 from legan_tf.data.output_folder import folder_problem
@@ -253,7 +252,6 @@ def _write_pictures(study: Study, folder: str) -> tuple[int, int]:
     """
     first = next(iter(study.pictures.values())).file
     size = study.options["image_size"] or min(images.decode(first).shape[:2])
-    count = counter(len(study.pictures), "pictures")
 
     def write(item: tuple[str, Picture]) -> bool:
         name, picture = item
@@ -265,12 +263,7 @@ def _write_pictures(study: Study, folder: str) -> tuple[int, int]:
         images.save_png(os.path.join(folder, f"{name}.png"), shown)
         return other
 
-    resized = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for other in threads.map(write, study.pictures.items()):
-            resized += other
-            count(1)
-    return size, resized
+    return size, sum(parallel.in_threads(write, list(study.pictures.items()), bar("pictures")))
 
 
 def damaged(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -68,7 +68,7 @@ def test_moments_of_a_real_run_tell_its_steps_time_and_memory():
     assert all(50.0 < moment.memory < 20_000.0 for moment in seen)
 
 
-def test_a_run_that_fails_is_told():
+def test_a_run_that_fails_is_reported():
     with pytest.raises(RuntimeError, match="train failed"):
         list(growth.started("stargan", "--nonsense"))
 

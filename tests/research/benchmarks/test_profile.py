@@ -129,7 +129,7 @@ def test_the_published_form_takes_so_much():
         ("discriminator/LeakyRelu", "LeakyRelu", profile.REST),
     ],
 )
-def test_operations_are_told_apart(name, kind, expected):
+def test_operations_are_classified(name, kind, expected):
     assert profile.kind_of(name, kind) == expected
 
 

@@ -84,10 +84,10 @@ def test_its_process_obeys_and_is_timed_in_turn_with_our_training(monkeypatch):
     assert min(result.first_s + result.second_s) > 0.0
 
 
-def test_a_torch_that_does_not_load_is_told_in_one_sentence(tmp_path, monkeypatch):
+def test_a_torch_that_does_not_load_is_reported_in_one_sentence(tmp_path, monkeypatch):
     # On the other stack it is not installed, and this one is found all the same.
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch.so: cannot open')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    told = r"beside PyTorch needs torch, .* \(libtorch.so: cannot open\): `pip install torch`"
-    with pytest.raises(UserError, match=told):
+    reported = r"beside PyTorch needs torch, .* \(libtorch.so: cannot open\): `pip install torch`"
+    with pytest.raises(UserError, match=reported):
         TorchStargan(SMALL, 8, 1)

@@ -155,7 +155,7 @@ def test_the_same_command_goes_on_and_trains_nothing_twice(done, editor_run, qui
         expression_experiment(str(editor_run), str(output), other, quiet)
 
 
-def test_what_cannot_be_measured_is_told(editor_run, tmp_path, quiet):
+def test_what_cannot_be_measured_is_reported(editor_run, tmp_path, quiet):
     def refused(message, model=editor_run, **options):
         with pytest.raises(UserError, match=message):
             expression_experiment(

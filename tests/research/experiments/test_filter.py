@@ -41,7 +41,7 @@ def test_what_share_of_the_worst_is_found():
     )
 
 
-def test_the_damage_told_is_the_damage_done():
+def test_damage_done_is_the_damage_of_rated_faces():
     faces, done = rated_faces("test", 120, 16, 3), damage_done("test", 120, 3)
     natural = np.array([naturalness(severities) for severities in done])
     assert spearman(faces.rating_mean.astype(np.float64), natural) > 0.95

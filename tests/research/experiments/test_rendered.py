@@ -17,13 +17,13 @@ SHOWN = [
 ]
 
 
-def test_portraits_show_what_they_are_told_to():
-    told = []
-    pictures = render_images(SHOWN, 16, lambda done, total: told.append((done, total)))
+def test_rendered_images_show_their_labels():
+    reported = []
+    pictures = render_images(SHOWN, 16, lambda done, total: reported.append((done, total)))
     for picture, (person, expression, lighting) in zip(pictures, SHOWN):
         expected = render([person], [expression], [lighting], 16)[0]
         np.testing.assert_array_equal(picture, expected)
-    assert told[-1] == (4, 4)
+    assert reported[-1] == (4, 4)
 
 
 def test_a_written_set_is_a_manifest_and_is_not_written_twice(tmp_path):
@@ -36,9 +36,9 @@ def test_a_written_set_is_a_manifest_and_is_not_written_twice(tmp_path):
     assert [row.identity for row in rows] == [f"person{p:05d}" for p in (7, 5, 7, 7)]
     before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
     os.remove(folder / "00001.png")
-    told = []
-    write_images(str(folder), SHOWN, 16, lambda done, total: told.append((done, total)))
-    assert told == [(1, 1)]
+    reported = []
+    write_images(str(folder), SHOWN, 16, lambda done, total: reported.append((done, total)))
+    assert reported == [(1, 1)]
     np.testing.assert_array_equal(images.decode(str(folder / "00001.png")), pictures[1])
     del before[folder / "00001.png"]
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())

@@ -48,6 +48,6 @@ def test_arms_begin_with_the_same_weights_whatever_their_pictures(tmp_path):
         train_arm(dataclasses.replace(config, batch_size=2), of_arm, "expression", "more")
 
 
-def test_what_is_told_of_several_places_is_told_once():
+def test_a_sentence_on_several_places_stands_once():
     notes = [("here", ["None."]), ("there", []), ("yonder", ["Few.", "None."])]
     assert grouped(notes) == ["here, yonder: None.", "yonder: Few."]

@@ -90,7 +90,7 @@ def test_a_whole_experiment(editor_run, tmp_path, quiet):
     assert images.decode(str(output / "examples.png")).std() > 10
 
 
-def test_too_few_people_are_told(editor_run, tmp_path, quiet):
+def test_too_few_people_are_reported(editor_run, tmp_path, quiet):
     for options, message in (
         (ExperimentOptions(test_people=19), "10 folds of two people or more need 20"),
         (ExperimentOptions(people=1), "two or more to tell apart"),

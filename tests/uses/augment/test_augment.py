@@ -108,7 +108,7 @@ def run(faces, output, editor=None, scorer=None, crop="", **options):
 def test_rare_classes_are_filled_with_edits_of_the_same_people(faces, tmp_path):
     output = tmp_path / "deep" / "augmented"
     editor = Editor()
-    told = run(faces, output, editor).report
+    reported = run(faces, output, editor).report
     assert editor.calls == [8, 8, 8, 7]
     manifest = read_manifest(str(output / "manifest.csv"))
     check_manifest(manifest, ("expression",))
@@ -138,8 +138,8 @@ def test_rare_classes_are_filled_with_edits_of_the_same_people(faces, tmp_path):
         expected = images.to_square(images.decode(source.file), SIZE).copy()
         expected[:2] = 10 * (1 + Editor.expressions.index(row.expression))
         np.testing.assert_array_equal(images.decode(row.file), expected)
-    assert "neutral         6        14        20" in told
-    assert told.endswith("31 synthetic pictures beside 33 real ones")
+    assert "neutral         6        14        20" in reported
+    assert reported.endswith("31 synthetic pictures beside 33 real ones")
     assert images.decode(str(output / "sheet.png")).shape[1] > 8 * 96
 
 
@@ -161,19 +161,19 @@ def test_where_it_was_stopped_it_goes_on_and_ends_with_the_same_bytes(faces, tmp
     assert nothing.calls == [] and content_of(halves) == content_of(whole)
 
 
-def test_only_edits_that_are_rated_high_enough_are_taken_and_the_rest_is_told(faces, tmp_path):
+def test_only_edits_that_are_rated_high_enough_are_taken_and_the_rest_is_reported(faces, tmp_path):
     output = tmp_path / "augmented"
     options = {"scorer": Brightness(), "quality_model": "runs/bright", "quality_above": 5.0}
     editor = Editor()
-    told = run(faces, output, editor, **options).report
+    reported = run(faces, output, editor, **options).report
     listed = made_of(output)
     assert listed and all(float(line["rating"]) >= 5 for line in listed)
     for line in listed:
         picture = images.decode(str(output / line["path"]))
         assert float(line["rating"]) == pytest.approx(Brightness()(picture[None])[0], abs=6e-4)
     rejected = sum(editor.calls) - len(listed)
-    assert 0 < rejected and f"{rejected} edits were rated too low and rejected" in told
-    assert len(listed) == 31 and "could not be filled" not in told
+    assert 0 < rejected and f"{rejected} edits were rated too low and rejected" in reported
+    assert len(listed) == 31 and "could not be filled" not in reported
     assert {f"{p.relative_to(output)}" for p in (output / "images").rglob("*.png")} == {
         line["path"] for line in listed
     }
@@ -183,11 +183,13 @@ def test_only_edits_that_are_rated_high_enough_are_taken_and_the_rest_is_told(fa
     editor = Editor()
     options["quality_above"] = 7.0
     fewer = run(faces, tmp_path / "fewer", editor, **options)
-    told = fewer.report
-    assert fewer.notes and set(fewer.notes) < set(told.splitlines())
+    reported = fewer.report
+    assert fewer.notes and set(fewer.notes) < set(reported.splitlines())
     assert all("could not be filled" in note for note in fewer.notes)
     assert sum(editor.calls) == 23 + 26
-    assert "'fear' could not be filled: " in told and " of 17 edits were found in 26." in told
+    assert (
+        "'fear' could not be filled: " in reported and " of 17 edits were found in 26." in reported
+    )
 
 
 def test_a_picture_that_changed_after_a_stop_is_edited_again(faces, tmp_path):
@@ -239,7 +241,7 @@ def test_with_a_crop_the_real_pictures_are_cropped_too(faces, tmp_path):
         np.testing.assert_array_equal(edit[2:], cropped[line["source"]][2:])
 
 
-def test_what_does_not_fit_is_told_in_one_sentence(faces, tmp_path):
+def test_what_does_not_fit_is_reported_in_one_sentence(faces, tmp_path):
     output = tmp_path / "augmented"
     for options, message in (
         ({"quality_above": 5.0}, "--quality_above=5 needs --quality_model"),

@@ -71,7 +71,7 @@ def test_the_seed_decides_and_further_candidates_come_after_the_others():
     assert len(more.candidates) == 35  # All pictures of others, fewer than four times 32.
 
 
-def test_a_model_that_must_be_told_the_light_is_told_the_pictures_own():
+def test_a_model_that_needs_a_lighting_gets_the_picture_s_own():
     rows = [*ROWS, *rows_of((1, "flo", "happy", "", "train"))]
     quotas, notes = balance(rows, knowing(["neutral"], ["left"], keeps_unnamed=False), 0, 1)
     assert {edit.lighting for edit in quotas[0].candidates} == {"left"}
@@ -81,7 +81,7 @@ def test_a_model_that_must_be_told_the_light_is_told_the_pictures_own():
         balance(rows, knowing(["neutral"], ["above"], keeps_unnamed=False), 0, 1)
 
 
-def test_where_nothing_can_become_what_is_missing_it_is_told():
+def test_a_class_that_nothing_can_become_is_reported():
     rows = rows_of((3, "ann", "fear", "left", "train"), (6, "bob", "happy", "", "train"))
     editor = knowing(["fear", "happy"], ["left"], keeps_unnamed=False)
     with pytest.raises(UserError, match=r"could become fear has a lighting that it knows \(left"):
@@ -90,7 +90,7 @@ def test_where_nothing_can_become_what_is_missing_it_is_told():
     assert [(quota.count, len(quota.candidates)) for quota in quotas] == [(4, 1)]
 
 
-def test_what_cannot_be_balanced_is_told():
+def test_what_cannot_be_balanced_is_reported():
     with pytest.raises(UserError, match="knows the expressions scream, and split 'train' has fear"):
         balance(ROWS, knowing(["scream"]), 0, 1)
     with pytest.raises(UserError, match=r"\(happy\) has 34 pictures in split 'train' already"):

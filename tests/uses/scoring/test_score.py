@@ -289,7 +289,7 @@ def test_what_cannot_be_looked_at_is_skipped_with_the_reason(scorer, config, fol
         assert reasons[name] == "cannot be read or written (File name too long)."
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path):
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path):
     with pytest.raises(UserError, match=f"^{tmp_path}/none: cannot be listed"):
         list(find_images(f"{tmp_path}/none"))
 
@@ -337,7 +337,7 @@ def test_copies_that_would_be_rated_through_a_link_are_refused(scorer, config, f
         score.score_folder(scorer, config)
 
 
-def test_an_original_that_has_vanished_is_told(tmp_path, paint):
+def test_an_original_that_has_vanished_is_reported(tmp_path, paint):
     paint(tmp_path / "faces" / "a.png", 1)
     with open_database(str(tmp_path / "a.csv")) as database:
         database.update_files(find_images(str(tmp_path / "faces")))
@@ -436,7 +436,7 @@ def test_two_at_once_into_one_output_are_refused(scorer, config):
     score.score_folder(scorer, config)
 
 
-def test_a_damaged_state_is_told(scorer, config):
+def test_a_damaged_state_is_reported(scorer, config):
     os.makedirs(os.path.dirname(config.output))
     file = state_file(config.output)
     with open(file, "w") as text:
@@ -453,7 +453,7 @@ def test_a_damaged_state_is_told(scorer, config):
         score.score_folder(scorer, config)
 
 
-def test_a_state_that_cannot_grow_is_told_and_goes_on(tmp_path):
+def test_a_state_that_cannot_grow_is_reported_and_goes_on(tmp_path):
     output = str(tmp_path / "a.csv")
     found = [ImageFile(f"{number:04d}.png", 1, 1) for number in range(2000)]
     with open_database(output) as database:
@@ -468,7 +468,7 @@ def test_a_state_that_cannot_grow_is_told_and_goes_on(tmp_path):
         assert database.counts() == (2000, 0, 0)
 
 
-def test_a_batch_that_does_not_fit_into_the_memory_is_told(scorer, config):
+def test_a_batch_that_does_not_fit_into_the_memory_is_reported(scorer, config):
     def greedy(times):
         # As TensorFlow does itself, though only after ten seconds of trying again.
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
@@ -477,7 +477,7 @@ def test_a_batch_that_does_not_fit_into_the_memory_is_told(scorer, config):
         score.score_folder(Watched(scorer, greedy), config)
 
 
-def test_a_model_that_rates_with_no_number_is_told(tmp_path, quality, config):
+def test_a_model_that_rates_with_no_number_is_reported(tmp_path, quality, config):
     import legan_tf
     from legan_tf.models import copy_of
 
@@ -520,7 +520,7 @@ def test_pictures_are_read_as_they_are_needed(scorer, folder):
     batches.close()
 
 
-def test_a_wrong_input_is_told(scorer, config, tmp_path):
+def test_a_wrong_input_is_reported(scorer, config, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "a.txt").write_text("")
     with pytest.raises(UserError, match="--input=.*empty: there is no picture in it, or below"):

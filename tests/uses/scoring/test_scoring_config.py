@@ -42,7 +42,7 @@ SCRIPT = os.path.join(os.path.dirname(__file__), "..", "..", "..", "scripts", "s
         ({"keep_above": 5.0, "keep_dir": "FILE"}, "--keep_dir=FILE: is a file; name a folder"),
     ],
 )
-def test_each_mistake_is_told_by_its_flag(tmp_path, values, sentence):
+def test_each_mistake_is_reported_by_its_flag(tmp_path, values, sentence):
     folder, file = tmp_path / "in", tmp_path / "file"
     (folder / "d.csv").mkdir(parents=True)
     (folder / "s.png").mkdir()

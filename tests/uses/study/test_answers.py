@@ -85,7 +85,7 @@ def test_two_people_with_one_number_stay_two_and_later_numbers_begin_again(study
     ]  # fmt: skip
 
 
-def test_what_is_wrong_is_left_out_one_by_one_and_told(study, tmp_path):
+def test_what_is_wrong_is_left_out_one_by_one_and_reported(study, tmp_path):
     good, bad = said(study, 1, 0), {**said(study, 1, 1), "answer": "me"}
     (tmp_path / "a.json").write_text(download(study, 1, [good, bad, "x"]))
     (tmp_path / "b.json").write_text(download(study, 1, [good], name="another"))
@@ -103,7 +103,7 @@ def test_what_is_wrong_is_left_out_one_by_one_and_told(study, tmp_path):
     )
     found = read_answers(study, str(tmp_path))
     assert [answer.rater for answer in found.answers] == [f"1-{ONE}", "W3"]
-    told = "\n".join(found.notes)
+    reported = "\n".join(found.notes)
     assert len(found.notes) == 8
     for sentence in (
         "a.json: left out. The answer to question 2 must be one of its pictures.",
@@ -115,7 +115,7 @@ def test_what_is_wrong_is_left_out_one_by_one_and_told(study, tmp_path):
         "d.csv: line 4: left out. The rater must be a number",
         "d.csv: line 5: left out. The answer to question 2",
     ):
-        assert sentence in told, sentence
+        assert sentence in reported, sentence
 
 
 def test_what_is_named_and_holds_nothing_is_refused(study, tmp_path):

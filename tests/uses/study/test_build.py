@@ -54,9 +54,9 @@ def test_nothing_on_the_page_tells_a_model_a_source_or_a_control(study):
     assert {"index.html", "study.js"} < set(page)
     for name, content in page.items():
         for word in ("Good", "Poor", "person", "photo", "broken", "repeat", "control"):
-            told = re.findall(rf"\b{word}\w*", (name + content.decode("latin-1")))
+            found = re.findall(rf"\b{word}\w*", (name + content.decode("latin-1")))
             # Words of the program and of the instructions, which are the same in every study.
-            assert set(told) <= {"person", "photographs", "repeat"}, (name, told)
+            assert set(found) <= {"person", "photographs", "repeat"}, (name, found)
         if name.endswith(".png"):
             with Image.open(os.path.join(study.folder, "page", name)) as image:
                 assert image.info == {} and image.size == (48, 48)
@@ -102,7 +102,7 @@ def test_a_name_that_is_not_utf_8_is_refused(flags, pictures, tmp_path):
     assert not (tmp_path / "study").exists()
 
 
-def test_sources_that_a_model_lacks_are_left_out_and_told(flags, pictures, tmp_path):
+def test_sources_that_a_model_lacks_are_left_out_and_reported(flags, pictures, tmp_path):
     models, options = flags
     shutil.copytree(pictures / "Poor", tmp_path / "Poor")
     (tmp_path / "Poor" / "person2.png").unlink()
@@ -110,12 +110,12 @@ def test_sources_that_a_model_lacks_are_left_out_and_told(flags, pictures, tmp_p
     with Image.open(tmp_path / "Poor" / "person0.png") as image:
         image.resize((60, 80)).save(tmp_path / "Poor" / "person0.jpg")
     (tmp_path / "Poor" / "person0.png").unlink()
-    told = build_study(
+    reported = build_study(
         f"Good={pictures / 'Good'},Poor={tmp_path / 'Poor'}", str(tmp_path / "study"), options
     )
-    assert "not there of every model; person2 (none of Poor)" in told
-    assert "3 sources, models Good, Poor, 48 x 48 pixels" in told
-    assert "1 pictures had another size" in told
+    assert "not there of every model; person2 (none of Poor)" in reported
+    assert "3 sources, models Good, Poor, 48 x 48 pixels" in reported
+    assert "1 pictures had another size" in reported
     study = read_study(str(tmp_path / "study"))
     assert {p.source for p in study.pictures.values() if not p.control} == {
         "person0", "person1", "person3",
@@ -174,7 +174,9 @@ def test_instructions_are_shown_as_they_are_written(flags, tmp_path):
         ({"models": "One={Good},Two={damaged}"}, "person1.png: is damaged"),
     ],
 )
-def test_what_does_not_fit_is_told_and_leaves_nothing(flags, pictures, tmp_path, changes, sentence):
+def test_what_does_not_fit_is_refused_and_leaves_nothing(
+    flags, pictures, tmp_path, changes, sentence
+):
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "empty.txt").write_text(" \n")
     for name, sources in (
@@ -192,13 +194,13 @@ def test_what_does_not_fit_is_told_and_leaves_nothing(flags, pictures, tmp_path,
     models = changes.pop("models", models)
     output = changes.pop("output", str(tmp_path / "study"))
     before = sorted(os.listdir(tmp_path))
-    with pytest.raises(UserError, match=sentence) as told:
+    with pytest.raises(UserError, match=sentence) as reported:
         build_study(models, output, dataclasses.replace(options, **changes))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(reported.value)
     assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_a_key_that_is_missing_or_damaged_is_told(study, tmp_path):
+def test_a_key_that_is_missing_or_damaged_is_reported(study, tmp_path):
     with pytest.raises(UserError, match="--study=.*: holds no study.json"):
         read_study(str(tmp_path))
     path = pathlib.Path(study.folder) / "study.json"

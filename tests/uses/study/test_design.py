@@ -139,11 +139,11 @@ def test_as_many_raters_as_the_trials_need():
         plan_raters(StudyOptions(trials=1), 4, 5000)
 
 
-def test_options_that_do_not_fit_are_told_together():
+def test_options_that_do_not_fit_are_reported_together():
     wrong = StudyOptions(
         questions="guess", repeats=0.5, trials=0, image_url="ftp://x", seed=-1, image_size=4
     )
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as reported:
         wrong.check()
     for flag in (
         "questions=guess",
@@ -153,7 +153,7 @@ def test_options_that_do_not_fit_are_told_together():
         "seed=-1",
         "image_size=4",
     ):
-        assert f"--{flag}" in str(told.value)
+        assert f"--{flag}" in str(reported.value)
     with pytest.raises(UserError, match="--controls_right=2.0: must be 0 to 1"):
         ScreenOptions(controls_right=2.0).check()
     for wrong, sentence in (

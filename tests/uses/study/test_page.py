@@ -157,8 +157,8 @@ def test_two_people_answer_by_keyboard_and_by_touch_and_the_figures_are_exact(
     page.until(lambda: page.at("state").text == "2 answers are kept here and being sent.")
     chromium.execute_cdp_cmd("Network.emulateNetworkConditions", {**offline, "offline": False})
     page.until(lambda: "received" in page.at("state").text)
-    told = [entry["message"] for entry in page.errors()]
-    assert told and all("ERR_INTERNET_DISCONNECTED" in message for message in told)
+    reported = [entry["message"] for entry in page.errors()]
+    assert reported and all("ERR_INTERNET_DISCONNECTED" in message for message in reported)
     for number in range(10, length + 1):
         by_keyboard(page, number)
     page.until(page.at("thanks").is_displayed)
@@ -227,7 +227,7 @@ def test_two_people_answer_by_keyboard_and_by_touch_and_the_figures_are_exact(
     assert report["repeats"] == {"ratings": 2, "gap": 0.0, "choices": 2, "same": 1.0}
 
 
-def test_a_picture_that_does_not_come_is_told_and_asked_for_again(chromium, study, tmp_path):
+def test_a_picture_that_does_not_come_is_reported_and_asked_for_again(chromium, study, tmp_path):
     first = study.lists[3 % len(study.lists) - 1][0].pictures[0]
     folder = tmp_path / "mailed"
     shutil.copytree(os.path.join(study.folder, "page"), folder)
@@ -271,7 +271,7 @@ def answer_first(page, count):
         page.until_at(number + 1)
 
 
-def test_a_browser_that_stores_nothing_is_told_as_long_as_it_does(
+def test_a_browser_that_stores_nothing_gets_a_message_as_long_as_it_does(
     chromium, study, server, no_storage, tmp_path
 ):
     chromium.execute_cdp_cmd(

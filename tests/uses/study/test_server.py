@@ -177,12 +177,12 @@ def test_what_is_no_proper_request_gets_4xx(server, request_bytes, status, capfd
     assert ask(server, "GET", "/")[0] == 200  # It still serves.
 
 
-def test_a_disk_that_takes_nothing_is_told_and_costs_no_more(server, study, capfd):
+def test_a_disk_that_takes_nothing_is_reported_and_costs_no_more(server, study, capfd):
     os.rename(server.folder, server.folder + ".away")
     for said in (take_number(server), post(server, sent(study))):
         assert said == (507, b"Nothing can be stored now.\n")
-    told = capfd.readouterr().err
-    assert "1.jsonl: cannot be written (No such file" in told and "Traceback" not in told
+    reported = capfd.readouterr().err
+    assert "1.jsonl: cannot be written (No such file" in reported and "Traceback" not in reported
     os.rename(server.folder + ".away", server.folder)
     assert take_number(server) == (200, b'{"rater": 1}')
 
@@ -199,7 +199,7 @@ def test_the_body_of_a_get_is_not_taken_for_the_next_request(server):
         assert answers.count(b"HTTP/1.1 200") <= 1
 
 
-def test_an_address_that_others_can_use_is_told_and_a_wrong_name_refused(study):
+def test_an_address_that_others_can_use_is_reported_and_a_wrong_name_refused(study):
     with StudyServer(study, "0.0.0.0", 0) as everywhere:
         address = everywhere.address
         host = address[len("http://") :].partition(":")[0]
@@ -209,7 +209,7 @@ def test_an_address_that_others_can_use_is_told_and_a_wrong_name_refused(study):
             StudyServer(study, wrong, 0)
 
 
-def test_a_port_that_is_taken_is_told(server, study):
+def test_a_port_that_is_taken_is_reported(server, study):
     with pytest.raises(UserError, match="--port=.*: cannot be opened"):
         StudyServer(study, *server.server_address[:2])
 
@@ -233,7 +233,7 @@ def test_the_script_serves_without_tensorflow_until_interrupted(study):
         with urllib.request.urlopen(f"{address}study.js", timeout=20) as answer:
             assert study.id in answer.read().decode()
         started.send_signal(signal.SIGINT)
-        told, errors = started.communicate(timeout=20)
+        printed, errors = started.communicate(timeout=20)
     finally:
         started.kill()
-    assert (started.returncode, told, errors.strip()) == (130, "False\n", "Interrupted.")
+    assert (started.returncode, printed, errors.strip()) == (130, "False\n", "Interrupted.")
