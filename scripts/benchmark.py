@@ -34,9 +34,9 @@ _OUTPUT = flags.DEFINE_string(
     "Markdown file for the table, which is printed in any case; none if empty. A picture gets its "
     "name, with .png.",
 )
-_PAIRS = flags.DEFINE_integer("pairs", 5, "How often to time both ways.", lower_bound=5)
-_CLIENTS = flags.DEFINE_integer("clients", 8, "Clients that ask at once.", lower_bound=1)
-_SECONDS = flags.DEFINE_integer("seconds", 120, "How long they ask.", lower_bound=1)
+_PAIRS = flags.DEFINE_integer("pairs", 5, "Number of timed pairs.", lower_bound=5)
+_CLIENTS = flags.DEFINE_integer("clients", 8, "Concurrent clients of the load test.", lower_bound=1)
+_SECONDS = flags.DEFINE_integer("seconds", 120, "Duration of the load test.", lower_bound=1)
 _BATCH_SIZES = flags.DEFINE_multi_integer(
     "batch_sizes", [4], "Batch sizes to train with; give it again for each.", lower_bound=1
 )

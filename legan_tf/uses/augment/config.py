@@ -23,15 +23,15 @@ class AugmentOptions(Options):
     quality_model: str = option("", "Run folder, .keras file or export of a Q to rate the edits.")
     quality_above: float = option(
         0.0,
-        "Take only edits that Q rates at least so, 1 to 10; 0 to take all.",
+        "Minimum rating by Q of an edit, 1 to 10; 0 to take all.",
         limit=RATING_OR_0,
     )
     tries: int = option(
         4,
-        "With --quality_above: edits to try for each that is wanted, on average of a class.",
+        "With --quality_above: edits tried for each one wanted, on average of a class.",
         limit=POSITIVE,
     )
-    batch_size: int = option(64, "Edits made, and after a stop repeated, together.", limit=POSITIVE)
+    batch_size: int = option(64, "Batch size; an interrupted batch is repeated.", limit=POSITIVE)
     seed: int = option(
         0,
         "Seed of sources and targets, and of the split where the manifest has none.",

@@ -16,14 +16,14 @@ class ScoringConfig(Options):
     """The options of ``scripts/score.py``; each field is a flag."""
 
     input: str = option("", "Folder of pictures; its subfolders are searched, too.")
-    output: str = option("", "CSV to write; what could not be read goes beside it.")
-    batch_size: int = option(32, "Pictures that Q rates at once.", limit=between(1, 1024))
+    output: str = option("", "CSV to write; a list of unreadable files is written beside it.")
+    batch_size: int = option(32, "Pictures in a batch.", limit=between(1, 1024))
     workers: int = option(
         0, "Threads that read pictures; 0 for one per processor.", limit=between(0, 256)
     )
     keep_above: float = option(
         None,
-        "Lowest rating of the pictures that are copied to --keep_dir; 5 is natural.",
+        "Minimum rating of the pictures to copy to --keep_dir; 5 is natural.",
         limit=_RATING,
     )
     keep_dir: str = option("", "Folder for copies of the pictures rated --keep_above or more.")

@@ -17,7 +17,7 @@ from legan_tf.uses.study.study_file import Study
 
 DRAWS = 2000
 MIN_RATERS = 5
-"""Raters from which on a mean rating has an interval; that of a share is at least Wilson's."""
+"""Least number of raters for the interval of a mean rating; a share has at least Wilson's."""
 _PERCENTILES = (2.5, 97.5)
 
 Interval = tuple[float, float]

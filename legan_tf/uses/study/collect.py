@@ -31,7 +31,7 @@ PREFERENCES_FILE, MANIFEST_FILE = "preferences.csv", "manifest.csv"
 SHARES_PLOT, RATINGS_PLOT = "shares.png", "ratings.png"
 
 MIN_RATINGS = 2
-"""Ratings of an image from which on it has a standard deviation and is in the manifest."""
+"""Least number of ratings of an image in the manifest."""
 _MAX_NOTES = 20
 
 
@@ -222,7 +222,7 @@ def _markdown(report: Mapping[str, Any]) -> str:
         f"{counted['all']} answers of {len(raters)} raters; {counted['kept']} of "
         f"{len(raters) - len(excluded)} raters are kept, and {counted['counted']} count; the "
         "others are controls and repeats.",
-        "In brackets, 95 % intervals: raters and sources drawn anew, both with replacement; of "
+        "In brackets, 95 % intervals: raters and sources resampled, both with replacement; of "
         "shares and their differences, at least Wilson's and Newcombe's; of ratings, from "
         f"{MIN_RATERS} raters on. A difference whose interval holds 0 is no finding; no "
         "interval is widened for being one of several.",
@@ -230,7 +230,7 @@ def _markdown(report: Mapping[str, Any]) -> str:
     if report["unjudged"]:
         notes.append(
             f"{report['unjudged']} of the raters kept answered fewer than {MIN_CONTROLS} controls, "
-            "which tell nothing about them."
+            "too few to screen them."
         )
     if repeated["ratings"]:
         notes.append(

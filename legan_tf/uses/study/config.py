@@ -10,7 +10,7 @@ from legan_tf.options import Limit, Options, between, option
 QUESTIONS = ("both", "choice", "rating")
 MAX_RATERS = 9999
 MIN_CONTROLS = 3
-"""Controls, or repeats of a kind, from which on a rater is judged by them."""
+"""Least number of controls, or of repeats of a kind, to screen a rater by."""
 _SIZES = range(16, 2049)
 _COUNT = Limit(lambda value: value >= 1, "must be 1 or more")
 _SHARE = Limit(lambda value: 0 <= value <= 0.3, "must be a share from 0 to 0.3")
@@ -19,7 +19,7 @@ _SIZE = Limit(
 )
 _URL = Limit(
     lambda value: not value or bool(re.fullmatch(r"https?://[^\s\"'<>&$?#]+", value)),
-    "must be an address that names can be put behind, as https://host/pictures",
+    "must be an address that file names can follow, such as https://host/pictures",
 )
 
 
@@ -38,25 +38,25 @@ class StudyOptions(Options):
     )
     raters: int = option(
         0,
-        "make: people to divide the questions among; 0 for as many as --trials needs.",
+        "make: number of raters; 0 for as many as --trials needs.",
         limit=between(0, MAX_RATERS),
     )
     trials: int = option(
-        100, "make: most questions to one person, repeats and controls included.", limit=_COUNT
+        100, "make: maximum questions per rater, repeats and controls included.", limit=_COUNT
     )
-    ratings_per_image: int = option(3, "make: people who rate each picture.", limit=_COUNT)
+    ratings_per_image: int = option(3, "make: raters of each picture.", limit=_COUNT)
     choices_per_source: int = option(
-        3, "make: people who choose among the pictures of a source.", limit=_COUNT
+        3, "make: raters who choose among the pictures of a source.", limit=_COUNT
     )
     repeats: float = option(
         0.1,
-        "make: share of the questions that come again later, to see who answers alike.",
+        "make: share of the questions that are repeated later, to measure consistency.",
         limit=_SHARE,
     )
     controls: float = option(
         0.1,
-        "make: questions of an obvious answer, as a share of the others; of each kind three "
-        "at least, 0 for none. They need --real.",
+        "make: control questions with an obvious answer, as a share of the others; at least three "
+        "of each kind, 0 for none. They need --real.",
         limit=_SHARE,
     )
     image_size: int = option(
@@ -65,16 +65,18 @@ class StudyOptions(Options):
         limit=_SIZE,
     )
     instructions: str = option(
-        "", "make: text file that stands before the first question, in place of a general one."
+        "", "make: text file to show before the first question, in place of a general one."
     )
     image_url: str = option(
         "",
-        "make: where the folder page/pictures will be on the web; with it, the files for "
-        "Mechanical Turk are written.",
+        "make: URL where the folder page/pictures will be; with it, the files for Mechanical Turk "
+        "are written.",
         limit=_URL,
     )
     seed: int = option(
-        0, "make: decides who is asked what, and in which order.", limit=between(0, 1_000_000)
+        0,
+        "make: seed of the questions of each rater and their order.",
+        limit=between(0, 1_000_000),
     )
 
 
@@ -84,26 +86,27 @@ class ScreenOptions(Options):
 
     controls_right: float = option(
         0.75,
-        "collect: least share of questions of an obvious answer to answer so; 0 for any.",
+        "collect: minimum share of controls with the right answer; 0 for any.",
         limit=between(0, 1),
     )
     repeat_gap: float = option(
         3.0,
-        "collect: most that two ratings of one picture differ by, on average; 9 for any.",
+        "collect: maximum mean difference of two ratings of one picture; 9 for any.",
         limit=between(0, 9),
     )
     repeat_same: float = option(
         0.0,
-        "collect: least share of choices that come again to be answered alike; 0 for any.",
+        "collect: minimum share of repeated choices with the same answer; 0 for any.",
         limit=between(0, 1),
     )
     min_seconds: float = option(
         0.7,
-        "collect: least time that half of the answers take or more; 0 for any.",
+        "collect: minimum median seconds of an answer; 0 for any.",
         limit=between(0, 3600),
     )
     same_answer: float = option(
         0.9,
-        "collect: most of the ratings to be one number, or of the choices one place; 1 for any.",
+        "collect: maximum share of one number among the ratings, or of one place among the "
+        "choices; 1 for any.",
         limit=between(0, 1),
     )

@@ -260,8 +260,7 @@ def _part(
         later = float(rng.uniform(count * (1 - 1 / _REPEAT_DISTANCE), count))
         entries.append((later, again, int(place)))
     entries.sort(key=lambda entry: entry[0])
-    first = {int(at): index for index, (at, question, _) in enumerate(entries)
-             if question.role == ASKED}  # fmt: skip
+    first = {int(at): i for i, (at, one, _) in enumerate(entries) if one.role == ASKED}
     return [
         dataclasses.replace(question, of=first[of]) if question.role == REPEAT else question
         for _, question, of in entries

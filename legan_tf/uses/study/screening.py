@@ -15,7 +15,7 @@ from legan_tf.uses.study.design import BROKEN, REAL, REPEAT, Question
 from legan_tf.uses.study.study_file import Study
 
 _MIN_SAME = 10
-"""Answers of a kind from which on it counts that they are the same."""
+"""Least number of answers of a kind to screen for uniformity."""
 
 
 @dataclasses.dataclass(frozen=True)

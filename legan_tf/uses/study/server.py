@@ -119,13 +119,12 @@ class StudyServer(http.server.ThreadingHTTPServer):
             raise _Refused(400, "The person must be 12 digits and letters from a to f.")
         if not isinstance(answers, list) or not answers:
             raise _Refused(400, "There must be a list of answers.")
-        lines = []
+        lines, owner = [], {"study": self.study.id, "rater": rater, "person": person}
         for record in answers:
             problem = problem_with(self.study, rater, record)
             if problem:
                 raise _Refused(400, problem)
             kept = {key: record[key] for key in ("trial", "answer", "ms", "at")}
-            owner = {"study": self.study.id, "rater": rater, "person": person}
             lines.append(json.dumps({**owner, **kept}).encode() + b"\n")
         self._append(self._file(rater), b"".join(lines))
         return len(lines)
@@ -218,7 +217,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _json(self) -> Any:
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch("[0-9]{1,9}", length):
-            raise _Refused(411, "The request must tell its length.")
+            raise _Refused(411, "The request must state its length.")
         if int(length) > MAX_REQUEST_BYTES:
             raise _Refused(413, f"A request may have {MAX_REQUEST_BYTES} bytes at most.")
         # Pages of other sites cannot send this type without CORS permission, which is not given.
