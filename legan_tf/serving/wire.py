@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
@@ -83,7 +84,8 @@ _NUMBERS: dict[int, tuple[np.dtype, str]] = {
 _CODES = {dtype: code for code, (dtype, _) in _NUMBERS.items()}
 _VARINT_BYTES = 10
 _MOST_FILLED = 1 << 28
-"""Most bytes of a tensor that repeats its last value: a small message must not fill the memory."""
+_STRING_BYTES = 64
+"""Memory of a string beside its content, in Python and in TensorFlow."""
 
 
 class WireError(ValueError):
@@ -117,8 +119,13 @@ def to_tensor(array: np.ndarray) -> Message:
     return tensor
 
 
-def from_tensor(tensor: Message) -> np.ndarray:
+def from_tensor(tensor: Message, most_filled: int = _MOST_FILLED) -> np.ndarray:
     """Returns a ``TensorProto`` as an array; strings become bytes objects.
+
+    Args:
+        tensor: The message, which is not trusted.
+        most_filled: Most bytes of a tensor that repeats its last value: a small message must not
+            fill the memory.
 
     Raises:
         WireError: The type is not supported, or the number of values does not fit the shape.
@@ -127,6 +134,8 @@ def from_tensor(tensor: Message) -> np.ndarray:
     if tensor.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise WireError(f"a tensor has the impossible shape {list(shape)}.")
     if tensor.dtype == _STRING:
+        if tensor.tensor_content:
+            raise WireError("strings in tensor_content cannot be read.")
         dtype: np.dtype = np.dtype(object)
         values = np.empty(len(tensor.string_val), dtype)
         values[:] = list(tensor.string_val)
@@ -137,11 +146,13 @@ def from_tensor(tensor: Message) -> np.ndarray:
         values = _numbers(tensor, dtype, field)
     size = math.prod(shape)
     if len(values) < size and not tensor.tensor_content:
-        if size * dtype.itemsize > _MOST_FILLED:
-            raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")
         # Repetitions of the last value are not sent, nor are zeros and empty strings at the end.
         empty = b"" if tensor.dtype == _STRING else 0
-        rest = np.full(size - len(values), values[-1] if len(values) else empty, dtype)
+        last: Any = values[-1] if len(values) else empty
+        each = _STRING_BYTES + len(last) if tensor.dtype == _STRING else dtype.itemsize
+        if size * each > most_filled:
+            raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")
+        rest = np.full(size - len(values), last, dtype)
         values = np.concatenate([values, rest])
     if len(values) != size:
         raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")

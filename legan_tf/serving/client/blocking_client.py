@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from legan_tf.errors import UserError
-from legan_tf.serving.client.async_client import AsyncClient, Masks, Scores
+from legan_tf.serving.client.async_client import AsyncClient
 from legan_tf.serving.client.connection import check_not_forked
-from legan_tf.serving.client.served_models import VersionStatus
-from legan_tf.serving.labels import Attribute, Labels
+
+if TYPE_CHECKING:
+    from typing_extensions import Concatenate, ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 _CLOSE_S = 5.0
+
+
+def _blocking(
+    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Client, P], R]:
+    """Returns a method of ``AsyncClient`` as one of ``Client``, with its documentation."""
+
+    @functools.wraps(method)
+    def call(self: Client, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._run(lambda: method(self._client, *args, **kwargs))
+
+    return call
 
 
 class Client:
@@ -70,52 +85,20 @@ class Client:
         if closing is not None:
             concurrent.futures.wait([closing], _CLOSE_S)
 
-    def edit(
-        self,
-        images: Any,
-        expression: Attribute | Sequence[Attribute] = None,
-        lighting: Attribute | Sequence[Attribute] = None,
-    ) -> np.ndarray:
-        """Edits one picture or several; see ``AsyncClient.edit``."""
-        return self._run(self._client.edit, images, expression, lighting)
+    edit = _blocking(AsyncClient.edit)
+    masks = _blocking(AsyncClient.masks)
+    score = _blocking(AsyncClient.score)
+    depth = _blocking(AsyncClient.depth)
+    labels = _blocking(AsyncClient.labels)
+    status = _blocking(AsyncClient.status)
+    wait_until_available = _blocking(AsyncClient.wait_until_available)
 
-    def masks(
-        self,
-        images: Any,
-        expression: Attribute | Sequence[Attribute] = None,
-        lighting: Attribute | Sequence[Attribute] = None,
-    ) -> Masks:
-        """Returns LEGAN's masks of edits; see ``AsyncClient.masks``."""
-        return self._run(self._client.masks, images, expression, lighting)
-
-    def score(self, images: Any) -> Scores:
-        """Rates the naturalness of pictures; see ``AsyncClient.score``."""
-        return self._run(self._client.score, images)
-
-    def depth(self, images: Any) -> np.ndarray:
-        """Estimates depth or normal maps; see ``AsyncClient.depth``."""
-        return self._run(self._client.depth, images)
-
-    def labels(self, model: str | None = None) -> Labels:
-        """Returns the classes, the image size and the kind of a model; see ``AsyncClient``."""
-        return self._run(self._client.labels, model)
-
-    def status(self, model: str | None = None) -> tuple[VersionStatus, ...]:
-        """Returns the state of each version of a model; see ``AsyncClient.status``."""
-        return self._run(self._client.status, model)
-
-    def wait_until_available(
-        self, timeout: float | None = None, models: Sequence[str] | None = None
-    ) -> None:
-        """Waits until the server answers for the models; see ``AsyncClient``."""
-        self._run(self._client.wait_until_available, timeout, models)
-
-    def _run(self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
+    def _run(self, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
         check_not_forked()
         with self._lock:
             if self._closed:
                 raise UserError("This client is closed; make another one.")
-            future = _background.start(method, *arguments)
+            future = _background.start(call)
             self._running.add(future)
             if self._finalizer is None:
                 # After the start: at the end of the program, the latest finalizer runs first.
@@ -156,9 +139,7 @@ class _BackgroundLoop:
     def _runs(self) -> bool:
         return self._thread is not None and self._thread.is_alive() and not self._ended
 
-    def start(
-        self, method: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any
-    ) -> concurrent.futures.Future:
+    def start(self, call: Callable[[], Coroutine[Any, Any, R]]) -> concurrent.futures.Future[R]:
         with self._lock:
             if self._ended:
                 raise UserError("The program is ending; clients cannot be used any more.")
@@ -170,7 +151,7 @@ class _BackgroundLoop:
                 self._thread.start()
                 # A loop that still runs at the end of the program would crash it.
                 weakref.finalize(self, self.stop)
-            return asyncio.run_coroutine_threadsafe(method(*arguments), self._loop)
+            return asyncio.run_coroutine_threadsafe(call(), self._loop)
 
     def close(self, client: AsyncClient) -> concurrent.futures.Future | None:
         # Without the lock: garbage collection closes clients on any thread at any time.

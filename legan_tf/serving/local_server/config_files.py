@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 
@@ -25,55 +24,42 @@ _MonitoringConfig = message_classes(
 )["MonitoringConfig"]
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """A model to serve.
-
-    Attributes:
-        name: Name that requests use.
-        base_path: Folder of its versions, on this machine.
-        num_versions: How many of the newest versions to serve.
-        version_labels: Versions by label.
-    """
-
-    name: str
-    base_path: str
-    num_versions: int = 1
-    version_labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
-
-
-def read_models(options: Options) -> list[ModelConfig]:
-    """Returns the models that the flags ask for.
+def read_models(options: Options) -> list[Message]:
+    """Returns a ``ModelConfig`` for each model, whose base path is a folder of this machine.
 
     Raises:
-        UserError: There is none, or one cannot be served as asked for; names the flag.
+        UserError: There is no model, or one cannot be served as asked for; names the flag.
     """
-    file, volumes = options.model_config_file, _volumes(options)
-    if not file and not options.model_base_path:
+    volumes = _volumes(options)
+    config = model_server_config_pb2.ModelServerConfig()
+    if options.model_config_file:
+        source = f"--model_config_file: {options.model_config_file}"
+        _read_text(source, options.model_config_file, config)
+        if config.WhichOneof("config") == "custom_model_config":
+            raise UserError(f"{source}: custom_model_config is not known; use model_config_list.")
+    elif options.model_base_path:
+        source = "--model_base_path"
+        config.model_config_list.config.add(
+            name=options.model_name,
+            base_path=options.model_base_path,
+            model_platform="tensorflow",
+        )
+    else:
         raise UserError(
             "No model to serve: give --model_config_file=FILE, or --model_name=NAME with "
             "--model_base_path=FOLDER, the folder that holds the numbered versions."
         )
-    try:
-        if not file:
-            path = _local_path(options.model_name, options.model_base_path, volumes)
-            return [ModelConfig(options.model_name, path)]
-        config = model_server_config_pb2.ModelServerConfig()
-        _read_text(file, config)
-        if config.WhichOneof("config") == "custom_model_config":
-            raise UserError(f"{file}: custom_model_config is not known; use model_config_list.")
-        models: dict[str, ModelConfig] = {}
-        for model in config.model_config_list.config:
+    models: dict[str, Message] = {}
+    for model in config.model_config_list.config:
+        try:
             if model.name in models:
-                raise UserError(f"{file}: The model {model.name!r} is listed more than once.")
-            try:
-                models[model.name] = _model(model, volumes)
-            except UserError as error:
-                raise UserError(f"{file}: {error}") from error
-        return list(models.values())
-    except UserError as error:
-        flag = "model_config_file" if file else "model_base_path"
-        raise UserError(f"--{flag}: {error}") from error
+                raise UserError(f"The model {model.name!r} is listed more than once.")
+            _check(model)
+            model.base_path = _local_path(model, volumes)
+        except UserError as error:
+            raise UserError(f"{source}: {error}") from error
+        models[model.name] = model
+    return list(models.values())
 
 
 def read_metrics_path(file: str) -> str:
@@ -82,33 +68,29 @@ def read_metrics_path(file: str) -> str:
     Raises:
         UserError: The file cannot be used.
     """
-    try:
-        config = _read_text(file, _MonitoringConfig()).prometheus_config
-        if not config.enable:
-            return ""
-        if config.path and not config.path.startswith("/"):
-            raise UserError(f"{file}: the path must begin with /.")
-        return config.path or _METRICS_PATH
-    except UserError as error:
-        raise UserError(f"--monitoring_config_file: {error}") from error
+    source = f"--monitoring_config_file: {file}"
+    config = _read_text(source, file, _MonitoringConfig()).prometheus_config
+    if config.path and not config.path.startswith("/"):
+        raise UserError(f"{source}: the path must begin with /.")
+    return (config.path or _METRICS_PATH) if config.enable else ""
 
 
-def _read_text(file: str, message: Message) -> Message:
+def _read_text(source: str, file: str, message: Message) -> Message:
     """Reads a message in the text format into ``message``."""
     try:
         with open(file, encoding="utf-8") as stream:
             return text_format.Parse(stream.read(), message)
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}).") from error
+        raise UserError(f"{source}: cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: is not text.") from error
+        raise UserError(f"{source}: is not text.") from error
     except text_format.ParseError as error:
         cause = str(error).split(" : ", 1)[-1].rstrip(".")
         name = message.DESCRIPTOR.name
-        raise UserError(f"{file}, line {error.GetLine()}: is no {name} ({cause}).") from error
+        raise UserError(f"{source}, line {error.GetLine()}: is no {name} ({cause}).") from error
 
 
-def _model(model: Message, volumes: Mapping[str, str]) -> ModelConfig:
+def _check(model: Message) -> None:
     if not model.name:
         raise UserError('A model has no name; write name: "...".')
     if model.model_platform != "tensorflow":
@@ -116,16 +98,11 @@ def _model(model: Message, volumes: Mapping[str, str]) -> ModelConfig:
             f"The model {model.name!r} has the platform {model.model_platform!r}; "
             'write model_platform: "tensorflow".'
         )
-    policy = model.model_version_policy
-    if policy.WhichOneof("policy_choice") not in (None, "latest"):
+    if model.model_version_policy.WhichOneof("policy_choice") not in (None, "latest"):
         raise UserError(
             f"The model {model.name!r} chooses its versions otherwise than by "
             "model_version_policy { latest { num_versions: N } }, which alone is known here."
         )
-    path = _local_path(model.name, model.base_path, volumes)
-    return ModelConfig(
-        model.name, path, policy.latest.num_versions or 1, dict(model.version_labels)
-    )
 
 
 def _volumes(options: Options) -> dict[str, str]:
@@ -141,17 +118,18 @@ def _volumes(options: Options) -> dict[str, str]:
     return volumes
 
 
-def _local_path(model: str, base_path: str, volumes: Mapping[str, str]) -> str:
-    if not os.path.isabs(base_path):
+def _local_path(model: Message, volumes: Mapping[str, str]) -> str:
+    if not os.path.isabs(model.base_path):
         raise UserError(
-            f"The model {model!r} needs an absolute path as its base path, not {base_path!r}."
+            f"The model {model.name!r} needs an absolute path as its base path, not "
+            f"{model.base_path!r}."
         )
-    path = os.path.normpath(base_path)
+    path = os.path.normpath(model.base_path)
     # Of nested ones the deepest is meant.
     for container, host in sorted(volumes.items(), key=lambda pair: -len(pair[0])):
         if os.path.commonpath([container, path]) == container:
             path = os.path.normpath(os.path.join(host, os.path.relpath(path, container)))
             break
     if not os.path.isdir(path):
-        raise UserError(f"The model {model!r} has the base path {path}, which is no folder.")
+        raise UserError(f"The model {model.name!r} has the base path {path}, which is no folder.")
     return path

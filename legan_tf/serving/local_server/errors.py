@@ -8,7 +8,8 @@ import grpc
 import tensorflow as tf
 
 _MAX_CHARACTERS = 1024
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
+STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+"""Status codes by number."""
 # TensorFlow puts the model's own message between a stack trace and the names of nodes.
 _BEFORE = re.compile(r"^.*<stack traces unavailable>\n|^Graph execution error:\s*", re.DOTALL)
 _AFTER = re.compile(r"\n?\s*\[\[\{\{.*$|\s*\[Op:[^\]]*\]\s*(name:.*)?$", re.DOTALL)
@@ -39,7 +40,7 @@ def invalid(message: str) -> ServingError:
 def from_tensorflow(error: tf.errors.OpError) -> ServingError:
     """Returns an error of TensorFlow with its code and the model's own message."""
     return ServingError(
-        _CODES[error.error_code], strip_trace(error.message) or type(error).__name__
+        STATUS_CODES[error.error_code], strip_trace(error.message) or type(error).__name__
     )
 
 

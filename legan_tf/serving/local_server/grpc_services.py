@@ -10,19 +10,17 @@ import grpc
 import tensorflow as tf
 from absl import logging
 from google.protobuf.message import DecodeError, Message
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from grpc_health.v1 import health_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
+from legan_tf.serving import wire
 from legan_tf.serving.local_server.errors import ServingError, invalid
-from legan_tf.serving.local_server.manager import Manager, ModelSpec
+from legan_tf.serving.local_server.manager import Manager
 from legan_tf.serving.local_server.prediction import Predictor
+from legan_tf.serving.local_server.servable import DEFAULT_SIGNATURE
 
+_GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
+_CHECK_HEALTH = "/grpc.health.v1.Health/Check"
 _HEALTH_SERVICES = (
     "",
     "tensorflow.serving.PredictionService",
@@ -30,39 +28,39 @@ _HEALTH_SERVICES = (
 )
 
 
-def _model_spec(spec: Message) -> ModelSpec:
-    if not spec.name:
-        raise invalid("Missing ModelSpec: the request names no model.")
-    version = spec.version.value if spec.HasField("version") else None
-    return ModelSpec(spec.name, version, spec.version_label)
+class Services(grpc.GenericRpcHandler):
+    """Answers the calls of all services; methods that it does not have are UNIMPLEMENTED."""
 
+    def __init__(self, manager: Manager, predictor: Predictor, health: bool) -> None:
+        """Takes the source of versions, what runs them, and whether to serve gRPC's health."""
+        self._manager = manager
+        self._predictor = predictor
+        self._methods: dict[str, tuple[Callable[..., Message], type[Message]]] = {
+            wire.PREDICT: (self._predict, wire.PredictRequest),
+            wire.GET_MODEL_STATUS: (
+                lambda request, _: manager.status(request.model_spec),
+                get_model_status_pb2.GetModelStatusRequest,
+            ),
+            _GET_MODEL_METADATA: (
+                self._get_model_metadata,
+                get_model_metadata_pb2.GetModelMetadataRequest,
+            ),
+        }
+        if health:
+            self._methods[_CHECK_HEALTH] = self._check_health, health_pb2.HealthCheckRequest
 
-def _write_specs(specs: Mapping[str, tf.TensorSpec], infos: Any) -> None:
-    for name, spec in specs.items():
-        infos[name].dtype = spec.dtype.as_datatype_enum
-        infos[name].tensor_shape.CopyFrom(spec.shape.as_proto())
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """Returns the handler of a call, which fails with the code and message of its error."""
 
-
-class ErrorInterceptor(grpc.ServerInterceptor):
-    """Ends calls that fail with the code and message of their error.
-
-    It also decodes the requests: one that is no message is INVALID_ARGUMENT; gRPC's own answer
-    would be INTERNAL.
-    """
-
-    def intercept_service(self, continuation: Callable[..., Any], details: Any) -> Any:
-        """Returns the handler of a call, with its errors handled."""
-        handler = continuation(details)
-        if handler is None or handler.unary_unary is None:
-            return handler
-
-        def answer(content: bytes, context: grpc.ServicerContext) -> Message:
+        def answer(content: bytes, context: grpc.ServicerContext) -> bytes:
             try:
-                return handler.unary_unary(handler.request_deserializer(content), context)
-            except NotImplementedError:
-                failure = ServingError(
-                    grpc.StatusCode.UNIMPLEMENTED, "The local server does not have this method."
-                )
+                if call.method not in self._methods:
+                    raise ServingError(
+                        grpc.StatusCode.UNIMPLEMENTED, "The local server does not have this method."
+                    )
+                method, request_class = self._methods[call.method]
+                # Not by gRPC, which calls a request that is no message INTERNAL.
+                return method(request_class.FromString(content), context).SerializeToString()
             except DecodeError:
                 failure = invalid("The request is not the message it should be.")
             except ServingError as error:
@@ -72,44 +70,29 @@ class ErrorInterceptor(grpc.ServerInterceptor):
                 failure = ServingError(grpc.StatusCode.INTERNAL, type(error).__name__)
             context.abort(failure.code, failure.message)
 
-        return grpc.unary_unary_rpc_method_handler(
-            answer, response_serializer=handler.response_serializer
-        )
+        return grpc.unary_unary_rpc_method_handler(answer)
 
-
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata; what else the protocol knows is UNIMPLEMENTED."""
-
-    def __init__(self, manager: Manager, predictor: Predictor) -> None:
-        """Initialises it with the source of versions, and what runs them."""
-        self._manager = manager
-        self._predictor = predictor
-
-    def Predict(self, request: Message, context: grpc.ServicerContext) -> Message:
-        """Runs a signature."""
-        spec, wanted = request.model_spec, request.output_filter
+    def _predict(self, request: Message, context: grpc.ServicerContext) -> Message:
         remaining = context.time_remaining()
-        prediction = self._predictor.predict(
-            _model_spec(spec),
-            spec.signature_name,
-            lambda signature: signature.read_inputs(request.inputs, wanted),
-            wanted,
+        answer = self._predictor.predict(
+            request.model_spec,
+            request.model_spec.signature_name,
+            lambda signature: signature.read_tensors(request.inputs),
+            request.output_filter,
             None if remaining is None else time.monotonic() + remaining,
         )
-        response = predict_pb2.PredictResponse()
-        response.model_spec.name = spec.name
-        response.model_spec.version.value = prediction.version
-        response.model_spec.signature_name = prediction.signature
-        for name, array in prediction.outputs.items():
-            dtype = tf.dtypes.as_dtype(array.dtype)
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(array, dtype))
+        response = wire.PredictResponse()
+        response.model_spec.name = request.model_spec.name
+        response.model_spec.version.value = answer.version
+        response.model_spec.signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+        for name, array in answer.outputs.items():
+            response.outputs[name].CopyFrom(wire.to_tensor(array))
         return response
 
-    def GetModelMetadata(self, request: Message, context: grpc.ServicerContext) -> Message:
-        """Returns the signatures of a version."""
+    def _get_model_metadata(self, request: Message, context: grpc.ServicerContext) -> Message:
         if set(request.metadata_field) != {"signature_def"}:
             raise invalid("GetModelMetadata takes the metadata_field signature_def alone.")
-        with self._manager.use(_model_spec(request.model_spec)) as (version, servable):
+        with self._manager.use(request.model_spec) as (version, servable):
             response = get_model_metadata_pb2.GetModelMetadataResponse()
             response.model_spec.name = request.model_spec.name
             response.model_spec.version.value = version
@@ -122,42 +105,15 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             response.metadata["signature_def"].Pack(signatures)
             return response
 
-
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; what else the protocol knows is UNIMPLEMENTED."""
-
-    def __init__(self, manager: Manager) -> None:
-        """Initialises it with the source of versions."""
-        self._manager = manager
-
-    def GetModelStatus(self, request: Message, context: grpc.ServicerContext) -> Message:
-        """Returns the states of a model's versions."""
-        response = get_model_status_pb2.GetModelStatusResponse()
-        for version in self._manager.status(_model_spec(request.model_spec)):
-            answer = response.model_version_status.add(
-                version=version.number, state=int(version.state)
-            )
-            # Also without an error, as TensorFlow Serving does: OK is a status.
-            answer.status.SetInParent()
-            if version.error is not None:
-                answer.status.error_code = version.error.code.value[0]
-                answer.status.error_message = version.error.message
-        return response
-
-
-class Health(health_pb2_grpc.HealthServicer):
-    """gRPC's health protocol: SERVING once every model has a version that answers."""
-
-    def __init__(self, manager: Manager) -> None:
-        """Initialises it with the source of versions."""
-        self._manager = manager
-
-    def Check(self, request: Message, context: grpc.ServicerContext) -> Message:
-        """Returns the state of a service, or of the server if none is named."""
+    def _check_health(self, request: Message, context: grpc.ServicerContext) -> Message:
+        """Returns SERVING once every model has a version that answers."""
         if request.service not in _HEALTH_SERVICES:
             raise ServingError(grpc.StatusCode.NOT_FOUND, "There is no such service.")
-        states = health_pb2.HealthCheckResponse
-        ready = self._manager.ready()
-        return health_pb2.HealthCheckResponse(
-            status=states.SERVING if ready else states.NOT_SERVING
-        )
+        answer = health_pb2.HealthCheckResponse
+        return answer(status=answer.SERVING if self._manager.ready() else answer.NOT_SERVING)
+
+
+def _write_specs(specs: Mapping[str, tf.TensorSpec], infos: Any) -> None:
+    for name, spec in specs.items():
+        infos[name].dtype = spec.dtype.as_datatype_enum
+        infos[name].tensor_shape.CopyFrom(spec.shape.as_proto())

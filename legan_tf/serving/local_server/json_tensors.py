@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.serving.local_server import tensors
 from legan_tf.serving.local_server.errors import ServingError, invalid
-from legan_tf.serving.local_server.servable import Signature
+from legan_tf.serving.local_server.servable import Signature, check_shape
 
 
 def read_body(body: bytes) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def _array(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
     except (ValueError, RecursionError) as error:
         raise _misfit(name, spec.dtype) from error
     array = (_strings if spec.dtype == tf.string else _numbers)(name, objects, spec.dtype)
-    tensors.check_shape(name, array.shape, spec)
+    check_shape(name, array.shape, spec)
     return array
 
 
@@ -113,15 +112,14 @@ def _bytes(name: str, value: Any, dtype: tf.DType) -> bytes:
     raise invalid(f'input {name!r} holds something else than strings and {{"b64": "..."}}.')
 
 
-def write_outputs(outputs: Mapping[str, np.ndarray]) -> bytes:
-    """Writes an answer: all rows of each output by its name, or bare if there is one.
+def plain_outputs(outputs: Mapping[str, np.ndarray]) -> Any:
+    """Returns what to write as JSON: all rows of each output by its name, or bare if there is one.
 
     Args:
         outputs: Arrays by name; those of strings whose name ends in ``_bytes`` become base64.
     """
     columns = {name: _plain(name, array) for name, array in outputs.items()}
-    answer = columns if len(columns) != 1 else next(iter(columns.values()))
-    return json.dumps({"outputs": answer}).encode()
+    return columns if len(columns) != 1 else next(iter(columns.values()))
 
 
 def _plain(name: str, array: np.ndarray) -> Any:

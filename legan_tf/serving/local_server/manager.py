@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import enum
 import gc
 import os
 import threading
@@ -13,20 +12,15 @@ from collections.abc import Iterator, Sequence
 
 import grpc
 from absl import logging
+from google.protobuf.message import Message
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse, ModelVersionStatus
 
-from legan_tf.serving.local_server.config_files import ModelConfig
 from legan_tf.serving.local_server.errors import ServingError, invalid
 from legan_tf.serving.local_server.servable import Servable
 
-
-class State(enum.IntEnum):
-    """States of a version, by the numbers of ``ModelVersionStatus``."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
+_START, _LOADING = ModelVersionStatus.START, ModelVersionStatus.LOADING
+_AVAILABLE, _UNLOADING = ModelVersionStatus.AVAILABLE, ModelVersionStatus.UNLOADING
+_END = ModelVersionStatus.END
 
 
 @dataclasses.dataclass(eq=False)
@@ -36,35 +30,20 @@ class Version:
     Attributes:
         number: The version.
         folder: Where it is.
-        state: Where it is in its life cycle.
+        state: Its state, by the numbers of ``ModelVersionStatus``.
         error: Why it could not be loaded.
         servable: The loaded version, while it is available or being unloaded.
         requests: Requests that it is answering.
-        aspired: Whether it is to be served; it may answer for a while when it no longer is.
+        wanted: Whether it is to be served; it may answer for a while when it no longer is.
     """
 
     number: int
     folder: str
-    state: State = State.START
+    state: int = _START
     error: ServingError | None = None
     servable: Servable | None = None
     requests: int = 0
-    aspired: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelSpec:
-    """The model that a request is for.
-
-    Attributes:
-        name: Its name.
-        version: Its version; None for the newest.
-        label: The label of the version instead, if any.
-    """
-
-    name: str
-    version: int | None = None
-    label: str = ""
+    wanted: bool = True
 
 
 class Manager:
@@ -75,8 +54,8 @@ class Manager:
     that cannot be loaded is tried again when it has been taken away and comes back.
     """
 
-    def __init__(self, models: Sequence[ModelConfig], poll_seconds: float) -> None:
-        """Initialises it with the models, and the seconds between two looks at their folders."""
+    def __init__(self, models: Sequence[Message], poll_seconds: float) -> None:
+        """Takes a ``ModelConfig`` for each model, and the seconds between two polls of folders."""
         self._models = {model.name: model for model in models}
         self._poll_seconds = poll_seconds
         self._changed = threading.Condition()
@@ -90,11 +69,7 @@ class Manager:
         self._thread.start()
 
     def stop(self, grace: float) -> None:
-        """Ends looking and loading; what is loaded still answers.
-
-        Args:
-            grace: Seconds to wait for a version that is being loaded.
-        """
+        """Stops loading, and waits ``grace`` seconds for a load; loaded versions still answer."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -105,59 +80,69 @@ class Manager:
         """Waits until no version is still to be loaded; returns whether that came in time."""
         with self._changed:
             return self._changed.wait_for(
-                lambda: (
-                    self._stopping
-                    or (self._polled and not self._in_state(State.START, State.LOADING))
-                ),
+                lambda: self._stopping or (self._polled and not self._in_state(_START, _LOADING)),
                 timeout,
             )
 
-    def _in_state(self, *states: State) -> list[Version]:
+    def _in_state(self, *states: int) -> list[Version]:
         return [v for vs in self._versions.values() for v in vs.values() if v.state in states]
 
     def _idle(self) -> list[Version]:
-        return [version for version in self._in_state(State.UNLOADING) if not version.requests]
+        return [version for version in self._in_state(_UNLOADING) if not version.requests]
 
     def _available(self, model: str) -> list[Version]:
         versions = self._versions.get(model, {}).values()
-        return [version for version in versions if version.state == State.AVAILABLE]
+        return [version for version in versions if version.state == _AVAILABLE]
 
     def ready(self) -> bool:
         """Returns whether every model has a version that answers."""
         with self._changed:
             return all(self._available(model) for model in self._models)
 
-    def status(self, spec: ModelSpec) -> list[Version]:
-        """Returns copies of the known versions of a model, newest first, or of one.
+    def status(self, spec: Message) -> GetModelStatusResponse:
+        """Returns the states of the known versions of a model, newest first, or of one.
 
         Raises:
             ServingError: NOT_FOUND: there are none; INVALID_ARGUMENT: the label is unknown.
         """
+        response = GetModelStatusResponse()
         with self._changed:
-            number = self._number(spec)
-            versions = self._versions.get(spec.name, {})
-            found = [versions[n] for n in sorted(versions, reverse=True) if number in (None, n)]
-            if not found:
-                which = "any versions" if number is None else f"version {number}"
-                raise ServingError(
-                    grpc.StatusCode.NOT_FOUND,
-                    f"Could not find {which} of model {spec.name[:100]}",
-                )
-            return [dataclasses.replace(version, servable=None) for version in found]
+            wanted = self._number(spec)
+            for number, version in sorted(self._versions.get(spec.name, {}).items(), reverse=True):
+                if wanted not in (None, number):
+                    continue
+                status = response.model_version_status.add(version=number, state=version.state)
+                # Also without an error, as TensorFlow Serving does: OK is a status.
+                status.status.SetInParent()
+                if version.error is not None:
+                    status.status.error_code = version.error.code.value[0]
+                    status.status.error_message = version.error.message
+        if not response.model_version_status:
+            which = "any versions" if wanted is None else f"version {wanted}"
+            raise ServingError(
+                grpc.StatusCode.NOT_FOUND, f"Could not find {which} of model {spec.name[:100]}"
+            )
+        return response
 
-    def _number(self, spec: ModelSpec) -> int | None:
-        if not spec.label:
-            return spec.version
+    def _number(self, spec: Message) -> int | None:
+        """Returns the version that a ``ModelSpec`` names; None for the newest."""
+        if not spec.name:
+            raise invalid("Missing ModelSpec: the request names no model.")
+        if not spec.version_label:
+            return spec.version.value if spec.HasField("version") else None
         model = self._models.get(spec.name)
-        if model is None or spec.label not in model.version_labels:
-            raise invalid(f"Unrecognized servable version label: {spec.label[:100]}")
-        return model.version_labels[spec.label]
+        if model is None or spec.version_label not in model.version_labels:
+            raise invalid(f"Unrecognized servable version label: {spec.version_label[:100]}")
+        return model.version_labels[spec.version_label]
 
     @contextlib.contextmanager
-    def use(self, spec: ModelSpec) -> Iterator[tuple[int, Servable]]:
+    def use(self, spec: Message) -> Iterator[tuple[int, Servable]]:
         """Yields the number of the version that answers a request, and the version.
 
         It stays loaded for as long as the context lasts.
+
+        Args:
+            spec: ``ModelSpec`` of the request.
 
         Raises:
             ServingError: NOT_FOUND: it does not answer; INVALID_ARGUMENT: the label is unknown.
@@ -181,14 +166,14 @@ class Manager:
                 self._changed.notify_all()
 
     def _work(self) -> None:
-        while True:
+        while not self._stopping:
             for model in self._models.values():
                 self._poll(model)
             with self._changed:
                 self._polled = True
-                waiting = sorted(self._in_state(State.START), key=lambda v: -v.number)
+                waiting = self._in_state(_START)
             if waiting:
-                self._load(waiting[0])
+                self._load(max(waiting, key=lambda version: version.number))
             self._unload()
             with self._changed:
                 self._changed.notify_all()
@@ -196,40 +181,36 @@ class Manager:
                     self._changed.wait_for(
                         lambda: self._stopping or self._idle(), self._poll_seconds
                     )
-                if self._stopping:
-                    return
 
-    def _poll(self, model: ModelConfig) -> None:
+    def _poll(self, model: Message) -> None:
         """Compares the versions that there are with those that are known."""
         # Without the lock: a network's disk may take its time.
         folders = _version_folders(model.base_path)
         if folders is None:
             return  # Unreadable for now: what is served stays.
-        aspired = sorted(folders)[-model.num_versions :]
+        newest = sorted(folders)[-(model.model_version_policy.latest.num_versions or 1) :]
         with self._changed:
             versions = self._versions[model.name]
-            for number in aspired:
+            for number in newest:
                 known = versions.get(number)
-                ended = known is not None and known.state == State.END
-                if known is None or (ended and (known.error is None or not known.aspired)):
+                if known is None or (
+                    known.state == _END and (known.error is None or not known.wanted)
+                ):
                     versions[number] = Version(number, folders[number])
-                else:
-                    known.aspired = True
             for number, version in versions.items():
-                if number not in aspired:
-                    version.aspired = False
-                    if version.state == State.START:
-                        version.state = State.END
+                version.wanted = number in newest
+                if version.state == _START and not version.wanted:
+                    version.state = _END
             available = self._available(model.name)
-            replaced = not aspired or any(version.aspired for version in available)
-            for version in available:
-                if not version.aspired and replaced:
-                    version.state = State.UNLOADING
-                    logging.info("Unloading %s.", version.folder)
+            if not newest or any(version.wanted for version in available):
+                for version in available:
+                    if not version.wanted:
+                        version.state = _UNLOADING
+                        logging.info("Unloading %s.", version.folder)
 
     def _load(self, version: Version) -> None:
         with self._changed:
-            version.state = State.LOADING
+            version.state = _LOADING
         started = time.monotonic()
         servable, error = None, None
         try:
@@ -242,18 +223,18 @@ class Manager:
             error = ServingError(grpc.StatusCode.INTERNAL, f"{type(failure).__name__}: {failure}")
         with self._changed:
             if error is None:
-                version.servable, version.state = servable, State.AVAILABLE
+                version.servable, version.state = servable, _AVAILABLE
                 seconds = time.monotonic() - started
                 logging.info("Loaded %s in %.1f s.", version.folder, seconds)
             else:
-                version.error, version.state = error, State.END
+                version.error, version.state = error, _END
                 logging.error("%s cannot be loaded: %s", version.folder, error.message)
 
     def _unload(self) -> None:
         with self._changed:
             idle = self._idle()
             for version in idle:
-                version.servable, version.state = None, State.END
+                version.servable, version.state = None, _END
         if idle:
             # A graph and its weights hold each other; counting references does not free them.
             gc.collect()

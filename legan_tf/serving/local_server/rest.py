@@ -17,11 +17,13 @@ from typing import Any
 
 import grpc
 from absl import logging
+from google.protobuf.message import Message
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
+from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from legan_tf.serving.local_server import json_tensors
-from legan_tf.serving.local_server.errors import ServingError, invalid
-from legan_tf.serving.local_server.manager import Manager, ModelSpec, Version
-from legan_tf.serving.local_server.metrics import Metrics
+from legan_tf.serving.local_server.errors import STATUS_CODES, ServingError, invalid
+from legan_tf.serving.local_server.manager import Manager
 from legan_tf.serving.local_server.options import ANY_PORT, MAX_REQUEST_BYTES, Options
 from legan_tf.serving.local_server.prediction import Predictor
 
@@ -73,20 +75,14 @@ class RestServer(http.server.ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(
-        self,
-        options: Options,
-        manager: Manager,
-        predictor: Predictor,
-        metrics: Metrics,
-        metrics_path: str,
+        self, options: Options, manager: Manager, predictor: Predictor, metrics_path: str
     ) -> None:
         """Binds the address.
 
         Args:
             options: Where to listen, and the limits of requests.
             manager: What knows the versions.
-            predictor: What runs requests.
-            metrics: What is shown at ``metrics_path``.
+            predictor: What runs requests, and knows the metrics.
             metrics_path: Path of the metrics; none if empty.
 
         Raises:
@@ -95,67 +91,38 @@ class RestServer(http.server.ThreadingHTTPServer):
         self.options = options
         self.manager = manager
         self.predictor = predictor
-        self.metrics = metrics
         self.metrics_path = metrics_path
         self.timeout_s = options.rest_api_timeout_in_ms / 1000
         self.working = threading.BoundedSemaphore(options.rest_api_num_threads)
         self.stopping = False
         self.changed = threading.Condition()
         self.busy = 0
-        self._connections: set[socket.socket] = set()
+        self._connections = threading.BoundedSemaphore(_MAX_CONNECTIONS)
         port = 0 if options.rest_api_port == ANY_PORT else options.rest_api_port
         super().__init__((options.host, port), _Handler)
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(0.1,), name="rest", daemon=True
-        )
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return self.server_address[1]
 
     def start(self) -> None:
         """Begins to answer."""
-        self._thread.start()
+        threading.Thread(target=self.serve_forever, args=(0.1,), name="rest", daemon=True).start()
 
     def stop(self, grace: float) -> None:
-        """Refuses new requests, and waits for those in progress.
-
-        Args:
-            grace: Seconds that these may still take.
-        """
+        """Refuses new requests, and waits ``grace`` seconds for those in progress."""
         self.shutdown()
         self.server_close()
         with self.changed:
             self.stopping = True
             self.changed.wait_for(lambda: not self.busy, grace)
-            left = list(self._connections)
-        for connection in left:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # It ended by itself.
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Starts a thread for a connection, or refuses it if there are too many."""
-        with self.changed:
-            full = len(self._connections) >= _MAX_CONNECTIONS
-            if not full:
-                self._connections.add(request)
-        if not full:
+        """Starts a thread for a connection, or closes it if there are too many."""
+        if self._connections.acquire(blocking=False):
             super().process_request(request, client_address)
-            return
-        request.settimeout(1.0)
-        try:
-            request.sendall(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n")
-        except OSError:
-            pass  # It is refused either way.
-        super().shutdown_request(request)
+        else:
+            super().shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
         """Ends a connection."""
-        with self.changed:
-            self._connections.discard(request)
+        self._connections.release()
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -211,10 +178,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         logging.debug("%s %s", self.address_string(), format % args)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answers a malformed request, or a method that is not known."""
+        """Refuses a request, and ends the connection."""
+        # The rest of what it sends would be read as the next request.
         self.close_connection = True
         self.request_version = self.protocol_version  # Or the answer would have no headers.
-        self._send(code, "application/json", _error(message or HTTPStatus(code).phrase))
+        self._send(code, *_json({"error": message or HTTPStatus(code).phrase}))
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -234,23 +202,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return
             self.server.busy += 1
         try:
-            content_type, content, status = "application/json", b"", HTTPStatus.OK
-            try:
-                self._check_framing()
-                content_type, content = answer()
-            except ServingError as error:
-                status = _HTTP_STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
-                content = _error(error.message)
-            except Refusal as error:
-                # The rest of what it sends would be read as the next request.
-                self.close_connection = True
-                status, content = error.status, _error(str(error))
-            except (ConnectionError, TimeoutError):
-                raise
-            except Exception as error:  # A bug: its traceback is for the log, not for the client.
-                logging.exception("A request failed unexpectedly.")
-                status, content = HTTPStatus.INTERNAL_SERVER_ERROR, _error(type(error).__name__)
-            self._send(status, content_type, content)
+            self._check_framing()
+            self._send(HTTPStatus.OK, *answer())
+        except ServingError as error:
+            status = _HTTP_STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+            self._send(status, *_json({"error": error.message}))
+        except Refusal as error:
+            self.send_error(error.status, str(error))
+        except OSError:  # Of the connection, which it ends.
+            raise
+        except Exception as error:  # A bug: its traceback is for the log, not for the client.
+            logging.exception("A request failed unexpectedly.")
+            content = _json({"error": type(error).__name__})
+            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, *content)
         finally:
             with self.server.changed:
                 self.server.busy -= 1
@@ -291,14 +255,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _get(self) -> tuple[str, bytes]:
         server, path = self.server, self._path()
         if path and path == server.metrics_path:
-            return "text/plain; version=0.0.4; charset=utf-8", server.metrics.text()
+            return "text/plain; version=0.0.4; charset=utf-8", server.predictor.metrics()
         if not path.startswith("/v1/"):
             return _static_file(server.options.static_dir, path)
         spec, predict = self._model(path)
         if predict:
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Predict is asked with POST.")
-        versions = [_version_status(version) for version in server.manager.status(spec)]
-        return "application/json", json.dumps({"model_version_status": versions}, indent=1).encode()
+        versions = server.manager.status(spec).model_version_status
+        return _json({"model_version_status": [_version_status(version) for version in versions]})
 
     def _post(self) -> tuple[str, bytes]:
         server = self.server
@@ -314,14 +278,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             )
         try:
             content = json_tensors.read_body(body)
-            prediction = server.predictor.predict(
+            answer = server.predictor.predict(
                 spec,
                 content.get("signature_name", ""),
                 lambda signature: json_tensors.read_inputs(content["inputs"], signature),
                 deadline=deadline,
-                entrypoint="REST",
+                api=("predict", "REST"),
             )
-            return "application/json", json_tensors.write_outputs(prediction.outputs)
+            return _json({"outputs": json_tensors.plain_outputs(answer.outputs)})
         finally:
             server.working.release()
 
@@ -349,32 +313,33 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise ConnectionError("the body is cut short")
         return body
 
-    def _model(self, path: str) -> tuple[ModelSpec, bool]:
-        """Returns the model that a path names, and whether it is to predict."""
+    def _model(self, path: str) -> tuple[Message, bool]:
+        """Returns the ``ModelSpec`` of a path, and whether it is to predict."""
         match = _MODELS.fullmatch(path)
         if match is None:
             raise self._malformed()
         name, version, label, predict = match.groups()
         unquote = urllib.parse.unquote
-        spec = ModelSpec(unquote(name), int(version) if version else None, unquote(label or ""))
+        spec = ModelSpec(name=unquote(name), version_label=unquote(label or ""))
+        if version:
+            spec.version.value = int(version)
         return spec, bool(predict)
 
     def _malformed(self) -> ServingError:
         return invalid(f"Malformed request: {self.command} {self._path()[:200]}")
 
 
-def _error(message: str) -> bytes:
-    return json.dumps({"error": message}).encode()
+def _json(content: Any) -> tuple[str, bytes]:
+    return "application/json", json.dumps(content).encode()
 
 
-def _version_status(version: Version) -> dict[str, Any]:
-    error = version.error
+def _version_status(version: Message) -> dict[str, Any]:
     return {
-        "version": str(version.number),
-        "state": version.state.name,
+        "version": str(version.version),
+        "state": ModelVersionStatus.State.Name(version.state),
         "status": {
-            "error_code": error.code.name if error else "OK",
-            "error_message": error.message if error else "",
+            "error_code": STATUS_CODES[version.status.error_code].name,
+            "error_message": version.status.error_message,
         },
     }
 

@@ -10,15 +10,15 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError, Message
-from tensorflow_serving.apis import prediction_log_pb2
 
-from legan_tf.serving.local_server import tensors
+from legan_tf.serving import wire
 from legan_tf.serving.local_server.errors import (
     ServingError,
     from_tensorflow,
     invalid,
     strip_trace,
 )
+from legan_tf.serving.local_server.options import MAX_REQUEST_BYTES
 from legan_tf.serving.publishing import WARMUP_FILE
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -42,11 +42,11 @@ class Signature:
         self.outputs: dict[str, tf.TensorSpec] = dict(function.structured_outputs)
         self._function = function
 
-    def check_names(self, inputs: Collection[str], outputs: Sequence[str] = ()) -> None:
-        """Checks which inputs are given and which outputs are asked for.
+    def check_names(self, inputs: Collection[str]) -> None:
+        """Checks which inputs are given.
 
         Raises:
-            ServingError: INVALID_ARGUMENT: one is missing, unknown or asked for twice.
+            ServingError: INVALID_ARGUMENT: one is missing or unknown.
         """
         extra = ",".join(sorted(set(inputs) - set(self.inputs)))
         missing = ",".join(sorted(set(self.inputs) - set(inputs)))
@@ -55,6 +55,41 @@ class Signature:
                 f"inputs do not match the signature {self.name!r}. Sent extra: {{{extra}}}. "
                 f"Missing but required: {{{missing}}}."
             )
+
+    def read_tensors(self, sent: Mapping[str, Message]) -> dict[str, np.ndarray]:
+        """Returns the inputs of a request, ``wire.TensorProto`` by name, as arrays by name.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT: they do not fit the signature, or a message does not
+                hold what it claims.
+        """
+        self.check_names(sent)
+        arrays = {}
+        for name, spec in self.inputs.items():
+            try:
+                array = wire.from_tensor(sent[name], MAX_REQUEST_BYTES)
+            except wire.WireError as error:
+                raise invalid(f"tensor parsing error: input {name!r}: {error}") from error
+            if tf.as_dtype(array.dtype) != spec.dtype:
+                found = tf.as_dtype(array.dtype).name
+                raise invalid(f"input {name!r} is {found}, not {spec.dtype.name}.")
+            check_shape(name, array.shape, spec)
+            arrays[name] = array
+        return arrays
+
+    def run(
+        self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """Runs it.
+
+        Args:
+            inputs: Arrays that fit ``self.inputs``; of strings as bytes objects.
+            outputs: Names of the outputs to return; none for all.
+
+        Raises:
+            ServingError: An output is unknown or asked for twice, or the model refuses the inputs,
+                with its code and message.
+        """
         for name in outputs:
             if name not in self.outputs:
                 raise invalid(
@@ -63,34 +98,9 @@ class Signature:
                 )
             if list(outputs).count(name) > 1:
                 raise invalid(f"duplicate output tensor alias: {name}")
-
-    def read_inputs(
-        self, sent: Mapping[str, Message], outputs: Sequence[str] = ()
-    ) -> dict[str, np.ndarray]:
-        """Reads the inputs of a request.
-
-        Args:
-            sent: ``TensorProto`` by name.
-            outputs: Names of the outputs that are asked for, to be checked as well.
-
-        Raises:
-            ServingError: INVALID_ARGUMENT; see ``check_names`` and ``tensors.read``.
-        """
-        self.check_names(sent, outputs)
-        return {name: tensors.read(name, sent[name], spec) for name, spec in self.inputs.items()}
-
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs it.
-
-        Args:
-            inputs: Arrays that fit ``self.inputs``; of strings as bytes objects.
-
-        Raises:
-            ServingError: The model refuses them, with its code and message.
-        """
         try:
             answer = self._function(**{name: tf.constant(a) for name, a in inputs.items()})
-            return {name: tensor.numpy() for name, tensor in answer.items()}
+            return {name: answer[name].numpy() for name in outputs or answer}
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
         except UnicodeDecodeError as error:
@@ -98,6 +108,17 @@ class Signature:
             # fails on them before it comes to the code.
             message = error.object.decode("utf-8", "backslashreplace")
             raise invalid(strip_trace(message)) from error
+
+
+def check_shape(name: str, shape: tuple[int, ...], spec: tf.TensorSpec) -> None:
+    """Checks the shape of an input.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT: ``spec`` does not allow it.
+    """
+    if not spec.shape.is_compatible_with(shape):
+        sizes = ", ".join("?" if size is None else str(size) for size in spec.shape)
+        raise invalid(f"input {name!r} has the shape {list(shape)}, not [{sizes}].")
 
 
 class Servable:
@@ -157,12 +178,12 @@ class Servable:
         try:
             for record in tf.data.TFRecordDataset(file):
                 count += 1
-                log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
-                if log.WhichOneof("log_type") != "predict_log":
+                log = wire.PredictionLog.FromString(record.numpy())
+                if not log.HasField("predict_log"):
                     raise invalid("is no request to Predict.")
                 request = log.predict_log.request
                 signature = self.signature(request.model_spec.signature_name)
-                signature.run(signature.read_inputs(request.inputs, request.output_filter))
+                signature.run(signature.read_tensors(request.inputs), request.output_filter)
         except (DecodeError, tf.errors.OpError) as error:
             raise ServingError(
                 grpc.StatusCode.DATA_LOSS, f"{file}: record {count} is damaged: {error}"

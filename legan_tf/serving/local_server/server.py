@@ -9,13 +9,10 @@ import time
 
 import grpc
 from absl import logging
-from grpc_health.v1 import health_pb2_grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from legan_tf.errors import UserError, first_line
 from legan_tf.serving.local_server import config_files, grpc_services
 from legan_tf.serving.local_server.manager import Manager
-from legan_tf.serving.local_server.metrics import Metrics
 from legan_tf.serving.local_server.options import ANY_PORT, MAX_REQUEST_BYTES, Options
 from legan_tf.serving.local_server.prediction import Predictor
 from legan_tf.serving.local_server.rest import RestServer
@@ -58,8 +55,7 @@ class LocalServer:
             logging.warning("--monitoring_config_file is without effect without --rest_api_port.")
         if options.static_dir and not os.path.isdir(options.static_dir):
             raise UserError(f"--static_dir={options.static_dir}: is no folder.")
-        self._metrics = Metrics()
-        self._predictor = Predictor(self._manager, self._metrics)
+        self._predictor = Predictor(self._manager)
         self._grpc: grpc.Server | None = None
         self._grpc_port = 0
         self._rest: RestServer | None = None
@@ -73,7 +69,7 @@ class LocalServer:
     @property
     def rest_address(self) -> str:
         """HOST:PORT of REST; empty where it is off."""
-        return f"{self._options.host}:{self._rest.port}" if self._rest else ""
+        return f"{self._options.host}:{self._rest.server_port}" if self._rest else ""
 
     @property
     def listening(self) -> str:
@@ -112,20 +108,13 @@ class LocalServer:
         threads = options.grpc_max_threads
         server = grpc.server(
             concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
-            interceptors=[grpc_services.ErrorInterceptor()],
             options=_GRPC_ARGUMENTS,
             maximum_concurrent_rpcs=threads * (1 + _BACKLOG),
         )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            grpc_services.PredictionService(self._manager, self._predictor), server
+        services = grpc_services.Services(
+            self._manager, self._predictor, options.enable_grpc_healthcheck_service
         )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            grpc_services.ModelService(self._manager), server
-        )
-        if options.enable_grpc_healthcheck_service:
-            health_pb2_grpc.add_HealthServicer_to_server(
-                grpc_services.Health(self._manager), server
-            )
+        server.add_generic_rpc_handlers((services,))
         address = f"{options.host}:{0 if options.port == ANY_PORT else options.port}"
         try:
             self._grpc_port = server.add_insecure_port(address)
@@ -143,9 +132,7 @@ class LocalServer:
         if not options.rest_api_port:
             return
         try:
-            self._rest = RestServer(
-                options, self._manager, self._predictor, self._metrics, self._metrics_path
-            )
+            self._rest = RestServer(options, self._manager, self._predictor, self._metrics_path)
         except (OSError, OverflowError) as error:
             raise UserError(
                 f"--rest_api_port: {options.host}:{options.rest_api_port} cannot be listened on "
