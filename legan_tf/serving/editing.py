@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,6 +21,8 @@ _INK = (32, 32, 32)
 _PAPER = (255, 255, 255)
 
 
+Jobs = Sequence[tuple[str, str]]
+"""Each picture to read with the file to write."""
 PictureFunction = Callable[[np.ndarray], np.ndarray]
 """From a picture uint8 [H, W, 3] to the one to write; a map of depth is grey, [H, W]."""
 
@@ -37,8 +39,8 @@ def use_model(
 
     Args:
         model: An editor; or a depth network, which takes no targets, grid or map output.
-        source: See ``edit_files``.
-        output: See ``edit_files``.
+        source: A picture file or a folder; see ``edit_files``.
+        output: Where the edits or maps go; see ``edit_files``.
         targets: Target ``expression`` and ``lighting``, by name or nothing.
         grid: Whether to draw every target on one sheet instead.
         map_output: Where to write the maps of the edits, or nothing.
@@ -98,50 +100,40 @@ def edit_files(
     """
     jobs = picture_files.jobs(source, output)
     map_jobs = picture_files.map_jobs(source, map_output, jobs) if estimate else []
-    written, skipped, maps = [], [], []
-    for row, image in _read(jobs, "edited", skipped):
-        edited = edit(image)
-        picture_files.save(jobs[row][1], edited)
-        written.append(jobs[row][1])
-        if estimate:
-            picture_files.save(map_jobs[row][1], estimate(edited))
-            maps.append(map_jobs[row][1])
-    return Report(tuple(written), tuple(skipped), tuple(maps))
+    return _run(jobs, edit, map_jobs, estimate)
 
 
 def map_files(estimate: PictureFunction, source: str, output: str) -> Report:
-    """Maps one picture file, or every picture in a folder.
-
-    Args:
-        estimate: Maps a picture.
-        source: See ``edit_files``.
-        output: See ``edit_files``; a file is PNG or BMP.
-
-    Raises:
-        UserError: See ``edit_files``.
-    """
-    jobs = picture_files.map_jobs(source, output)
-    skipped, maps = [], []
-    for row, image in _read(jobs, "mapped", skipped):
-        picture_files.save(jobs[row][1], estimate(image))
-        maps.append(jobs[row][1])
-    return Report((), tuple(skipped), tuple(maps))
+    """Maps one picture file, or every picture in a folder, as ``edit_files`` does; PNG or BMP."""
+    return _run([], None, picture_files.map_jobs(source, output), estimate)
 
 
-def _read(
-    jobs: list[tuple[str, str]], done_word: str, skipped: list[str]
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields each picture with its place; adds a message to ``skipped`` for unreadable ones."""
-    progress = Progress(len(jobs), done_word) if len(jobs) > 1 else None
+def _run(
+    edit_jobs: Jobs,
+    edit: PictureFunction | None,
+    map_jobs: Jobs,
+    estimate: PictureFunction | None,
+) -> Report:
+    """Edits each picture if there is ``edit``, and maps the result if there is ``estimate``."""
+    written, skipped, maps = [], [], []
+    jobs = edit_jobs or map_jobs
+    progress = Progress(len(jobs), "edited" if edit else "mapped") if len(jobs) > 1 else None
     for row, (path, _) in enumerate(jobs):
         try:
             image = images.decode(path)
         except UserError as error:
             skipped.append(str(error))
         else:
-            yield row, image
+            if edit:
+                image = edit(image)
+                written.append(edit_jobs[row][1])
+                picture_files.save(written[-1], image)
+            if estimate:
+                maps.append(map_jobs[row][1])
+                picture_files.save(maps[-1], estimate(image))
         if progress:
             progress.update(row + 1)
+    return Report(tuple(written), tuple(skipped), tuple(maps))
 
 
 def draw_grid(editor: Editor, image: np.ndarray) -> np.ndarray:

@@ -31,10 +31,7 @@ def as_list(images: Any) -> tuple[list[np.ndarray], bool]:
 
 
 def one_by_one(images: Any) -> tuple[list[Any], bool]:
-    """Returns pictures as given, one by one for ``read``, and whether a single one was given.
-
-    Args:
-        images: See ``as_list``.
+    """Returns the pictures of ``as_list``, each as given, and whether a single one was given.
 
     Raises:
         UserError: There is no picture, or an array has a wrong shape.

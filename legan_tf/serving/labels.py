@@ -37,7 +37,7 @@ class Labels:
         expressions: Names of the expression classes, in the order of their ids.
         lightings: Names of the lighting classes, in the order of their ids.
         keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
-        geometry: What its maps show, ``depth`` or ``normal``; nothing if it makes none.
+        geometry: Kind of its maps, ``depth`` or ``normal``; nothing if it makes none.
     """
 
     kind: str

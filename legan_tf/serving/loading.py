@@ -33,7 +33,7 @@ class _Model:
         sha256: sha256 of the network's file, or of the export's files.
         kind: ``editor``, ``scorer`` or ``depth``.
         image_size: Height and width of the images that the network works on, in pixels.
-        geometry: What its maps show, ``depth`` or ``normal``; nothing if it makes none.
+        geometry: Kind of its maps, ``depth`` or ``normal``; nothing if it makes none.
     """
 
     def __init__(
@@ -82,15 +82,32 @@ class _Model:
         )
         return done
 
+    def _use(
+        self, images: Any, output: str, signature: str = "serving_default", **targets: Any
+    ) -> Any:
+        """Returns an output of a signature for one picture or several, of any sizes.
+
+        Args:
+            images: See ``Editor.__call__``.
+            output: Name of the output.
+            signature: Name of the signature.
+            **targets: Targets by attribute; see ``Labels.ids``.
+        """
+        batch, single = as_list(images)
+        ids = {name: self._labels.ids(name, given, len(batch)) for name, given in targets.items()}
+        result = None
+        for rows, stack in same_size(batch):
+            chosen = {name: value[rows] for name, value in ids.items()}
+            answer = self._run(stack, signature, **chosen)[output]
+            if result is None:
+                result = np.empty((len(batch), *answer.shape[1:]), answer.dtype)
+            result[rows] = answer
+        return result[0] if single else result
+
     def _maps(self, images: Any, signature: str) -> np.ndarray:
         """Returns the maps of pictures; see ``DepthEstimator.__call__``."""
-        batch, single = as_list(images)
-        geometry = self._labels.geometry
-        shape = (len(batch), self.image_size, self.image_size)
-        maps = np.empty(shape if geometry == "depth" else (*shape, 3), np.uint8)
-        for rows, stack in same_size(batch):
-            maps[rows] = self._run(stack, signature)[geometry].reshape(-1, *maps.shape[1:])
-        return maps[0] if single else maps
+        maps = self._use(images, self.geometry, signature)
+        return maps[..., 0] if self.geometry == "depth" else maps
 
 
 class Editor(_Model):
@@ -130,16 +147,7 @@ class Editor(_Model):
         Raises:
             UserError: A picture or a target cannot be used.
         """
-        batch, single = as_list(images)
-        ids = {
-            "expression": self._labels.ids("expression", expression, len(batch)),
-            "lighting": self._labels.ids("lighting", lighting, len(batch)),
-        }
-        edited = np.empty((len(batch), self.image_size, self.image_size, 3), np.uint8)
-        for rows, stack in same_size(batch):
-            chosen = {name: value[rows] for name, value in ids.items()}
-            edited[rows] = self._run(stack, "serving_default", **chosen)["image"]
-        return edited[0] if single else edited
+        return self._use(images, "image", expression=expression, lighting=lighting)
 
     def edit(
         self,
@@ -286,11 +294,7 @@ class Scorer(_Model):
         Raises:
             UserError: A picture cannot be used.
         """
-        batch, single = as_list(images)
-        ratings = np.empty(len(batch), np.float32)
-        for rows, stack in same_size(batch):
-            ratings[rows] = self._run(stack)["rating"]
-        return ratings[0] if single else ratings
+        return self._use(images, "rating")
 
 
 class DepthEstimator(_Model):

@@ -152,7 +152,7 @@ def _training(source: str) -> list[str]:
 
 
 def _flags(path: str) -> list[str]:
-    """The flags that shaped the training, with files by their names alone."""
+    """Returns the flags that shaped the training, with files by their names alone."""
     system, recorded = systems.recorded_flags(path)
     lines = [f"--model={system.model}"]
     for field in dataclasses.fields(system):
@@ -161,7 +161,7 @@ def _flags(path: str) -> list[str]:
         shaping = field.name == "train_steps" or not field.metadata["free"]
         value = recorded.get(field.name, default)
         if shaping and value != default:
-            # Folders of the machine it was trained on are nobody's business.
+            # The folders of the machine it was trained on are private.
             shown = os.path.basename(value.rstrip(os.sep)) if os.sep in value else value
             lines.append(f"--{field.name}={shown}")
     return lines

@@ -106,7 +106,7 @@ def jobs(
         source: A picture file, or a folder of them.
         output: For one picture a file or a folder; for a folder a folder, where ``NAME.png`` is
             made of each picture.
-        suffixes: What a file to write may end in.
+        suffixes: Suffixes of the files that may be written.
 
     Raises:
         UserError: There is no picture at ``source``, or ``output`` is not usable or would replace
@@ -129,12 +129,7 @@ def jobs(
 def map_jobs(
     source: str, output: str, edits: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[str, str]]:
-    """Returns each picture to read with the file to write its map to, PNG or BMP.
-
-    Args:
-        source: See ``jobs``.
-        output: See ``jobs``.
-        edits: The jobs of the edits, which must lie elsewhere.
+    """Returns the ``jobs`` of maps, PNG or BMP, none of them where one of the edits goes.
 
     Raises:
         UserError: See ``jobs``; or an output is one of the edits, too.

@@ -34,7 +34,8 @@ from legan_tf.serving.graph_checks import at_most_max_rows
 from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Labels
 from legan_tf.serving.preprocessing import decoder, encode_png, prepare
 
-Signatures = dict[str, Callable[..., dict[str, tf.Tensor]]]
+_Function = Callable[..., dict[str, tf.Tensor]]
+Signatures = dict[str, _Function]
 """``tf.function`` objects by name, with named tensor inputs and a dict of named outputs."""
 
 # The functions hold no control flow of Python, and looking for it doubles the time of tracing.
@@ -49,8 +50,8 @@ class Servable:
 
     Attributes:
         module: Owner of the network's variables; the object to save.
-        signatures: What it offers.
-        labels: What users of it need to know.
+        signatures: Its signatures.
+        labels: Its labels.
     """
 
     module: tf.Module
@@ -120,10 +121,6 @@ def build(network: keras.Model, depth: keras.Model | None = None) -> Servable:
     The networks are copied to float32: training in a mixed precision does not lower the precision
     of what is served, and later training does not change it.
 
-    Args:
-        network: See ``describe``.
-        depth: See ``describe``.
-
     Raises:
         UserError: See ``describe``.
     """
@@ -150,7 +147,7 @@ def _float32_copy(network: Network) -> Network:
         return copy_of(network, network.name)
 
 
-def _labels_function(labels: Labels) -> Callable[..., dict[str, tf.Tensor]]:
+def _labels_function(labels: Labels) -> _Function:
     content = labels.to_json()
 
     # A signature needs an input with a batch axis: servers that batch look for one.
@@ -246,25 +243,12 @@ def _scorer_signatures(network: Network, labels: Labels) -> Signatures:
         rating = tf.cast(network(image, training=False), tf.float32)
         return {"rating": rating, "natural": rating >= NATURAL}
 
-    decode = decoder(labels.image_size)
-
-    @_traced(input_signature=[_IMAGE])
-    def serving_default(image):
-        return run(prepare(image, labels.image_size))
-
-    @_traced(input_signature=[_IMAGE_BYTES])
-    def serving_bytes(image_bytes):
-        return run(decode(image_bytes))
-
-    return {
-        "serving_default": serving_default,
-        "score": serving_default,
-        "serving_bytes": serving_bytes,
-    }
+    by_image, by_bytes = _image_functions(run, labels.image_size)
+    return {"serving_default": by_image, "score": by_image, "serving_bytes": by_bytes}
 
 
-def _map_functions(network: DepthNetwork) -> tuple[Callable[..., dict[str, tf.Tensor]], ...]:
-    """Returns the functions that map tensors and encoded pictures.
+def _map_functions(network: DepthNetwork) -> tuple[_Function, _Function]:
+    """Returns the functions that map images and encoded ones.
 
     A map is the network's output rounded to eight bits, 0 where it is certain of the background.
     Where to cut off values close to 0 depends on the use.
@@ -275,19 +259,28 @@ def _map_functions(network: DepthNetwork) -> tuple[Callable[..., dict[str, tf.Te
     def run(image):
         surface = to_uint8(network.to_map(image))
         # The three channels of depth are equal.
-        return surface[..., :1] if geometry == "depth" else surface
+        return {geometry: surface[..., :1] if geometry == "depth" else surface}
 
+    return _image_functions(
+        run, size, lambda outputs: {f"{geometry}_bytes": encode_png(outputs[geometry])}
+    )
+
+
+def _image_functions(
+    run: _Function, size: int, encode: Callable[..., dict[str, tf.Tensor]] = dict
+) -> tuple[_Function, _Function]:
+    """Returns ``run`` as functions of images and of encoded ones, whose outputs are encoded."""
     decode = decoder(size)
 
     @_traced(input_signature=[_IMAGE])
-    def by_tensor(image):
-        return {geometry: run(prepare(image, size))}
+    def by_image(image):
+        return run(prepare(image, size))
 
     @_traced(input_signature=[_IMAGE_BYTES])
     def by_bytes(image_bytes):
-        return {f"{geometry}_bytes": encode_png(run(decode(image_bytes)))}
+        return encode(run(decode(image_bytes)))
 
-    return by_tensor, by_bytes
+    return by_image, by_bytes
 
 
 def _prepared(size: int) -> tf.TensorSpec:

@@ -18,13 +18,7 @@ _RATING_TOLERANCE = 1e-3
 
 
 def write(version: str, name: str, servable: Servable) -> None:
-    """Writes a request for every signature of a model, in the format of TensorFlow Serving.
-
-    Args:
-        version: The version's folder.
-        name: Name that the model is served under.
-        servable: The model.
-    """
+    """Writes a request for every signature to a version's folder, as a TFRecord file."""
     values = _inputs(servable.labels)
     with tf.io.TFRecordWriter(os.path.join(version, WARMUP_FILE)) as file:
         for signature, function in servable.signatures.items():
@@ -35,11 +29,7 @@ def write(version: str, name: str, servable: Servable) -> None:
 
 
 def check(version: str, servable: Servable) -> None:
-    """Runs the requests of a version on its model, and compares the answers with the network's.
-
-    Args:
-        version: The version's folder.
-        servable: The network that was written there.
+    """Runs the requests in a version's folder, and compares the answers with the network's.
 
     Raises:
         RuntimeError: The answers differ, or a signature has no request.

@@ -65,9 +65,9 @@ class AsyncClient:
     at once. Every call can raise ``ClientError``, of a class that says what is wrong.
 
     Attributes:
-        editor: Name under which a generator is served.
-        scorer: Name under which Q is served, or None.
-        mapper: Name under which a depth network is served, or None.
+        editor: As given.
+        scorer: As given.
+        mapper: As given.
     """
 
     def __init__(
@@ -131,12 +131,7 @@ class AsyncClient:
         expression: Attribute | Sequence[Attribute] = None,
         lighting: Attribute | Sequence[Attribute] = None,
     ) -> np.ndarray:
-        """Edits one picture or several.
-
-        Args:
-            images: See ``loading.Editor.__call__``.
-            expression: See ``loading.Editor.__call__``.
-            lighting: See ``loading.Editor.__call__``.
+        """Edits one picture or several, given with their targets as to ``loading.Editor``.
 
         Returns:
             uint8 [S, S, 3] for one picture, [B, S, S, 3] for several; S is the ``image_size`` of
@@ -157,16 +152,7 @@ class AsyncClient:
         expression: Attribute | Sequence[Attribute] = None,
         lighting: Attribute | Sequence[Attribute] = None,
     ) -> Masks:
-        """Returns LEGAN's masks of edits; other generators have none.
-
-        Args:
-            images: See ``edit``.
-            expression: See ``edit``.
-            lighting: See ``edit``.
-
-        Raises:
-            UserError: See ``edit``.
-        """
+        """Returns LEGAN's masks of edits, as ``edit`` makes them; other generators have none."""
         targets = {"expression": expression, "lighting": lighting}
         names = ("expression_mask", "lighting_mask")
         outputs, single = await self._run(self.editor, EDITOR, "masks", images, targets, names)
@@ -174,14 +160,7 @@ class AsyncClient:
         return Masks(*(mask[0] if single else mask for mask in masks))
 
     async def score(self, images: Any) -> Scores:
-        """Rates the naturalness of pictures.
-
-        Args:
-            images: See ``edit``.
-
-        Raises:
-            UserError: See ``edit``.
-        """
+        """Rates the naturalness of pictures, given as to ``edit``."""
         if not self.scorer:
             raise UserError("This client has no scorer; give the name under which Q is served.")
         outputs, single = await self._run(self.scorer, SCORER, "serving_default", images)
@@ -192,16 +171,12 @@ class AsyncClient:
     async def depth(self, images: Any) -> np.ndarray:
         """Estimates depth or normal maps, by the mapper or the depth network beside the editor.
 
-        Args:
-            images: See ``edit``. For the map of an edit, give the edit.
+        Pictures are given as to ``edit``; for the map of an edit, give the edit.
 
         Returns:
             Depth, larger is nearer and 0 is background: uint8 [S, S] for one picture, [B, S, S] for
             several. Or normals n as (n + 1) * 127.5, black is background: uint8 with a last axis of
             3. ``labels().geometry`` says which.
-
-        Raises:
-            UserError: See ``edit``.
         """
         if self.mapper:
             outputs, single = await self._run(self.mapper, DEPTH, "serving_default", images)
@@ -286,7 +261,7 @@ class AsyncClient:
                 self._predictor.run(job), deadline - time.monotonic() + _GRACE_S
             )
         except asyncio.TimeoutError as error:
-            raise self._connection.late(model, signature) from error
+            raise self._connection.deadline_error(model, signature) from error
         return result, single
 
     def _pictures(self, outputs: Mapping[str, np.ndarray], name: str, channels: int) -> np.ndarray:

@@ -109,7 +109,7 @@ class Client:
         except concurrent.futures.CancelledError:
             raise UserError("This client was closed before the answer came.") from None
         except BaseException:
-            future.cancel()  # Ctrl-C: nobody waits for the call any more.
+            future.cancel()  # Ctrl-C: the answer is not wanted any more.
             raise
 
 

@@ -149,7 +149,7 @@ class Connection:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         raise errors.from_status(*status, self.address, model, signature)
 
-    def late(self, model: str, signature: str) -> errors.ClientError:
+    def deadline_error(self, model: str, signature: str) -> errors.ClientError:
         """Returns the error for a call that had no time left to be sent or to be read."""
         status = self._failure or _LATE
         return errors.from_status(*status, self.address, model, signature)

@@ -24,7 +24,7 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class FileJob:
-    """What to do with picture files.
+    """A job on picture files.
 
     Attributes:
         source: A picture file, or a folder of them (its subfolders are not searched).
@@ -75,7 +75,7 @@ def run_file_job(client: Client, job: FileJob) -> Report:
 
     Args:
         client: Its timeout is for one batch.
-        job: What to do.
+        job: The job.
 
     Raises:
         UserError: An input or output is not usable, or the server did not do it.

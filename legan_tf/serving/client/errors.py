@@ -107,15 +107,7 @@ def is_full(details: str) -> bool:
 def from_status(
     code: str, details: str, address: str, model: str = "", signature: str = ""
 ) -> ClientError:
-    """Returns the error for a status that is not OK.
-
-    Args:
-        code: Name of gRPC's status code.
-        details: Details of the status.
-        address: See ``ClientError``.
-        model: See ``ClientError``.
-        signature: See ``ClientError``.
-    """
+    """Returns the error for the name of gRPC's status code and its details."""
     kind = _CLASSES.get(code, ServerError)
     if kind is Overloaded and "message larger than max" in details:
         kind = MessageTooLarge
@@ -130,14 +122,7 @@ def from_status(
 def unintelligible(
     reason: Exception | str, address: str, model: str = "", signature: str = ""
 ) -> ServerError:
-    """Returns the error for an answer that cannot be understood.
-
-    Args:
-        reason: What is wrong with it.
-        address: See ``ClientError``.
-        model: See ``ClientError``.
-        signature: See ``ClientError``.
-    """
+    """Returns the error for an answer that cannot be understood, with what is wrong with it."""
     reason = first_line(reason) if isinstance(reason, Exception) else reason
     return ServerError(
         f"the answer cannot be understood ({reason}); is this a server of this package's models?",

@@ -67,7 +67,10 @@ class KnownLabels:
 
 
 class ServedModels:
-    """The models behind a connection. Labels are cached until ``ask_labels`` is called again."""
+    """The models behind a connection. Labels are cached until ``ask_labels`` is called again.
+
+    Models are given by the name they are served under, deadlines by ``time.monotonic``.
+    """
 
     def __init__(self, connection: Connection) -> None:
         """Prepares; nothing is sent before the first call."""
@@ -77,10 +80,6 @@ class ServedModels:
 
     async def status(self, model: str, deadline: float) -> tuple[VersionStatus, ...]:
         """Returns the state of each version that the server knows of, newest first.
-
-        Args:
-            model: Name it is served under.
-            deadline: When to give up, by ``time.monotonic``.
 
         Raises:
             ClientError: The server does not answer.
@@ -137,12 +136,7 @@ class ServedModels:
     async def ask_labels(
         self, model: str, deadline: float, version: int | None = None
     ) -> KnownLabels:
-        """Asks the server for the labels of a model, and caches them.
-
-        Args:
-            model: Name it is served under.
-            deadline: When to give up, by ``time.monotonic``.
-            version: Version to ask for, if the server still has it; default is its newest.
+        """Asks for the labels of a model, and caches them: of a version if the server still has it.
 
         Raises:
             ClientError: The server does not answer, or the model has no labels.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.serving.local_server.errors import ServingError, invalid
+from legan_tf.serving.local_server.errors import invalid
 from legan_tf.serving.local_server.servable import Signature, check_shape
 
 
@@ -38,7 +38,7 @@ def read_inputs(inputs: Any, signature: Signature) -> dict[str, np.ndarray]:
 
     Args:
         inputs: All rows of each input by its name, or bare if the signature has one input.
-        signature: What they are for.
+        signature: The signature that takes them.
 
     Raises:
         ServingError: INVALID_ARGUMENT: they do not fit the signature.
@@ -55,61 +55,45 @@ def read_inputs(inputs: Any, signature: Signature) -> dict[str, np.ndarray]:
 
 
 def _array(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
+    is_text = spec.dtype == tf.string
     try:
         # As objects: in an array of text, each would take the room of the longest.
         objects = np.array(value, dtype=object)
-    except (ValueError, RecursionError) as error:
-        raise _misfit(name, spec.dtype) from error
-    array = (_strings if spec.dtype == tf.string else _numbers)(name, objects, spec.dtype)
+        array = _strings(objects) if is_text else _numbers(objects, spec.dtype)
+    except (ValueError, OverflowError, RecursionError) as error:
+        wanted = 'strings and {"b64": "..."} of whole base64' if is_text else spec.dtype.name
+        raise invalid(
+            f"input {name!r} holds values that are no {wanted}, or rows of different lengths."
+        ) from error
     check_shape(name, array.shape, spec)
     return array
 
 
-def _misfit(name: str, dtype: tf.DType) -> ServingError:
-    return invalid(
-        f"input {name!r} holds values that are no {dtype.name}, or rows of different lengths."
-    )
-
-
-def _numbers(name: str, objects: np.ndarray, dtype: tf.DType) -> np.ndarray:
-    wanted = dtype.as_numpy_dtype
+def _numbers(objects: np.ndarray, dtype: tf.DType) -> np.ndarray:
     kinds = set(map(type, objects.flat))
-    if not kinds:
-        return objects.astype(wanted)
-    if dtype == tf.bool:
-        fits = kinds == {bool}
-    elif dtype.is_integer:
-        fits = kinds == {int} and (objects.min() >= dtype.min and objects.max() <= dtype.max)
-    else:
-        fits = kinds <= {int, float}
-    if not fits:
-        raise _misfit(name, dtype)
-    if dtype == tf.bool or dtype.is_integer:
-        return objects.astype(wanted)
-    try:
-        with np.errstate(over="ignore"):  # What is too large for the type becomes infinite.
-            return objects.astype(np.float64).astype(wanted)
-    except OverflowError as error:  # An integer beyond all floats.
-        raise _misfit(name, dtype) from error
+    allowed = {bool} if dtype == tf.bool else {int} if dtype.is_integer else {int, float}
+    if not kinds <= allowed:
+        raise ValueError
+    if kinds and dtype.is_integer and (objects.min() < dtype.min or objects.max() > dtype.max):
+        raise ValueError
+    if dtype.is_floating:
+        objects = objects.astype(np.float64)
+    with np.errstate(over="ignore"):  # What is too large for the type becomes infinite.
+        return objects.astype(dtype.as_numpy_dtype)
 
 
-def _strings(name: str, objects: np.ndarray, dtype: tf.DType) -> np.ndarray:
+def _strings(objects: np.ndarray) -> np.ndarray:
     array = np.empty(objects.size, object)
-    array[:] = [_bytes(name, value, dtype) for value in objects.flat]
+    array[:] = [_bytes(value) for value in objects.flat]
     return array.reshape(objects.shape)
 
 
-def _bytes(name: str, value: Any, dtype: tf.DType) -> bytes:
-    try:
-        if isinstance(value, str):
-            return value.encode()
-        if isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str):
-            return base64.b64decode(value["b64"], validate=True)
-    except ValueError as error:
-        raise invalid(f"input {name!r} holds damaged base64 or text.") from error
-    if isinstance(value, list):
-        raise _misfit(name, dtype)
-    raise invalid(f'input {name!r} holds something else than strings and {{"b64": "..."}}.')
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str):
+        return base64.b64decode(value["b64"], validate=True)
+    raise ValueError
 
 
 def plain_outputs(outputs: Mapping[str, np.ndarray]) -> Any:

@@ -49,7 +49,7 @@ class Version:
 class Manager:
     """Serves the configured models from their folders.
 
-    One thread looks for versions, loads and unloads them, one at a time. A new version is loaded
+    One thread polls for versions, loads and unloads them, one at a time. A new version is loaded
     before the one that it replaces is unloaded, which waits for that one's last request. A version
     that cannot be loaded is tried again when it has been taken away and comes back.
     """
@@ -65,7 +65,7 @@ class Manager:
         self._thread = threading.Thread(target=self._work, name="versions", daemon=True)
 
     def start(self) -> None:
-        """Begins to look for versions and to load them."""
+        """Starts to poll for versions and to load them."""
         self._thread.start()
 
     def stop(self, grace: float) -> None:

@@ -40,7 +40,7 @@ class Options:
         "", "ModelServerConfig as text: several models, instead of the one."
     )
     file_system_poll_wait_seconds: float = _flag(
-        1.0, "Seconds between two looks for new versions.", 0.01
+        1.0, "Seconds between two polls for new versions.", 0.01
     )
     grpc_max_threads: int = _flag(
         4 * (os.cpu_count() or 1), "gRPC requests that are processed at once.", 1

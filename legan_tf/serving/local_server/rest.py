@@ -77,13 +77,7 @@ class RestServer(http.server.ThreadingHTTPServer):
     def __init__(
         self, options: Options, manager: Manager, predictor: Predictor, metrics_path: str
     ) -> None:
-        """Binds the address.
-
-        Args:
-            options: Where to listen, and the limits of requests.
-            manager: What knows the versions.
-            predictor: What runs requests, and knows the metrics.
-            metrics_path: Path of the metrics; none if empty.
+        """Binds the address; an empty ``metrics_path`` serves no metrics.
 
         Raises:
             OSError: The address cannot be listened on.
@@ -102,7 +96,7 @@ class RestServer(http.server.ThreadingHTTPServer):
         super().__init__((options.host, port), _Handler)
 
     def start(self) -> None:
-        """Begins to answer."""
+        """Starts to answer."""
         threading.Thread(target=self.serve_forever, args=(0.1,), name="rest", daemon=True).start()
 
     def stop(self, grace: float) -> None:

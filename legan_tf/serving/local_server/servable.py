@@ -31,8 +31,8 @@ class Signature:
 
     Attributes:
         name: Its name.
-        inputs: What it takes, by name.
-        outputs: What it returns, by name.
+        inputs: Types and shapes of its inputs, by name.
+        outputs: Types and shapes of its outputs, by name.
     """
 
     def __init__(self, name: str, function: Any) -> None:

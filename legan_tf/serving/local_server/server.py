@@ -20,8 +20,8 @@ from legan_tf.serving.local_server.rest import RestServer
 # Requests that wait for a thread, by thread; those beyond are refused at once.
 _BACKLOG = 4
 _POLL_S = 0.1
-# After the grace, for clients that are cut off to receive an error.
-_PARTING_S = 1.0
+# Seconds after the grace in which clients that are cut off receive their error.
+_CUT_OFF_S = 1.0
 _GRPC_ARGUMENTS = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", -1),
@@ -171,6 +171,6 @@ class LocalServer:
         if self._rest is not None:
             self._rest.stop(left())
         if stopped is not None:
-            stopped.wait(left() + _PARTING_S)
+            stopped.wait(left() + _CUT_OFF_S)
         self._manager.stop(left())
         self.request_stop()
