@@ -64,8 +64,9 @@ def option(
 
 def define_flags(config: type, values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one absl flag for each field of a configuration."""
-    makers: dict[type, Callable[..., object]]
+    makers: dict[object, Callable[..., object]]
     makers = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    makers[tuple[str, ...]] = flags.DEFINE_multi_string
     kinds = typing.get_type_hints(config)
     for field in dataclasses.fields(config):
         text, choices = field.metadata["help"], field.metadata["choices"]
@@ -84,7 +85,8 @@ def names(config: type) -> tuple[str, ...]:
 
 def from_flags(config: type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
     """Returns the configuration given on the command line."""
-    return config(**{name: values[name].value for name in names(config)})
+    given = {name: values[name].value for name in names(config)}
+    return config(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
 
 
 def wrong_values(config: typing.Any) -> list[str]:

@@ -7,11 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import logging
 
-from legan_tf import cli
+from legan_tf import cli, options
 from legan_tf.serving import local_server
-from legan_tf.serving.local_server import options
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -20,7 +19,7 @@ def main(argv: Sequence[str]) -> None:
     """Serves until a signal asks it to stop, and ends the process."""
     logging.set_verbosity(logging.INFO)
     logging.info("This server is for development and tests, not for production.")
-    server = local_server.LocalServer(options.from_flags())
+    server = local_server.LocalServer(options.from_flags(local_server.Options))
 
     def stop(*_: object) -> None:
         for number in _STOP_SIGNALS:
@@ -40,6 +39,5 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    options.define_flags()
-    flags.adopt_module_key_flags(options)  # For --help to list them.
+    options.define_flags(local_server.Options)
     cli.run(main)

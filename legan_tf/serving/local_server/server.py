@@ -44,6 +44,7 @@ class LocalServer:
         Raises:
             UserError: An option cannot be used; the message names it.
         """
+        options.check()
         self._options = options
         self._manager = Manager(
             config_files.read_models(options), options.file_system_poll_wait_seconds
@@ -133,7 +134,7 @@ class LocalServer:
             return
         try:
             self._rest = RestServer(options, self._manager, self._predictor, self._metrics_path)
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise UserError(
                 f"--rest_api_port: {options.host}:{options.rest_api_port} cannot be listened on "
                 f"({first_line(error)})."

@@ -15,8 +15,9 @@ import tensorflow as tf
 from absl import flags
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from legan_tf import options
 from legan_tf.errors import UserError
-from legan_tf.serving.local_server import LocalServer, Options, options
+from legan_tf.serving.local_server import LocalServer, Options
 
 ROWS = np.float32([[1, 2], [3, 4]])
 
@@ -140,6 +141,8 @@ def test_what_waits_past_its_deadline_is_not_run(publish, serve, begun, until, r
         ({"model_base_path": "models/x"}, "--model_base_path: .* absolute path"),
         ({"model_base_path": "/missing/x"}, "base path /missing/x"),
         ({"model_config_file": "/missing"}, "--model_config_file: /missing: cannot be read"),
+        ({"model_base_path": "/", "rest_api_port": -2}, "--rest_api_port=-2: must be -1 to 65535"),
+        ({"model_base_path": "/", "grpc_max_threads": 0}, "--grpc_max_threads=0: must be at least"),
         ({"model_base_path": "/", "volume": ("x",)}, "--volume=x: write HOST:CONTAINER"),
         ({"model_base_path": "/", "volume": ("/no:/models",)}, "/no is no folder"),
         ({"model_base_path": "/", "static_dir": "/missing"}, "--static_dir=/missing: is no folder"),
@@ -191,7 +194,7 @@ def test_a_taken_port_is_reported(publish, tmp_path, flag):
 
 def test_flags_are_some_of_the_real_server_and_others_are_refused():
     values = flags.FlagValues()
-    options.define_flags(values)
+    options.define_flags(Options, values)
     values(
         [
             "server",
@@ -203,7 +206,7 @@ def test_flags_are_some_of_the_real_server_and_others_are_refused():
             "--volume=/c:/d",
         ]
     )
-    assert options.from_flags(values) == Options(
+    assert options.from_flags(Options, values) == Options(
         port=9000,
         rest_api_port=9001,
         model_config_file="/config/models.config",
