@@ -95,7 +95,7 @@ class _Model:
         """
         batch, single = as_list(images)
         ids = {name: self._labels.ids(name, given, len(batch)) for name, given in targets.items()}
-        result = None
+        result: Any = None
         for rows, stack in same_size(batch):
             chosen = {name: value[rows] for name, value in ids.items()}
             answer = self._run(stack, signature, **chosen)[output]
