@@ -35,16 +35,12 @@ class Table:
     Attributes:
         file: Path of the file.
         columns: Names in lower case, in order.
-        lines: Its lines, without the names.
+        lines: The number and the cells by column of each line below the names.
     """
 
     file: str
     columns: list[str]
-    lines: list[Line]
-
-    def column(self, *names: str) -> int:
-        """Returns the place of the first of these columns that there is; -1 if there is none."""
-        return next((self.columns.index(name) for name in names if name in self.columns), -1)
+    lines: list[tuple[int, dict[str, str]]]
 
 
 def to_bytes(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
@@ -136,10 +132,13 @@ def read_table(file: str, default_columns: Sequence[str] = ()) -> Table:
         columns = list(default_columns)
     else:
         found = found[1:]
+    table = Table(file, columns, [])
     for number, row in found:
         if len(row) < len(columns):
             raise UserError(
                 f"{file}:{number}: has {len(row)} cells where there are {len(columns)} columns; "
                 "the file may be cut short."
             )
-    return Table(file, columns, found)
+        # Of two columns of one name, the first counts.
+        table.lines.append((number, dict(zip(columns[::-1], row[: len(columns)][::-1]))))
+    return table

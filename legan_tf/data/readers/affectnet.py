@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,16 +27,13 @@ _COLUMNS = (
     "valence",
     "arousal",
 )
+_NEEDED = ("subdirectory_filepath", "face_width", "expression")
 _NOT_AN_EMOTION = {8: "none", 9: "uncertain", 10: "no face"}
 _ANNOTATION = "_exp.npy"
-_NUMBERED = re.compile(r"(?:^|/)(?:train|val)[^/]*/[0-7]/[^/]+$", re.IGNORECASE)
-
-
-def recognises(files: Sequence[str]) -> bool:
-    """Returns whether the files are those of a form of AffectNet."""
-    return any(
-        path.lower().endswith((*_LISTS, _ANNOTATION)) or _NUMBERED.search(path) for path in files
-    )
+_FILES = re.compile(
+    r"(training\.csv|validation\.csv|_exp\.npy|(?:^|/)(?:train|val)[^/]*/[0-7]/[^/]+)$",
+    re.IGNORECASE,
+)
 
 
 @register(
@@ -49,7 +45,7 @@ def recognises(files: Sequence[str]) -> bool:
     "with train_set/annotations/1_exp.npy, or train/0/x.jpg",
     columns=("expression",),
     options=(ValShare,),
-    recognises=recognises,
+    recognises=_FILES.search,
 )
 def read(job: Job) -> list[Row]:
     """Reads the lists, else the annotations beside the pictures, else the numbered folders.
@@ -83,11 +79,11 @@ def _from_lists(job: Job, lists: dict[str, str]) -> list[Row]:
     for split, list_path in lists.items():
         file = job.tree.full(list_path)
         table = csv_text.read_table(file, _COLUMNS)
-        places = [
-            _column(table, name) for name in ("subdirectory_filepath", "face_width", "expression")
-        ]
+        missing = [name for name in _NEEDED if name not in table.columns]
+        if missing:
+            raise UserError(f"{file}: has no column {missing[0]!r}; AffectNet's lists have it.")
         for line, cells in table.lines:
-            name, width, number = (cells[place] for place in places)
+            name, width, number = (cells[column] for column in _NEEDED)
             where = f"{list_path}:{line}"
             found = names.find(name)
             reason = _why_not(_number(file, line, number), _number(file, line, width))
@@ -161,13 +157,6 @@ def _why_not(number: float, width: float = 0) -> str:
     if number not in range(len(AFFECTNET_EXPRESSIONS)):
         return "expression that is none of 0 to 10"
     return "face_width below 0: no face was found" if width < 0 else ""
-
-
-def _column(table: csv_text.Table, name: str) -> int:
-    place = table.column(name)
-    if place < 0:
-        raise UserError(f"{table.file}: has no column {name!r}; AffectNet's lists have it.")
-    return place
 
 
 def _number(file: str, line: int, text: str) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import difflib
-from collections.abc import Sequence
 
 from legan_tf.data import csv_text
 from legan_tf.data.file_tree import stem
@@ -37,11 +36,6 @@ class CelebAOptions(Options):
         return [*super().problems(), *([] if listed(self.attributes) else [message])]
 
 
-def recognises(files: Sequence[str]) -> bool:
-    """Returns whether CelebA's list of attributes is among the files."""
-    return any(stem(path).lower() == _ATTRIBUTES for path in files)
-
-
 @register(
     "celeba",
     title="CelebA",
@@ -50,7 +44,7 @@ def recognises(files: Sequence[str]) -> bool:
     "list_eval_partition, as .txt or .csv",
     columns=("identity", "expression"),
     options=(CelebAOptions,),
-    recognises=recognises,
+    recognises=lambda path: stem(path).lower() == _ATTRIBUTES,
 )
 def read(job: Job) -> list[Row]:
     """Reads the lists; the official partition is the split, else 80/10/10 by person."""

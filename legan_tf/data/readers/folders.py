@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
 
 from legan_tf.data.manifest import Row
 from legan_tf.data.readers.registry import Job, ValShare, register
@@ -26,23 +25,13 @@ class FolderOptions(Options):
     )
 
 
-def recognises_casia(files: Sequence[str]) -> bool:
-    """Returns whether the files are in folders called as CASIA-WebFace's are."""
-    return any(_CASIA.search(path) for path in files)
-
-
-def recognises_lfw(files: Sequence[str]) -> bool:
-    """Returns whether the files are called as LFW's are."""
-    return any(_LFW.search(path) for path in files)
-
-
 @register(
     "casia",
     title="CASIA-WebFace",
     licence="Chinese Academy of Sciences; for research",
     layout="0000045/001.jpg, a folder for each person",
     columns=("identity",),
-    recognises=recognises_casia,
+    recognises=_CASIA.search,
 )
 def read_casia(job: Job) -> list[Row]:
     """Reads CASIA-WebFace, a folder of seven digits for each person; split 80/10/10 by person."""
@@ -55,7 +44,7 @@ def read_casia(job: Job) -> list[Row]:
     licence="University of Massachusetts; for research",
     layout="Aaron_Eckhart/Aaron_Eckhart_0001.jpg, a folder for each person",
     columns=("identity",),
-    recognises=recognises_lfw,
+    recognises=_LFW.search,
 )
 def read_lfw(job: Job) -> list[Row]:
     """Reads LFW, a folder for each person, whose name the files repeat; split 80/10/10."""

@@ -33,7 +33,7 @@ def make_manifest(
         output: The manifest, ``.csv``.
         options: What to read and how.
         seed: Seed of every split that the data set does not define, 0 or more.
-        bar: Given what is counted, returns what shows the progress.
+        bar: Maps the label of a progress bar to its function of (done, total).
 
     Returns:
         A report: pictures per split, class and person; what was dropped and why.
@@ -109,7 +109,7 @@ def _nothing(tree: Tree, source: str, report: DropReport) -> str:
     others = [
         f"--source={name}"
         for name, reader in known.items()
-        if name != source and reader.recognises and reader.recognises(tree.files)
+        if name != source and reader.recognises and any(map(reader.recognises, tree.files))
     ]
     hint = f" It looks like {' or '.join(others)}." if others else ""
     return (

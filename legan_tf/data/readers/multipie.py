@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Sequence
 
 from legan_tf.data.attributes import MULTIPIE_SHOTS
 from legan_tf.data.file_tree import stem
@@ -47,11 +46,6 @@ class MultiPieOptions(Options):
     merge_flashless: bool = option(False, "call shot19 shot00 too; both are taken without a flash.")
 
 
-def recognises(files: Sequence[str]) -> bool:
-    """Returns whether the files are called as Multi-PIE's are."""
-    return any(_NAME.fullmatch(stem(path)) for path in files)
-
-
 def skip(folder: str) -> str:
     """Returns why not to look into a folder: it is another camera's."""
     name = folder.rpartition("/")[2]
@@ -67,7 +61,7 @@ def skip(folder: str) -> str:
     layout="session01/multiview/001/01/05_1/001_01_01_051_07.png",
     columns=("identity", "expression", "lighting"),
     options=(MultiPieOptions,),
-    recognises=recognises,
+    recognises=lambda path: _NAME.fullmatch(stem(path)),
     skip=skip,
 )
 def read(job: Job) -> list[Row]:

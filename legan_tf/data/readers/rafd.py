@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
 
 from legan_tf.data.attributes import emotion
 from legan_tf.data.file_tree import stem
@@ -43,11 +42,6 @@ class RafdOptions(Options):
         return problems
 
 
-def recognises(files: Sequence[str]) -> bool:
-    """Returns whether the files are called as RaFD's are."""
-    return any(NAME.match(stem(path)) for path in files)
-
-
 def why_not(match: re.Match | None, job: Job) -> str:
     """Returns the reason for which a picture of this name is left out, or nothing."""
     if not match:
@@ -79,7 +73,7 @@ def split_people(rows: list[Row], job: Job) -> list[Row]:
     layout="Rafd090_01_Caucasian_female_fearful_frontal.jpg, in any folder",
     columns=("identity", "expression"),
     options=(RafdOptions, ValShare),
-    recognises=recognises,
+    recognises=lambda path: NAME.match(stem(path)),
 )
 def read(job: Job) -> list[Row]:
     """Reads the file names; two files of one name are one picture."""

@@ -53,7 +53,7 @@ class Reader:
         layout: Paths of its files, in a few words.
         columns: The columns of the manifest that it fills, besides ``path`` and ``split``.
         options: The groups of its own flags.
-        recognises: Returns whether a tree is of this source, by the paths of its files alone.
+        recognises: Returns whether a file is named as those of this source are, given its path.
         skip: Returns why not to look into a folder, or nothing.
     """
 
@@ -64,7 +64,7 @@ class Reader:
     layout: str
     columns: Sequence[str]
     options: Sequence[type[Options]] = ()
-    recognises: Callable[[Sequence[str]], bool] | None = None
+    recognises: Callable[[str], object] | None = None
     skip: Callable[[str], str] | None = None
 
 

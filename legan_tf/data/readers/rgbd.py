@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from legan_tf.data import csv_text
 from legan_tf.data.attributes import emotion
@@ -142,14 +142,14 @@ def _from_tables(job: Job, lists: list[csv_text.Table]) -> list[Row]:
             where = f"{table.file}:{line}"
             paths, reason = {}, ""
             for kind, columns in _COLUMNS.items():
-                name = _cell(table, cells, columns)
+                name = _cell(cells, columns)
                 # A picture and its map may have one name: the folder tells which is meant.
                 found = names[kind].find(name, near) or everywhere.find(name, near)
                 if name and len(found) != 1:
                     many = "several files have the name" if found else "no such file"
                     reason = reason or f"listed, but {many}"
                 paths[kind] = found[0] if found else ""
-            picture, label = paths["rgb"], _cell(table, cells, _LABEL)
+            picture, label = paths["rgb"], _cell(cells, _LABEL)
             if not reason and (not picture or picture in rows):
                 reason = "listed before" if picture else "listed without a picture"
             if reason:
@@ -161,18 +161,18 @@ def _from_tables(job: Job, lists: list[csv_text.Table]) -> list[Row]:
                 )
             rows[picture] = Row(
                 path=picture,
-                identity=_cell(table, cells, _PERSON),
+                identity=_cell(cells, _PERSON),
                 expression=emotion(label),
                 depth=paths["depth"],
                 normal=paths["normal"],
-                split=split_of_folders([_cell(table, cells, _SPLIT)]),
+                split=split_of_folders([_cell(cells, _SPLIT)]),
             )
     return list(rows.values())
 
 
-def _cell(table: csv_text.Table, cells: list[str], columns: tuple[str, ...]) -> str:
-    place = table.column(*columns)
-    return cells[place] if place >= 0 else ""
+def _cell(cells: Mapping[str, str], columns: Sequence[str]) -> str:
+    """Returns the cell of the first of these columns that there is; empty if there is none."""
+    return next((cells[name] for name in columns if name in cells), "")
 
 
 def _from_folders(job: Job) -> list[Row]:
