@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from legan_tf.data import csv_text, storage
@@ -15,6 +16,7 @@ from legan_tf.data.file_tree import PICTURES, suffix
 from legan_tf.data.manifest import ManifestError, Problem, Row, read_manifest
 from legan_tf.data.resumable import checksum
 from legan_tf.errors import UserError
+from legan_tf.optional import UnavailableError
 
 _MIN_SIZE = 16  # Of the pictures to make, in pixels.
 
@@ -179,9 +181,29 @@ def refuse_empty(kept: Sequence, summary: str, table: str, dropped: DropReport) 
         raise UserError("\n".join([f"{summary}; {table} tells why.", *dropped.lines()]))
 
 
-def message_without_path(file: str, error: Exception) -> str:
-    """Returns an error's message without the path before it, for tables that name the file."""
-    return str(error).removeprefix(f"{file}: ")
+class Rejected(Exception):
+    """An item of a preparation has no result, for a reason that its table of rejections gives."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        """Keeps the reason, the same words for all such items, and the detail of this one."""
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+@contextlib.contextmanager
+def rejected_if_unreadable(reason: str, file: str) -> Iterator[None]:
+    """Turns the ``UserError`` of a file that cannot be read into ``Rejected``.
+
+    Raises:
+        Rejected: For ``reason``; its detail is the error's message without the path.
+        UnavailableError: Reading needs a package that does not work here.
+    """
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except UserError as error:
+        raise Rejected(reason, str(error).removeprefix(f"{file}: ")) from error
 
 
 def evenly_spaced(items: Sequence[Any], count: int) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -26,7 +27,7 @@ class Item(Protocol):
 
     @property
     def inputs(self) -> Sequence[str]:
-        """Paths and URLs of the files that the item is made of; empty where there is none."""
+        """Paths and URLs of the files that decide the targets; empty where there is none."""
 
     @property
     def targets(self) -> Sequence[str]:
@@ -153,7 +154,7 @@ class WorkLog:
 def run(
     log: WorkLog,
     items: Sequence[Item],
-    work: Callable[[Any], Outcomes],
+    work: Callable[[Any], dict[str, Any]],
     temporary: Collection[str],
     require: Callable[[], object],
     workers: int,
@@ -167,8 +168,8 @@ def run(
     Args:
         log: The log of the job.
         items: All items.
-        work: Makes the targets of a sequence of items; as in ``parallel.map_in_processes``.
-            Each outcome has a ``reason``, empty where the targets were written.
+        work: Writes the targets of an item and returns the outcome, whose ``reason`` is empty where
+            they were written; as in ``parallel.map_in_processes``.
         temporary: Reasons for which an item is tried again in the next run.
         require: Raises ``UnavailableError`` where a package that the work needs is missing; called
             before any work, and not where there is none.
@@ -199,6 +200,7 @@ def run(
         log.begin()
     done = len(items) - sum(len(parts[number]) for number in missing)
     on_progress(done, len(items))  # Before the first item, networks may be loaded.
+    work = functools.partial(_work_on_part, work)
     results = parallel.map_in_processes(work, [parts[number] for number in missing], workers)
     for number, outcomes in zip(missing, results):
         log.add(number, checksums[number], outcomes)
@@ -206,6 +208,10 @@ def run(
         on_progress(done, len(items))
     log.close()
     return [outcome for number in range(len(parts)) for outcome in log.done[number][1]]
+
+
+def _work_on_part(work: Callable[[Any], dict[str, Any]], part: Sequence[Item]) -> Outcomes:
+    return [work(item) for item in part]
 
 
 def _inputs_checksum(part: Iterable[Item]) -> str:

@@ -1,26 +1,23 @@
-"""Alignment of a batch of pictures: read, find landmarks, resample, quality gate, mask, write."""
+"""Alignment of a picture: read, find landmarks, resample, quality gate, mask, write."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from legan_tf.data import images, storage
+from legan_tf.data import images
 from legan_tf.data.align import alignment, landmarks
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.face_quality import contrast_and_sharpness, rejection
 from legan_tf.data.align.hull_mask import hull_mask
 from legan_tf.data.align.landmark_finder import LandmarkFinder
 from legan_tf.data.align.landmarks import Face
-from legan_tf.data.output_folder import message_without_path
-from legan_tf.errors import UserError
+from legan_tf.data.output_folder import Rejected, rejected_if_unreadable
 
 UNREADABLE, UNREADABLE_LANDMARKS = "the picture cannot be read", "its landmarks cannot be read"
 """Reasons that may be temporary: the file may be repaired."""
@@ -28,7 +25,6 @@ UNREADABLE, UNREADABLE_LANDMARKS = "the picture cannot be read", "its landmarks 
 _NO_FACE = "its landmarks are not those of a face"
 _LARGE = 4.0  # Pixels of the original per pixel, from where the original is shrunk first.
 _DECIMALS = 2  # Of points and measures, so that those written down are those that were used.
-_MOST_SAMPLES = 32_000_000  # Float pixels that are in memory at once: 0.4 GB.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +45,12 @@ class Picture:
 
     @property
     def inputs(self) -> tuple[str, str]:
-        """The files that it is made of."""
+        """The files that decide the aligned picture."""
         return self.file, self.pts
 
     @property
     def targets(self) -> tuple[str]:
-        """The files that are made of it."""
+        """The aligned picture alone."""
         return (self.target,)
 
 
@@ -84,107 +80,81 @@ class Outcome:
     sharpness: float = 0.0
 
 
-@dataclasses.dataclass(frozen=True)
-class _Cut:
-    """The part of a picture that its aligned face is taken from."""
-
-    index: int
-    face: Face
-    region: np.ndarray
-    transform: np.ndarray
-    whole_transform: np.ndarray
-    pixels: float
-
-
-def align_batch(
-    options: AlignOptions, size: int, pictures: Sequence[Picture]
-) -> list[dict[str, Any]]:
-    """Aligns a few pictures and writes their files.
-
-    The result for a picture does not depend on the others.
+def align_picture(options: AlignOptions, size: int, picture: Picture) -> dict[str, Any]:
+    """Aligns a picture and writes its file.
 
     Args:
         options: The options of ``align``.
-        size: Height and width of the aligned pictures.
-        pictures: The pictures.
+        size: Height and width of the aligned picture.
+        picture: The picture.
 
     Returns:
-        The outcomes as dictionaries, in order.
+        The outcome as a dictionary.
 
     Raises:
         UnavailableError: A package that is needed does not work here.
-        StorageError: A file cannot be written.
+        StorageError: The file cannot be written.
     """
+    try:
+        outcome = _align(options, size, picture)
+    except Rejected as rejected:
+        outcome = Outcome(rejected.reason, rejected.detail)
+    return dataclasses.asdict(outcome)
+
+
+def _align(options: AlignOptions, size: int, picture: Picture) -> Outcome:
     convention = alignment.CONVENTIONS[options.convention]
-    outcomes: list[Outcome] = []
-    cuts = []
-    for index, picture in enumerate(pictures):
-        outcome, cut = _read(options, convention, size, index, picture)
-        outcomes.append(outcome)
-        if cut:
-            cuts.append(cut)
-    for cut, aligned in _aligned(cuts, size):
-        contrast, sharpness = contrast_and_sharpness(aligned, convention)
-        found = Outcome(
-            points=tuple(map(float, (*cut.face.left_eye, *cut.face.right_eye, *cut.face.mouth))),
-            yaw=cut.face.yaw,
-            faces=cut.face.faces,
-            pixels=round(cut.pixels, _DECIMALS),
-            contrast=round(contrast, _DECIMALS),
-            sharpness=round(sharpness, _DECIMALS + 2),
-        )
-        reason, detail = rejection(
-            options, found.yaw, found.pixels, found.contrast, found.sharpness
-        )
-        if options.hull_mask and not reason:
-            try:
-                mask = hull_mask(cut.face.outline, cut.whole_transform, size)
-                aligned = aligned * mask[..., None]
-            except ValueError as error:
-                reason, detail = _NO_FACE, str(error)
-        outcomes[cut.index] = dataclasses.replace(found, reason=reason, detail=detail)
-        if not reason:
-            images.save_png(pictures[cut.index].target, aligned)
-    return [dataclasses.asdict(outcome) for outcome in outcomes]
-
-
-def _read(
-    options: AlignOptions,
-    convention: alignment.Convention,
-    size: int,
-    index: int,
-    picture: Picture,
-) -> tuple[Outcome, _Cut | None]:
-    try:
+    with rejected_if_unreadable(UNREADABLE, picture.file):
         image = images.decode(picture.file)
-    except (images.ImageError, storage.StorageError) as error:
-        return Outcome(UNREADABLE, message_without_path(picture.file, error)), None
-    face = picture.face
-    if options.landmarks:
-        if picture.pts:
-            try:
-                face = landmarks.read_pts(picture.pts)
-            except UserError as error:
-                return Outcome(UNREADABLE_LANDMARKS, message_without_path(picture.pts, error)), None
-        if face is None:
-            return Outcome("no landmarks are given for it"), None
-    else:
-        face = _finder().find(image)
-        if face is None:
-            return Outcome("no face was found"), None
+    face = _face(options, picture, image)
     if not _near(face, image.shape[1::-1]):
-        return Outcome(_NO_FACE, "they are outside the picture"), None
-    face = _rounded(face)
+        raise Rejected(_NO_FACE, "they are outside the picture")
+    face = dataclasses.replace(
+        face,
+        left_eye=np.round(face.left_eye, _DECIMALS),
+        right_eye=np.round(face.right_eye, _DECIMALS),
+        mouth=np.round(face.mouth, _DECIMALS),
+        yaw=round(face.yaw, _DECIMALS),
+    )
+    points = face.left_eye, face.right_eye, face.mouth
     try:
-        transform = alignment.similarity_from_points(
-            face.left_eye, face.right_eye, face.mouth, size, convention
-        )
+        transform = alignment.similarity_from_points(*points, size, convention)
     except ValueError as error:
-        return Outcome(_NO_FACE, str(error)), None
+        raise Rejected(_NO_FACE, str(error)) from error
     region, into_region = cut_out(image, transform, size)
+    aligned = alignment.warp(region[None], into_region[None], size)[0]
     eyes, mouth = convention.lines(size)
-    pixels = math.hypot(transform[0], transform[3]) * (mouth - eyes)
-    return Outcome(), _Cut(index, face, region, into_region, transform, pixels)
+    contrast, sharpness = contrast_and_sharpness(aligned, convention)
+    found = Outcome(
+        points=tuple(map(float, np.concatenate(points))),
+        yaw=face.yaw,
+        faces=face.faces,
+        pixels=round(math.hypot(transform[0], transform[3]) * (mouth - eyes), _DECIMALS),
+        contrast=round(contrast, _DECIMALS),
+        sharpness=round(sharpness, _DECIMALS + 2),
+    )
+    reason, detail = rejection(options, found.yaw, found.pixels, found.contrast, found.sharpness)
+    if options.hull_mask and not reason:
+        try:
+            aligned = aligned * hull_mask(face.outline, transform, size)[..., None]
+        except ValueError as error:
+            reason, detail = _NO_FACE, str(error)
+    if not reason:
+        images.save_png(picture.target, aligned)
+    return dataclasses.replace(found, reason=reason, detail=detail)
+
+
+def _face(options: AlignOptions, picture: Picture, image: np.ndarray) -> Face:
+    if not options.landmarks:
+        face, reason = _finder().find(image), "no face was found"
+    elif picture.pts:
+        with rejected_if_unreadable(UNREADABLE_LANDMARKS, picture.pts):
+            return landmarks.from_ibug(landmarks.read_points(picture.pts))
+    else:
+        face, reason = picture.face, "no landmarks are given for it"
+    if face is None:
+        raise Rejected(reason)
+    return face
 
 
 def _near(face: Face, size: tuple[int, int]) -> bool:
@@ -197,16 +167,6 @@ def _near(face: Face, size: tuple[int, int]) -> bool:
 def _finder() -> LandmarkFinder:
     """Returns the process's one finder; its networks take a second to load."""
     return LandmarkFinder()
-
-
-def _rounded(face: Face) -> Face:
-    return dataclasses.replace(
-        face,
-        left_eye=np.round(face.left_eye, _DECIMALS),
-        right_eye=np.round(face.right_eye, _DECIMALS),
-        mouth=np.round(face.mouth, _DECIMALS),
-        yaw=round(face.yaw, _DECIMALS),
-    )
 
 
 def cut_out(image: np.ndarray, transform: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -235,29 +195,3 @@ def cut_out(image: np.ndarray, transform: np.ndarray, size: int) -> tuple[np.nda
     into = affine / shrink
     into[:, 2] = (affine[:, 2] - low + 0.5) / shrink - 0.5
     return part, into.reshape(6)
-
-
-def _aligned(cuts: Sequence[_Cut], size: int) -> list[tuple[_Cut, np.ndarray]]:
-    results = []
-    for batch in _batches(cuts, size):
-        height = max(cut.region.shape[0] for cut in batch)
-        width = max(cut.region.shape[1] for cut in batch)
-        regions = np.zeros((len(batch), height, width, 3), np.uint8)
-        for region, cut in zip(regions, batch):
-            region[: cut.region.shape[0], : cut.region.shape[1]] = cut.region
-        warped = alignment.warp(regions, np.stack([cut.transform for cut in batch]), size)
-        results += zip(batch, warped)
-    return results
-
-
-def _batches(cuts: Sequence[_Cut], size: int) -> list[list[_Cut]]:
-    """Groups parts by sampling density, no more together than fit into memory."""
-    alike: dict[int, list[_Cut]] = collections.defaultdict(list)
-    for cut in cuts:
-        affine = cut.transform.reshape(2, 3)
-        alike[math.ceil(math.sqrt(abs(np.linalg.det(affine[:, :2]))))].append(cut)
-    batches = []
-    for samples, group in alike.items():
-        most = max(1, _MOST_SAMPLES // (size * max(samples, 1)) ** 2)
-        batches += [group[start : start + most] for start in range(0, len(group), most)]
-    return batches

@@ -10,7 +10,12 @@ from typing import Any
 
 from legan_tf.data import resumable, storage
 from legan_tf.data.align import alignment, landmark_finder, landmarks
-from legan_tf.data.align.batch import UNREADABLE, UNREADABLE_LANDMARKS, Picture, align_batch
+from legan_tf.data.align.align_picture import (
+    UNREADABLE,
+    UNREADABLE_LANDMARKS,
+    Picture,
+    align_picture,
+)
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.report import IMAGES, write_results
 from legan_tf.data.drop_report import DropReport
@@ -106,7 +111,7 @@ def align_pictures(
     outcomes = resumable.run(
         resumable.WorkLog(output, "align", _settings(options, size, rows, base), _CHANGED),
         _pictures(rows, targets, output, options),
-        functools.partial(align_batch, options, size),
+        functools.partial(align_picture, options, size),
         (UNREADABLE, UNREADABLE_LANDMARKS),
         require,
         workers,
@@ -162,22 +167,14 @@ def _folder_rows(folder: str, output: str, dropped: DropReport, progress: OnProg
 def _pictures(
     rows: Sequence[Row], targets: Sequence[str], output: str, options: AlignOptions
 ) -> list[Picture]:
-    pictures = [
-        Picture(row.file, os.path.join(output, IMAGES, target))
-        for row, target in zip(rows, targets)
-    ]
-    if os.path.isdir(options.landmarks):
-        files = [landmarks.pts_file(options.landmarks, target) for target in targets]
-        return [
-            dataclasses.replace(picture, pts=file if os.path.exists(file) else "")
-            for picture, file in zip(pictures, files)
-        ]
-    if options.landmarks:
-        faces = landmarks.read_csv(options.landmarks)
-        return [
-            dataclasses.replace(picture, face=faces.get(row.path))
-            for row, picture in zip(rows, pictures)
-        ]
+    folder = options.landmarks if os.path.isdir(options.landmarks) else ""
+    faces = landmarks.read_csv(options.landmarks) if options.landmarks and not folder else {}
+    pictures = []
+    for row, target in zip(rows, targets):
+        pts = os.path.join(folder, f"{os.path.splitext(target)[0]}.pts")
+        pts = pts if folder and os.path.exists(pts) else ""
+        target = os.path.join(output, IMAGES, target)
+        pictures.append(Picture(row.file, target, faces.get(row.path), pts))
     return pictures
 
 

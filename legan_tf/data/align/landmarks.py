@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import math
-import os
 
 import numpy as np
 
@@ -119,16 +118,6 @@ def read_csv(file: str) -> dict[str, Face]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: is not a CSV in UTF-8 ({error}).") from error
     return faces
-
-
-def pts_file(folder: str, target: str) -> str:
-    """Returns where the points of a picture are: named as its aligned one, but for ``.pts``."""
-    return os.path.join(folder, f"{os.path.splitext(target)[0]}.pts")
-
-
-def read_pts(file: str) -> Face:
-    """Makes a face of what ``read_points`` reads."""
-    return from_ibug(read_points(file))
 
 
 def read_points(file: str) -> np.ndarray:

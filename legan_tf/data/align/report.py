@@ -48,7 +48,7 @@ def write_results(
     Args:
         rows: The originals.
         targets: For each, the path of its aligned picture below ``IMAGES``.
-        outcomes: For each, its result, as ``batch.align_batch`` returns it.
+        outcomes: For each, its result, as ``align_picture`` returns it.
         output: The output folder.
         size: Height and width of the aligned pictures.
         options: The options of ``align``.

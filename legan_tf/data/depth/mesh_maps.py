@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,10 @@ from legan_tf.data.align.landmarks import IBUG_POINTS, read_points
 from legan_tf.data.depth import camera_fit, quality_gate
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.hole_filling import fill_holes
-from legan_tf.data.depth.meshes import TRIANGLES_FILE, Mesh, MeshError, read_mesh
+from legan_tf.data.depth.meshes import TRIANGLES_FILE, Mesh, read_mesh
 from legan_tf.data.depth.quality_gate import Measures
 from legan_tf.data.depth.ray_casting import View, cast_rays
-from legan_tf.data.output_folder import message_without_path
+from legan_tf.data.output_folder import Rejected, rejected_if_unreadable
 from legan_tf.errors import UserError, first_line
 
 UNREADABLE = ("the mesh cannot be read", "the picture cannot be read", "no landmarks can be read")
@@ -45,7 +44,7 @@ class FittedMesh:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The files that the maps are made of."""
+        """The files that decide the maps."""
         triangles = storage.join(os.path.dirname(self.mesh), TRIANGLES_FILE)
         shared = (triangles,) if self.mesh.lower().endswith(".mat") else ()
         return self.mesh, self.picture, self.landmarks, *shared
@@ -75,32 +74,26 @@ class MeshView:
     picture: np.ndarray | None = None
 
 
-def make_maps(
-    options: DepthOptions, size: int | None, meshes: Sequence[FittedMesh]
-) -> list[dict[str, Any]]:
-    """Makes the maps of a few meshes and writes their files.
+def make_maps(options: DepthOptions, size: int | None, mesh: FittedMesh) -> dict[str, Any]:
+    """Makes the maps of a mesh and writes their files.
 
     Args:
         options: The options of ``depth``.
-        size: Height and width of the maps of meshes without a picture; None to reject them.
-        meshes: The meshes.
+        size: Height and width of the maps of a mesh without a picture; None to reject it.
+        mesh: The mesh.
 
     Returns:
-        For each, reason, detail and measures.
+        Reason, detail and measures.
 
     Raises:
         UnavailableError: A package that is needed does not work here.
         StorageError: A file cannot be written.
     """
-    outcomes = []
-    for mesh in meshes:
-        seen = view_mesh(options, size, mesh)
-        if seen.view is not None and not seen.reason:
-            storage.write_bytes(mesh.depth, _depth_file(seen.view, options.depth_format))
-            storage.write_bytes(mesh.normal, _normal_file(seen.view, options.normal_format))
-        measures = dataclasses.asdict(seen.measures)
-        outcomes.append({"reason": seen.reason, "detail": seen.detail, **measures})
-    return outcomes
+    seen = view_mesh(options, size, mesh)
+    if seen.view is not None and not seen.reason:
+        storage.write_bytes(mesh.depth, _depth_file(seen.view, options.depth_format))
+        storage.write_bytes(mesh.normal, _normal_file(seen.view, options.normal_format))
+    return {"reason": seen.reason, "detail": seen.detail, **dataclasses.asdict(seen.measures)}
 
 
 def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> MeshView:
@@ -112,35 +105,31 @@ def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> Me
     broken, no_picture, no_landmarks = UNREADABLE
     picture = points = None
     try:
-        mesh = read_mesh(fitted.mesh)
-    except (MeshError, storage.StorageError) as error:
-        return MeshView(broken, message_without_path(fitted.mesh, error))
-    if fitted.picture:
+        with rejected_if_unreadable(broken, fitted.mesh):
+            mesh = read_mesh(fitted.mesh)
+        if fitted.picture:
+            with rejected_if_unreadable(no_picture, fitted.picture):
+                picture = images.decode(fitted.picture)
+        if fitted.landmarks:
+            with rejected_if_unreadable(no_landmarks, fitted.landmarks):
+                points = read_points(fitted.landmarks)
+        if picture is None and size is None:
+            raise Rejected("there is no picture beside it, and no --image_size")
+        height, width = picture.shape[:2] if picture is not None else (size, size)
         try:
-            picture = images.decode(fitted.picture)
-        except (images.ImageError, storage.StorageError) as error:
-            return MeshView(no_picture, message_without_path(fitted.picture, error))
-    if fitted.landmarks:
+            landmark_vertices = _landmark_vertices(options, mesh)
+            mesh = _project(options, mesh, height, landmark_vertices, points)
+        except ValueError as error:
+            raise Rejected("the camera cannot be found", str(error)) from error
         try:
-            points = read_points(fitted.landmarks)
-        except UserError as error:
-            detail = message_without_path(fitted.landmarks, error)
-            return MeshView(no_landmarks, detail, picture=picture)
-    if picture is None and size is None:
-        return MeshView("there is no picture beside it, and no --image_size")
-    height, width = picture.shape[:2] if picture is not None else (size, size)
-    try:
-        landmark_vertices = _landmark_vertices(options, mesh)
-        mesh = _project(options, mesh, height, landmark_vertices, points)
-    except ValueError as error:
-        return MeshView("the camera cannot be found", str(error), picture=picture)
-    try:
-        view = cast_rays(mesh, height, width)
-        filled = fill_holes(view, options.fill_holes, options.max_hole_share)
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # Of meshes that are no faces, numpy and scipy fail in many ways.
-        return MeshView("its maps cannot be made", f"{first_line(error)}.", picture=picture)
+            view = cast_rays(mesh, height, width)
+            filled = fill_holes(view, options.fill_holes, options.max_hole_share)
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # Of other meshes, numpy and scipy fail in many ways.
+            raise Rejected("its maps cannot be made", f"{first_line(error)}.") from error
+    except Rejected as rejected:
+        return MeshView(rejected.reason, rejected.detail, picture=picture)
     measures = quality_gate.measure(filled, mesh, landmark_vertices, points)
     return MeshView(*quality_gate.rejection(options, measures), measures, filled.view, picture)
 

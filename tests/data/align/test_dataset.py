@@ -15,7 +15,6 @@ import pytest
 from PIL import Image
 
 from legan_tf import optional
-from legan_tf.data.align import batch as align_batch
 from legan_tf.data.align import landmark_finder
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.dataset import Source, align_pictures
@@ -301,16 +300,6 @@ def test_lists_in_a_folder_are_no_pictures(few, tmp_path):
     assert {row["path"]: row["reason"] for row in table(tmp_path / "out" / "skipped.csv")} == {
         "light0/subject01.happy": "no landmarks are given for it"
     }
-
-
-def test_large_pictures_are_warped_one_by_one():
-    def cut(scale):
-        transform = np.array([scale, 0, 0, 0, scale, 0])
-        return align_batch._Cut(0, None, np.zeros((2, 2, 3), np.uint8), transform, transform, 1.0)
-
-    cuts = [cut(0.5)] * 8 + [cut(3.5)] * 8
-    assert [len(batch) for batch in align_batch._batches(cuts, 128)] == [8, 8]
-    assert [len(batch) for batch in align_batch._batches(cuts, 1024)] == [8] + 8 * [1]
 
 
 @pytest.mark.stack_a

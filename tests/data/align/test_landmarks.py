@@ -76,10 +76,9 @@ def test_a_file_of_68_points_counts_pixels_from_one(tmp_path, faces):
     lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points[0] + 1)
     file = tmp_path / "a.pts"
     file.write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
-    read, expected = landmarks.read_pts(str(file)), from_ibug(points[0])
+    read, expected = from_ibug(landmarks.read_points(str(file))), from_ibug(points[0])
     for name in ("left_eye", "right_eye", "mouth", "outline"):
         np.testing.assert_allclose(getattr(read, name), getattr(expected, name), atol=1e-3)
     file.write_text("version: 1\n{\n1 2\n3 4\n}\n")
     with pytest.raises(UserError, match="not a file of 68 points"):
-        landmarks.read_pts(str(file))
-    assert landmarks.pts_file("marks", "s1/a.happy.png") == "marks/s1/a.happy.pts"
+        landmarks.read_points(str(file))
