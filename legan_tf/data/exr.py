@@ -25,7 +25,6 @@ def read_exr(path: str) -> np.ndarray:
         they have these names, else as in the file.
 
     Raises:
-        UnavailableError: The path is on a storage that needs tensorflow-io.
         StorageError: The file cannot be read or is not OpenEXR.
     """
     content = storage.read_bytes(path)

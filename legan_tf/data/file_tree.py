@@ -65,12 +65,7 @@ class Tree:
 
 
 def skip_output(folder: str, output: str) -> Callable[[str], str]:
-    """Returns a ``skip`` for ``scan`` of a folder: leaves out the results, should they lie in it.
-
-    Args:
-        folder: What ``scan`` looks through.
-        output: The folder of results.
-    """
+    """Returns a ``skip`` for ``scan`` of a folder that leaves out the folder ``output`` in it."""
 
     def skip(inside: str) -> str:
         same = os.path.realpath(os.path.join(folder, inside)) == os.path.realpath(output)
@@ -178,8 +173,8 @@ class Names:
         parts = _parts(name)
         found = self._paths.get(parts[-1], []) if parts else []
         for score in (
-            lambda path: _shared(reversed(_parts(path)), reversed(parts)),
-            lambda path: _shared(_parts(path), _parts(near)),
+            lambda path: len(os.path.commonprefix([_parts(path)[::-1], parts[::-1]])),
+            lambda path: len(os.path.commonprefix([_parts(path), _parts(near)])),
         ):
             if len(found) > 1:
                 best = max(map(score, found))
@@ -189,12 +184,3 @@ class Names:
 
 def _parts(path: str) -> list[str]:
     return [part for part in path.replace("\\", "/").lower().split("/") if part not in ("", ".")]
-
-
-def _shared(one: Iterable[str], other: Iterable[str]) -> int:
-    count = 0
-    for a, b in zip(one, other):
-        if a != b:
-            break
-        count += 1
-    return count

@@ -39,7 +39,7 @@ def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
 
     Args:
         source: Path (or URL) of a file, or the file's content.
-        name: What to call the picture in errors; default is the path.
+        name: Name of the picture in errors; default is the path.
 
     Returns:
         uint8 [H, W, 3].
@@ -47,7 +47,6 @@ def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
     Raises:
         ImageError: The content is empty, corrupt, cut short, too large or of an unknown format.
         StorageError: The file cannot be read.
-        UnavailableError: The path is on a storage that needs tensorflow-io.
     """
     content, name = _content(source, name)
     return to_rgb(_open(content, name), name)
@@ -66,7 +65,6 @@ def decode_grey(source: str | bytes, name: str | None = None) -> np.ndarray:
     Raises:
         ImageError: As ``decode``; also, the picture has colours.
         StorageError: The file cannot be read.
-        UnavailableError: The path is on a storage that needs tensorflow-io.
     """
     content, name = _content(source, name)
     image = _open(content, name)
@@ -83,7 +81,7 @@ def to_rgb(image: Image.Image, name: str = "picture") -> np.ndarray:
 
     Args:
         image: Of any mode; its pixels need not be loaded yet.
-        name: What to call the picture in errors.
+        name: Name of the picture in errors.
 
     Returns:
         uint8 [H, W, 3].
@@ -106,16 +104,13 @@ def to_rgb(image: Image.Image, name: str = "picture") -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def to_square(
-    image: np.ndarray, size: int, crop: Crop | None = None, centre_crop: bool = True
-) -> np.ndarray:
-    """Crops and resizes a picture to a square, with antialiasing.
+def to_square(image: np.ndarray, size: int, crop: Crop | None = None) -> np.ndarray:
+    """Crops a picture, cuts the longer side to a square and resizes it, with antialiasing.
 
     Args:
         image: uint8 [H, W, 3].
         size: Height and width of the result, in pixels.
-        crop: What part of the picture to take first; default is all of it.
-        centre_crop: Whether to cut the longer side to a square; else it is squeezed.
+        crop: Part of the picture to cut out first; default is all of it.
 
     Returns:
         uint8 [size, size, 3].
@@ -123,16 +118,11 @@ def to_square(
     Raises:
         UserError: ``crop`` is not an upright rectangle within the picture.
     """
-    picture = Image.fromarray(image)
-    return square_of(picture, size, crop, Image.Resampling.BICUBIC, centre_crop)
+    return square_of(Image.fromarray(image), size, crop, Image.Resampling.BICUBIC)
 
 
 def square_of(
-    image: Image.Image,
-    size: int,
-    crop: Crop | None,
-    filter: Image.Resampling,
-    centre_crop: bool = True,
+    image: Image.Image, size: int, crop: Crop | None, filter: Image.Resampling
 ) -> np.ndarray:
     """Does what ``to_square`` does to pixels of any kind, with any filter of Pillow.
 
@@ -142,29 +132,17 @@ def square_of(
     Raises:
         UserError: ``crop`` is not an upright rectangle within the picture.
     """
-    left, top, right, bottom = check_crop(crop or (0.0, 0.0, 1.0, 1.0))
-    width, height = image.size
-    left, right, top, bottom = left * width, right * width, top * height, bottom * height
-    if centre_crop:
-        side = min(right - left, bottom - top)
-        left, top = (left + right - side) / 2, (top + bottom - side) / 2
-        right, bottom = left + side, top + side
-    return np.asarray(image.resize((size, size), filter, box=(left, top, right, bottom)))
-
-
-def check_crop(crop: Crop) -> Crop:
-    """Returns ``crop`` if it is an upright rectangle within the picture.
-
-    Raises:
-        UserError: It is not.
-    """
-    left, top, right, bottom = crop
+    left, top, right, bottom = crop or (0.0, 0.0, 1.0, 1.0)
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise UserError(
             f"crop {left:g},{top:g},{right:g},{bottom:g} is not left,top,right,bottom as fractions "
             "of the picture: 0 <= left < right <= 1 and 0 <= top < bottom <= 1."
         )
-    return crop
+    width, height = image.size
+    left, right, top, bottom = left * width, right * width, top * height, bottom * height
+    side = min(right - left, bottom - top)
+    left, top = (left + right - side) / 2, (top + bottom - side) / 2
+    return np.asarray(image.resize((size, size), filter, box=(left, top, left + side, top + side)))
 
 
 def save_png(path: str, image: np.ndarray) -> None:
@@ -176,7 +154,6 @@ def save_png(path: str, image: np.ndarray) -> None:
 
     Raises:
         StorageError: The file cannot be written.
-        UnavailableError: The path is on a storage that needs tensorflow-io.
     """
     storage.write_bytes(path, to_png(image))
 

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -22,17 +22,14 @@ RATING_RANGE = (1.0, 10.0)
 
 _SHOWN_PROBLEMS = 50
 
-OnProgress = Callable[[int, int], None]
-"""Called with (done, total)."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a manifest.
+    """One problem of a manifest.
 
     Attributes:
         file: The manifest.
-        message: What is wrong and what to do.
+        message: The problem and its solution.
         line: Where, counted from 1; 0 where it concerns the whole file.
         path: The picture as the line names it; empty where it concerns none.
     """
@@ -123,8 +120,8 @@ class Manifest:
         expressions: Expression classes; the order of ``attributes`` first, then alphabetical.
         lightings: Lighting classes, ordered likewise.
         identities: People, alphabetical.
-        notes: What was decided while reading, one sentence each.
-        problems: What is wrong in the text itself; ``check_manifest`` reports it.
+        notes: Decisions made while reading, one sentence each.
+        problems: Problems of the text itself; ``check_manifest`` reports them.
     """
 
     file: str
@@ -141,20 +138,19 @@ class Manifest:
 
     def problem(self, message: str, row: Row | None = None) -> Problem:
         """Returns a problem of this manifest, or of one of its lines."""
-        return (
-            Problem(self.file, message, row.line, row.path) if row else Problem(self.file, message)
-        )
+        row = row or Row()
+        return Problem(self.file, message, row.line, row.path)
 
 
 def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Manifest:
-    """Reads a manifest; looks at no picture yet.
+    """Reads a manifest; opens no picture yet.
 
     Lines without a split get one from ``splits.fill_splits``, and ``notes`` says so.
 
     Args:
         file: The CSV, UTF-8. Local path or URL.
-        data_dir: What relative paths start from; default is the manifest's own folder.
-        seed: Decides the split where the manifest has none.
+        data_dir: Folder that relative paths start from; default is the manifest's own.
+        seed: Seed of the split where the manifest has none.
 
     Returns:
         The manifest; what is wrong in single lines is kept in ``problems``.
@@ -162,7 +158,6 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
     Raises:
         ManifestError: The file is no such CSV at all.
         StorageError: The file cannot be read.
-        UnavailableError: It is on a storage that needs tensorflow-io.
     """
     folder = os.path.dirname(file) if data_dir is None else data_dir
     header, lines = _parse(file, storage.read_bytes(file))
@@ -170,15 +165,11 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
     rows: list[Row] = []
     for line, cells in lines:
         if len(cells) != len(header):
-            problems.append(
-                Problem(
-                    file,
-                    f"has {len(cells)} cells where the first line has {len(header)}; quote cells "
-                    "that contain a comma.",
-                    line,
-                    cells[0],
-                )
+            message = (
+                f"has {len(cells)} cells where the first line has {len(header)}; quote cells that "
+                "contain a comma."
             )
+            problems.append(Problem(file, message, line, cells[0]))
             continue
         row = _row(file, line, dict(zip(header, cells)), folder, problems)
         if row:
@@ -235,11 +226,7 @@ def counts_table(manifest: Manifest) -> str:
         ("", "", SPLITS),
         ("pictures", "", [len(rows) for rows in splits.values()]),
         ("rated", "", [sum(row.rated for row in rows) for rows in splits.values()]),
-        (
-            "people",
-            "",
-            [len({row.identity for row in rows} - {""}) for rows in splits.values()],
-        ),
+        ("people", "", [len({row.identity for row in rows} - {""}) for rows in splits.values()]),
     ]
     for attribute in ("expression", "lighting"):
         for name, per_split in counts[attribute].items():
@@ -294,13 +281,8 @@ def _check_header(file: str, line: int, header: list[str]) -> None:
         elif header.count(name) > 1:
             problems.append(Problem(file, f"column {name!r} is there twice; keep one.", line))
     if "path" not in header:
-        problems.append(
-            Problem(
-                file,
-                "no column is called 'path'; the first line names the columns, with commas.",
-                line,
-            )
-        )
+        message = "no column is called 'path'; the first line names the columns, with commas."
+        problems.append(Problem(file, message, line))
     if problems:
         raise ManifestError(problems)
 
@@ -326,9 +308,6 @@ def _row(
             return math.nan
         return value
 
-    def place(column: str) -> str:
-        return storage.join(folder, named[column]) if named.get(column) else ""
-
     if not path:
         report("the path is empty; name a picture or remove the line.")
         return None
@@ -347,21 +326,13 @@ def _row(
         )
         hint = f"did you mean {close!r}?" if close else f"splits are {', '.join(SPLITS)}."
         report(f"split {split!r} is not known; {hint}")
-    return Row(
-        line=line,
-        path=path,
-        file=storage.join(folder, path),
-        identity=named.get("identity", ""),
-        expression=named.get("expression", ""),
-        lighting=named.get("lighting", ""),
-        depth=place("depth"),
-        normal=place("normal"),
-        rating_mean=mean,
-        rating_std=std,
-        split=split,
-        mesh=place("mesh"),
-        landmarks=place("landmarks"),
-    )
+    labels = {name: named.get(name, "") for name in ("identity", "expression", "lighting")}
+    files = {
+        column: storage.join(folder, named[column]) if named.get(column) else ""
+        for column in ("depth", "normal", *FITTED_COLUMNS)
+    }
+    file = storage.join(folder, path)
+    return Row(line, path, file, **labels, **files, rating_mean=mean, rating_std=std, split=split)
 
 
 def _class_names(

@@ -30,7 +30,7 @@ def manifest_faces(
         manifest: As ``read_manifest`` returns it.
         split: ``train``, ``val`` or ``test``.
         image_size: Height and width of the pictures, in pixels.
-        crop: What part of each picture to take, before it is cut to a square.
+        crop: Part of each picture to cut out, before it is cut to a square.
         max_pool_bytes: Up to this size all pictures and maps of the split are decoded now and kept
             in memory; beyond, each is decoded whenever it is needed.
         on_progress: Called with (pictures and maps decoded, all of them).
@@ -51,14 +51,12 @@ def manifest_faces(
     files = [row.file for row in rows]
     tfrecord_reader.refuse_crop(files, crop)
     in_records = tfrecord_reader.are_records(files)
-    sets = 2 if map_kind else 1
-    in_memory = sets * len(files) * image_size * image_size * 3 <= max_pool_bytes
+    total = len(files) * (2 if map_kind else 1)
+    in_memory = total * image_size * image_size * 3 <= max_pool_bytes
 
     def counted_from(before: int) -> OnProgress | None:
         """Counts pictures and maps as one."""
-        if not on_progress:
-            return None
-        return lambda done, total: on_progress(before + done, sets * total)
+        return on_progress and (lambda done, _: on_progress(before + done, total))
 
     def picture(index: int) -> np.ndarray:
         return images.to_square(images.decode(files[index]), image_size, crop)
@@ -75,6 +73,9 @@ def manifest_faces(
         load = tfrecord_reader.loader(files, image_size)
     else:
         load = _loader(picture, len(files), image_size, in_memory, counted_from(0))
+    map_loader = None
+    if map_kind:
+        map_loader = _loader(surface, len(files), image_size, in_memory, counted_from(len(files)))
     return FaceSet(
         name=f"{os.path.basename(manifest.file)}/{split}",
         image_size=image_size,
@@ -88,9 +89,7 @@ def manifest_faces(
         rating_std=np.array([row.rating_std for row in rows], np.float32),
         load=load,
         map_kind=map_kind,
-        maps=_loader(surface, len(files), image_size, in_memory, counted_from(len(files)))
-        if map_kind
-        else None,
+        maps=map_loader,
     )
 
 

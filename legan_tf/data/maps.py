@@ -113,7 +113,6 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
     Raises:
         ImageError: The file is damaged or not such a map.
         StorageError: The file cannot be read.
-        UnavailableError: It needs tensorflow-io, which does not work here.
         UserError: ``crop`` is not an upright rectangle within the map.
         ValueError: There is no such kind.
     """
@@ -129,12 +128,7 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
 
 
 def read_content(path: str, kind: str) -> bytes:
-    """Returns the content of a map's file, also where that is within a record.
-
-    Raises:
-        StorageError: It cannot be read.
-        UnavailableError: It is on a storage that needs tensorflow-io.
-    """
+    """Returns the content of a map's file, also where that is within a record."""
     if storage.record_place(path):
         return tfrecord_reader.read_feature(path, FEATURES[kind])
     return storage.read_bytes(path)
@@ -153,13 +147,16 @@ def decode(path: str, kind: str) -> np.ndarray:
     Raises:
         ImageError: The file is damaged or not such a map.
         StorageError: The file cannot be read.
-        UnavailableError: It needs tensorflow-io, which does not work here.
     """
     ending = path.lower().rpartition(".")[2]
     if ending == "exr":
         values = exr.read_exr(path)
     elif ending == "npy":
-        values = _decode_npy(path)
+        content = io.BytesIO(storage.read_bytes(path))
+        try:
+            values = np.load(content, allow_pickle=False).astype(np.float32)
+        except (ValueError, EOFError, OSError) as error:
+            raise images.ImageError(f"{path}: is not a whole NPY file of numbers.") from error
     elif kind == "normal":
         levels = images.decode(read_content(path, kind), path)
         values = levels.astype(np.float32) / np.float32(_NORMAL_STEPS) - 1
@@ -171,14 +168,6 @@ def decode(path: str, kind: str) -> np.ndarray:
     if values.ndim != 3 or not values.size or values.shape[2] < channels:
         raise images.ImageError(f"{path}: has the shape {values.shape}, which is no {kind} map.")
     return values[..., :channels].astype(np.float32)
-
-
-def _decode_npy(path: str) -> np.ndarray:
-    try:
-        values = np.load(io.BytesIO(storage.read_bytes(path)), allow_pickle=False)
-        return values.astype(np.float32)
-    except (ValueError, EOFError, OSError) as error:
-        raise images.ImageError(f"{path}: is not a whole NPY file of numbers.") from error
 
 
 def _to_square(

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import pathlib
 import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -93,7 +94,7 @@ def job_settings(
     Args:
         options: A dataclass of flags.
         size: Height and width of the pictures to make, in pixels.
-        kind: What the input files are, the name of the setting.
+        kind: Name of the setting for the input files.
         base: The folder where they are.
         rows: Their labels, without full paths.
     """
@@ -113,7 +114,7 @@ def canonical_path(path: str) -> str:
 def target_names(
     files: Sequence[str], base: str, suffixes: Collection[str] = PICTURES
 ) -> list[str]:
-    """Returns names for the pictures that are made of others, unique for each original.
+    """Returns names for pictures made from others, unique for each original.
 
     Args:
         files: Full paths or URLs of the originals.
@@ -144,11 +145,7 @@ def _absolute(path: str) -> str:
 
 def _collide(targets: Sequence[str], originals: Sequence[str]) -> bool:
     """Returns whether two pictures have one target, or one's is the folder of another's."""
-    folders = {posixpath.dirname(target) for target in targets}
-    for folder in list(folders):
-        while folder:
-            folders.add(folder)
-            folder = posixpath.dirname(folder)
+    folders = {str(folder) for file in targets for folder in pathlib.PurePosixPath(file).parents}
     # A picture that is listed twice, also through a link, is one.
     return len(set(zip(targets, originals))) > len(set(targets)) or not folders.isdisjoint(targets)
 

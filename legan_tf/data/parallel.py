@@ -13,13 +13,16 @@ import multiprocessing
 import os
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from typing import Any
 
 from legan_tf import optional
 from legan_tf.errors import UserError, first_line
+
+OnProgress = Callable[[int, int], None]
+"""Called with (done, total)."""
 
 _MAX_THREADS = 16
 
@@ -50,7 +53,7 @@ class Workers:
         if self.runner:
             if self.processes:
                 raise UserError(
-                    "--workers belongs to processes here; tell the runner with --beam_options."
+                    "--workers belongs to processes here; set the runner's in --beam_options."
                 )
             optional.require("apache_beam", f"--runner={self.runner}")
         elif self.beam_options:
@@ -61,7 +64,7 @@ def for_each(
     work: Callable[[Any], None],
     items: Sequence[Any],
     workers: Workers,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> None:
     """Calls a function that writes files for every item.
 
@@ -89,7 +92,7 @@ def map_in_processes(
     work: Callable[[Any], Any],
     items: Sequence[Any],
     workers: int = 0,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Iterator[Any]:
     """Yields the results of a function of every item, in the items' order.
 
@@ -109,23 +112,24 @@ def map_in_processes(
     """
     workers = min(workers or len(os.sched_getaffinity(0)), len(items))
     results = map(work, items) if workers <= 1 else _map_in_pool(work, items, workers)
-    for done, result in enumerate(results, start=1):
-        if on_progress:
-            on_progress(done, len(items))
-        yield result
+    yield from _counted(results, len(items), on_progress)
 
 
 def in_threads(
     function: Callable[[Any], Any],
     items: Sequence[Any],
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Iterator[Any]:
     """Yields ``function(item)`` in order, for work that releases Python's lock, as decoders do."""
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:
-        for done, result in enumerate(threads.map(function, items), start=1):
-            if on_progress:
-                on_progress(done, len(items))
-            yield result
+        yield from _counted(threads.map(function, items), len(items), on_progress)
+
+
+def _counted(results: Iterable[Any], total: int, on_progress: OnProgress | None) -> Iterator[Any]:
+    for done, result in enumerate(results, start=1):
+        if on_progress:
+            on_progress(done, total)
+        yield result
 
 
 def _end_with_parent() -> None:
@@ -186,6 +190,6 @@ def _beam_options(workers: Workers) -> Any:
     except (SystemExit, ValueError) as error:
         reason = messages.getvalue().rpartition("error: ")[2].strip() or first_line(error)
         raise UserError(
-            f"--beam_options={workers.beam_options}: Beam does not take them ({reason})."
+            f"--beam_options={workers.beam_options}: Beam refuses them ({reason})."
         ) from error
     return options

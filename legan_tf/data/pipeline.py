@@ -109,7 +109,7 @@ def editing_batches(
     """Returns batches for training a generator.
 
     Args:
-        faces: What to train on.
+        faces: The faces to train on.
         batch_size: Global batch size of one update.
         seed: Seed of order and draws.
         start_step: Generator updates already done.
@@ -120,8 +120,8 @@ def editing_batches(
         balance: Whether the expressions take turns.
         flip: Whether half of the images are mirrored, each with its map. A mirrored face is lit
             from the other side, so lighting labels are then wrong.
-        own: Which of several workers this is; each loads its own part of every batch alone, and
-            gives it replica by replica. None for whole batches.
+        own: The place of this process among several workers, each of which loads its own part of
+            every batch, replica by replica; None for whole batches.
 
     Returns:
         A data set of dictionaries, one element per generator update, each value of shape
@@ -204,7 +204,7 @@ def labelled_batches(
     """Returns batches for supervised training.
 
     Args:
-        faces: What to train on.
+        faces: The faces to train on.
         batch_size: Global batch size.
         seed: Seed of order and draws.
         start_step: Updates already done.
@@ -221,13 +221,9 @@ def labelled_batches(
         ``lighting``, ``identity`` int32 [B]; ``rating_mean``, ``rating_std`` float32 [B], NaN where
         unknown.
     """
-    columns = {
-        "expression": tf.constant(faces.expression, tf.int32),
-        "lighting": tf.constant(faces.lighting, tf.int32),
-        "identity": tf.constant(faces.identity, tf.int32),
-        "rating_mean": tf.constant(faces.rating_mean, tf.float32),
-        "rating_std": tf.constant(faces.rating_std, tf.float32),
-    }
+    classes = dict.fromkeys(("expression", "lighting", "identity"), tf.int32)
+    kinds = {**classes, **dict.fromkeys(("rating_mean", "rating_std"), tf.float32)}
+    columns = {name: tf.constant(getattr(faces, name), kind) for name, kind in kinds.items()}
 
     def sample(position: tf.Tensor, index: tf.Tensor) -> Batch:
         image, key = faces.load(index), tf.stack([tf.cast(seed, tf.int64), position])

@@ -1,7 +1,9 @@
 """Files on local paths and in object storage (gs://, s3://, ...), and pictures in TFRecords.
 
 Local files are handled without TensorFlow, which clients do not have; all others through
-``tf.io.gfile``. The only module that uses tensorflow-io.
+``tf.io.gfile``. The only module that uses tensorflow-io. Every function that reads, writes or
+queries a file raises ``StorageError`` where that fails, and ``UnavailableError`` where the scheme
+of its URL needs tensorflow-io and that does not work here; so do their callers in other modules.
 """
 
 from __future__ import annotations
@@ -57,12 +59,7 @@ def record_place(path: str) -> tuple[str, int] | None:
 
 
 def exists(path: str) -> bool:
-    """Returns whether there is a file or folder at ``path``; of a record, whether its file is.
-
-    Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
-        StorageError: The storage cannot be asked.
-    """
+    """Returns whether there is a file or folder at ``path``; of a record, whether its file is."""
     place = record_place(path)
     with _files(path) as files:
         return files.exists(place[0] if place else path)
@@ -77,7 +74,6 @@ def read_bytes(path: str) -> bytes:
             compared.
 
     Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
         StorageError: The file is missing or cannot be read, or holds no such record.
     """
     if record_place(path):
@@ -89,12 +85,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def sha256(path: str) -> str:
-    """Returns the sha256 of a file, or of a local folder: of all its files and their names.
-
-    Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
-        StorageError: A file is missing or cannot be read.
-    """
+    """Returns the sha256 of a file, or of a local folder: of all its files and their names."""
     if os.path.isdir(path):
         names = [os.path.join(folder, n) for folder, _, files in os.walk(path) for n in files]
         digests = {os.path.relpath(name, path): sha256(name) for name in names}
@@ -113,10 +104,6 @@ def write_bytes(path: str, content: bytes, temporary_folder: str = "") -> None:
         path: Local path or URL.
         content: All of it.
         temporary_folder: As in ``atomic_path``.
-
-    Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
-        StorageError: The file cannot be written.
     """
     with atomic_path(path, temporary_folder) as temporary, _files(path) as files:
         with files.GFile(temporary, "wb") as file:
@@ -134,10 +121,6 @@ def atomic_path(path: str, temporary_folder: str = "") -> Iterator[str]:
         path: Local path or URL.
         temporary_folder: Folder of the temporary file, on the same storage; default is that of
             ``path``.
-
-    Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
-        StorageError: The file cannot be written.
     """
     folder = os.path.dirname(path)
     # Without the file's own name, which may be as long as names can be.
@@ -157,23 +140,13 @@ def atomic_path(path: str, temporary_folder: str = "") -> Iterator[str]:
 
 
 def is_free(path: str) -> bool:
-    """Returns whether there is nothing at ``path``, or an empty folder.
-
-    Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
-        StorageError: The storage cannot be asked.
-    """
+    """Returns whether there is nothing at ``path``, or an empty folder."""
     with _files(path) as files:
         return not files.exists(path) or (files.isdir(path) and not files.listdir(path))
 
 
 def remove_folder(path: str) -> None:
-    """Removes a folder and what is in it, if it is there.
-
-    Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
-        StorageError: It cannot be removed.
-    """
+    """Removes a folder and what is in it, if it is there."""
     with _files(path) as files:
         if files.exists(path):
             files.rmtree(path)
@@ -181,12 +154,7 @@ def remove_folder(path: str) -> None:
 
 @contextlib.contextmanager
 def tensorflow_files(path: str) -> Iterator[Any]:
-    """Gives ``tf.io.gfile``, with the file system of ``path``; its errors become ``StorageError``.
-
-    Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
-        StorageError: TensorFlow raised an error in the block.
-    """
+    """Gives ``tf.io.gfile`` with the file system of ``path``, and turns its errors."""
     import tensorflow as tf  # Here, so that local files need no TensorFlow.
 
     scheme = _scheme(path)

@@ -63,7 +63,6 @@ def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Te
 
     Raises:
         StorageError: A shard is not there.
-        UnavailableError: They are on a storage that needs tensorflow-io.
     """
     shards, shard_of, offsets = _places(files)
     with tf.device("/CPU:0"):
@@ -92,7 +91,6 @@ def read_feature(path: str, name: str) -> bytes:
         name: Name of the feature.
 
     Raises:
-        UnavailableError: The scheme needs tensorflow-io, which does not work here.
         StorageError: The file is missing or cannot be read, or holds no such record or feature.
     """
     feature = {name: tf.io.FixedLenFeature([], tf.string, default_value="")}
@@ -121,7 +119,6 @@ def pool(
 
     Raises:
         StorageError: A shard is missing, damaged or cut short, or no record begins at an offset.
-        UnavailableError: They are on a storage that needs tensorflow-io.
     """
     shards, shard_of, offsets = _places(files)
     indices: list[dict[int, list[int]]] = [collections.defaultdict(list) for _ in shards]

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import images, maps, parallel, storage, tfrecord_reader
@@ -72,12 +73,12 @@ def write_records(
         data_dir: Folder that its paths start from; its own if empty.
         output: Folder of the records. Local path or URL.
         image_size: Height and width of the stored pictures, in pixels.
-        crop: What part of each picture to take, before it is cut to a square.
+        crop: Part of each picture to cut out, before it is cut to a square.
         shards: Files of each split, at most one for each picture; 0 for as many as take about
             ``SHARD_BYTES`` each.
         seed: Seed of the split where the manifest has none.
         workers: Processes, or the runner of Apache Beam.
-        bar: Given what is counted, returns what shows the progress.
+        bar: Maps the label of a progress bar to its function of (done, total).
 
     Returns:
         A report: pictures per split and class, files, what was left out.
@@ -98,13 +99,13 @@ def write_records(
         "shards": shards,
     }
     begun = _is_begun(output, plan)
-    problems = [*manifest.problems, *split_problems(manifest)]
     digests: dict[int, bytes] = {}
-    problems += picture_problems(
-        manifest,
-        bar("checking images"),
-        lambda index, digest, picture: digests.update({index: digest}),
-    )
+
+    def keep_digest(index: int, digest: bytes, _: np.ndarray) -> None:
+        digests[index] = digest
+
+    problems = [*manifest.problems, *split_problems(manifest)]
+    problems += picture_problems(manifest, bar("checking images"), keep_digest)
     if problems:
         raise ManifestError(problems)
     # Neither is in the manifest where it leaves the split or the folder open.
@@ -150,7 +151,8 @@ def verify(folder: str, shards: Sequence[str], on_progress: OnProgress | None = 
         StorageError: There is no such list, or a file cannot be read.
     """
     sums = storage.join(folder, SUMS)
-    found = [_SUM.fullmatch(line) for line in _text(sums).splitlines()]
+    text = storage.read_bytes(sums).decode(errors="replace")
+    found = [_SUM.fullmatch(line) for line in text.splitlines()]
     names = {MANIFEST, PLAN, *shards}
     if not all(found) or sorted(line[2] for line in found) != sorted(names):
         raise UserError(
@@ -197,7 +199,7 @@ def _is_begun(output: str, plan: dict) -> bool:
     if other:
         raise UserError(
             f"--output={output}: holds records that differ in {' and '.join(other)}; name another "
-            f"folder, or delete this one."
+            "folder, or delete this one."
         )
     return True
 
@@ -274,18 +276,15 @@ def _record(row: Row, png: bytes, encoded: dict[str, bytes], image_size: int) ->
 
 def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
     """Writes manifest and checksums from those of the shards, and returns the report."""
-    lines, sums, size = [], {}, 0
+    lines, same, sums, size = [], [], {}, 0
     first: dict[str, Row] = {}
-    same = []
     parts = storage.join(output, _PARTS)
     for job in jobs:
         done = _read_json(_part(output, job.name))
-        for row, offset in zip(job.rows, done["offsets"]):
+        for row, offset, digest in zip(job.rows, done["offsets"], done["pictures"]):
             place = f"{job.name}#{offset}"
             kept = {kind: place for kind in maps.KINDS if getattr(row, kind)}
-            cells = {**dataclasses.asdict(row), "path": place, **kept}
-            lines.append(cells)
-        for row, digest in zip(job.rows, done["pictures"]):
+            lines.append({**dataclasses.asdict(row), "path": place, **kept})
             other = first.setdefault(digest, row)
             if other.split != row.split:
                 same.append(f"{other.path} ({other.split}) and {row.path} ({row.split})")
@@ -320,13 +319,9 @@ def _part(output: str, name: str) -> str:
     return storage.join(output, os.path.join(_PARTS, f"{name}.json"))
 
 
-def _text(file: str) -> str:
-    return storage.read_bytes(file).decode(errors="replace")
-
-
 def _read_json(file: str) -> dict:
     try:
-        value = json.loads(_text(file))
+        value = json.loads(storage.read_bytes(file))
     except ValueError:
         value = None
     if not isinstance(value, dict):

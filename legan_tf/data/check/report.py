@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -9,23 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from legan_tf.data import csv_text, images, storage, tfrecord_reader
+from legan_tf.data.check import plots, validation
 from legan_tf.data.check.anomalies import across_splits, anomalies
 from legan_tf.data.check.near_duplicates import Pair, near_duplicates
-from legan_tf.data.check.plots import (
-    balance_figure,
-    brightness_figure,
-    combinations_figure,
-    contact_sheet,
-    pairs_sheet,
-    sizes_figure,
-)
 from legan_tf.data.check.statistics import ImageStatistics
-from legan_tf.data.check.validation import (
-    missing_by_model,
-    need_problems,
-    picture_problems,
-    split_problems,
-)
 from legan_tf.data.manifest import (
     Manifest,
     ManifestError,
@@ -66,21 +54,21 @@ def check_dataset(
     bar: Callable[[str], OnProgress],
     needs: Mapping[str, Sequence[str]],
 ) -> CheckResult:
-    """Validates a manifest, looks for what is unusual, and writes a report.
+    """Validates a manifest, searches for anomalies, and writes a report.
 
     Every picture is decoded once, and those that are shown a second time. The same files and
     arguments give the same report, byte for byte.
 
     Args:
         file: The manifest.
-        data_dir: What relative paths start from; default is the manifest's own folder.
+        data_dir: Folder that relative paths start from; default is the manifest's own.
         output: Folder for the report and its pictures, new or of an earlier check; nothing is
             written if empty.
         model: The model to be trained; if empty, every one that the labels suffice for.
         crop: As in training.
         image_size: Height and width in training, in pixels.
         seed: Seed of the split where the manifest has none, and of the choice of pictures shown.
-        bar: Given what is counted, returns what shows the progress.
+        bar: Maps the label of a progress bar to its function of (done, total).
         needs: The columns that each model learns from, by its name.
 
     Returns:
@@ -100,26 +88,31 @@ def check_dataset(
         raise UserError(f"--image_size={image_size}: must be 1 or more.")
     if seed < 0:
         raise UserError(f"--seed={seed}: must be 0 or more.")
-    if output:
-        _refuse_other_files(output)
+    # A folder of anything but an earlier check, or a file.
+    if output and not storage.exists(storage.join(output, REPORT_FILE)):
+        if not storage.is_free(output):
+            raise UserError(
+                f"--output={output}: is a file or holds other files already; name a new folder."
+            )
     manifest = read_manifest(file, data_dir, seed)
     tfrecord_reader.refuse_crop([row.file for row in manifest.rows], crop)
     if output:
         _refuse_inputs(output, manifest)
         _begin(output)
     stats = ImageStatistics(len(manifest.rows), crop)
-    lacking = missing_by_model(manifest, needs)
-    wanted = (model,) if model else () if [] in lacking.values() else tuple(needs)
+    missing = validation.missing_by_model(manifest, needs)
+    wanted = (model,) if model else () if [] in missing.values() else tuple(needs)
     # In the order of check_manifest, so that the report is the one of training.
-    problems = [*manifest.problems, *split_problems(manifest)]
-    problems += dict.fromkeys(p for name in wanted for p in need_problems(manifest, needs[name]))
-    problems += picture_problems(manifest, bar("looking at images"), stats.add)
+    problems = [*manifest.problems, *validation.split_problems(manifest)]
+    lacking = (validation.need_problems(manifest, needs[name]) for name in wanted)
+    problems += dict.fromkeys(itertools.chain.from_iterable(lacking))
+    problems += validation.picture_problems(manifest, bar("looking at images"), stats.add)
     error = ManifestError(problems) if problems else None
     splits = [row.split for row in manifest.rows]
     pairs = near_duplicates(stats.thumbnail, stats.digest, splits, bar("comparing images"))
     found = anomalies(manifest, stats, pairs, image_size)
     counts = counts_table(manifest)
-    models = [_model_line(name, lacking[name]) for name in ((model,) if model else needs)]
+    models = [_model_line(name, missing[name]) for name in ((model,) if model else needs)]
     if output:
         pictures = _pictures(manifest, stats, pairs, crop, image_size, seed, bar("drawing"))
         tables = {"near_duplicates.csv": _pairs_table(manifest, pairs)}
@@ -129,30 +122,19 @@ def check_dataset(
         for name, content in {**pictures, **tables, REPORT_FILE: report}.items():
             storage.write_bytes(storage.join(output, name), content)
     lines = [counts, "", *models]
-    lines += ["", *(f"- {sentence}" for sentence in found)] if found else []
-    lines += (
-        ["", f"{storage.join(output, REPORT_FILE)}: all of it, with pictures"] if output else []
-    )
+    if found:
+        lines += ["", *(f"- {sentence}" for sentence in found)]
+    if output:
+        lines += ["", f"{storage.join(output, REPORT_FILE)}: all of it, with pictures"]
     return CheckResult("\n".join(lines), error)
-
-
-def _refuse_other_files(output: str) -> None:
-    """Refuses a file, and a folder of anything but an earlier check."""
-    earlier = storage.exists(storage.join(output, REPORT_FILE))
-    if not earlier and not storage.is_free(output):
-        raise UserError(
-            f"--output={output}: is a file or holds other files already; name a new folder."
-        )
 
 
 def _refuse_inputs(output: str, manifest: Manifest) -> None:
     """Refuses a folder that the manifest or a file that it names is in."""
-    files = [manifest.file]
-    for row in manifest.rows:
-        files += [path for path in (row.file, row.depth, row.normal) if path]
-    folder = os.path.realpath(output)
-    for inside, path in {os.path.dirname(path): path for path in reversed(files)}.items():
-        if os.path.realpath(inside) == folder:
+    files = [path for row in manifest.rows for path in (row.file, row.depth, row.normal) if path]
+    first = {os.path.dirname(path): path for path in [*reversed(files), manifest.file]}
+    for folder, path in first.items():
+        if os.path.realpath(folder) == os.path.realpath(output):
             raise UserError(
                 f"--output={output}: holds {path}, which is to be checked; name a new folder."
             )
@@ -196,12 +178,12 @@ def _pictures(
             return None
 
     drawings = {
-        "contact_sheet.png": lambda: contact_sheet(manifest, stats.seen, show, seed),
-        "class_balance.png": lambda: as_png(balance_figure(manifest)),
-        "combinations.png": lambda: as_png(combinations_figure(manifest)),
-        "near_duplicates.png": lambda: pairs_sheet(manifest, pairs, show),
-        "brightness.png": lambda: as_png(brightness_figure(manifest, stats)),
-        "sizes.png": lambda: as_png(sizes_figure(manifest, stats, image_size)),
+        "contact_sheet.png": lambda: plots.contact_sheet(manifest, stats.seen, show, seed),
+        "class_balance.png": lambda: as_png(plots.balance_figure(manifest)),
+        "combinations.png": lambda: as_png(plots.combinations_figure(manifest)),
+        "near_duplicates.png": lambda: plots.pairs_sheet(manifest, pairs, show),
+        "brightness.png": lambda: as_png(plots.brightness_figure(manifest, stats)),
+        "sizes.png": lambda: as_png(plots.sizes_figure(manifest, stats, image_size)),
     }
     drawn = {}
     for name, draw in drawings.items():

@@ -63,7 +63,7 @@ def run_in_threads(
 
 
 def _check_size(image_size: int) -> None:
-    """Raises ValueError where faces would be too small to tell anything."""
+    """Raises ValueError where faces would be too small to show anything."""
     if image_size < 16:
         raise ValueError(f"image_size must be 16 or more for rendered faces, not {image_size}.")
 
@@ -116,12 +116,12 @@ def rendered_faces(
     for name in lightings:
         lights.light(name)
     shape = (people, len(expressions), len(lightings))
-    size = image_size
-    renderer = _Renderer(numbers, expressions, lightings, size, map_kind)
+    renderer = _Renderer(numbers, expressions, lightings, image_size, map_kind)
     total = int(np.prod(shape))
     if not on_demand:
         renderer.fill(on_progress)
-    load = _once_rendered(renderer, renderer.pictures, 1, on_demand)
+    loader = functools.partial(_once_rendered, renderer, on_demand)
+    load = loader(renderer.pictures, 1)
     identity, expression_of, lighting_of = (
         axis.ravel().astype(np.int32) for axis in np.indices(shape)
     )
@@ -140,14 +140,13 @@ def rendered_faces(
     def surface(indices: np.ndarray, wanted: np.ndarray) -> faceset.Surface:
         for value in wanted:
             _check_class(value, expressions)
-        shown = geometry(
-            [numbers[identity[i]] for i in indices], [expressions[e] for e in wanted], size
-        )
+        people = [numbers[identity[i]] for i in indices]
+        shown = geometry(people, [expressions[e] for e in wanted], image_size)
         return faceset.Surface(shown.depth, shown.normals, shown.albedo, shown.face_mask)
 
     return faceset.FaceSet(
         name=f"rendered/{split}",
-        image_size=size,
+        image_size=image_size,
         expressions=expressions,
         lightings=lightings,
         identities=tuple(identity_name(p) for p in numbers),
@@ -160,9 +159,7 @@ def rendered_faces(
         truth=truth,
         surface=surface,
         map_kind=map_kind,
-        maps=_once_rendered(renderer, renderer.surfaces, len(lightings), on_demand)
-        if map_kind
-        else None,
+        maps=loader(renderer.surfaces, len(lightings)) if map_kind else None,
         true_map=true_map if map_kind else None,
     )
 
@@ -200,7 +197,7 @@ class _Renderer:
         self._done = np.zeros(len(self._shown), bool)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
-    def _render(self, first: int, count: int) -> int:
+    def _render(self, first: int, count: int = _GEOMETRIES_PER_TASK) -> int:
         """Renders so many geometries under every light; returns the number of pictures."""
         people, expressions = zip(*self._shown[first : first + count])
         faces = geometry(people, expressions, self._size)
@@ -215,9 +212,8 @@ class _Renderer:
 
     def fill(self, on_progress: Progress | None) -> None:
         """Renders everything, on all cores."""
-        render = functools.partial(self._render, count=_GEOMETRIES_PER_TASK)
         starts = range(0, len(self._shown), _GEOMETRIES_PER_TASK)
-        run_in_threads(render, starts, len(self.pictures), on_progress)
+        run_in_threads(self._render, starts, len(self.pictures), on_progress)
 
     def of(self, rows: np.ndarray, index: int) -> np.ndarray:
         """Returns a row of ``pictures`` or ``surfaces``, rendered now if it was not yet."""
@@ -230,9 +226,9 @@ class _Renderer:
 
 
 def _once_rendered(
-    renderer: _Renderer, rows: np.ndarray, per_row: int, on_demand: bool
+    renderer: _Renderer, on_demand: bool, rows: np.ndarray, per_row: int
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The ``load`` or, of rows that ``per_row`` pictures share, the ``maps`` of a face set."""
+    """Returns ``load`` or, of rows that ``per_row`` pictures share, ``maps`` of a face set."""
     if not on_demand:
         load = faceset.from_pool(rows)
         return lambda index: load(index // per_row)
@@ -279,22 +275,22 @@ def rated_faces(
     numbers = split_people(split, faces_shown, seed)
     expressions, lightings = tuple(ACTIONS), attributes.lightings()
     rng = np.random.default_rng([7004, seed, SPLITS.index(split)])
-    who = rng.integers(len(numbers), size=faces_shown)
-    mien = rng.integers(len(expressions), size=faces_shown)
+    identity = rng.integers(len(numbers), size=faces_shown)
+    expression = rng.integers(len(expressions), size=faces_shown)
     pictures = np.empty((count, image_size, image_size, 3), np.uint8)
     lighting = rng.integers(len(lightings), size=count)
     natural = np.empty(count)
 
-    def render_rated(face: int) -> int:
+    def render(face: int) -> int:
         rows = range(face * _SHOTS_OF_RATED_FACE, min((face + 1) * _SHOTS_OF_RATED_FACE, count))
-        shown = geometry([numbers[who[face]]], [expressions[mien[face]]], image_size)
+        shown = geometry([numbers[identity[face]]], [expressions[expression[face]]], image_size)
         shots = shade(shown, [lightings[lighting[row]] for row in rows])[0]
         for row, shot in zip(rows, shots):
             pictures[row], natural[row] = _damaged(shot, _damage_rng(seed, numbers[0], row))
         return len(rows)
 
-    run_in_threads(render_rated, range(faces_shown), count, on_progress)
-    said = ratings.rate(natural, ratings.panel(seed), rng)
+    run_in_threads(render, range(faces_shown), count, on_progress)
+    rated = ratings.rate(natural, ratings.panel(seed), rng)
     face_of = np.arange(count) // _SHOTS_OF_RATED_FACE
     return faceset.FaceSet(
         name=f"rendered-rated/{split}",
@@ -302,11 +298,11 @@ def rated_faces(
         expressions=expressions,
         lightings=lightings,
         identities=tuple(identity_name(p) for p in numbers),
-        expression=mien[face_of].astype(np.int32),
+        expression=expression[face_of].astype(np.int32),
         lighting=lighting.astype(np.int32),
-        identity=who[face_of].astype(np.int32),
-        rating_mean=said.mean(axis=1).astype(np.float32),
-        rating_std=said.std(axis=1).astype(np.float32),
+        identity=identity[face_of].astype(np.int32),
+        rating_mean=rated.mean(axis=1).astype(np.float32),
+        rating_std=rated.std(axis=1).astype(np.float32),
         load=faceset.from_pool(pictures),
     )
 
@@ -315,7 +311,7 @@ def damage_done(split: str, count: int, seed: int) -> list[dict[str, float]]:
     """Returns what was done to the pictures of ``rated_faces``, which does not show in ratings.
 
     Args:
-        split: As for ``rated_faces``, like the two that follow.
+        split: As for ``rated_faces``, as are the others.
         count: How many pictures.
         seed: Seed of the damage.
 
@@ -342,7 +338,7 @@ def _severities(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _damaged(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Damages a uint8 picture at random; returns it and how natural it still looks."""
+    """Damages a uint8 picture at random; returns it and its naturalness."""
     severities = _severities(rng)
     image = picture.astype(np.float32) / 255
     for kind, severity in severities.items():

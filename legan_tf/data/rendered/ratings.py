@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ _HARM = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Rater:
+class Rater(NamedTuple):
     """One simulated person.
 
     Attributes:
@@ -77,8 +76,7 @@ def rate(
     Returns:
         int32 [n, raters], whole numbers 1 to 10.
     """
-    bias = np.asarray([r.bias for r in raters])
-    noise = np.asarray([r.noise for r in raters])
-    said = np.asarray(naturalness)[:, None] + bias
-    said = said + noise * rng.normal(size=said.shape)
-    return np.clip(np.round(said), 1, 10).astype(np.int32)
+    bias, noise = np.transpose(raters)
+    ratings = np.asarray(naturalness)[:, None] + bias
+    ratings = ratings + noise * rng.normal(size=ratings.shape)
+    return np.clip(np.round(ratings), 1, 10).astype(np.int32)

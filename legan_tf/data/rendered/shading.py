@@ -128,10 +128,6 @@ def render(
     Raises:
         ValueError: An expression or a light is not known.
     """
-    faces = geometry(persons, expressions, size)
     names = list(dict.fromkeys(lightings))
-    pictures = np.empty((len(faces), size, size, 3), np.uint8)
-    for name in names:
-        rows = np.flatnonzero([other == name for other in lightings])
-        pictures[rows] = shade(faces.take(rows), [name])[:, 0]
-    return pictures
+    pictures = shade(geometry(persons, expressions, size), names)
+    return pictures[np.arange(len(pictures)), [names.index(name) for name in lightings]]

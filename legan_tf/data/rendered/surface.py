@@ -55,10 +55,6 @@ class Geometry:
         """Returns the number of faces."""
         return len(self.depth)
 
-    def take(self, rows: np.ndarray) -> Geometry:
-        """Returns the faces at ``rows``."""
-        return Geometry(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
-
 
 @dataclasses.dataclass(frozen=True)
 class Mesh:
