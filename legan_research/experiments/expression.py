@@ -34,7 +34,7 @@ from legan_research.experiments.training import (
     seeds_note,
 )
 from legan_tf.data import attributes
-from legan_tf.data.manifest import OnProgress
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered.dataset import split_people
 from legan_tf.errors import UserError
 from legan_tf.evaluation.image_networks import image_network

@@ -16,7 +16,7 @@ from legan_research.experiments.experiment import Experiment, open_experiment
 from legan_research.experiments.provenance import chain_of, flags_of
 from legan_tf.cli import counter
 from legan_tf.data import storage
-from legan_tf.data.manifest import OnProgress
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered import rated_faces
 from legan_tf.data.rendered.damage import DAMAGES
 from legan_tf.data.rendered.dataset import damage_done

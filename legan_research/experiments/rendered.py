@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from legan_tf.data import images, storage
-from legan_tf.data.manifest import OnProgress, to_csv
+from legan_tf.data.manifest import to_csv
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered import geometry, shade
 from legan_tf.data.rendered.dataset import identity_name, run_in_threads
 from legan_tf.data.resumable import MANIFEST

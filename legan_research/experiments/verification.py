@@ -31,7 +31,7 @@ from legan_research.experiments.training import (
     seeds_note,
 )
 from legan_tf.data import attributes
-from legan_tf.data.manifest import OnProgress
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered.dataset import identity_name, split_people
 from legan_tf.evaluation.image_networks import image_network
 from legan_tf.evaluation.metrics.verification import auc, fold_accuracies, true_accept_rate

@@ -69,9 +69,7 @@ def decode(content: bytes) -> str:
 def lines(text: str, separator: str = ",") -> Iterator[Line]:
     """Yields the lines of a text with their stripped cells; blank lines are left out.
 
-    Args:
-        text: Its content.
-        separator: The character between cells; a space stands for any run of white space.
+    A space as separator is any run of white space.
 
     Raises:
         TextError: A line is not valid CSV.
@@ -93,12 +91,10 @@ def lines(text: str, separator: str = ",") -> Iterator[Line]:
 
 
 def read_lines(file: str, separator: str = "") -> list[Line]:
-    """Reads the lines of a list.
+    """Reads the lines of a list, as ``lines`` does.
 
-    Args:
-        file: Local path or URL.
-        separator: As for ``lines``; if empty, the first of tab, comma and semicolon that the first
-            line has, else white space.
+    Without a separator, it is the first of tab, comma and semicolon that the first line has, else
+    white space.
 
     Raises:
         StorageError: The file cannot be read.
@@ -114,11 +110,7 @@ def read_lines(file: str, separator: str = "") -> list[Line]:
 
 
 def read_table(file: str, default_columns: Sequence[str] = ()) -> Table:
-    """Reads a list whose first line names the columns.
-
-    Args:
-        file: Local path or URL.
-        default_columns: The names, in lower case, where the first line has none of them.
+    """Reads a list whose first line names the columns, or else has ``default_columns``.
 
     Raises:
         StorageError: The file cannot be read.

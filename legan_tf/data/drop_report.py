@@ -22,12 +22,7 @@ class DropReport:
         self.notes: list[str] = []
 
     def drop(self, reason: str, what: str) -> None:
-        """Counts one more thing that was left out.
-
-        Args:
-            reason: Why; the same words for all that have the same reason.
-            what: Its path, or file and line of the list that names it.
-        """
+        """Counts a file, or a file and line of a list, that is left out for a reason."""
         self._counts[reason] += 1
         examples = self._examples.setdefault(reason, [])
         if len(examples) < _EXAMPLES:

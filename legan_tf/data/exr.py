@@ -15,14 +15,9 @@ _DEEP_OR_MULTI_PART = 0x1800
 
 
 def read_exr(path: str) -> np.ndarray:
-    """Reads an OpenEXR picture of one part.
+    """Reads an OpenEXR picture of one part, float32 [H, W, channels], values as stored.
 
-    Args:
-        path: Local path or URL.
-
-    Returns:
-        float32 [H, W, channels], values as stored. The channels are in the order R, G, B, A where
-        they have these names, else as in the file.
+    The channels are in the order R, G, B, A where they have these names, else as in the file.
 
     Raises:
         StorageError: The file cannot be read or is not OpenEXR.
@@ -43,11 +38,7 @@ def read_exr(path: str) -> np.ndarray:
 
 
 def to_exr(channels: Mapping[str, np.ndarray]) -> bytes:
-    """Returns the content of an uncompressed OpenEXR file.
-
-    Args:
-        channels: By their names, float [H, W], all of one size; stored as float32.
-    """
+    """Returns an uncompressed OpenEXR file of channels by name, float [H, W], stored as float32."""
     header = {"compression": OpenEXR.NO_COMPRESSION, "type": OpenEXR.scanlineimage}
     pixels = {name: np.ascontiguousarray(values, "<f4") for name, values in channels.items()}
     content = io.BytesIO()

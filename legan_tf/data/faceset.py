@@ -12,11 +12,7 @@ from legan_tf.data.attributes import UNKNOWN
 
 
 def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the ``load`` of a face set whose pictures are all in memory.
-
-    Args:
-        pictures: uint8 [n, size, size, 3].
-    """
+    """Returns the ``load`` of a face set whose pictures, uint8 [n, S, S, 3], are all in memory."""
     with tf.device("/CPU:0"):  # A pool of gigabytes has no place in a GPU's memory.
         pool = tf.convert_to_tensor(pictures)
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from legan_tf.data.drop_report import DropReport
-from legan_tf.data.manifest import OnProgress
+from legan_tf.data.parallel import OnProgress
 from legan_tf.errors import UserError
 
 PICTURES = frozenset(

@@ -53,11 +53,7 @@ def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
 
 
 def decode_grey(source: str | bytes, name: str | None = None) -> np.ndarray:
-    """Decodes a grey picture with the bits that it has, as a depth map is one.
-
-    Args:
-        source: As for ``decode``.
-        name: As for ``decode``.
+    """Decodes a grey picture, such as a depth map, with the bits that it has.
 
     Returns:
         uint8 or, where the file has 16 bits, uint16 [H, W].
@@ -77,14 +73,7 @@ def decode_grey(source: str | bytes, name: str | None = None) -> np.ndarray:
 
 
 def to_rgb(image: Image.Image, name: str = "picture") -> np.ndarray:
-    """Converts a picture that Pillow has opened or made, as ``decode`` does.
-
-    Args:
-        image: Of any mode; its pixels need not be loaded yet.
-        name: Name of the picture in errors.
-
-    Returns:
-        uint8 [H, W, 3].
+    """Returns the pixels of a picture of any mode, loaded or not, as ``decode`` describes it.
 
     Raises:
         ImageError: The pixels are corrupt or cut short, too many, or of an unknown range.
@@ -146,15 +135,7 @@ def square_of(
 
 
 def save_png(path: str, image: np.ndarray) -> None:
-    """Writes a picture as PNG, whole or not at all. Makes missing folders.
-
-    Args:
-        path: Local path or URL.
-        image: uint8 [H, W, 3] or [H, W].
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
+    """Writes a picture, uint8 [H, W, 3] or [H, W], as PNG, as ``storage.write_bytes`` does."""
     storage.write_bytes(path, to_png(image))
 
 

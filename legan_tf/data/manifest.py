@@ -240,11 +240,9 @@ def counts_table(manifest: Manifest) -> str:
 
 
 def to_csv(lines: Iterable[Mapping[str, str | float]]) -> bytes:
-    """Returns the text of a manifest, as ``read_manifest`` takes it.
+    """Returns the text of a manifest of lines, each with its cells by column.
 
-    Args:
-        lines: The cells of each line by column; what is absent or NaN is left empty. Numbers get
-            as many digits as they need to be read back the same.
+    What is absent or NaN is left empty. Numbers have as many digits as they need to be read back.
     """
 
     def cell(value: str | float) -> str:

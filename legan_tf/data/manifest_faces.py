@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from legan_tf.data import attributes, images, maps, parallel, tfrecord_reader
 from legan_tf.data.faceset import FaceSet, from_pool
-from legan_tf.data.manifest import Manifest, ManifestError, OnProgress
+from legan_tf.data.manifest import Manifest, ManifestError
+from legan_tf.data.parallel import OnProgress
 
 DEFAULT_POOL_BYTES = 4 << 30
 

@@ -55,22 +55,14 @@ def depth_to_grey(depth: np.ndarray, bits: int = 8) -> np.ndarray:
 
 
 def depth_to_map(depth: np.ndarray) -> np.ndarray:
-    """Makes a map of depth in the form that ``depth_to_grey`` takes.
-
-    Returns:
-        uint8 [H, W, 3], three equal channels.
-    """
+    """Returns ``depth_to_grey`` of depth in three equal channels, uint8 [H, W, 3]."""
     return np.repeat(depth_to_grey(depth)[..., None], 3, axis=-1)
 
 
 def normals_to_map(normals: np.ndarray) -> np.ndarray:
-    """Makes the map of normals.
+    """Returns the map, uint8 [..., 3], of normals, float [..., 3].
 
-    Args:
-        normals: float [..., 3] of length 1; not finite or (0, 0, 0) where nothing is.
-
-    Returns:
-        uint8 [..., 3].
+    They are of length 1; not finite or (0, 0, 0) where nothing is.
     """
     inside = _are_normals(normals)
     image = np.zeros(normals.shape, np.uint8)
@@ -79,13 +71,9 @@ def normals_to_map(normals: np.ndarray) -> np.ndarray:
 
 
 def map_to_normals(image: np.ndarray) -> np.ndarray:
-    """Returns the normals of a map.
+    """Returns the normals of a map, uint8 [..., 3], as float32 [..., 3] of length 1.
 
-    Args:
-        image: uint8 [..., 3].
-
-    Returns:
-        float32 [..., 3] of length 1; (0, 0, 0) where nothing is.
+    They are (0, 0, 0) where nothing is.
     """
     return _unit(image.astype(np.float32) / np.float32(_NORMAL_STEPS) - 1)
 
@@ -135,11 +123,7 @@ def read_content(path: str, kind: str) -> bytes:
 
 
 def decode(path: str, kind: str) -> np.ndarray:
-    """Reads the values of a map's file as they are.
-
-    Args:
-        path: As for ``read_map``.
-        kind: One of ``KINDS``.
+    """Reads the values of a map's file as they are; ``path`` and ``kind`` as for ``read_map``.
 
     Returns:
         float32 [H, W, 1] of depth, [H, W, 3] of normals, of any length and range.

@@ -166,13 +166,10 @@ def write_or_remove(output: str, name: str, content: bytes | None) -> None:
 
 
 def refuse_empty(kept: Sequence, summary: str, table: str, dropped: DropReport) -> None:
-    """Raises UserError where no item of a preparation is left.
+    """Refuses a preparation of which no item is left; ``table`` is the file with the reasons.
 
-    Args:
-        kept: The items that are left.
-        summary: The report's last sentence.
-        table: The file that gives the reason for each rejected item.
-        dropped: What the report lists.
+    Raises:
+        UserError: Nothing was kept.
     """
     if not kept:
         raise UserError("\n".join([f"{summary}; {table} tells why.", *dropped.lines()]))

@@ -116,9 +116,7 @@ def map_in_processes(
 
 
 def in_threads(
-    function: Callable[[Any], Any],
-    items: Sequence[Any],
-    on_progress: OnProgress | None = None,
+    function: Callable[[Any], Any], items: Sequence[Any], on_progress: OnProgress | None = None
 ) -> Iterator[Any]:
     """Yields ``function(item)`` in order, for work that releases Python's lock, as decoders do."""
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as threads:

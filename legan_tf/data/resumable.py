@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from legan_tf.data import parallel, storage
-from legan_tf.data.file_tree import OnProgress
+from legan_tf.data.parallel import OnProgress
 from legan_tf.errors import UserError
 
 Outcomes = list[dict[str, Any]]
@@ -97,12 +97,7 @@ class WorkLog:
             os.truncate(self._lines_file, self._valid_bytes)
 
     def add(self, part: int, inputs: str, outcomes: Outcomes) -> None:
-        """Appends a finished part.
-
-        Args:
-            part: Its number.
-            inputs: Checksum of its input files.
-            outcomes: The results of its items.
+        """Appends a finished part with the checksum of its inputs and the outcomes of its items.
 
         Raises:
             StorageError: The log cannot be written.
@@ -225,11 +220,9 @@ def _is_finished(outcome: Mapping[str, Any], item: Item, temporary: Collection[s
 
 
 def remove_leftovers(output: str, targets: Iterable[str]) -> None:
-    """Removes half-written files of a program that was killed, and files that are made again.
+    """Removes ``targets`` where they exist, and the temporary files of ``storage.write_bytes``.
 
-    Args:
-        output: A folder; in it and below, temporary files of ``storage.write_bytes`` are removed.
-        targets: Files to remove, too, where they exist.
+    A program that was killed may have left these in the folder ``output`` or below.
     """
     for folder, _, names in os.walk(output):
         for name in names:

@@ -98,17 +98,10 @@ def split_of_folders(parts: Iterable[str]) -> str:
 
 
 def fill_splits(rows: Sequence[Row], seed: int) -> tuple[list[Row], str]:
-    """Returns the rows of a manifest with a split each.
+    """Returns the rows of a manifest with a split each, and a sentence on how that was decided.
 
     Rows without a split get that of their person, else train. If no row has a split, people are
-    split 80/10/10, pictures of unknown people one by one; the same way each time for the same seed.
-
-    Args:
-        rows: Rows of which one or more have no split.
-        seed: Seed of the split of rows that have none.
-
-    Returns:
-        The rows, and a sentence about what was decided.
+    split 80/10/10 by ``seed``, pictures of unknown people one by one.
 
     Raises:
         UserError: There are too few people to split.

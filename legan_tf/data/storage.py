@@ -98,13 +98,7 @@ def sha256(path: str) -> str:
 
 
 def write_bytes(path: str, content: bytes, temporary_folder: str = "") -> None:
-    """Writes a file completely or not at all. Makes missing folders.
-
-    Args:
-        path: Local path or URL.
-        content: All of it.
-        temporary_folder: As in ``atomic_path``.
-    """
+    """Writes a file completely or not at all, as ``atomic_path`` does."""
     with atomic_path(path, temporary_folder) as temporary, _files(path) as files:
         with files.GFile(temporary, "wb") as file:
             file.write(content)

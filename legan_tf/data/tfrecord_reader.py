@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import images, storage
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
 
@@ -84,11 +85,7 @@ def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Te
 
 
 def read_feature(path: str, name: str) -> bytes:
-    """Returns the picture, or another feature that is one string of bytes, of a record.
-
-    Args:
-        path: ``FILE.tfrecord#OFFSET``.
-        name: Name of the feature.
+    """Returns a feature that is one string of bytes of the record ``FILE.tfrecord#OFFSET``.
 
     Raises:
         StorageError: The file is missing or cannot be read, or holds no such record or feature.
@@ -105,7 +102,7 @@ def read_feature(path: str, name: str) -> bytes:
 
 
 def pool(
-    files: Sequence[str], image_size: int, on_progress: Callable[[int, int], None] | None = None
+    files: Sequence[str], image_size: int, on_progress: OnProgress | None = None
 ) -> np.ndarray:
     """Reads all pictures, shard by shard from beginning to end.
 

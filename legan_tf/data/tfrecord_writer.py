@@ -20,15 +20,8 @@ import tensorflow as tf
 
 from legan_tf.data import images, maps, parallel, storage, tfrecord_reader
 from legan_tf.data.check.validation import picture_problems, split_problems
-from legan_tf.data.manifest import (
-    Manifest,
-    ManifestError,
-    OnProgress,
-    Row,
-    counts_table,
-    read_manifest,
-    to_csv,
-)
+from legan_tf.data.manifest import Manifest, ManifestError, Row, counts_table, read_manifest, to_csv
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.splits import SPLITS
 from legan_tf.errors import UserError
 

@@ -81,15 +81,7 @@ class Outcome:
 
 
 def align_picture(options: AlignOptions, size: int, picture: Picture) -> dict[str, Any]:
-    """Aligns a picture and writes its file.
-
-    Args:
-        options: The options of ``align``.
-        size: Height and width of the aligned picture.
-        picture: The picture.
-
-    Returns:
-        The outcome as a dictionary.
+    """Aligns a picture to ``size`` x ``size`` pixels, writes its file and returns the outcome.
 
     Raises:
         UnavailableError: A package that is needed does not work here.

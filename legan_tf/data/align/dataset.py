@@ -19,7 +19,7 @@ from legan_tf.data.align.align_picture import (
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.report import IMAGES, write_results
 from legan_tf.data.drop_report import DropReport
-from legan_tf.data.file_tree import OnProgress, scan, skip_output, suffix
+from legan_tf.data.file_tree import scan, skip_output, suffix
 from legan_tf.data.manifest import Row
 from legan_tf.data.output_folder import (
     canonical_path,
@@ -28,6 +28,7 @@ from legan_tf.data.output_folder import (
     manifest_rows,
     target_names,
 )
+from legan_tf.data.parallel import OnProgress
 from legan_tf.errors import UserError
 
 _MAX_SIZE = 2048

@@ -7,7 +7,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 
 def hull_mask(outline: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
-    """Returns the pixels of an aligned picture that are inside a face's convex hull.
+    """Returns the pixels of an aligned picture whose centre is inside a face's convex hull.
 
     Args:
         outline: float [n, 2], points in the original.
@@ -15,7 +15,7 @@ def hull_mask(outline: np.ndarray, transform: np.ndarray, size: int) -> np.ndarr
         size: Height and width of the aligned picture.
 
     Returns:
-        bool [size, size]; a pixel is inside where its centre is.
+        bool [size, size].
 
     Raises:
         ValueError: The points are all on one line, so that nothing is inside.

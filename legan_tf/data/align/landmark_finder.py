@@ -75,11 +75,7 @@ class LandmarkFinder:
                 network.process(np.zeros((64, 64, 3), np.uint8))
 
     def find(self, image: np.ndarray) -> Face | None:
-        """Returns the largest face of a picture, or None.
-
-        Args:
-            image: uint8 [H, W, 3].
-        """
+        """Returns the largest face of a picture, uint8 [H, W, 3], or None."""
         seen, scale = _reduced(image)
         candidates = _apart(
             [(_box(mesh), mesh) for mesh in self._meshes(seen, _BORDERS[0])]

@@ -16,12 +16,7 @@ from legan_tf.data.align import alignment, landmarks
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.manifest import Row, counts_table, read_manifest, to_csv
-from legan_tf.data.output_folder import (
-    evenly_spaced,
-    refuse_empty,
-    write_or_remove,
-    write_tables,
-)
+from legan_tf.data.output_folder import evenly_spaced, refuse_empty, write_or_remove, write_tables
 from legan_tf.data.resumable import MANIFEST
 from legan_tf.sheet import captioned_sheet
 
@@ -43,19 +38,10 @@ def write_results(
     options: AlignOptions,
     dropped: DropReport,
 ) -> str:
-    """Writes the tables and the sheet, and last the manifest.
+    """Writes the tables and the sheet, and last the manifest; returns a report.
 
-    Args:
-        rows: The originals.
-        targets: For each, the path of its aligned picture below ``IMAGES``.
-        outcomes: For each, its result, as ``align_picture`` returns it.
-        output: The output folder.
-        size: Height and width of the aligned pictures.
-        options: The options of ``align``.
-        dropped: What was dropped before.
-
-    Returns:
-        A report.
+    For each original in ``rows``, ``targets`` has the path of its aligned picture below ``IMAGES``,
+    and ``outcomes`` what ``align_picture`` returned.
 
     Raises:
         UserError: No picture is left.

@@ -42,13 +42,9 @@ def combinations(manifest: Manifest) -> np.ndarray:
 def anomalies(
     manifest: Manifest, stats: ImageStatistics, pairs: Sequence[Pair], image_size: int
 ) -> list[str]:
-    """Returns a sentence with numbers for each anomaly that was found.
+    """Returns a sentence with numbers for each anomaly of a manifest, its pictures and their pairs.
 
-    Args:
-        manifest: As read.
-        stats: Statistics of its pictures.
-        pairs: Pictures that are nearly the same.
-        image_size: Height and width in training, in pixels.
+    ``image_size`` is the height and width of the pictures in training.
     """
     found = [
         *_about_pairs(manifest, pairs),
@@ -95,10 +91,7 @@ def _about_pixels(manifest: Manifest, stats: ImageStatistics) -> Iterable[str]:
     for found, what in (
         (stats.brightness < DARK, f"very dark, with a mean luma below {DARK} of 255"),
         (stats.brightness > BRIGHT, f"very bright, with a mean luma above {BRIGHT} of 255"),
-        (
-            stats.contrast < LOW_CONTRAST,
-            f"flat, with a contrast below {LOW_CONTRAST:g} of 255",
-        ),
+        (stats.contrast < LOW_CONTRAST, f"flat, with a contrast below {LOW_CONTRAST:g} of 255"),
     ):
         paths = _paths(manifest, stats.seen & found)
         if paths:

@@ -10,12 +10,14 @@ block separates the two where a distance of whole pictures, as perceptual hashes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import dctn
 from scipy.spatial import cKDTree
+
+from legan_tf.data.parallel import OnProgress
 
 SIDE = 32
 """Height and width of a thumbnail."""
@@ -60,7 +62,7 @@ def near_duplicates(
     thumbnails: np.ndarray,
     digests: Sequence[bytes],
     splits: Sequence[str],
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[Pair]:
     """Returns the pairs of pictures that are nearly the same, as they are or mirrored.
 
@@ -136,14 +138,10 @@ def _near(
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns by how much pairs of thumbnails differ, as the module says.
+    """Returns the difference of pairs of thumbnails, as the module defines it.
 
-    Args:
-        first: uint8 [n,32,32].
-        second: uint8 [n,32,32].
-
-    Returns:
-        float32 [n], 0 or more; 0 also for a brighter or more contrasty picture of the same.
+    For two uint8 [n,32,32] it is float32 [n], 0 or more; 0 also for a brighter or more contrasty
+    picture of the same.
     """
     one, other = first.astype(np.float32), second.astype(np.float32)
     mask = ((one < _CLIPPED) & (other < _CLIPPED)).astype(np.float32)

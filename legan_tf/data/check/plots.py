@@ -48,19 +48,11 @@ _LIMIT = {"color": "#555555", "linestyle": ":", "linewidth": 1.2}
 
 
 def contact_sheet(manifest: Manifest, seen: np.ndarray, show: Show, seed: int) -> bytes:
-    """Draws eight pictures of every class, which makes wrong labels and crops visible.
+    """Draws eight pictures of every class, which makes wrong labels and crops visible, as a PNG.
 
     Rows are the expressions, the lightings, then people; of more than 60 classes or 12 people, as
-    many at random. Without any of these labels, rows are ratings or splits.
-
-    Args:
-        manifest: As read.
-        seen: bool [n], which rows have a picture.
-        show: Returns it.
-        seed: Draws the pictures.
-
-    Returns:
-        A PNG.
+    many at random by ``seed``. Without any of these labels, rows are ratings or splits. ``seen``,
+    bool [n], says which rows of the manifest have a picture.
     """
     draw = np.random.default_rng(seed)
     rows = []
@@ -73,16 +65,7 @@ def contact_sheet(manifest: Manifest, seen: np.ndarray, show: Show, seed: int) -
 
 
 def pairs_sheet(manifest: Manifest, pairs: Sequence[Pair], show: Show) -> bytes:
-    """Draws up to 24 pairs side by side, with their splits and paths; those across splits first.
-
-    Args:
-        manifest: As read.
-        pairs: Pictures that are nearly the same.
-        show: Returns a picture.
-
-    Returns:
-        A PNG.
-    """
+    """Draws up to 24 pairs, with their splits and paths, as a PNG; those across splits first."""
     leaks = set(across_splits(pairs, manifest))
     first, second, names = [], [], []
     # False comes before True.

@@ -14,14 +14,8 @@ from legan_tf.data.check import plots, validation
 from legan_tf.data.check.anomalies import across_splits, anomalies
 from legan_tf.data.check.near_duplicates import Pair, near_duplicates
 from legan_tf.data.check.statistics import ImageStatistics
-from legan_tf.data.manifest import (
-    Manifest,
-    ManifestError,
-    OnProgress,
-    Row,
-    counts_table,
-    read_manifest,
-)
+from legan_tf.data.manifest import Manifest, ManifestError, Row, counts_table, read_manifest
+from legan_tf.data.parallel import OnProgress
 from legan_tf.drawing import as_png
 from legan_tf.errors import UserError, first_line
 

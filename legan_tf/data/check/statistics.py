@@ -35,13 +35,7 @@ class ImageStatistics:
         self.digest = [b""] * count
 
     def add(self, index: int, digest: bytes, picture: np.ndarray) -> None:
-        """Measures one picture; several threads may do so at once.
-
-        Args:
-            index: Its place, 0 to n - 1.
-            digest: Of its file.
-            picture: uint8 [H, W, 3].
-        """
+        """Measures the picture of a place, uint8 [H, W, 3]; several threads may do so at once."""
         left, top, right, bottom = self._crop
         height, width = picture.shape[:2]
         luma = images.to_square(picture, SIDE, self._crop) @ np.float32(images.LUMA)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import numpy as np
 
 from legan_tf.data import images, maps, parallel, storage
-from legan_tf.data.manifest import Manifest, ManifestError, OnProgress, Problem, Row
+from legan_tf.data.manifest import Manifest, ManifestError, Problem, Row
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.splits import SPLITS
 from legan_tf.optional import UnavailableError
 
@@ -89,12 +90,7 @@ def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
 def missing_by_model(
     manifest: Manifest, needs: Mapping[str, Collection[str]]
 ) -> dict[str, list[str]]:
-    """Returns by model what the labels lack to train it; nothing where they suffice.
-
-    Args:
-        manifest: The manifest.
-        needs: The columns that each model learns from, by its name.
-    """
+    """Returns what the labels lack to train each model, by the columns that it needs."""
     if not any(row.split for row in manifest.rows):
         return dict.fromkeys(needs, ["no picture is in a split."])
     return {

@@ -46,14 +46,10 @@ class DepthOptions(Options):
         limit=_SHARE,
     )
     min_coverage: float = option(
-        0.05,
-        "depth: reject meshes that cover less than this share of the picture.",
-        limit=_SHARE,
+        0.05, "depth: reject meshes that cover less than this share of the picture.", limit=_SHARE
     )
     max_coverage: float = option(
-        0.9,
-        "depth: reject meshes that cover more than this share of the picture.",
-        limit=_SHARE,
+        0.9, "depth: reject meshes that cover more than this share of the picture.", limit=_SHARE
     )
     max_landmark_error: float = option(
         0.08,

@@ -18,9 +18,10 @@ from legan_tf.data.depth.meshes import SUFFIXES, TRIANGLES_FILE
 from legan_tf.data.depth.ray_casting import PURPOSE
 from legan_tf.data.depth.report import write_results
 from legan_tf.data.drop_report import DropReport
-from legan_tf.data.file_tree import PICTURES, OnProgress, scan, skip_output, stem, suffix
+from legan_tf.data.file_tree import PICTURES, scan, skip_output, stem, suffix
 from legan_tf.data.manifest import ManifestError, Problem, Row
 from legan_tf.data.output_folder import flag_problem, job_settings, manifest_rows, target_names
+from legan_tf.data.parallel import OnProgress
 from legan_tf.errors import UserError
 
 DEFAULT_SIZE = 256

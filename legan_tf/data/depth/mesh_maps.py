@@ -75,15 +75,9 @@ class MeshView:
 
 
 def make_maps(options: DepthOptions, size: int | None, mesh: FittedMesh) -> dict[str, Any]:
-    """Makes the maps of a mesh and writes their files.
+    """Makes the maps of a mesh, writes their files and returns reason, detail and measures.
 
-    Args:
-        options: The options of ``depth``.
-        size: Height and width of the maps of a mesh without a picture; None to reject it.
-        mesh: The mesh.
-
-    Returns:
-        Reason, detail and measures.
+    Without a picture, they have ``size`` x ``size`` pixels; a mesh is rejected if that is None.
 
     Raises:
         UnavailableError: A package that is needed does not work here.

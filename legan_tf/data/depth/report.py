@@ -17,12 +17,7 @@ from legan_tf.data.depth.mesh_maps import FittedMesh, view_mesh
 from legan_tf.data.depth.quality_gate import MEASURES
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.manifest import Row, to_csv
-from legan_tf.data.output_folder import (
-    evenly_spaced,
-    refuse_empty,
-    write_or_remove,
-    write_tables,
-)
+from legan_tf.data.output_folder import evenly_spaced, refuse_empty, write_or_remove, write_tables
 from legan_tf.data.resumable import MANIFEST
 from legan_tf.sheet import sheet
 
@@ -43,19 +38,10 @@ def write_results(
     options: DepthOptions,
     dropped: DropReport,
 ) -> str:
-    """Writes the tables and the sheets, and last the manifest.
+    """Writes the tables and the sheets, and last the manifest; returns a report.
 
-    Args:
-        rows: The labels of each picture; ``path`` is empty where there is no picture.
-        meshes: For each, the mesh and the files of its maps.
-        outcomes: For each, its result, as ``mesh_maps.make_maps`` returns it.
-        output: The output folder.
-        size: Height and width of the maps of meshes without a picture; None to reject them.
-        options: The options of ``depth``.
-        dropped: What was dropped before.
-
-    Returns:
-        A report.
+    For each row, whose ``path`` is empty where there is no picture, ``outcomes`` has what
+    ``mesh_maps.make_maps`` returned.
 
     Raises:
         UserError: No mesh is left.

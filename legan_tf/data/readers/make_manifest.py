@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from legan_tf.data import storage
 from legan_tf.data.drop_report import DropReport, printable
-from legan_tf.data.file_tree import OnProgress, Tree, scan
+from legan_tf.data.file_tree import Tree, scan
 from legan_tf.data.manifest import COLUMNS, Row, counts_table, read_manifest, to_csv
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.readers.registry import Job, ReaderOptions, readers
 from legan_tf.errors import UserError
 
@@ -18,11 +19,7 @@ _TEXT_COLUMNS = [name for name in COLUMNS if not name.startswith("rating_")]
 
 
 def make_manifest(
-    data_dir: str,
-    output: str,
-    options: ReaderOptions,
-    seed: int,
-    bar: Callable[[str], OnProgress],
+    data_dir: str, output: str, options: ReaderOptions, seed: int, bar: Callable[[str], OnProgress]
 ) -> str:
     """Reads a data set's files and lists, decodes no picture, and writes its manifest.
 

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import attributes, faceset, maps, parallel
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered import damage, lights, ratings
 from legan_tf.data.rendered.expressions import ACTIONS, actions
 from legan_tf.data.rendered.shading import shade
@@ -21,8 +22,6 @@ _PEOPLE_PER_SPLIT = 1_000_000
 _SHOTS_OF_RATED_FACE = 4  # a geometry costs as much as several pictures of it
 _GEOMETRIES_PER_TASK = 4  # small enough to stay in the cache, large enough to be worth a task
 _LOCKS = 64
-
-Progress = Callable[[int, int], None]
 
 
 def split_people(split: str, people: int, seed: int) -> range:
@@ -52,7 +51,7 @@ def identity_name(person: int) -> str:
 
 
 def run_in_threads(
-    work: Callable[[Any], int], items: Sequence[Any], total: int, on_progress: Progress | None
+    work: Callable[[Any], int], items: Sequence[Any], total: int, on_progress: OnProgress | None
 ) -> None:
     """Calls ``work(item)``, which returns how many of ``total`` units it has done, on all cores."""
     done = 0
@@ -81,7 +80,7 @@ def rendered_faces(
     lightings: Sequence[str],
     image_size: int,
     seed: int,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
     map_kind: str = "",
     on_demand: bool = False,
 ) -> faceset.FaceSet:
@@ -210,7 +209,7 @@ class _Renderer:
         self._done[first : first + count] = True
         return rows.stop - rows.start
 
-    def fill(self, on_progress: Progress | None) -> None:
+    def fill(self, on_progress: OnProgress | None) -> None:
         """Renders everything, on all cores."""
         starts = range(0, len(self._shown), _GEOMETRIES_PER_TASK)
         run_in_threads(self._render, starts, len(self.pictures), on_progress)
@@ -247,7 +246,7 @@ def rated_faces(
     count: int,
     image_size: int,
     seed: int,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> faceset.FaceSet:
     """Renders faces with controlled damage and the ratings of three simulated raters.
 
@@ -308,16 +307,10 @@ def rated_faces(
 
 
 def damage_done(split: str, count: int, seed: int) -> list[dict[str, float]]:
-    """Returns what was done to the pictures of ``rated_faces``, which does not show in ratings.
-
-    Args:
-        split: As for ``rated_faces``, as are the others.
-        count: How many pictures.
-        seed: Seed of the damage.
+    """Returns the damage of each picture of ``rated_faces`` with these arguments.
 
     Returns:
-        For each picture the severity, in [0, 1], of each kind of damage that was done to it, in
-        the order in which it was done.
+        The severity, in [0, 1], of each kind of damage, in the order in which it was done.
 
     Raises:
         ValueError: The split is not known.

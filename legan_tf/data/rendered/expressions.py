@@ -95,14 +95,7 @@ def _performed(person: int, expression: str) -> tuple[float, ...]:
 
 
 def actions(persons: Sequence[int], expressions: Sequence[str]) -> Actions:
-    """Returns the actions of people under expressions.
-
-    Args:
-        persons: N people.
-        expressions: N names, one for each person.
-
-    Returns:
-        Actions whose fields are float32 [N, 1, 1].
+    """Returns the actions of N people under N expressions, float32 [N, 1, 1] each.
 
     Raises:
         ValueError: An expression has no rendered form.

@@ -190,11 +190,7 @@ def _draw(person: int) -> dict[str, np.ndarray]:
 
 
 def identity_parameters(persons: Sequence[int]) -> IdentityParameters:
-    """Returns the parameters of the people with these numbers.
-
-    Args:
-        persons: N whole numbers ≥ 0; the same number is always the same person.
-    """
+    """Returns the parameters of N people; the same whole number, 0 or more, is the same person."""
     drawn = [_draw(int(person)) for person in persons]
     stacked = {}
     for name in drawn[0]:

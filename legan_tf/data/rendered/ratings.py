@@ -48,8 +48,7 @@ def panel(seed: int) -> tuple[Rater, ...]:
 def naturalness(severities: Mapping[str, float]) -> float:
     """Returns the naturalness of a picture on the scale 1 to 10, without bias and noise.
 
-    Args:
-        severities: Severity in [0, 1] of each kind of damage that was done.
+    The severities, in [0, 1], are those of each kind of damage to it.
 
     Raises:
         ValueError: A kind of damage is not known.
@@ -66,15 +65,9 @@ def naturalness(severities: Mapping[str, float]) -> float:
 def rate(
     naturalness: np.ndarray, raters: tuple[Rater, ...], rng: np.random.Generator
 ) -> np.ndarray:
-    """Returns the rating of every picture by every rater.
+    """Returns the rating of every picture by every rater, int32 [n, raters], 1 to 10.
 
-    Args:
-        naturalness: float [n], as from ``naturalness()``.
-        raters: The panel.
-        rng: Source of the raters' noise.
-
-    Returns:
-        int32 [n, raters], whole numbers 1 to 10.
+    For each picture, float [n], ``naturalness`` is as ``naturalness()`` returns it.
     """
     bias, noise = np.transpose(raters)
     ratings = np.asarray(naturalness)[:, None] + bias

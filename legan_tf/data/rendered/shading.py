@@ -55,14 +55,7 @@ def _lit_share(height: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 
 def shade(faces: Geometry, lightings: Sequence[str]) -> np.ndarray:
-    """Renders every face under every light.
-
-    Args:
-        faces: N faces.
-        lightings: L names of Multi-PIE shots.
-
-    Returns:
-        uint8 [N, L, S, S, 3].
+    """Renders N faces under L lights, names of Multi-PIE shots, as uint8 [N, L, S, S, 3].
 
     Raises:
         ValueError: A name is no Multi-PIE shot.
@@ -114,16 +107,7 @@ def shade(faces: Geometry, lightings: Sequence[str]) -> np.ndarray:
 def render(
     persons: Sequence[int], expressions: Sequence[str], lightings: Sequence[str], size: int
 ) -> np.ndarray:
-    """Renders one picture for each (person, expression, light).
-
-    Args:
-        persons: N people.
-        expressions: N names.
-        lightings: N names.
-        size: Height and width, in pixels.
-
-    Returns:
-        uint8 [N, S, S, 3].
+    """Renders a picture for each of N (person, expression, light), uint8 [N, size, size, 3].
 
     Raises:
         ValueError: An expression or a light is not known.

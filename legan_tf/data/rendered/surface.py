@@ -108,12 +108,7 @@ def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def geometry(persons: Sequence[int], expressions: Sequence[str], size: int) -> Geometry:
-    """Returns the geometry of N people under N expressions.
-
-    Args:
-        persons: N whole numbers, the people.
-        expressions: N names of expressions.
-        size: Height and width of the pictures, in pixels.
+    """Returns the geometry of N people under N expressions, in pictures of ``size`` pixels a side.
 
     Raises:
         ValueError: An expression has no rendered form.
@@ -145,14 +140,10 @@ def geometry(persons: Sequence[int], expressions: Sequence[str], size: int) -> G
 
 
 def normals_of(depth: np.ndarray, pixel: float) -> np.ndarray:
-    """Returns the unit normals of height fields.
+    """Returns the unit normals, float32 [N, S, S, 3], of height fields, float32 [N, S, S].
 
-    Args:
-        depth: float32 [N, S, S], larger is nearer.
-        pixel: Distance of two pixels in the unit of the depth.
-
-    Returns:
-        float32 [N, S, S, 3]; x right, y up, z to the viewer.
+    Larger heights are nearer; ``pixel`` is the distance of two pixels in their unit. x is to the
+    right, y up, z to the viewer.
     """
     dy, dx = np.gradient(depth, pixel, axis=(1, 2))
     normals = np.stack([-dx, dy, np.ones_like(dx)], axis=-1)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from legan_tf.data import images, storage
-from legan_tf.data.manifest import Manifest, ManifestError, OnProgress, Row, read_manifest
+from legan_tf.data.manifest import Manifest, ManifestError, Row, read_manifest
 from legan_tf.data.output_folder import canonical_path, folder_problem
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.resumable import Outcomes, WorkLog, checksum, file_version, remove_leftovers
 from legan_tf.data.tfrecord_reader import refuse_crop
 from legan_tf.errors import UserError

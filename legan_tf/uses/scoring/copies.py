@@ -6,7 +6,7 @@ import os
 import shutil
 
 from legan_tf.data import storage
-from legan_tf.data.manifest import OnProgress
+from legan_tf.data.parallel import OnProgress
 from legan_tf.data.resumable import file_version, remove_leftovers
 from legan_tf.errors import UserError
 from legan_tf.uses.scoring.database import RatingDatabase
