@@ -29,7 +29,7 @@ def lightings(merge_flashless: bool = True) -> tuple[str, ...]:
 
     Args:
         merge_flashless: Multi-PIE's shots 00 and 19 are taken under the same light. Merged, they
-            are one class and 19 remain; apart, two of the 20 classes cannot be told apart.
+            are one class and 19 remain; else two of the 20 classes are the same light.
 
     Returns:
         19 or 20 names.

@@ -1,4 +1,4 @@
-"""Report of the files that are left out, and why."""
+"""Report of the files that are left out, by reason."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class FaceSet:
     """One split of one data set: labels in memory, images on demand.
 
     Attributes:
-        name: What to call it in reports, for example ``rendered/test``.
+        name: Its name in reports, for example ``rendered/test``.
         image_size: Height and width of every image, in pixels.
         expressions: Names of the expression classes.
         lightings: Names of the lighting classes.

@@ -78,20 +78,20 @@ def scan(
     folder: str,
     flag: str,
     report: DropReport,
-    skip: Callable[[str], str] | None = None,
-    leave_out: Iterable[str] = (),
     on_progress: OnProgress | None = None,
+    skip: Callable[[str], str] | None = None,
+    leave_out: str = "",
 ) -> Tree:
     """Lists all files below a folder; links to folders are followed, though not in circles.
 
     Args:
-        folder: Where to begin, a local folder.
+        folder: The local folder to begin with.
         flag: Name of the flag that gave it, for errors.
         report: Counts what is skipped.
-        skip: Given the path of a folder from ``folder``, returns why not to look into it, or
-            nothing.
-        leave_out: Full paths of files to take no notice of, such as the manifest itself.
         on_progress: Called with (parts of the tree done, parts in all).
+        skip: Given the path of a folder from ``folder``, returns the reason to leave it out, or
+            nothing.
+        leave_out: Full path of a file to ignore, such as the manifest itself.
 
     Raises:
         UserError: The folder, or one in it, cannot be listed, or there is no file in it.
@@ -104,7 +104,7 @@ def scan(
         raise UserError(f"--{flag}={folder}: {what}.")
     files: list[str] = []
     followed: set[str] = set()
-    left_out = {os.path.realpath(path) for path in leave_out}
+    ignored = os.path.realpath(leave_out) if leave_out else None
 
     def entries(inside: str) -> list[str]:
         """Adds the files of a folder to ``files`` and returns its folders."""
@@ -133,7 +133,7 @@ def scan(
                     deeper.append(path)
             elif not entry.is_file():
                 report.drop("broken link, or no file", path)
-            elif not left_out or os.path.realpath(entry.path) not in left_out:
+            elif ignored is None or os.path.realpath(entry.path) != ignored:
                 files.append(path)
         return deeper
 

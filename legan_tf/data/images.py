@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 
@@ -78,7 +79,9 @@ def to_rgb(image: Image.Image, name: str = "picture") -> np.ndarray:
     Raises:
         ImageError: The pixels are corrupt or cut short, too many, or of an unknown range.
     """
-    image = _upright(_loaded(image, name))
+    image = _loaded(image, name)
+    with contextlib.suppress(Exception):  # A damaged EXIF block does not make the pixels wrong.
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         grey = np.asarray(image).astype(np.float64)
         if grey.min() < 0 or grey.max() > 65535:
@@ -183,10 +186,3 @@ def _too_large(name: str, size: str = "") -> ImageError:
     return ImageError(
         f"{name}: has more than {MAX_PIXELS // 1_000_000} megapixels{size}; make it smaller."
     )
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # A damaged EXIF block does not make the pixels wrong.
-        return image

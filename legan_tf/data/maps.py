@@ -92,7 +92,7 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
             ``FILE.tfrecord#OFFSET``, the map in the record that begins there.
         kind: One of ``KINDS``.
         size: Height and width of the result, in pixels.
-        crop: What part to take first; default is all of it.
+        crop: Part to cut out first; default is all of it.
 
     Returns:
         uint8 [size, size, 3] as this module's maps are. Depth uses the whole range again, also

@@ -34,7 +34,7 @@ def folder_problem(output: str) -> str:
 
 
 def flag_problem(output: str, size: int | None, max_size: int, seed: int, workers: int) -> str:
-    """Returns what is wrong with the flags that preparations share; empty if all are right.
+    """Returns the problem of the flags that preparations share; empty if there is none.
 
     Args:
         output: The output folder.
@@ -63,8 +63,8 @@ def manifest_rows(
         file: The manifest.
         data_dir: Folder that its paths start from; empty for its own.
         seed: Seed of the splits where it has none.
-        dropped: Gets the manifest's notes and, where rows name maps, a note on that.
-        maps_note: How that note goes on after "N lines name depth or normal maps".
+        dropped: The report to add the manifest's notes to and, where rows name maps, another.
+        maps_note: The rest of that note after "N lines name depth or normal maps".
         required: A column that must not be empty.
 
     Raises:
@@ -89,7 +89,7 @@ def manifest_rows(
 def job_settings(
     options: Any, size: int | None, kind: str, base: str, rows: Sequence[Row]
 ) -> dict[str, Any]:
-    """Returns what a preparation depends on besides the content of its input files.
+    """Returns the settings that a preparation depends on besides the content of its input files.
 
     Args:
         options: A dataclass of flags.
@@ -172,7 +172,7 @@ def refuse_empty(kept: Sequence, summary: str, table: str, dropped: DropReport) 
         UserError: Nothing was kept.
     """
     if not kept:
-        raise UserError("\n".join([f"{summary}; {table} tells why.", *dropped.lines()]))
+        raise UserError("\n".join([f"{summary}; {table} gives the reasons.", *dropped.lines()]))
 
 
 class Rejected(Exception):

@@ -50,7 +50,7 @@ class WorkLog:
         Args:
             folder: The output folder, on this machine.
             name: Stem of the log's two files there, ``NAME.json`` and ``NAME.jsonl``.
-            settings: All that the result depends on; values that JSON can hold.
+            settings: Everything that the result depends on, as values that JSON can hold.
             descriptions: For each setting whose value is a checksum, the words for another value
                 in error messages: "other pictures".
 
@@ -236,7 +236,7 @@ def remove_leftovers(output: str, targets: Iterable[str]) -> None:
 def file_version(file: str) -> Any:
     """Returns size and modification time of a local file, much quicker than a checksum.
 
-    None where there is no such file; a URL stands for itself.
+    None where there is no such file; a URL is returned as it is.
     """
     shard, _ = storage.record_place(file) or (file, 0)
     try:

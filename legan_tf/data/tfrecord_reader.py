@@ -221,5 +221,5 @@ def _errors(path: str) -> Iterator[None]:
 def _no_record(path: str) -> StorageError:
     return StorageError(
         f"{path}: no whole record with a picture begins here; the file is damaged, cut short or "
-        "not of this manifest. `sha256sum -c SHA256SUMS` in its folder tells which."
+        "not of this manifest. `sha256sum -c SHA256SUMS` in its folder says which."
     )

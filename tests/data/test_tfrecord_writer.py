@@ -162,7 +162,7 @@ def test_a_beam_pipeline_makes_the_same_files(folder, options):
 def test_options_that_beam_does_not_take_are_told(folder, options, reason):
     with pytest.raises(UserError) as error:
         make(folder, folder / "beam", 0, runner="DirectRunner", beam_options=options)
-    told = f"--beam_options={options}: Beam does not take them ({reason})."
+    told = f"--beam_options={options}: Beam refuses them ({reason})."
     assert str(error.value) == told
 
 
@@ -337,7 +337,7 @@ def test_a_file_is_no_output_and_an_empty_folder_is(folder):
         ({"shards": -1}, "--shards=-1"),
         ({"workers": -1}, "--workers=-1"),
         ({"beam_options": "--x"}, "--beam_options belongs to --runner"),
-        ({"runner": "DirectRunner"}, "--workers belongs to processes here; tell the runner with"),
+        ({"runner": "DirectRunner"}, "--workers belongs to processes here; set the runner's in"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(folder, options, complaint):

@@ -1,1 +1,1 @@
-"""From pictures with faces anywhere in them to faces that all stand alike."""
+"""Face alignment: from pictures with faces anywhere to faces in one position."""

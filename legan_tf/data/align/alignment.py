@@ -17,10 +17,10 @@ from legan_tf import optional
 
 @dataclasses.dataclass(frozen=True)
 class Convention:
-    """Where a face stands in an aligned picture.
+    """The position of a face in an aligned picture.
 
     Attributes:
-        size: Height and width of the picture that the other values are for, in pixels.
+        size: Height and width of a picture with the other values, in pixels.
         eye_line: Height of the eyes; the middle of the top row of pixels is 0.
         eye_to_mouth: From there down to the mouth.
     """
@@ -68,7 +68,7 @@ def similarity_from_points(
         right_eye: float [..., 2], the eye on the right of the picture.
         mouth: float [..., 2], the centre of the mouth.
         size: Height and width of the aligned picture, in pixels.
-        convention: Where eyes and mouth come to.
+        convention: The position of eyes and mouth.
 
     Returns:
         float32 [..., 6], rows (a, b, c, d, e, f): the pixel (x, y) of the aligned picture is taken

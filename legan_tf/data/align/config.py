@@ -20,14 +20,13 @@ class AlignOptions(Options):
 
     convention: str = option(
         "lightcnn",
-        "align: where the face stands: lightcnn, eyes at 40 and mouth at 88 of 128; rafd, the "
+        "align: position of the face: lightcnn, eyes at 40 and mouth at 88 of 128; rafd, the "
         "whole head with the middle between eyes and mouth in the centre, 64 of 256 apart.",
         CONVENTIONS,
     )
     landmarks: str = option(
         "",
-        "align: where the landmarks are: a CSV, or a folder of .pts files; empty to find them with "
-        "mediapipe.",
+        "align: landmarks: a CSV, or a folder of .pts files; empty to find them with mediapipe.",
     )
     hull_mask: bool = option(
         False, "align: black out all that is outside the convex hull of jaw and eyebrows."

@@ -47,8 +47,8 @@ class Source:
     Attributes:
         manifest: The manifest, or empty.
         folder: The folder, or empty.
-        data_dir: What the manifest's paths start from; empty for its own folder.
-        seed: Decides the splits where the manifest has none, 0 or more.
+        data_dir: Folder that the manifest's paths start from; empty for its own.
+        seed: Seed of the splits where the manifest has none, 0 or more.
     """
 
     manifest: str = ""
@@ -148,7 +148,7 @@ def _landmarks_problem(options: AlignOptions) -> str:
 
 
 def _folder_rows(folder: str, output: str, dropped: DropReport, progress: OnProgress) -> list[Row]:
-    tree = scan(folder, "input", dropped, skip_output(folder, output), on_progress=progress)
+    tree = scan(folder, "input", dropped, progress, skip_output(folder, output))
     rows = []
     for line, path in enumerate(tree.files, start=1):
         if suffix(path) in _NO_PICTURES:

@@ -18,7 +18,7 @@ def contrast_and_sharpness(image: np.ndarray, convention: Convention) -> tuple[f
 
     Args:
         image: uint8 [S, S, 3], aligned, not masked.
-        convention: Where the face stands in it.
+        convention: The position of the face in it.
 
     Returns:
         Contrast, the standard deviation of the grey levels, 0 to 127.5: low in pictures that are

@@ -31,12 +31,12 @@ _LEFT_SIDE = (33, 133, 61, 127, 234, 93, 132, 58, 70, 98)
 _RIGHT_SIDE = (263, 362, 291, 356, 454, 323, 361, 288, 300, 327)
 
 _MOST_FACES = 5
-_LONGEST_SIDE = 1024  # The networks look at 128 to 192 pixels; more detail only takes time.
+_LONGEST_SIDE = 1024  # The networks see 128 to 192 pixels; more detail only takes time.
 # How often the picture goes into the side of the square that is searched. The mesh's detector
 # misses faces that are cut off by the frame; with a border round it, a face is whole.
 _BORDERS = (1.5, 1.0, 2.0)
-_SMALL = 0.2  # Of the picture's longer side: a smaller face is looked at again, from close by.
-_CLOSE = 2.0  # Side of that second look, in sides of the face.
+_SMALL = 0.2  # Of the picture's longer side: a smaller face is searched again, in its part alone.
+_CLOSE = 2.0  # Side of the part that is searched then, in sides of the face.
 _MIDDLE_GREY = 0.5
 _STRONGEST_GAMMA = 0.4
 
@@ -54,7 +54,7 @@ def require() -> ModuleType:
 class LandmarkFinder:
     """Finds the landmarks of the largest face of a picture.
 
-    Two networks look for faces: that of the mesh sees the large ones, even where the frame cuts
+    Two networks search for faces: that of the mesh finds the large ones, even where the frame cuts
     them off, and another the small ones, from a twelfth of the picture's longer side.
     """
 
@@ -87,8 +87,8 @@ class LandmarkFinder:
         for box, mesh in candidates:
             found = None if mesh is None else _rescaled(mesh, scale)
             if mesh is None or _side(box) < _SMALL * max(seen.shape):
-                closer = self._look_closer(image, _rescaled(box, scale))
-                found = found if closer is None else closer
+                nearer = self._find_in_box(image, _rescaled(box, scale))
+                found = found if nearer is None else nearer
             if found is not None:
                 return _face(found, len(candidates))
         return None
@@ -117,7 +117,7 @@ class LandmarkFinder:
             for box in boxes
         ]
 
-    def _look_closer(self, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+    def _find_in_box(self, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
         """Returns the points of the face in a box, found in that part of the picture alone."""
         middle, half = box.mean(0), _CLOSE * _side(box) / 2
         low = np.clip(np.floor(middle - half), 0, None).astype(int)
@@ -131,7 +131,7 @@ class LandmarkFinder:
 
 
 def _reduced(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Makes a picture small and bright enough; and returns what leads back, [2]."""
+    """Returns a picture, small and bright enough, and its scale to the original, [2]."""
     height, width = image.shape[:2]
     shrink = max(height, width) / _LONGEST_SIDE
     if shrink > 1:

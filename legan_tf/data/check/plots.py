@@ -158,27 +158,15 @@ def combinations_figure(manifest: Manifest) -> Figure:
     # The darkest blue is not reached, so that black numbers stay legible.
     shades = np.ma.masked_equal(counts, 0)
     axes.imshow(shades, cmap="Blues", vmin=0, vmax=2 * max(1, counts.max()))
-    axes.set_xticks(
-        range(len(names[1])),
-        names[1],
-        rotation=45,
-        ha="right",
-        rotation_mode="anchor",
-        parse_math=False,
-    )
+    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(names[1])), names[1], **turned, parse_math=False)
     axes.set_yticks(range(len(names[0])), names[0], parse_math=False)
     axes.tick_params(labelsize=SMALL, length=0)
     more = f", the first {_CELLS} classes" if counts.size < everything.size else ""
     axes.set_title(f"pictures in train{more}", fontsize=SMALL + 1)
     for (row, column), count in np.ndenumerate(counts):
-        axes.text(
-            column,
-            row,
-            f"{count:,}" if count < 10_000 else f"{count / 1000:.0f}k",
-            ha="center",
-            va="center",
-            fontsize=SMALL - 1,
-        )
+        text = f"{count:,}" if count < 10_000 else f"{count / 1000:.0f}k"
+        axes.text(column, row, text, ha="center", va="center", fontsize=SMALL - 1)
     return figure
 
 
@@ -274,9 +262,8 @@ def _draw_bars(axes: Axes, classes: Mapping[str, Mapping[str, int]]) -> None:
     counts = np.array([[count[split] for split in SPLITS] for count in classes.values()])
     ends = counts.cumsum(axis=1)
     places = np.arange(len(classes))
-    for index in range(len(SPLITS)):
-        starts = ends[:, index] - counts[:, index]
-        axes.barh(places, counts[:, index], left=starts, color=COLOURS[index], height=0.75)
+    for count, end, colour in zip(counts.T, ends.T, COLOURS):
+        axes.barh(places, count, left=end - count, color=colour, height=0.75)
     for place, count in enumerate(counts):
         numbers = " / ".join(f"{n:,}" for n in count)
         axes.text(ends[place, -1], place, f" {numbers}", va="center", fontsize=SMALL - 1)

@@ -29,10 +29,10 @@ def check_manifest(
     learns from; of others only the presence is checked.
 
     Args:
-        manifest: What to check.
-        needs: What the training learns from: of ``expression``, ``lighting`` and ``identity`` it
-            needs two classes or more in train; of ``rating`` a mean and a standard deviation; of
-            ``depth`` and ``normal`` a map of each picture of train. Where it learns
+        manifest: The manifest.
+        needs: The columns that the training learns from. Of ``expression``, ``lighting`` and
+            ``identity`` it needs two classes or more in train; of ``rating`` a mean and a standard
+            deviation; of ``depth`` and ``normal`` a map of each picture of train. Where it learns
             ``expression``, each class of expression and lighting must be in train.
         on_progress: Called with (pictures done, pictures in all).
 
@@ -75,7 +75,7 @@ def split_problems(manifest: Manifest) -> list[Problem]:
 
 
 def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
-    """Returns what a training lacks to learn from; ``needs`` as in ``check_manifest``."""
+    """Returns a problem for all that a training lacks; ``needs`` as in ``check_manifest``."""
     if not any(row.split for row in manifest.rows):
         return []  # Too few people to split, which is a problem of the manifest already.
     if not manifest.split("train"):
@@ -90,7 +90,7 @@ def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
 def missing_by_model(
     manifest: Manifest, needs: Mapping[str, Collection[str]]
 ) -> dict[str, list[str]]:
-    """Returns what the labels lack to train each model, by the columns that it needs."""
+    """Returns by model what the labels lack to train it, given the columns that it needs."""
     if not any(row.split for row in manifest.rows):
         return dict.fromkeys(needs, ["no picture is in a split."])
     return {
@@ -159,7 +159,7 @@ def picture_problems(
     """Returns a problem for each file that is missing, damaged or in different splits.
 
     Args:
-        manifest: What to check.
+        manifest: The manifest.
         on_progress: Called with (pictures done, pictures in all).
         on_picture: Called with each picture that can be decoded, by several threads at once.
         kinds: The maps that are decoded, too, and compared with their pictures' shape.

@@ -42,8 +42,8 @@ class Source:
 
     Attributes:
         meshes: A manifest with a column ``mesh``, a file ``.csv``; or a folder of meshes.
-        data_dir: What the manifest's paths start from; empty for its own folder.
-        seed: Decides the splits where the manifest has none, 0 or more.
+        data_dir: Folder that the manifest's paths start from; empty for its own.
+        seed: Seed of the splits where the manifest has none, 0 or more.
     """
 
     meshes: str
@@ -150,28 +150,23 @@ def _folder_rows(
     folder: str, output: str, options: DepthOptions, dropped: DropReport, progress: OnProgress
 ) -> list[Row]:
     """Lists the meshes of a folder with the picture and the landmarks of the same name."""
-    tree = scan(folder, "meshes", dropped, skip_output(folder, output), on_progress=progress)
-    beside: dict[str, dict[str, list[str]]] = collections.defaultdict(
-        lambda: collections.defaultdict(list)
-    )
+    tree = scan(folder, "meshes", dropped, progress, skip_output(folder, output))
+    beside: dict[str, list[str]] = collections.defaultdict(list)
     for path in tree.files:
-        kind = "picture" if suffix(path) in PICTURES else suffix(path)
-        beside[os.path.splitext(path)[0]][kind].append(path)
+        beside[os.path.splitext(path)[0]].append(path)
     rows = []
     for line, path in enumerate(tree.files, start=1):
         if suffix(path) not in SUFFIXES or os.path.basename(path) == TRIANGLES_FILE:
             continue
         near = beside[os.path.splitext(path)[0]]
-        pictures = near["picture"] if options.camera != "frame" else []
+        pictures = [name for name in near if suffix(name) in PICTURES and options.camera != "frame"]
         if len(pictures) > 1:
             dropped.drop(f"one of several pictures that are called {stem(path)}", path)
             continue
-        picture = pictures[0] if pictures else ""
-        row = Row(line=line, path=picture, file=picture and tree.full(picture))
-        points = near[".pts"][0] if near[".pts"] else ""
-        rows.append(
-            dataclasses.replace(row, mesh=tree.full(path), landmarks=points and tree.full(points))
-        )
+        picture = next(iter(pictures), "")
+        points = next((tree.full(name) for name in near if suffix(name) == ".pts"), "")
+        file = picture and tree.full(picture)
+        rows.append(Row(line, picture, file, mesh=tree.full(path), landmarks=points))
     if not rows:
         raise UserError(
             f"--meshes={folder}: there is no mesh in it; known are {', '.join(sorted(SUFFIXES))}."
@@ -184,16 +179,8 @@ def _refuse_second_meshes(source: Source, rows: Sequence[Row], targets: Sequence
     for row, target in zip(rows, targets):
         other = first.setdefault(target, row)
         if other is not row and other.mesh == row.mesh:
-            raise ManifestError(
-                [
-                    Problem(
-                        source.meshes,
-                        f"is listed in line {other.line} already, with the same mesh; remove one.",
-                        row.line,
-                        row.path,
-                    )
-                ]
-            )
+            message = f"is listed in line {other.line} already, with the same mesh; remove one."
+            raise ManifestError([Problem(source.meshes, message, row.line, row.path)])
         if other is not row:
             raise UserError(
                 f"{row.file or row.mesh}: has two meshes, {other.mesh} and {row.mesh}; keep one."

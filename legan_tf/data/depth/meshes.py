@@ -93,7 +93,7 @@ def _read_obj(file: str, content: bytes) -> Mesh:
             kinds[line[:2]].append(line[2:])
     if not places or not polygons:
         raise MeshError(f"{file}: has no triangles.")
-    # Between lines stands what is no number, so that it shows where one has more than another.
+    # A NaN between lines shows where one has more numbers than another.
     values = _numbers(" nan ".join([*places, ""]), np.float64)
     columns = len(places[0].split()) + 1  # Colours may follow, of some or all.
     table = values.reshape(-1, columns) if len(values) == len(places) * columns else None
@@ -143,7 +143,7 @@ def _obj_lines(content: bytes) -> list[str]:
 
 def _numbers(text: str, kind: type) -> np.ndarray:
     with warnings.catch_warnings():
-        # What is no number, numpy reports so and leaves out, and with it all that follows.
+        # numpy only warns of text that is no number and drops it with all that follows.
         warnings.simplefilter("error", DeprecationWarning)
         return np.fromstring(text, kind, sep=" ")
 
@@ -159,7 +159,7 @@ def _read_ply(file: str, content: bytes) -> Mesh:
     faces = loaded.metadata["_ply_raw"]["face"]
     read = faces["data"]
     if len(next(iter(read.values())) if isinstance(read, dict) else read) < faces["length"]:
-        raise MeshError(f"{file}: has fewer faces than its header tells; it is cut short.")
+        raise MeshError(f"{file}: has fewer faces than its header says; it is cut short.")
     return mesh
 
 

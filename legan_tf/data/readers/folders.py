@@ -1,4 +1,4 @@
-"""CASIA-WebFace, Labeled Faces in the Wild, and any folders that stand for classes."""
+"""CASIA-WebFace, Labeled Faces in the Wild, and folders of classes."""
 
 from __future__ import annotations
 

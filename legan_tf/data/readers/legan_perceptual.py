@@ -124,9 +124,7 @@ def _notre_dame(
     folder = job.options.notre_dame_dir
     if not folder:
         return None
-    tree = scan(
-        folder, "notre_dame_dir", job.report, on_progress=job.bar("looking through Notre Dame")
-    )
+    tree = scan(folder, "notre_dame_dir", job.report, job.bar("looking through Notre Dame"))
     wanted = set()
     for file, label in labels:
         if not pictures.find(label.name, _folder(file)):

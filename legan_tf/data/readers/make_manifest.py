@@ -28,7 +28,7 @@ def make_manifest(
     Args:
         data_dir: Folder of the data set.
         output: The manifest, ``.csv``.
-        options: What to read and how.
+        options: The flags of ``prepare.py manifest``.
         seed: Seed of every split that the data set does not define, 0 or more.
         bar: Maps the label of a progress bar to its function of (done, total).
 
@@ -49,9 +49,8 @@ def make_manifest(
     if problem:
         raise UserError(f"{problem}.")
     reader, report = readers()[options.source], DropReport()
-    tree = scan(
-        data_dir, "data_dir", report, reader.skip, (output,), bar("looking through folders")
-    )
+    progress = bar("looking through folders")
+    tree = scan(data_dir, "data_dir", report, progress, reader.skip, output)
     rows = _writable(reader.read(Job(tree, options, seed, report, bar)), report)
     if not rows:
         raise UserError(_nothing(tree, options.source, report))

@@ -47,7 +47,7 @@ class MultiPieOptions(Options):
 
 
 def skip(folder: str) -> str:
-    """Returns why not to look into a folder: it is another camera's."""
+    """Returns the reason to leave a folder out: it is another camera's."""
     name = folder.rpartition("/")[2]
     if _CAMERA_FOLDER.fullmatch(name) and name.replace("_", "") != CAMERA:
         return "folder of a camera other than 05_1"

@@ -31,7 +31,7 @@ class Job:
         options: The flags of ``scripts/prepare.py manifest``, those of the reader among them.
         seed: Seed of every split that the data set does not define.
         report: Counts what is left out, with the reason.
-        bar: Returns a progress bar, given the name of what it counts.
+        bar: Maps the label of a progress bar to its function of (done, total).
     """
 
     tree: Tree
@@ -50,12 +50,12 @@ class Reader:
         read: Returns the rows of the manifest; their paths start from the data set's folder or
             are full.
         title: Name of the data set.
-        licence: Who gives the data, and on what terms.
+        licence: The owner of the data and the terms.
         layout: Paths of its files, in a few words.
         columns: The columns of the manifest that it fills, besides ``path`` and ``split``.
         options: The groups of its own flags.
         recognises: Returns whether a file is named as those of this source are, given its path.
-        skip: Returns why not to look into a folder, or nothing.
+        skip: Returns the reason to leave a folder out, or nothing.
     """
 
     source: str
@@ -118,7 +118,7 @@ class ReaderOptions(Options):
     source: str = ""
     paths_from: str = option(
         "manifest",
-        "What the manifest's paths start from: its own folder, or --data_dir, which training then "
+        "Folder that the manifest's paths start from: its own, or --data_dir, which training then "
         "needs, too.",
         ("manifest", "data_dir"),
     )

@@ -143,7 +143,7 @@ def _from_tables(job: Job, lists: list[csv_text.Table]) -> list[Row]:
             paths, reason = {}, ""
             for kind, columns in _COLUMNS.items():
                 name = _cell(cells, columns)
-                # A picture and its map may have one name: the folder tells which is meant.
+                # A picture and its map may have one name: the folder decides which is meant.
                 found = names[kind].find(name, near) or everywhere.find(name, near)
                 if name and len(found) != 1:
                     many = "several files have the name" if found else "no such file"

@@ -1,4 +1,4 @@
-"""Controlled image damage of a given severity: distortions that make a face look unnatural.
+"""Controlled image damage of a given severity: distortions that make a face unnatural.
 
 Every function maps a float32 picture [H, W, 3] in [0, 1], a severity in [0, 1] and a random
 generator to a damaged float32 picture of the same shape and range. At severity 0 nothing changes.
@@ -128,12 +128,7 @@ def seam(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.nda
     return np.where(pasted[..., None], moved, image).astype(np.float32)
 
 
-DAMAGES: dict[str, Damage] = {
-    "blur": blur,
-    "blobs": blobs,
-    "noise": noise,
-    "warp": warp,
-    "colour_cast": colour_cast,
-    "seam": seam,
-}
+_KINDS = (blur, blobs, noise, warp, colour_cast, seam)
+
+DAMAGES: dict[str, Damage] = {function.__name__: function for function in _KINDS}
 """Every kind of damage."""

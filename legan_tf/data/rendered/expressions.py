@@ -19,40 +19,23 @@ class Actions:
     In ``ACTIONS`` the values are plain numbers; ``actions()`` returns float32 [N, 1, 1] each.
     """
 
-    brow_inner: float = 0.0
-    """Inner ends of the brows, up (AU1) or, negative, down (AU4)."""
-    brow_outer: float = 0.0
-    """Outer ends of the brows, up (AU2) or down."""
-    brow_knit: float = 0.0
-    """Brows drawn together, with upright folds between them (AU4)."""
-    lid_raise: float = 0.0
-    """Upper lids up (AU5) or, negative, down; -1 closes the eye."""
-    lid_tighten: float = 0.0
-    """Lower lids up (AU7)."""
-    cheek_raise: float = 0.0
-    """Cheeks up and full (AU6)."""
-    nose_wrinkle: float = 0.0
-    """Nose wrinkled, nostrils up (AU9)."""
-    upper_lip: float = 0.0
-    """Upper lip raised, with deep folds beside the nose (AU10)."""
-    corner_up: float = 0.0
-    """Corners of the mouth up (AU12) or, negative, down (AU15)."""
-    corner_side: float = 0.0
-    """How one-sided ``corner_up`` is: 1 moves the person's left corner only (AU14)."""
-    brow_side: float = 0.0
-    """The person's left brow up and the right one down."""
-    stretch: float = 0.0
-    """Mouth wider (AU20) or, negative, narrower (AU18)."""
-    jaw_drop: float = 0.0
-    """Jaw down (AU26, AU27)."""
-    teeth_upper: float = 0.0
-    """How much of the opening the upper teeth take."""
-    teeth_lower: float = 0.0
-    """How much of the opening the lower teeth take."""
-    lip_press: float = 0.0
-    """Lips thin and tight (AU23, AU24) or, negative, full."""
-    chin_raise: float = 0.0
-    """Chin and lower lip pushed up (AU17)."""
+    brow_inner: float = 0.0  # Inner ends of the brows, up (AU1) or, negative, down (AU4).
+    brow_outer: float = 0.0  # Outer ends of the brows, up (AU2) or down.
+    brow_knit: float = 0.0  # Brows drawn together, with upright folds between them (AU4).
+    lid_raise: float = 0.0  # Upper lids up (AU5) or, negative, down; -1 closes the eye.
+    lid_tighten: float = 0.0  # Lower lids up (AU7).
+    cheek_raise: float = 0.0  # Cheeks up and full (AU6).
+    nose_wrinkle: float = 0.0  # Nose wrinkled, nostrils up (AU9).
+    upper_lip: float = 0.0  # Upper lip raised, with deep folds beside the nose (AU10).
+    corner_up: float = 0.0  # Corners of the mouth up (AU12) or, negative, down (AU15).
+    corner_side: float = 0.0  # 1: ``corner_up`` moves the person's left corner only (AU14).
+    brow_side: float = 0.0  # The person's left brow up and the right one down.
+    stretch: float = 0.0  # Mouth wider (AU20) or, negative, narrower (AU18).
+    jaw_drop: float = 0.0  # Jaw down (AU26, AU27).
+    teeth_upper: float = 0.0  # How much of the opening the upper teeth take.
+    teeth_lower: float = 0.0  # How much of the opening the lower teeth take.
+    lip_press: float = 0.0  # Lips thin and tight (AU23, AU24) or, negative, full.
+    chin_raise: float = 0.0  # Chin and lower lip pushed up (AU17).
 
 
 # fmt: off

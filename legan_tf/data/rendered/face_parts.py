@@ -26,7 +26,7 @@ class FaceParts:
 
         Args:
             t: Parameters of N people.
-            a: What their faces do.
+            a: Their facial actions.
             x: float32 [N, S, S], face units.
             y: float32 [N, S, S], face units.
             pixel: Distance of two points, face units.

@@ -13,7 +13,7 @@ RATERS = 3
 _UNDAMAGED = 9.0
 _RUINED = 1.3
 
-# How much of a picture's naturalness each kind of damage takes at severity 1.
+# Loss of naturalness by each kind of damage at severity 1, as a share.
 _HARM = {
     "blur": 0.85,
     "blobs": 0.95,

@@ -462,7 +462,7 @@ def test_what_cannot_be_done_is_told(fitted, whole, tmp_path):
             run(meshes, tmp_path / output if output else "", **changes)
     with pytest.raises(ManifestError, match="names no mesh; fill the column 'mesh'"):
         run(tmp_path / "no_mesh.csv", tmp_path / "out")
-    with pytest.raises(UserError, match=r"0 of 20 meshes became maps; .*rejected\.csv tells why"):
+    with pytest.raises(UserError, match=r"0 of 20 meshes became maps; .*rejected\.csv gives"):
         run(manifest, tmp_path / "none", min_coverage=0.89)
     assert tree(whole) == before
 

@@ -154,7 +154,7 @@ def test_mat_with_triangles_within_or_beside(tmp_path, kind):
         ("a.obj", "v 0 0 -1.#IND\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "cannot be read as OBJ"),
         ("a.obj", b"\x00\xff\x12" * 99, "has no triangles"),
         ("a.ply", PLY[:-30], "cannot be read as PLY|cut short"),
-        ("a.ply", PLY[: -len("3 3 0 4\n")], "fewer faces than its header tells"),
+        ("a.ply", PLY[: -len("3 3 0 4\n")], "fewer faces than its header says"),
         ("a.ply", b"ply\nnonsense", "cannot be read as PLY|has no triangles"),
         ("a.mat", b"MATLAB 5.0 MAT-file" + bytes(200), "cannot be read as MAT|no variable"),
         ("a.mat", mat_bytes(vertex=VERTICES, tri=VERTICES.T), "its 'vertex' is not 3 x N"),
