@@ -47,13 +47,10 @@ class Tree:
 
     def pictures(self, report: DropReport) -> list[str]:
         """Returns the files that are named like pictures; the others go into the report."""
-        found = []
         for path in self.files:
-            if suffix(path) in PICTURES:
-                found.append(path)
-            else:
+            if suffix(path) not in PICTURES:
                 report.drop("not a picture", path)
-        return found
+        return [path for path in self.files if suffix(path) in PICTURES]
 
     def named(self, *names: str) -> list[str]:
         """Returns the files that have one of these names, in any folder and letter case."""

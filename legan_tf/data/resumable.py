@@ -134,15 +134,10 @@ class WorkLog:
         for name in sorted({*before, *now}):
             if before.get(name) == now.get(name):
                 continue
-            change = descriptions.get(name)
-            change = (
-                f"begun with {change}"
-                if change
-                else f"begun with {name} {before.get(name)!r}, now it is {now.get(name)!r}"
-            )
+            values = f"{name} {before.get(name)!r}, now it is {now.get(name)!r}"
             raise UserError(
-                f"--output={self.folder}: was {change}; repeat the flags of then, or name a new "
-                "folder."
+                f"--output={self.folder}: was begun with {descriptions.get(name, values)}; repeat "
+                "the flags of then, or name a new folder."
             )
 
 

@@ -75,13 +75,13 @@ def hold_out_val(rows: list[Row], share: float, seed: int) -> list[Row]:
     if not share or any(row.split == "val" for row in rows):
         return rows
     train = [row for row in rows if row.split == "train"]
-    rest = [row for row in rows if row.split != "train"]
     split = splits_in_order(shuffled(map(_group, train), seed), (1 - share, 0, share))
-    moved = [
-        dataclasses.replace(row, split="val") if split[_group(row)] == "test" else row
-        for row in train
+    return [
+        dataclasses.replace(row, split="val")
+        if row.split == "train" and split[_group(row)] == "test"
+        else row
+        for row in rows
     ]
-    return [*moved, *rest]
 
 
 def test_from_val(rows: list[Row]) -> list[Row]:

@@ -96,9 +96,9 @@ def read_feature(path: str, name: str) -> bytes:
         content = tf.io.parse_single_example(record, feature)[name].numpy()
     if content:
         return content
-    raise (
-        _no_record(path) if name == PICTURE else StorageError(f"{path}: the record has no {name}.")
-    )
+    if name != PICTURE:
+        raise StorageError(f"{path}: the record has no {name}.")
+    raise _no_record(path)
 
 
 def pool(

@@ -101,11 +101,7 @@ def similarity_from_points(
 
 
 def require() -> ModuleType:
-    """Returns tensorflow-addons.
-
-    Raises:
-        UnavailableError: It does not work here.
-    """
+    """Returns tensorflow-addons; raises ``UnavailableError`` where it does not work."""
     return optional.require("tensorflow_addons", "Aligning faces")
 
 

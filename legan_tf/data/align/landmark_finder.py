@@ -42,11 +42,7 @@ _STRONGEST_GAMMA = 0.4
 
 
 def require() -> ModuleType:
-    """Returns mediapipe.
-
-    Raises:
-        UnavailableError: It is not installed or does not work here.
-    """
+    """Returns mediapipe; raises ``UnavailableError`` where it does not work."""
     with _silence():
         return optional.require("mediapipe", "Finding faces")
 

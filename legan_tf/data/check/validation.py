@@ -124,15 +124,14 @@ def _class_problems(manifest: Manifest, needs: Collection[str]) -> Iterable[Prob
 
 
 def _missing_maps(manifest: Manifest, needs: Collection[str]) -> Iterable[Problem]:
-    for kind in maps.KINDS:
-        if kind in needs:
-            for row in manifest.split("train"):
-                if not getattr(row, kind):
-                    yield manifest.problem(
-                        f"no {kind} map is named, and this training needs one; fill the column "
-                        f"{kind!r}, or leave the line out.",
-                        row,
-                    )
+    for kind in [kind for kind in maps.KINDS if kind in needs]:
+        for row in manifest.split("train"):
+            if not getattr(row, kind):
+                message = (
+                    f"no {kind} map is named, and this training needs one; fill the column "
+                    f"{kind!r}, or leave the line out."
+                )
+                yield manifest.problem(message, row)
 
 
 def _rating_problems(manifest: Manifest) -> Iterable[Problem]:

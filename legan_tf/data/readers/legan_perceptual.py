@@ -81,17 +81,11 @@ def read(job: Job) -> list[Row]:
             job.report.drop(reason, f"{file}:{label.line} {label.name}")
             continue
         places[key] = found[0] if tree is job.tree else os.path.abspath(tree.full(found[0]))
-        rows.setdefault(source, []).append(
-            Row(
-                path=key,
-                identity=_group(source, found[0]),
-                rating_mean=label.mean,
-                rating_std=label.std,
-            )
-        )
-    rated = set(places)
+        group = _group(source, found[0])
+        row = Row(path=key, identity=group, rating_mean=label.mean, rating_std=label.std)
+        rows.setdefault(source, []).append(row)
     for path in job.tree.files:
-        if suffix(path) in PICTURES and path not in rated:
+        if suffix(path) in PICTURES and path not in places:
             job.report.drop("a picture that no label file rates", path)
     for source in sorted(rows):
         job.report.note(f"{len(rows[source])} pictures of {source or 'unknown source'}.")

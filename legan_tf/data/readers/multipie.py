@@ -86,13 +86,10 @@ def read(job: Job) -> list[Row]:
         lighting = MULTIPIE_SHOTS[int(shot)]
         if job.options.merge_flashless and lighting == MULTIPIE_SHOTS[-1]:
             lighting = MULTIPIE_SHOTS[0]
-        found[name] = Row(
-            path=path,
-            identity=f"multipie{person}",
-            expression=EXPRESSIONS[int(session), int(recording)],
-            lighting=lighting,
-        )
-        sessions[f"multipie{person}"].add(session)
+        identity = f"multipie{person}"
+        expression = EXPRESSIONS[int(session), int(recording)]
+        found[name] = Row(path=path, identity=identity, expression=expression, lighting=lighting)
+        sessions[identity].add(session)
         shots[person, session, recording] += 1
     _note_gaps(job, sessions, shots)
     # A stable sort: equal numbers of sessions stay in the order of the seed.

@@ -36,18 +36,13 @@ class Light:
         return np.asarray([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
 
 
-def _shots() -> dict[str, Light]:
-    """Two shots without flash, 13 flashes around the head at its height, 5 from above."""
-    arc = [Light(azimuth, 0.0, FLASH) for azimuth in range(-90, 91, 15)]
-    above = [
-        Light(azimuth, elevation, FLASH)
-        for azimuth, elevation in ((-70, 42), (-35, 50), (0, 55), (35, 50), (70, 42))
-    ]
-    return dict(zip(attributes.MULTIPIE_SHOTS, [Light(), *arc, *above, Light()]))
+_ABOVE = ((-70, 42), (-35, 50), (0, 55), (35, 50), (70, 42))
+_AROUND = [(azimuth, 0.0) for azimuth in range(-90, 91, 15)]
+_FLASHES = [Light(*place, FLASH) for place in (*_AROUND, *_ABOVE)]
 
-
-LIGHTS = _shots()
-"""The light of every name in ``attributes.MULTIPIE_SHOTS``."""
+LIGHTS = dict(zip(attributes.MULTIPIE_SHOTS, [Light(), *_FLASHES, Light()]))
+"""The light of every name in ``attributes.MULTIPIE_SHOTS``: two shots without flash, between them
+13 flashes around the head at its height and 5 from above."""
 
 
 def light(name: str) -> Light:
