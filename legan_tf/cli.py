@@ -136,6 +136,8 @@ def _parse_flags(
     if flags.FLAGS["verbosity"].using_default_value:
         # TensorFlow reports every file that it writes as information.
         flags.FLAGS["verbosity"].value = logging.WARNING
+        # Else absl would set its own default again.
+        flags.FLAGS["verbosity"].using_default_value = False
     return arguments
 
 

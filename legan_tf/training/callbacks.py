@@ -51,10 +51,11 @@ class RunningMeans(tf.train.experimental.PythonState):
 
     def put_back(self) -> None:
         """Sets the metrics to what was restored, if anything was."""
-        if self._restored is not None:
+        # A checkpoint of version 0.1 may have a term whose weight is 0.
+        if self._restored is not None and len(self._restored) == len(self._variables):
             for variable, value in zip(self._variables, self._restored):
                 compat.tensorflow_variable(variable).assign(value)
-            self._restored = None
+        self._restored = None
 
 
 class Recorder(keras.callbacks.Callback):

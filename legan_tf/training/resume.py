@@ -55,6 +55,7 @@ def check_resumable(system: System) -> dict[str, str]:
 
 def changed_flags(before: System, now: System) -> list[str]:
     """Returns a phrase for each option that a resumed run may not change and that differs."""
+    before, now = before.effective(), now.effective()
     if before.model != now.model:
         return [f"--model was {before.model}, is now {now.model}"]
     changed = [

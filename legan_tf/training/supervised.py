@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -190,13 +190,3 @@ class SupervisedTrainer(Trainer):
         variables = self.variables_of("optimizer")
         self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
         return self.results()
-
-
-def predict(
-    network: Callable[[tf.Tensor], tf.Tensor], faces: FaceSet, chosen: np.ndarray, batch: int = 64
-) -> np.ndarray:
-    """Returns the network's output on the chosen samples, batch after batch."""
-    parts = [chosen[start : start + batch] for start in range(0, len(chosen), batch)]
-    return np.concatenate(
-        [network(pipeline.to_float(tf.constant(faces.images(part)))).numpy() for part in parts]
-    )

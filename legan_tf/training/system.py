@@ -101,6 +101,10 @@ class System(DataOptions, OptimizerOptions):
         """Returns the networks that have to be trained before this system."""
         return ()
 
+    def effective(self) -> System:
+        """Returns the system that these options train, without options that have no effect."""
+        return self
+
     def notes(self) -> list[str]:
         """Returns remarks about options that have no effect, to be shown at the start."""
         return []

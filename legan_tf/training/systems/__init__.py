@@ -22,8 +22,15 @@ DEFAULT = "legan"
 # The flags belong to the program: --helpshort lists them there.
 flags.disclaim_key_flags()
 
-_ONE_PER_SYSTEM = {"mask_channels", "margin", "identity_width", "classifier_width", "pixel_weight"}
-"""Flags of five systems: a ``flags.txt`` that has them all is of version 0.1, whose runs recorded
+_RECORDED = {
+    "mask_channels",
+    "margin",
+    "identity_width",
+    "classifier_width",
+    "pixel_weight",
+    "depth_weight",
+}
+"""Flags of six systems: a ``flags.txt`` that has them all is of version 0.1, whose runs recorded
 every flag of every system."""
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
@@ -73,11 +80,9 @@ def select_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) ->
     Raises:
         UserError: There is no such system, or a flag of another one is given.
     """
-    program, *arguments = expand_flagfiles(argv)
+    program, *arguments = argv
     tokens = _tokens(arguments)
-    given = {token.name: token.value for token in tokens}
-    recorded = given.keys() >= _ONE_PER_SYSTEM
-    system, added = _resolve(given, recorded)
+    system, added = _resolve(tokens)
     flags.DEFINE_enum(
         "model",
         system.model,
@@ -92,7 +97,7 @@ def select_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) ->
         owners = _owners(token.name)
         if token.name in own or not owners and token.name != "model":
             kept += token.arguments
-        elif owners and not recorded and token.model not in owners:
+        elif owners and not token.recorded and token.model not in owners:
             refused.append(_refusal(token.name, system))
     if refused:
         raise UserError("\n  ".join(refused))
@@ -132,10 +137,10 @@ def recorded_flags(path: str) -> tuple[type[System], dict[str, str]]:
         UserError: There is no such system.
     """
     with open(path, encoding="utf-8") as file:
-        given = {token.name: token.value for token in _tokens(file.read().splitlines())}
-    system, _ = _resolve(given, given.keys() >= _ONE_PER_SYSTEM)
+        tokens = _tokens_of(file.read().splitlines(), "")
+    system, _ = _resolve(tokens)
     own = options.names(system)
-    return system, {name: value for name, value in given.items() if name in own}
+    return system, {token.name: token.value for token in tokens if token.name in own}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,28 +150,56 @@ class _Token:
     Attributes:
         name: The flag, without the ``no`` of a false one; empty for another argument.
         value: Its value as text; empty for a boolean one without.
-        arguments: What it was written as.
+        arguments: The arguments that it was written as.
         model: The last ``--model`` before it.
+        recorded: Whether it stands in a ``flags.txt`` of version 0.1.
     """
 
     name: str
     value: str
     arguments: tuple[str, ...]
     model: str
+    recorded: bool = False
 
 
 def _tokens(arguments: Sequence[str]) -> list[_Token]:
-    """The flags on a command line, in their order."""
+    """The flags on a command line and in the flag files that it names, in their order."""
     tokens: list[_Token] = []
-    model = ""
+    typed: list[str] = []
+    rest = list(arguments)
+
+    def add(more: Sequence[str]) -> None:
+        tokens.extend(_tokens_of(more, tokens[-1].model if tokens else ""))
+
+    while rest:
+        argument = rest.pop(0)
+        name, equals, _ = argument.partition("=")
+        if argument == "--":
+            typed += [argument, *rest]
+            break
+        if name.lstrip("-") != "flagfile":
+            typed.append(argument)
+            continue
+        add(typed)
+        typed = []
+        add(expand_flagfiles(["", argument, *(() if equals else rest[:1])])[1:])
+        rest = rest if equals else rest[1:]
+    add(typed)
+    return tokens
+
+
+def _tokens_of(arguments: Sequence[str], model: str) -> list[_Token]:
+    """The flags in a row of arguments, all of one flag file or all typed."""
+    tokens: list[_Token] = []
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
         written, equals, value = argument.partition("=")
-        if argument == "--" or not argument.startswith("-"):
-            tokens.append(_Token("", "", (argument, *(rest if argument == "--" else ())), model))
-            if argument == "--":
-                break
+        if argument == "--":
+            tokens.append(_Token("", "", (argument, *rest), model))
+            break
+        if not argument.startswith("-"):
+            tokens.append(_Token("", "", (argument,), model))
             continue
         name = written.lstrip("-")
         negated = name[2:] if name.startswith("no") else ""
@@ -179,6 +212,8 @@ def _tokens(arguments: Sequence[str]) -> list[_Token]:
         if name == "model":
             model = value
         tokens.append(_Token(name, value, tuple(as_written), model))
+    if {token.name for token in tokens} >= _RECORDED:
+        return [dataclasses.replace(token, recorded=True) for token in tokens]
     return tokens
 
 
@@ -187,21 +222,25 @@ def _is_boolean(name: str) -> bool:
     return isinstance(getattr(system, name), bool)
 
 
-def _resolve(given: Mapping[str, str], recorded: bool) -> tuple[type[System], list[str]]:
+def _resolve(tokens: Sequence[_Token]) -> tuple[type[System], list[str]]:
     """The system that flags name, and flags to add.
 
     In version 0.1 depth guidance had no name of its own: ``--model=stargan`` with options of the
     depth network was guided by it, with a weight of 0 where none was given.
     """
-    system = get(given.get("model", DEFAULT))
+    given = {token.name: token for token in tokens}
+    system = get(given["model"].value if "model" in given else DEFAULT)
     guided = SYSTEMS.get(f"depth_{system.model}")
     if guided is None:
         return system, []
-    if recorded:
-        return guided if float(given["depth_weight"]) else system, []
-    if not given.keys() & set(options.names(guided)) - set(options.names(system)):
+    of_depth = set(options.names(guided)) - set(options.names(system))
+    typed = {token.name for token in tokens if not token.recorded}
+    weight = given.get("depth_weight")
+    if of_depth & typed:
+        return guided, [] if weight else ["--depth_weight=0"]
+    if weight is None or weight.value.strip() in ("0", "0.0"):
         return system, []
-    return guided, [] if "depth_weight" in given else ["--depth_weight=0"]
+    return guided, []
 
 
 def _owners(name: str) -> list[str]:

@@ -11,8 +11,9 @@ import tensorflow as tf
 from legan_tf import losses
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import AttributeClassifier
+from legan_tf.models.network import predict_in_batches
 from legan_tf.options import POSITIVE, option
-from legan_tf.training.supervised import SupervisedSystem, SupervisedTrainer, predict
+from legan_tf.training.supervised import SupervisedSystem, SupervisedTrainer
 from legan_tf.training.system import register
 from legan_tf.training.trainer import Batch
 
@@ -68,13 +69,14 @@ class ClassifierTrainer(SupervisedTrainer):
         return [losses.classification_loss(read[name], batch[name]) for name in self.terms]
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
-        """Accuracy of each attribute over the pictures whose label is known."""
+        """Returns the accuracy of each attribute over the samples whose label is known."""
         chosen = np.random.default_rng(0).permutation(len(faces))[:count]
-        figures = {}
+        logits = predict_in_batches(self.network, faces.images(chosen))
+        accuracies = {}
         for name in self.terms:
-            read = predict(lambda x, name=name: self.network(x)[name], faces, chosen).argmax(-1)
             labels = getattr(faces, name)[chosen]
             known = labels >= 0
             if known.any():
-                figures[f"val_{name}"] = float(np.mean(read[known] == labels[known]))
-        return figures
+                right = logits[name].argmax(-1)[known] == labels[known]
+                accuracies[f"val_{name}"] = float(np.mean(right))
+        return accuracies

@@ -20,7 +20,7 @@ from legan_tf.training.adversarial import ADVERSARIAL_TERMS, averaged
 from legan_tf.training.datasets import Datasets
 from legan_tf.training.run_folder import DEPTH_FILE, NETWORK_FILE
 from legan_tf.training.samples import sample_grid
-from legan_tf.training.system import Auxiliary, fields_shared_with, register, subfolder
+from legan_tf.training.system import Auxiliary, System, fields_shared_with, register, subfolder
 from legan_tf.training.systems.depth import (
     Depth,
     DepthObjective,
@@ -28,7 +28,7 @@ from legan_tf.training.systems.depth import (
     map_inputs,
     needs_vgg,
 )
-from legan_tf.training.systems.editor import AttributeGAN, Objective
+from legan_tf.training.systems.editor import AttributeGAN, EditorSystem, Objective
 from legan_tf.training.systems.legan import Legan
 from legan_tf.training.systems.stargan import Stargan
 from legan_tf.training.trainer import Batch, Trainer
@@ -67,6 +67,7 @@ class DepthGuidance(Guidance, DepthOptions, DepthObjective):
         "and sizes of the run.",
     )
     needs: ClassVar[tuple[str, ...]] = ("expression",)
+    unguided: ClassVar[type[EditorSystem]]
 
     @property
     def product_files(self) -> tuple[str, ...]:
@@ -94,6 +95,12 @@ class DepthGuidance(Guidance, DepthOptions, DepthObjective):
         if self.freeze_depth and self.depth_supervision:
             problems.append("--depth_supervision teaches what --freeze_depth keeps as it is")
         return problems
+
+    def effective(self) -> System:
+        """Returns the editor alone where guidance has no weight."""
+        if self.depth_weight:
+            return self
+        return self.unguided(**fields_shared_with(self.unguided, self))
 
     def notes(self) -> list[str]:
         """Says that a depth network without weight is not used."""
@@ -133,6 +140,7 @@ class DepthStargan(DepthGuidance, Stargan):
     """StarGAN guided by depth or surface normals, as Bodur et al. publish it."""
 
     model: ClassVar[str] = "depth_stargan"
+    unguided: ClassVar[type[EditorSystem]] = Stargan
 
 
 @register
@@ -141,6 +149,7 @@ class DepthLegan(DepthGuidance, Legan):
     """LEGAN guided by depth or surface normals (ours)."""
 
     model: ClassVar[str] = "depth_legan"
+    unguided: ClassVar[type[EditorSystem]] = Legan
     needs: ClassVar[tuple[str, ...]] = Legan.needs
 
 

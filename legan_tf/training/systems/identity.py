@@ -13,8 +13,9 @@ from legan_tf import compat, losses
 from legan_tf.data import attributes
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import FaceNetwork, LightCNN29
+from legan_tf.models.network import predict_in_batches
 from legan_tf.options import POSITIVE, option
-from legan_tf.training.supervised import CropOptions, SupervisedSystem, SupervisedTrainer, predict
+from legan_tf.training.supervised import CropOptions, SupervisedSystem, SupervisedTrainer
 from legan_tf.training.system import register
 from legan_tf.training.trainer import Batch
 
@@ -117,7 +118,7 @@ class IdentityTrainer(SupervisedTrainer):
         other = np.array([another(anchor, False) for anchor in anchors])
         embedded = []
         for chosen in (anchors, same, other):
-            faces_in_space = predict(self.network, faces, chosen)
+            faces_in_space = predict_in_batches(self.network, faces.images(chosen))
             embedded.append(faces_in_space / np.linalg.norm(faces_in_space, axis=1, keepdims=True))
         anchor, right, wrong = embedded
         closer = (anchor * right).sum(1) > (anchor * wrong).sum(1)

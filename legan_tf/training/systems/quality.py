@@ -13,10 +13,11 @@ from legan_tf import losses
 from legan_tf.data.faceset import FaceSet
 from legan_tf.losses.margin import MARGIN_VARIANTS
 from legan_tf.models import QualityEstimator
+from legan_tf.models.network import predict_in_batches
 from legan_tf.options import POSITIVE, option
 from legan_tf.training import datasets
 from legan_tf.training.datasets import Datasets
-from legan_tf.training.supervised import CropOptions, SupervisedSystem, SupervisedTrainer, predict
+from legan_tf.training.supervised import CropOptions, SupervisedSystem, SupervisedTrainer
 from legan_tf.training.system import register
 from legan_tf.training.trainer import Batch
 
@@ -90,7 +91,7 @@ class QualityTrainer(SupervisedTrainer):
         if not len(chosen):
             return {}
         mean, std = faces.rating_mean[chosen], np.nan_to_num(faces.rating_std[chosen])
-        rating = predict(self.network, faces, chosen)
+        rating = predict_in_batches(self.network, faces.images(chosen))
         return {
             "val_mae": float(np.abs(rating - mean).mean()),
             "val_mae_of_constant": float(np.abs(mean.mean() - mean).mean()),
