@@ -26,6 +26,7 @@ OBJECTIVES = {
 def folder(tmp_path_factory, faces, runs):
     """A folder with each objective trained on one replica and on two, in one process."""
     folder = tmp_path_factory.mktemp("replicas")
+    guides = {"quality_model": folder / "quality", "identity_model": folder / "face"}
     todo = [
         (
             folder / f"{name}-{replicas}",
@@ -36,8 +37,7 @@ def folder(tmp_path_factory, faces, runs):
                 "log_every": 1,
                 "schedule": "constant",
                 "replicas": replicas,
-                "quality_model": folder / "quality" if objective["model"] == "legan" else "",
-                "identity_model": folder / "face" if objective["model"] == "legan" else "",
+                **(guides if objective["model"] == "legan" else {}),
                 **objective,
             },
         )

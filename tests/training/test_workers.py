@@ -10,7 +10,7 @@ import pytest
 from legan_tf import compat
 from legan_tf.errors import UserError
 from legan_tf.training.train import train
-from legan_tf.training.workers import Place, place
+from legan_tf.training.workers import Worker, this_worker
 
 TWO = ["a:1", "b:2"]
 
@@ -28,28 +28,28 @@ def tell(monkeypatch):
 
 def test_without_others_a_process_is_alone(tell, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert place() == Place()
-    assert (place().count, place().is_chief) == (1, True)
+    assert this_worker() == Worker()
+    assert (this_worker().count, this_worker().is_chief) == (1, True)
     monkeypatch.setenv("TF_CONFIG", json.dumps({"environment": "cloud"}))
-    assert place() == Place()
+    assert this_worker() == Worker()
     for cluster, job in (
         ({}, "worker"),
         ({"worker": ["a:1"]}, "worker"),
         ({"chief": ["a:1"]}, "chief"),
     ):
         tell(cluster, job)
-        assert place() == Place()
+        assert this_worker() == Worker()
 
 
 def test_workers_are_counted_from_the_chief(tell):
     tell({"worker": TWO}, index=1)
-    assert place() == Place(("a:1", "b:2"), 1)
-    assert (place().count, place().is_chief) == (2, False)
+    assert this_worker() == Worker(("a:1", "b:2"), 1)
+    assert (this_worker().count, this_worker().is_chief) == (2, False)
     with_chief = {"worker": TWO, "chief": ["c:3"], "evaluator": ["d:4"]}
     tell(with_chief, "chief")
-    assert place() == Place(("c:3", "a:1", "b:2"), 0)
+    assert this_worker() == Worker(("c:3", "a:1", "b:2"), 0)
     tell(with_chief, "worker", 0)
-    assert place() == Place(("c:3", "a:1", "b:2"), 1)
+    assert this_worker() == Worker(("c:3", "a:1", "b:2"), 1)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_workers_are_counted_from_the_chief(tell):
 def test_what_is_no_tf_config_is_refused(text, reason, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match="TF_CONFIG.*" + reason) as error:
-        place()
+        this_worker()
     assert "\n" not in str(error.value)
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_tf_config_is_refused(text, reason, monkeypatch):
 def test_a_place_that_is_none_is_refused(cluster, job, index, reason, tell):
     tell(cluster, job, index)
     with pytest.raises(UserError, match=reason):
-        place()
+        this_worker()
 
 
 @pytest.mark.parametrize(
