@@ -122,3 +122,13 @@ def test_another_broken_pipe_is_a_bug():
     program = [sys.executable, "-c", broken.format(commands=None)]
     done = subprocess.run(program, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+def test_notes_of_tensorflow_are_left_out_unless_asked_for():
+    program = PROGRAM.format(commands=None).replace(
+        "argv[1:], flags.FLAGS.pairs",
+        "flags.FLAGS.verbosity, __import__('logging').getLogger().level",
+    )
+    for arguments, printed in (((), "-1 30\n"), (("--verbosity=0",), "0 20\n")):
+        command = [sys.executable, "-c", program, *arguments]
+        assert subprocess.run(command, capture_output=True, text=True).stdout == printed

@@ -10,6 +10,7 @@ from absl import flags
 
 from legan_tf.errors import UserError
 from legan_tf.training import systems
+from legan_tf.training.resume import changed_flags
 from legan_tf.training.systems import SYSTEMS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -179,6 +180,24 @@ def test_flags_of_other_systems_in_a_run_of_version_0_1_are_dropped(tmp_path):
     assert parsed(f"--flagfile={file}", "--seed=4")[0].seed == 4
     file.write_text(flags_of_every_system(model="stargan", width=9, depth_weight=0.0))
     assert systems.from_flagfile(str(file)) == systems.make("stargan", width=9)
+
+
+def test_a_flag_typed_beside_the_flags_of_an_old_run_is_checked(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text(flags_of_every_system(model="stargan"))
+    with pytest.raises(UserError, match="--zoom belongs to identity, quality, not to stargan"):
+        parsed(f"--flagfile={file}", "--zoom=2")
+    file.write_text(flags_of_every_system(model="stargan", depth_weight="abc"))
+    with pytest.raises(UserError, match="flags.txt: .*depth_weight"):
+        systems.from_flagfile(str(file))
+
+
+def test_an_editor_without_weight_of_depth_resumes_the_run_of_the_editor_alone():
+    alone = systems.make("stargan", workdir="x", width=8)
+    unguided = systems.make("depth_stargan", workdir="x", width=8, depth_weight=0.0)
+    assert changed_flags(alone, unguided) == changed_flags(unguided, alone) == []
+    guided = systems.make("depth_stargan", workdir="x", width=8)
+    assert changed_flags(alone, guided) == ["--model was stargan, is now depth_stargan"]
 
 
 def test_depth_guidance_had_no_name_of_its_own_in_version_0_1(tmp_path):
