@@ -31,7 +31,7 @@ help:
 	@echo "make test-a       every test on TensorFlow 2.15 (PYTEST_ARGS=... goes to pytest)"
 	@echo "make test-b       every test on TensorFlow 2.21 and Keras 3"
 	@echo "make lint         ruff: rules and format; mypy: types"
-	@echo "make format       ruff: mend what it can"
+	@echo "make format       ruff: mend what it can; write the tables of what is registered into docs/"
 	@echo "make wheel        build dist/*.whl and dist/*.tar.gz, and try the wheel in a new environment"
 	@echo "make docs         build/site, the documentation, with the notebook run"
 	@echo "make clean        remove environments and caches; runs and exports stay"
@@ -62,6 +62,7 @@ lint: .venv-a/installed
 format: .venv-a/installed
 	.venv-a/bin/ruff check --fix .
 	.venv-a/bin/ruff format .
+	PYTHONPATH=. .venv-a/bin/python docs/tables.py
 
 wheel: .venv-a/installed
 	rm -rf dist

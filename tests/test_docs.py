@@ -5,6 +5,7 @@ import importlib
 import json
 import pathlib
 import re
+import runpy
 
 import pytest
 
@@ -65,7 +66,8 @@ def test_every_flag_that_a_page_names_exists(page):
 
 
 def test_the_page_on_fidelity_names_every_choice_of_method():
-    text = (DOCS / "fidelity.md").read_text()
+    # The page on extending lists the weights of all loss terms.
+    text = "".join((DOCS / name).read_text() for name in ("fidelity.md", "extending.md"))
     of_runs = {field.name for field in dataclasses.fields(DataOptions)}
     ours = {"auxiliary_steps", "classifier_width"}
     method = {f for f in FLAGS - of_runs - ours if not f.endswith(("_model", "_from"))}
@@ -83,3 +85,10 @@ def test_what_the_notebook_imports_is_there():
     assert imports
     for module, name in imports:
         assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
+
+
+@pytest.mark.parametrize("page", ["data.md", "evaluation.md", "extending.md"])
+def test_pages_have_the_tables_of_what_is_registered(page):
+    tables = runpy.run_path(str(DOCS / "tables.py"))
+    assert page in tables["TABLES"]
+    assert tables["with_tables"](page) == (DOCS / page).read_text(), "make format writes them"

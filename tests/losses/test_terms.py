@@ -61,10 +61,6 @@ def test_a_term_in_a_module_of_its_own_has_a_flag_a_line_in_the_log_and_in_the_d
     assert "| `smoothness` | editor | `--smoothness_weight` | 0 | ours |" in finished.stdout
 
 
-def test_the_page_on_extending_lists_the_terms():
-    assert terms.table() in (ROOT / "docs/extending.md").read_text()
-
-
 def test_terms_that_share_a_weight_share_its_flag():
     weights = terms.weight_options(EDITOR)
     assert weights(quality_weight=0.0).quality_weight == 0.0

@@ -255,6 +255,15 @@ def _refusal(name: str, system: type[System]) -> str:
     return f"--{name} belongs to {', '.join(owners)}, not to {system.model}."
 
 
+def table() -> str:
+    """Returns the systems as a Markdown table."""
+    rows = [
+        f"| `{name}` | {(system.__doc__ or '').splitlines()[0].rstrip('.')} |"
+        for name, system in SYSTEMS.items()
+    ]
+    return "\n".join(["| `--model` | System |", "|---|---|", *rows])
+
+
 def make(model: str = DEFAULT, **values: object) -> System:
     """Returns a system with options.
 
@@ -283,4 +292,5 @@ __all__ = [
     "needs",
     "recorded_flags",
     "select_flags",
+    "table",
 ]

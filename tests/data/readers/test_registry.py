@@ -121,11 +121,6 @@ def test_a_module_with_a_reader_is_all_that_a_new_source_takes(with_toy, tmp_pat
     assert "--toy_prefix belongs to --source=toy, not to lfw" in refused.stderr
 
 
-def test_the_documentation_lists_every_reader():
-    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-    assert registry.table() in page, f"docs/data.md lacks this table:\n{registry.table()}"
-
-
 def test_a_source_has_one_reader_that_fills_columns_of_a_manifest():
     details = {"title": "", "licence": "", "layout": ""}
     with pytest.raises(ValueError, match="lfw: is registered already"):
