@@ -13,7 +13,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from legan_tf.data import exr, images, storage, tfrecord_reader
+from legan_tf.data import exr, images, storage
 
 KINDS = ("depth", "normal")
 """The kinds of maps, called as the columns of a manifest."""
@@ -118,7 +118,7 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
 def read_content(path: str, kind: str) -> bytes:
     """Returns the content of a map's file, also where that is within a record."""
     if storage.record_place(path):
-        return tfrecord_reader.read_feature(path, FEATURES[kind])
+        return storage.read_feature(path, FEATURES[kind])
     return storage.read_bytes(path)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 import numpy as np
 
 from legan_tf.errors import UserError
 
-if TYPE_CHECKING:
-    from legan_tf.data.manifest import Row
+Row = TypeVar("Row", bound=Any)
+"""A ``manifest.Row``: a dataclass with ``path``, ``identity`` and ``split``."""
 
 SPLITS = ("train", "val", "test")
 

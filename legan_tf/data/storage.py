@@ -77,11 +77,35 @@ def read_bytes(path: str) -> bytes:
         StorageError: The file is missing or cannot be read, or holds no such record.
     """
     if record_place(path):
-        from legan_tf.data import tfrecord_reader  # Imports TensorFlow.
-
-        return tfrecord_reader.read_feature(path, tfrecord_reader.PICTURE)
+        return read_feature(path)
     with _files(path) as files, files.GFile(path, "rb") as file:
         return file.read()
+
+
+def read_feature(path: str, name: str = "") -> bytes:
+    """Returns a feature that is one string of bytes of the record ``FILE.tfrecord#OFFSET``.
+
+    Args:
+        path: The record.
+        name: The feature; default is the encoded picture.
+
+    Raises:
+        StorageError: The file is missing or cannot be read, or holds no such record or feature.
+    """
+    import tensorflow as tf  # Here, so that local files need no TensorFlow.
+
+    from legan_tf.data.tfrecord import PICTURE, serialized_record
+
+    wanted = name or PICTURE
+    feature = {wanted: tf.io.FixedLenFeature([], tf.string, default_value="")}
+    with record_errors(path):
+        record = serialized_record(*record_place(path))
+        content = tf.io.parse_single_example(record, feature)[wanted].numpy()
+    if content:
+        return content
+    if name:
+        raise StorageError(f"{path}: the record has no {name}.")
+    raise no_record(path)
 
 
 def sha256(path: str) -> str:
@@ -162,6 +186,26 @@ def tensorflow_files(path: str) -> Iterator[Any]:
         raise StorageError(f"{path}: no file system is known for {scheme}://.") from error
     except (tf.errors.OpError, RuntimeError) as error:
         raise StorageError(f"{path}: cannot be read or written ({_reason(error)}).") from error
+
+
+@contextlib.contextmanager
+def record_errors(path: str) -> Iterator[None]:
+    """Turns TensorFlow's errors at ``FILE.tfrecord#OFFSET`` into ``StorageError``."""
+    import tensorflow as tf
+
+    with tensorflow_files(record_place(path)[0]):
+        try:
+            yield
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise no_record(path) from error
+
+
+def no_record(path: str) -> StorageError:
+    """Returns the error for a record that is not there."""
+    return StorageError(
+        f"{path}: no whole record with a picture begins here; the file is damaged, cut short or "
+        "not of this manifest. `sha256sum -c SHA256SUMS` in its folder says which."
+    )
 
 
 @contextlib.contextmanager

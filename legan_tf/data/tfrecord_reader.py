@@ -6,7 +6,6 @@ A manifest names them ``FILE.tfrecord#OFFSET``, so that whatever reads manifests
 from __future__ import annotations
 
 import collections
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -15,13 +14,8 @@ import tensorflow as tf
 from legan_tf.data import images, storage
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.storage import StorageError
+from legan_tf.data.tfrecord import FRAME_BYTES, HEIGHT, PICTURE, WIDTH, serialized_record
 from legan_tf.errors import UserError
-
-FRAME_BYTES = 16
-"""Bytes that TFRecord adds to each record: its length and two checksums."""
-
-PICTURE, HEIGHT, WIDTH = "image/encoded", "image/height", "image/width"
-"""Names of the features with the encoded picture and its size, as in TensorFlow Datasets."""
 
 
 def are_records(files: Sequence[str]) -> bool:
@@ -73,32 +67,15 @@ def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Te
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
     def read(index: tf.Tensor) -> tf.Tensor:
         with tf.device("/CPU:0"):
-            return _decode(_record(names[which[index]], offset[index]), image_size)
+            return _decode(serialized_record(names[which[index]], offset[index]), image_size)
 
     def load(index: tf.Tensor) -> tf.Tensor:
         if tf.inside_function():
             return read(index)
-        with _errors(files[int(index)]):
+        with storage.record_errors(files[int(index)]):
             return read(index)
 
     return load
-
-
-def read_feature(path: str, name: str) -> bytes:
-    """Returns a feature that is one string of bytes of the record ``FILE.tfrecord#OFFSET``.
-
-    Raises:
-        StorageError: The file is missing or cannot be read, or holds no such record or feature.
-    """
-    feature = {name: tf.io.FixedLenFeature([], tf.string, default_value="")}
-    with _errors(path):
-        record = _record(*storage.record_place(path))
-        content = tf.io.parse_single_example(record, feature)[name].numpy()
-    if content:
-        return content
-    if name != PICTURE:
-        raise StorageError(f"{path}: the record has no {name}.")
-    raise _no_record(path)
 
 
 def pool(
@@ -133,7 +110,7 @@ def pool(
             if not wanted:
                 break
         for offset in wanted:
-            raise _no_record(f"{shard}#{offset}")
+            raise storage.no_record(f"{shard}#{offset}")
     return pictures
 
 
@@ -162,31 +139,12 @@ def _read_through(shard: str, image_size: int) -> Iterator[tuple[int, np.ndarray
     dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     pictures, end = dataset.as_numpy_iterator(), 0
     while True:
-        with _errors(f"{shard}#{end}"):
+        with storage.record_errors(f"{shard}#{end}"):
             following = next(pictures, None)
         if following is None:
             return
         at, end, picture = following
         yield int(at), picture
-
-
-def _record(shard: tf.Tensor | str, offset: tf.Tensor | int) -> tf.Tensor:
-    """Reads the serialized record that begins at an offset, in a TensorFlow graph or out of it.
-
-    TensorFlow compares the checksums of its length and content, and raises errors of its own.
-    """
-    record = {"output_types": [tf.string], "output_shapes": [[]]}
-    with tf.device("/CPU:0"):
-        # The public class reads a file from its beginning only. Without a buffer, no more is read
-        # than the record itself.
-        following = tf.raw_ops.TFRecordDatasetV2(
-            filenames=shard,
-            compression_type="",
-            buffer_size=0,
-            byte_offsets=tf.cast(offset, tf.int64),
-        )
-        one = tf.raw_ops.TakeDataset(input_dataset=following, count=1, **record)
-        return tf.raw_ops.DatasetToSingleElement(dataset=one, **record)[0]
 
 
 def _decode(record: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -206,20 +164,3 @@ def _decode(record: tf.Tensor, image_size: int) -> tf.Tensor:
         lambda: tf.numpy_function(resize, [content], tf.uint8, stateful=False),
     )
     return tf.ensure_shape(image, (image_size, image_size, 3))
-
-
-@contextlib.contextmanager
-def _errors(path: str) -> Iterator[None]:
-    """Turns TensorFlow's errors at ``FILE.tfrecord#OFFSET`` into ``StorageError``."""
-    with storage.tensorflow_files(storage.record_place(path)[0]):
-        try:
-            yield
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            raise _no_record(path) from error
-
-
-def _no_record(path: str) -> StorageError:
-    return StorageError(
-        f"{path}: no whole record with a picture begins here; the file is damaged, cut short or "
-        "not of this manifest. `sha256sum -c SHA256SUMS` in its folder says which."
-    )

@@ -14,7 +14,7 @@ from typing import Any
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.uses.study.config import MAX_RATERS
-from legan_tf.uses.study.study_file import ANSWERS, Study
+from legan_tf.uses.study.study_file import ANSWERS, Answer, Study
 
 RATINGS = range(1, 11)
 PERSON = re.compile(r"[0-9a-f]{12}")
@@ -23,25 +23,6 @@ PERSON = re.compile(r"[0-9a-f]{12}")
 _MAX_MS = 7 * 24 * 3600 * 1000
 _MAX_TIME = 1 << 53  # Whole numbers beyond it are not exact in a browser.
 _HIT_ANSWER = re.compile(r"Answer\.q([1-9][0-9]{0,4})")
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """An answer of a rater.
-
-    Attributes:
-        rater: The rater.
-        list: Index of the rater's list.
-        trial: Index of the question in the list.
-        value: Id of the image chosen, or a rating.
-        ms: Response time in milliseconds.
-    """
-
-    rater: str
-    list: int
-    trial: int
-    value: str | int
-    ms: float
 
 
 @dataclasses.dataclass

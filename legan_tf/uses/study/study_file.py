@@ -6,14 +6,11 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.uses.study.design import Question
-
-if TYPE_CHECKING:
-    from legan_tf.uses.study.answers import Answer
 
 STUDY_FILE = "study.json"
 PAGE = "page"
@@ -22,6 +19,25 @@ ANSWERS = "answers"
 MTURK = "mturk"
 
 _FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """An answer of a rater.
+
+    Attributes:
+        rater: The rater.
+        list: Index of the rater's list.
+        trial: Index of the question in the list.
+        value: Id of the image chosen, or a rating.
+        ms: Response time in milliseconds.
+    """
+
+    rater: str
+    list: int
+    trial: int
+    value: str | int
+    ms: float
 
 
 @dataclasses.dataclass(frozen=True)
