@@ -123,6 +123,7 @@ def test_a_module_with_a_reader_is_all_that_a_new_source_takes(with_toy, tmp_pat
 
 def test_a_source_has_one_reader_that_fills_columns_of_a_manifest():
     details = {"title": "", "licence": "", "layout": ""}
+    assert "lfw" in registry.readers()
     with pytest.raises(ValueError, match="lfw: is registered already"):
         registry.register("lfw", columns=(), **details)(lambda job: [])
     with pytest.raises(ValueError, match="other: .* unknown columns"):
