@@ -9,7 +9,6 @@ import functools
 import pathlib
 from collections.abc import Callable
 
-from legan_tf import losses  # noqa: F401 (its modules register the terms)
 from legan_tf.data.readers import registry as readers
 from legan_tf.evaluation.metrics import registry as metrics
 from legan_tf.files import write_atomically

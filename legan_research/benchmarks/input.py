@@ -23,6 +23,7 @@ from legan_tf.data.parallel import Workers
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.data.tfrecord_writer import MANIFEST, write_records
 from legan_tf.training.systems.legan import Legan
+from legan_tf.training.systems.quality import most_convolutions
 
 PEOPLE = 5
 """Rendered people, under every expression and light: 570 pictures."""
@@ -141,7 +142,7 @@ def _training(config: Legan, faces: FaceSet, steps: int) -> Callable[[], None]:
     step = Training.of(
         config,
         faces,
-        quality=models.QualityEstimator(size, depth=min(6, (size & -size).bit_length() - 1)),
+        quality=models.QualityEstimator(size, depth=most_convolutions(size)),
         identity=models.LightCNN29(size),
     ).step()
 

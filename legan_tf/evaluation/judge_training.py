@@ -13,6 +13,7 @@ from legan_tf.training import systems
 from legan_tf.training.datasets import rendered_classes
 from legan_tf.training.run_folder import FLAGS_FILE, load_network, saved_step
 from legan_tf.training.system import System
+from legan_tf.training.systems.quality import most_convolutions
 from legan_tf.training.train import train
 
 JUDGES = ("classifier", "identity", "quality")
@@ -48,7 +49,7 @@ def judge_config(
         "quality": {
             "learning_rate": 5e-4,
             "q_width": 16,
-            "q_depth": min((image_size & -image_size).bit_length() - 1, 6),
+            "q_depth": most_convolutions(image_size),
             "flip": True,
         },
     }

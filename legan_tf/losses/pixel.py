@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from legan_tf.losses.reconstruction import reconstruction_loss
 from legan_tf.losses.terms import DEPTH, loss_term
 
 
@@ -25,4 +26,4 @@ def pixel_loss(prediction: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 [B], 0 to 2.
     """
-    return tf.reduce_mean(tf.abs(truth - prediction), axis=[1, 2, 3])
+    return reconstruction_loss(truth, prediction)

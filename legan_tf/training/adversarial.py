@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -38,6 +38,8 @@ class AdversarialSystem(System, HourglassOptions, DiscriminatorOptions, Adversar
     critic_steps: int = option(
         5, "Discriminator updates for each generator update.", limit=POSITIVE
     )
+    keep_share: ClassVar[float] = 0.0
+    """Share of targets that leave an attribute as it is."""
     balance: bool = option(True, "Let the expressions take turns in training.")
 
     def problems(self) -> list[str]:
@@ -81,11 +83,6 @@ class AdversarialSystem(System, HourglassOptions, DiscriminatorOptions, Adversar
             self.flip,
             own,
         )
-
-    @property
-    def keep_share(self) -> float:
-        """Share of targets that leave an attribute as it is."""
-        return 0.0
 
     def validate(
         self, trainer: AdversarialTrainer, data: Datasets

@@ -79,7 +79,7 @@ class RunFolder:
         if not self.writes:
             return
         self._remove_unfinished()
-        for name in {CRITIC_FILE, DEPTH_FILE, NETWORK_FILE} - set(product_files):
+        for name in {CRITIC_FILE, DEPTH_FILE} - set(product_files):
             if os.path.exists(self.path(name)):
                 os.remove(self.path(name))
         write_atomically(self.path(FLAGS_FILE), flags.encode())

@@ -14,6 +14,7 @@ import tensorflow as tf
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.models import Network
+from legan_tf.options import Options
 from legan_tf.training import datasets, schedules
 from legan_tf.training.datasets import Datasets
 from legan_tf.training.optimizers import Adam
@@ -61,6 +62,11 @@ class Auxiliary:
         """Name of the flag that gives it."""
         return f"{self.name}_model"
 
+    @property
+    def path(self) -> str:
+        """Where it is: as given, or in the folder in which it is trained."""
+        return self.given or self.system.workdir
+
 
 @dataclasses.dataclass(frozen=True)
 class System(DataOptions, OptimizerOptions):
@@ -102,7 +108,7 @@ class System(DataOptions, OptimizerOptions):
         return ()
 
     def effective(self) -> System:
-        """Returns the system that these options train, without options that have no effect."""
+        """Returns the system that is trained: this one, without options that have no effect."""
         return self
 
     def notes(self) -> list[str]:
@@ -225,7 +231,7 @@ class System(DataOptions, OptimizerOptions):
         raise NotImplementedError
 
 
-def fields_shared_with(other: type[System], options: System) -> dict[str, Any]:
+def fields_shared_with(other: type[Options], options: Options) -> dict[str, Any]:
     """Returns the values of the options that ``other`` has too, by name."""
     return {
         field.name: getattr(options, field.name)

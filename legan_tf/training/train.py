@@ -62,6 +62,9 @@ def train(system: System) -> int:
             or another worker was lost.
     """
     system.check()
+    for note in system.notes():
+        say(f"NOTE: {note}")
+    system = system.effective()
     if system.dry_run:
         return _prepare(system, Worker())
     worker = this_worker()
@@ -90,8 +93,6 @@ def _prepare(system: System, worker: Worker) -> int:
     """Checks everything that can be checked before the work, then trains."""
     check_resumable(system)
     _check_auxiliaries(system)
-    for note in system.notes():
-        say(f"NOTE: {note}")
     if not system.dry_run and _is_complete(system):
         say(f"{system.workdir}: complete at step {saved_step(system.workdir)}, nothing to do")
         return 0
@@ -149,9 +150,7 @@ def _train(system: System, data: Datasets, worker: Worker) -> int:
     try:
         # Again, now that no other process can change the folder.
         folder.begin(system.to_flagfile(), check_resumable(system), system.product_files)
-        paths = {}
         for auxiliary in system.auxiliaries():
-            paths[auxiliary.name] = auxiliary.given or folder.path(auxiliary.name)
             # The checkpoint of a guided run holds its depth network, further trained.
             resumes = auxiliary.on_same_data and saved_step(system.workdir) is not None
             if not auxiliary.given and not resumes:
@@ -165,12 +164,12 @@ def _train(system: System, data: Datasets, worker: Worker) -> int:
         with strategy.scope():
             networks: dict[str, Network] = {}
             for auxiliary in system.auxiliaries():
-                networks.update(_auxiliary_networks(auxiliary, paths[auxiliary.name], data))
+                networks.update(_auxiliary_networks(auxiliary, auxiliary.path, data))
             trainer = make_trainer(system, data, networks)
             optimizers = compile_trainer(trainer, system)
         if worker.count > 1:
             compat.fit_over_workers(trainer)
-        return _fit(system, data, folder, strategy, trainer, optimizers, paths)
+        return _fit(system, data, folder, strategy, trainer, optimizers)
     finally:
         folder.close()
 
@@ -213,7 +212,6 @@ def _fit(
     strategy: tf.distribute.Strategy,
     trainer: Trainer,
     optimizers: dict[str, keras.optimizers.Optimizer],
-    auxiliary_paths: dict[str, str],
 ) -> int:
     """Restores the last checkpoint and takes the steps that are left."""
     means = RunningMeans(trainer.metrics)
@@ -238,7 +236,7 @@ def _fit(
         return 0
     if resumed:
         say(f"{system.workdir}: resumed at step {start}")
-    folder.append_record(_record(system, data, trainer, auxiliary_paths, start, strategy))
+    folder.append_record(_record(system, data, trainer, start, strategy))
     total = system.train_steps
     recorder = Recorder(
         folder,
@@ -352,14 +350,12 @@ def _record(
     system: System,
     data: Datasets,
     trainer: Trainer,
-    auxiliary_paths: dict[str, str],
     start: int,
     strategy: tf.distribute.Strategy,
 ) -> dict[str, object]:
     """The line of ``record.jsonl`` about this start of the run."""
     began_with = {
-        auxiliary.name: auxiliary.given
-        or f"{auxiliary_paths[auxiliary.name]} (trained by this run)"
+        auxiliary.name: auxiliary.given or f"{auxiliary.path} (trained by this run)"
         for auxiliary in system.auxiliaries()
     }
     return {

@@ -67,17 +67,13 @@ class DepthGuidance(Guidance, DepthOptions, DepthObjective):
         "and sizes of the run.",
     )
     needs: ClassVar[tuple[str, ...]] = ("expression",)
+    product_files: ClassVar[tuple[str, ...]] = (DEPTH_FILE, NETWORK_FILE)
     unguided: ClassVar[type[EditorSystem]]
 
     @property
-    def product_files(self) -> tuple[str, ...]:
-        """The depth network, which has learned to read edits, and the editor."""
-        return (DEPTH_FILE, NETWORK_FILE) if self.depth_weight else (NETWORK_FILE,)
-
-    @property
     def map_kind(self) -> str:
-        """``depth`` or ``normal``; none needed where guidance has no weight."""
-        return self.geometry if self.depth_weight else ""
+        """``depth`` or ``normal``."""
+        return self.geometry
 
     @property
     def uses_vgg(self) -> bool:
@@ -110,8 +106,6 @@ class DepthGuidance(Guidance, DepthOptions, DepthObjective):
 
     def auxiliaries(self) -> tuple[Auxiliary, ...]:
         """Adds the depth network, which learns from the data of the run, in its form."""
-        if not self.depth_weight:
-            return super().auxiliaries()
         options = fields_shared_with(Depth, self)
         options.update(workdir=subfolder(self, "depth"), train_steps=self.auxiliary_steps)
         depth = Auxiliary("depth", self.depth_model, Depth(**options), on_same_data=True)
@@ -121,8 +115,6 @@ class DepthGuidance(Guidance, DepthOptions, DepthObjective):
         self, network: AttributeGenerator, data: Datasets, auxiliaries: Mapping[str, Network]
     ) -> Trainer:
         """Returns the GAN of the editor and the depth networks; see ``System``."""
-        if not self.depth_weight:
-            return super().trainer(network, data, auxiliaries)
         return DepthGuidedGAN(
             network,
             self.discriminator(data.train),

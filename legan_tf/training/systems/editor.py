@@ -33,7 +33,7 @@ from legan_tf.training.options import AdversarialObjective
 from legan_tf.training.samples import sample_grid
 from legan_tf.training.system import Auxiliary, fields_shared_with, subfolder
 from legan_tf.training.systems.identity import Identity, lightcnn_size_problems
-from legan_tf.training.systems.quality import Quality
+from legan_tf.training.systems.quality import Quality, most_convolutions
 from legan_tf.training.trainer import Batch, Trainer
 
 AUXILIARY_BATCH = 32
@@ -128,12 +128,11 @@ class EditorSystem(Objective, AdversarialSystem):
         )
 
     def _small_quality(self) -> Quality:
-        size = self.image_size
         return Quality(
             **self._small("quality"),
             learning_rate=5e-4,
             q_width=16,
-            q_depth=min(self.q_depth, max(1, (size & -size).bit_length() - 1), 6),
+            q_depth=min(self.q_depth, most_convolutions(self.image_size)),
             rated_faces=self.rated_faces,
         )
 

@@ -69,6 +69,11 @@ class Quality(CropOptions, SupervisedSystem):
         return QualityTrainer(network, self.margin)
 
 
+def most_convolutions(image_size: int) -> int:
+    """Returns how many convolutions Q can have, each of which halves the size: at most 6."""
+    return min((image_size & -image_size).bit_length() - 1, 6)
+
+
 class QualityTrainer(SupervisedTrainer):
     """Trains Q on people's ratings with the margin loss (LEGAN, section 3)."""
 
