@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
-import logging as python_logging
 import os
 import re
 import select
@@ -135,12 +134,10 @@ def _parse_flags(
         message = " ".join(str(error).split())
         sys.exit(fail(UserError(f"{message} (--helpshort lists the flags.)")))
     if flags.FLAGS["verbosity"].using_default_value:
-        # TensorFlow reports every file that it writes as information; if it has been imported
-        # already, through a logger of its own.
+        # TensorFlow reports every file that it writes as information.
         flags.FLAGS["verbosity"].value = logging.WARNING
         # Else absl would set its own default again.
         flags.FLAGS["verbosity"].using_default_value = False
-        python_logging.getLogger("tensorflow").setLevel(python_logging.WARNING)
     return arguments
 
 
