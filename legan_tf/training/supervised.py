@@ -150,28 +150,18 @@ class SupervisedTrainer(Trainer):
         """
         super().__init__(name=name)
         network.build()
-        self._network = network
-        self._terms = tuple(terms)
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the losses, in the order of ``sample_losses``."""
-        return self._terms
-
-    @property
-    def network(self) -> Network:
-        """The network to train."""
-        return self._network
+        self.network = network
+        self.terms = tuple(terms)
 
     @property
     def trained(self) -> dict[str, Network]:
         """The network, under Keras' own name of the optimizer."""
-        return {"optimizer": self._network}
+        return {"optimizer": self.network}
 
     @property
     def state(self) -> dict[str, Network]:
         """The network."""
-        return {"network": self._network}
+        return {"network": self.network}
 
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
         """Returns one float32 [B] for each of ``terms``; their sum is what is minimised."""
@@ -186,7 +176,7 @@ class SupervisedTrainer(Trainer):
         """Updates the network once; returns the running mean of every term."""
         with tf.GradientTape() as tape:
             values = self.sample_losses(data)
-            total = tf.add_n([self.record(term, v) for term, v in zip(self._terms, values)])
+            total = tf.add_n([self.record(term, v) for term, v in zip(self.terms, values)])
         variables = self.variables_of("optimizer")
         self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
         return self.results()

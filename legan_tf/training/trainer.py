@@ -17,8 +17,16 @@ Batch = dict  # of tensors, by name
 class Trainer(keras.Model):
     """Networks with their losses and optimizers.
 
-    Subclasses implement ``terms``, ``network``, ``trained`` and ``train_step``.
+    Subclasses have ``terms`` and ``network`` as attributes or properties, and implement
+    ``trained``, ``state`` and ``train_step``.
+
+    Attributes:
+        terms: Names of the loss terms that ``train_step`` reports.
+        network: The network that the run leaves in ``model.keras``.
     """
+
+    terms: tuple[str, ...]
+    network: Network
 
     saved_networks: ClassVar[tuple[str, ...]] = ()
     """Names of the networks among the arguments of ``__init__`` and among the attributes."""
@@ -32,17 +40,7 @@ class Trainer(keras.Model):
         self.built = True
 
     @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the loss terms that ``train_step`` reports."""
-        raise NotImplementedError
-
-    @property
-    def network(self) -> Network:
-        """The network that the run leaves in ``model.keras``."""
-        raise NotImplementedError
-
-    @property
-    def trained(self) -> dict[str, keras.layers.Layer | list[keras.layers.Layer]]:
+    def trained(self) -> dict[str, keras.layers.Layer]:
         """The networks that are trained, by the names of their optimizers."""
         raise NotImplementedError
 
