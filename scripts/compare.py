@@ -1,4 +1,4 @@
-"""The papers' tables for any set of models, with the published figures beside them.
+"""Writes the papers' tables for any set of models, with the published figures beside them.
 
 Example: python scripts/compare.py --models=LEGAN=runs/a+runs/b,StarGAN=runs/c --output=runs/tables
 

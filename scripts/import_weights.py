@@ -1,4 +1,4 @@
-"""Published PyTorch weights into a .keras file of this package.
+"""Imports published PyTorch weights into a .keras file of this package.
 
 Example: python scripts/import_weights.py --network=lightcnn29_v2 \
     --source=LightCNN_29Layers_V2_checkpoint.pth.tar --output=lightcnn29.keras
