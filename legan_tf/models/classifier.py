@@ -58,7 +58,7 @@ class AttributeClassifier(Network):
         self.trunk = layers.Chain(made)
         # Keras 3 has no dense layer without outputs.
         self.expression_head, self.lighting_head = (
-            keras.layers.Dense(len(names)) if names else None
+            keras.layers.Dense(len(names), dtype=layers.OUTPUT_TYPE) if names else None
             for names in (self.expressions, self.lightings)
         )
 
@@ -71,7 +71,7 @@ class AttributeClassifier(Network):
     def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         """Classifies the images; see the class."""
         features = tf.reshape(self.trunk(image), [-1, self.features])
-        return {name: tf.cast(head(features), tf.float32) for name, head in self._heads().items()}
+        return {name: head(features) for name, head in self._heads().items()}
 
     def _heads(self) -> dict[str, keras.layers.Layer]:
         heads = {"expression": self.expression_head, "lighting": self.lighting_head}

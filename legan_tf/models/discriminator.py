@@ -79,7 +79,7 @@ class Discriminator(Network):
         self.depth = depth
         self.fake_class = fake_class
         self.trunk = strided_trunk(image_size, width, depth, "the discriminator")
-        self.realness_head = layers.conv(1, 3)
+        self.realness_head = layers.conv(1, 3, dtype=layers.OUTPUT_TYPE)
         self.expression_head = self._head(num_expressions)
         self.lighting_head = self._head(num_lightings)
 
@@ -92,6 +92,7 @@ class Discriminator(Network):
             self.image_size // 2**self.depth,
             padding="valid",
             use_bias=False,
+            dtype=layers.OUTPUT_TYPE,
         )
 
     def _heads(self) -> dict[str, keras.layers.Layer]:
@@ -110,7 +111,7 @@ class Discriminator(Network):
     def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         """Scores and classifies the images; see the class."""
         features = self.trunk(image)
-        outputs = {"realness": tf.cast(self.realness_head(features)[..., 0], tf.float32)}
+        outputs = {"realness": self.realness_head(features)[..., 0]}
         for attribute, head in self._heads().items():
-            outputs[attribute] = tf.cast(head(features)[:, 0, 0, :], tf.float32)
+            outputs[attribute] = head(features)[:, 0, 0, :]
         return outputs

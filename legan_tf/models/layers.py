@@ -11,6 +11,8 @@ from legan_tf.models import convolutions
 from legan_tf.models.gradients import custom_gradient
 
 PACKAGE = "legan_tf"
+OUTPUT_TYPE = "float32"
+"""Type of layers whose output is a score, logits or an embedding, under mixed precision too."""
 LEAK = 0.01
 """Slope of every leaky ReLU (LEGAN supplement, Table 1; StarGAN)."""
 
@@ -57,9 +59,11 @@ class Conv2D(keras.layers.Conv2D):
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
 
-def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False) -> keras.layers.Layer:
+def conv(
+    filters: int, kernel: int, stride: int = 1, use_bias: bool = False, dtype: str | None = None
+) -> keras.layers.Layer:
     """Returns a convolution that keeps the size with stride 1 and halves it with stride 2."""
-    return Conv2D(filters, kernel, stride, padding="same", use_bias=use_bias)
+    return Conv2D(filters, kernel, stride, padding="same", use_bias=use_bias, dtype=dtype)
 
 
 def relu_conv(filters: int, kernel: int | tuple[int, int], **kwargs) -> keras.layers.Layer:

@@ -103,7 +103,9 @@ class LightCNN29(FaceNetwork):
             made += [MaxFeatureMap(channels, 1), MaxFeatureMap(following, 3)]
             made += [pooling()] if pool else []
         self.trunk = layers.Chain(made)
-        self.fc = keras.layers.Dense(EMBEDDING if version == 2 else 2 * EMBEDDING)
+        self.fc = keras.layers.Dense(
+            EMBEDDING if version == 2 else 2 * EMBEDDING, dtype=layers.OUTPUT_TYPE
+        )
         self.features = (image_size // 16) ** 2 * c4
 
     def build_layers(self) -> None:
@@ -118,4 +120,4 @@ class LightCNN29(FaceNetwork):
         embedding = self.fc(features)
         if self.version == 1:
             embedding = tf.maximum(*tf.split(embedding, 2, axis=-1))
-        return tf.cast(embedding, tf.float32)
+        return embedding

@@ -56,7 +56,7 @@ class QualityEstimator(Network):
         self.fc0 = keras.layers.Dense(
             256, activation=layers.leaky_relu if fc_activation == "lrelu" else None
         )
-        self.fc1 = keras.layers.Dense(1)
+        self.fc1 = keras.layers.Dense(1, dtype=layers.OUTPUT_TYPE)
 
     def build_layers(self) -> None:
         """Builds the trunk and the dense layers."""
@@ -69,4 +69,4 @@ class QualityEstimator(Network):
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Rates the images; see the class."""
         features = tf.reshape(self.trunk(image), [-1, self.features])
-        return tf.cast(self.fc1(self.fc0(features))[:, 0], tf.float32)
+        return self.fc1(self.fc0(features))[:, 0]

@@ -118,6 +118,19 @@ def test_outputs_are_float32_of_the_documented_shape(name, policy):
     assert all(np.isfinite(tensor.numpy()).all() for tensor in tf.nest.flatten(output))
 
 
+@pytest.mark.parametrize("name", ["quality", "discriminator", "lightcnn", "classifier"])
+def test_scores_logits_and_embeddings_are_not_rounded_by_mixed_precision(name):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        network = made(name)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    outputs = network(inputs_of(network, 8))
+    for output in tf.nest.flatten(outputs):
+        rounded = tf.cast(tf.cast(output, tf.bfloat16), tf.float32)
+        assert (output != rounded).numpy().mean() > 0.5
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_weight_learns(name, policy):
     network = made(name)
