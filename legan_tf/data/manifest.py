@@ -99,6 +99,10 @@ class Row:
         """Whether the mean rating is known."""
         return not math.isnan(self.rating_mean)
 
+    def has(self, column: str) -> bool:
+        """Returns whether a label or map is known; ``rating`` is the mean rating."""
+        return self.rated if column == "rating" else bool(getattr(self, column))
+
 
 FITTED_COLUMNS = ("mesh", "landmarks")
 """Further columns that may be there: what ``scripts/prepare.py depth`` makes maps of."""
@@ -135,6 +139,25 @@ class Manifest:
     def split(self, name: str) -> tuple[Row, ...]:
         """Returns the lines of one split, in order."""
         return tuple(row for row in self.rows if row.split == name)
+
+    def with_any(self, columns: Collection[str]) -> Manifest:
+        """Returns the manifest without the lines that have none of some labels or maps.
+
+        Args:
+            columns: Their names, as ``Row.has`` takes them; all lines stay if there are none.
+
+        Returns:
+            The lines that are left, with all classes, and a note that counts the others.
+        """
+        rows = tuple(row for row in self.rows if any(map(row.has, columns)))
+        if not columns or len(rows) == len(self.rows):
+            return self
+        without = dataclasses.replace(self, rows=rows)
+        counts = (
+            f"{len(self.split(split)) - len(without.split(split))} of {split}" for split in SPLITS
+        )
+        note = f"Left out for want of {' and '.join(columns)}: {', '.join(counts)}."
+        return dataclasses.replace(without, notes=(*self.notes, note))
 
     def problem(self, message: str, row: Row | None = None) -> Problem:
         """Returns a problem of this manifest, or of one of its lines."""

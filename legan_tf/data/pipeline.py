@@ -51,13 +51,14 @@ def endless_order(
     """Returns an endless, seeded order over the samples of a face set.
 
     Each pass over the samples is a new permutation. With groups, the groups take turns and each is
-    permuted on its own, so that rare classes are seen as often as common ones.
+    permuted on its own, so that rare classes are seen as often as common ones. Samples of no known
+    group come as often as they are in the data, and between them the groups take their turns.
 
     Args:
         count: Number of samples.
         seed: Seed of the permutations.
         start: Position to begin at.
-        groups: int [count], the group of each sample; none for one group.
+        groups: int [count], the group of each sample, negative where unknown; none for one group.
 
     Returns:
         A data set of int64 indices.
@@ -68,17 +69,30 @@ def endless_order(
     if count == 0:
         raise ValueError("the face set is empty: there is nothing to train on")
     labels = np.zeros(count, np.int64) if groups is None else np.asarray(groups)
+    labels = np.maximum(labels, UNKNOWN)
     members = [np.flatnonzero(labels == group) for group in np.unique(labels)]
-    turns = len(members)
-    if turns == 1:
+    if len(members) == 1:
         return _passes(members[0], seed, 0, start)
-    # Of the positions before ``start``, group g has had those that are g modulo the groups.
-    groups_in_turn = [
-        _passes(member, seed, group, (start - group + turns - 1) // turns)
-        for group, member in enumerate(members)
+    unknown = int(np.sum(labels == UNKNOWN))
+    first = int(unknown > 0)  # Number of the first known group.
+    turns = len(members) - first
+    # Position p is of an unknown group where the whole number p * unknown / count rises behind it.
+    # Of the other positions before ``start``, known group g has had those that are g modulo turns.
+    had = start * unknown // count
+    places = [had] * first
+    places += [(start - had - group + turns - 1) // turns for group in range(turns)]
+    in_turn = [
+        _passes(member, seed, group, place)
+        for group, (member, place) in enumerate(zip(members, places))
     ]
-    choice = tf.data.Dataset.range(start, np.iinfo(np.int64).max).map(lambda p: p % turns)
-    return tf.data.Dataset.choose_from_datasets(groups_in_turn, choice)
+
+    def chosen(position: tf.Tensor) -> tf.Tensor:
+        before, behind = position * unknown // count, (position + 1) * unknown // count
+        known = first + (position - before) % turns
+        return tf.where(behind > before, tf.zeros_like(position), known)
+
+    choice = tf.data.Dataset.range(start, np.iinfo(np.int64).max).map(chosen)
+    return tf.data.Dataset.choose_from_datasets(in_turn, choice)
 
 
 def _draw_target(
@@ -117,7 +131,7 @@ def editing_batches(
         critic_steps: Critic updates for each generator update.
         keep_share: Share of targets that ask to leave an attribute as it is; if it is positive,
             attributes whose source is unknown are always left.
-        balance: Whether the expressions take turns.
+        balance: Whether the expressions take turns, as the groups of ``endless_order``.
         flip: Whether half of the images are mirrored, each with its map. A mirrored face is lit
             from the other side, so lighting labels are then wrong.
         own: The place of this process among several workers, each of which loads its own part of

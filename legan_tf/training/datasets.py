@@ -10,7 +10,7 @@ import numpy as np
 
 from legan_tf.cli import bar
 from legan_tf.data import attributes, tfrecord_reader
-from legan_tf.data.check.validation import check_manifest
+from legan_tf.data.check.validation import check_manifest, held_out_split
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import counts_table, read_manifest
 from legan_tf.data.manifest_faces import manifest_faces
@@ -138,12 +138,15 @@ def _labelled(config: DataOptions, data: Datasets) -> Datasets:
     return dataclasses.replace(data, train=data.train.without_lighting_labels(), val=val)
 
 
-def manifest_datasets(config: DataOptions, needs: Sequence[str]) -> Datasets:
+def manifest_datasets(
+    config: DataOptions, needs: Sequence[str], learns: Sequence[str] = ()
+) -> Datasets:
     """Reads and checks a manifest; where it has no val people, test people are validated on.
 
     Args:
         config: The manifest and how to read it.
         needs: The columns that the training needs; see ``check_manifest``.
+        learns: The labels of which a picture needs at least one; see ``check_manifest``.
 
     Raises:
         UserError: The manifest cannot be trained on; all its problems are in the message.
@@ -152,11 +155,11 @@ def manifest_datasets(config: DataOptions, needs: Sequence[str]) -> Datasets:
     if not config.learns_lighting:
         rows = tuple(dataclasses.replace(row, lighting="") for row in manifest.rows)
         manifest = dataclasses.replace(manifest, rows=rows, lightings=())
+    looked_at = held_out_split(manifest)
     files, crop = [row.file for row in manifest.rows], parse_crop(config.crop)
     tfrecord_reader.refuse_crop(files, crop)
     maps = [config.map_kind] if config.map_kind else []
-    check_manifest(manifest, [*needs, *maps], bar("checking images"))
-    looked_at = next((split for split in ("val", "test") if manifest.split(split)), None)
+    manifest = check_manifest(manifest, [*needs, *maps], bar("checking images"), learns)
     notes = {
         "val": [],
         "test": ["Split 'val' is empty: training looks at the people of 'test'."],

@@ -78,6 +78,8 @@ class System(DataOptions, OptimizerOptions):
     Attributes:
         model: Its name.
         needs: The columns of a manifest that it learns from.
+        learns: The labels of which a picture of a manifest needs at least one; others are left out.
+            All stay where there are none.
         network_class: Class of the network that a run leaves in ``model.keras``.
         product_files: The files of networks that a run leaves, the last one written last.
         critic_steps: Updates of the discriminator in a training step; 1 without one.
@@ -85,6 +87,7 @@ class System(DataOptions, OptimizerOptions):
 
     model: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
+    learns: ClassVar[tuple[str, ...]] = ()
     network_class: ClassVar[type[Network]]
     product_files: ClassVar[tuple[str, ...]] = (NETWORK_FILE,)
     critic_steps: ClassVar[int] = 1
@@ -100,7 +103,7 @@ class System(DataOptions, OptimizerOptions):
             UserError: The manifest cannot be trained on; all its problems are in the message.
         """
         if self.dataset == "manifest":
-            return datasets.manifest_datasets(self, self.needs)
+            return datasets.manifest_datasets(self, self.needs, self.learns)
         return datasets.rendered_datasets(self)
 
     def auxiliaries(self) -> tuple[Auxiliary, ...]:

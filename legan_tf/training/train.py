@@ -101,6 +101,7 @@ def _prepare(system: System, worker: Worker) -> int:
     data = system.datasets()
     if system.dry_run:
         return _dry_run(system, data)
+    say(data.table)
     return _train(system, data, worker)
 
 

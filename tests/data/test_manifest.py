@@ -374,8 +374,48 @@ def test_maps_are_read_with_their_pictures_and_black_where_there_is_none(folder)
         assert spec == tf.TensorSpec((8, 8, 3), tf.uint8)
     assert manifest_faces(found, "train", 8).maps is None
     (problem,) = validation.need_problems(found, ("expression", "depth"))
-    assert (problem.line, problem.path) == (2, "a.png") and "no depth map" in problem.message
+    assert "one class (smile) in split 'train'" in problem.message
+    (problem,) = validation.need_problems(found, ("normal",))
+    assert "no line of split 'train' names a normal map" in problem.message
     assert not validation.need_problems(found, ("expression",))
+
+
+def test_lines_without_what_is_learnt_are_left_out_and_counted(folder):
+    found = manifest.read_manifest(write(folder, *GOOD))
+    rated = validation.check_manifest(found, ("rating",), learns=("rating",))
+    assert [row.path for row in rated.rows] == ["a.png", "c.png", "f.png"]
+    assert rated.expressions == found.expressions
+    note = "Left out for want of rating: 1 of train, 1 of val, 1 of test."
+    assert manifest.counts_table(rated).splitlines()[-1] == note
+    # One of two labels is enough.
+    lines = [line.replace("scream", "").replace("right", "") for line in GOOD]
+    either = manifest.read_manifest(write(folder, *lines))
+    kept = validation.check_manifest(either, ("expression",), learns=("expression", "lighting"))
+    assert kept is either
+    # A damaged picture that nothing is learnt from does no harm.
+    (folder / "d.png").write_bytes(b"damaged")
+    assert validation.check_manifest(found, ("rating",), learns=("rating",)).rows == rated.rows
+    assert "d.png" in report(write(folder, *GOOD))[0]
+
+
+def test_a_set_with_nothing_to_learn_from_is_refused(folder):
+    path = write(folder, *(line.replace(",9,0,", ",,,") for line in GOOD))
+    with pytest.raises(manifest.ManifestError) as raised:
+        validation.check_manifest(manifest.read_manifest(path), ("rating",), learns=("rating",))
+    (problem,) = raised.value.problems
+    assert "no line of split 'val' has what this training learns from (rating)" in problem.message
+
+
+def test_a_class_without_a_map_cannot_be_learnt(folder):
+    images.save_png(str(folder / "map.png"), np.full((8, 8), 90, np.uint8))
+    (folder / "maps.csv").write_text(
+        "path,expression,depth,split\na.png,neutral,map.png,train\nb.png,smile,map.png,train\n"
+        "c.png,scream,,train\n"
+    )
+    found = manifest.read_manifest(str(folder / "maps.csv"))
+    (problem,) = validation.need_problems(found, ("expression", "depth"))
+    assert problem.line == 4
+    assert "'scream' is in no line of split 'train' that names a depth map" in problem.message
 
 
 def test_maps_count_in_progress_and_memory(folder):

@@ -85,6 +85,21 @@ def test_groups_take_turns_and_each_passes_through_its_own():
         assert sorted(seen) == sorted(members)
 
 
+def test_the_unknown_come_as_often_as_they_are_and_the_known_groups_take_turns():
+    groups = np.array([2] * 3 + [0] * 12 + [-1] * 5)
+    order = np.array(taken(pipeline.endless_order(20, 5, groups=groups), 400))
+    shown = groups[order]
+    counts = {group: int(np.sum(shown == group)) for group in (-1, 0, 2)}
+    assert counts == {-1: 100, 0: 150, 2: 150}
+    np.testing.assert_array_equal(shown[shown >= 0], [0, 2] * 150)
+    for start in range(1, 45):
+        resumed = taken(pipeline.endless_order(20, 5, start, groups), 60)
+        np.testing.assert_array_equal(resumed, order[start : start + 60])
+    # Where all is known, and where nothing is, the order is what it was without the unknown.
+    plain = taken(pipeline.endless_order(20, 5), 60)
+    assert taken(pipeline.endless_order(20, 5, groups=np.full(20, -1)), 60) == plain
+
+
 def test_nothing_to_train_on_is_refused():
     with pytest.raises(ValueError, match="empty"):
         pipeline.endless_order(0, 0)

@@ -69,3 +69,35 @@ def test_records_are_not_cropped_again_and_enlarging_them_is_told(tmp_path):
     assert note not in systems.make(**options, image_size=16).datasets().table
     with pytest.raises(UserError, match="cropped already; leave out --crop"):
         systems.make(**options, image_size=16, crop="0,0,0.5,0.5").datasets()
+
+
+def test_only_pictures_with_something_to_learn_from_are_trained_and_validated_on(tmp_path):
+    lines = ["path,identity,expression,lighting,rating_mean,rating_std,split"]
+    for index in range(12):
+        picture = np.random.default_rng(index).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(picture).save(tmp_path / f"{index}.png")
+        split = "val" if index >= 8 else "train"
+        person = f"{split}{index % 2}" if index % 3 else ""
+        lighting = ("left", "right")[index % 2] if index in (1, 2) else ""
+        rating = f"{index % 9 + 1},0.5" if index % 4 == 0 else ","
+        expression = ("smile", "neutral", "")[index % 3]
+        lines.append(f"{index}.png,{person},{expression},{lighting},{rating},{split}")
+    (tmp_path / "faces.csv").write_text("\n".join(lines))
+
+    def sets(model):
+        manifest = {"dataset": "manifest", "manifest": str(tmp_path / "faces.csv")}
+        return systems.make(model, workdir="-", image_size=16, **manifest).datasets()
+
+    data = sets("quality")
+    np.testing.assert_array_equal(data.train.rating_mean, [1, 5])
+    np.testing.assert_array_equal(data.val.rating_mean, [9])
+    assert "Left out for want of rating: 6 of train, 3 of val, 0 of test." in data.table
+    data = sets("identity")
+    assert len(data.train) == 5 and (data.train.identity >= 0).all()
+    # Picture 2 has a lighting and no expression, 5 has neither.
+    data = sets("classifier")
+    np.testing.assert_array_equal(data.train.expression, [1, 0, -1, 1, 0, 1, 0])
+    np.testing.assert_array_equal(data.train.lighting, [-1, 1, 0, -1, -1, -1, -1])
+    assert "Left out for want of expression and lighting: 1 of train" in data.table
+    data = sets("stargan")
+    assert len(data.train) == 8 and "Left out" not in data.table

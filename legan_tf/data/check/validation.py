@@ -22,7 +22,8 @@ def check_manifest(
     manifest: Manifest,
     needs: Collection[str] = ("expression", "lighting"),
     on_progress: OnProgress | None = None,
-) -> None:
+    learns: Collection[str] = (),
+) -> Manifest:
     """Checks a manifest for everything that would stop or spoil a training.
 
     Each picture is read and decoded once, on all processors, and so are the maps that the training
@@ -32,21 +33,42 @@ def check_manifest(
         manifest: The manifest.
         needs: The columns that the training learns from. Of ``expression``, ``lighting`` and
             ``identity`` it needs two classes or more in train; of ``rating`` a mean and a standard
-            deviation; of ``depth`` and ``normal`` a map of each picture of train. Where it learns
-            ``expression``, each class of expression and lighting must be in train.
+            deviation; of ``depth`` and ``normal`` maps, without which lines are left out. Where it
+            learns ``expression``, each class of expression and lighting must be in train.
         on_progress: Called with (pictures done, pictures in all).
+        learns: The labels of which a line needs at least one; the others are left out.
+
+    Returns:
+        The manifest without the lines that are left out.
 
     Raises:
         ManifestError: Something is wrong; the report names every line.
         UnavailableError: A picture is on a storage that needs tensorflow-io.
     """
-    problems = list(manifest.problems)
-    problems += split_problems(manifest)
-    problems += need_problems(manifest, needs)
     kinds = [kind for kind in maps.KINDS if kind in needs]
-    problems += picture_problems(manifest, on_progress, kinds=kinds)
+    kept = manifest.with_any(learns)
+    for kind in kinds:
+        kept = kept.with_any([kind])
+    problems = list(manifest.problems)
+    problems += split_problems(kept)
+    problems += need_problems(manifest, needs)
+    held_out = held_out_split(manifest)
+    if held_out and not kept.split(held_out):
+        wanted = " and ".join([*([" or ".join(learns)] if learns else []), *kinds])
+        message = (
+            f"no line of split {held_out!r} has what this training learns from ({wanted}), so it "
+            "cannot be validated; fill the columns, or choose the split in column 'split'."
+        )
+        problems.append(manifest.problem(message))
+    problems += picture_problems(kept, on_progress, kinds=kinds)
     if problems:
         raise ManifestError(problems)
+    return kept
+
+
+def held_out_split(manifest: Manifest) -> str | None:
+    """Returns the split that a training is validated on: ``val`` or, without that, ``test``."""
+    return next((split for split in ("val", "test") if manifest.split(split)), None)
 
 
 def split_problems(manifest: Manifest) -> list[Problem]:
@@ -80,9 +102,11 @@ def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
         return []  # Too few people to split, which is a problem of the manifest already.
     if not manifest.split("train"):
         return [manifest.problem("no line is in split 'train'; there is nothing to train on.")]
+    kinds = [kind for kind in maps.KINDS if kind in needs]
+    lacking = [kind for kind in kinds if not any(row.has(kind) for row in manifest.split("train"))]
     return [
-        *_class_problems(manifest, needs),
-        *_missing_maps(manifest, needs),
+        *(_no_maps(manifest, kind) for kind in lacking),
+        *_class_problems(manifest, needs, () if lacking else kinds),
         *(_rating_problems(manifest) if "rating" in needs else ()),
     ]
 
@@ -99,9 +123,12 @@ def missing_by_model(
     }
 
 
-def _class_problems(manifest: Manifest, needs: Collection[str]) -> Iterable[Problem]:
+def _class_problems(
+    manifest: Manifest, needs: Collection[str], kinds: Collection[str]
+) -> Iterable[Problem]:
+    train = [row for row in manifest.split("train") if all(map(row.has, kinds))]
     for attribute in ("expression", "lighting", "identity"):
-        found = sorted({getattr(row, attribute) for row in manifest.split("train")} - {""})
+        found = sorted({getattr(row, attribute) for row in train} - {""})
         if attribute in needs and len(found) < 2:
             classes = f"one class ({found[0]})" if found else "no class"
             yield manifest.problem(
@@ -113,8 +140,17 @@ def _class_problems(manifest: Manifest, needs: Collection[str]) -> Iterable[Prob
             seen = {"", *found}
             for row in manifest.rows:
                 name = getattr(row, attribute)
-                if name not in seen:
-                    seen.add(name)
+                if name in seen:
+                    continue
+                seen.add(name)
+                if row.split == "train":
+                    message = (
+                        f"{attribute} {name!r} is in no line of split 'train' that names a "
+                        f"{' and a '.join(kinds)} map, so it cannot be learnt; name maps of it, or "
+                        "leave the cell empty."
+                    )
+                    yield manifest.problem(message, row)
+                else:
                     yield manifest.problem(
                         f"{attribute} {name!r} is in split {row.split!r} but in no line of split "
                         "'train', so it cannot be learnt; put pictures of it in train, or leave "
@@ -123,15 +159,11 @@ def _class_problems(manifest: Manifest, needs: Collection[str]) -> Iterable[Prob
                     )
 
 
-def _missing_maps(manifest: Manifest, needs: Collection[str]) -> Iterable[Problem]:
-    for kind in [kind for kind in maps.KINDS if kind in needs]:
-        for row in manifest.split("train"):
-            if not getattr(row, kind):
-                message = (
-                    f"no {kind} map is named, and this training needs one; fill the column "
-                    f"{kind!r}, or leave the line out."
-                )
-                yield manifest.problem(message, row)
+def _no_maps(manifest: Manifest, kind: str) -> Problem:
+    return manifest.problem(
+        f"no line of split 'train' names a {kind} map, and this training needs them; fill the "
+        f"column {kind!r}."
+    )
 
 
 def _rating_problems(manifest: Manifest) -> Iterable[Problem]:

@@ -25,6 +25,7 @@ class Classifier(SupervisedSystem):
 
     model: ClassVar[str] = "classifier"
     needs: ClassVar[tuple[str, ...]] = ("expression",)
+    learns: ClassVar[tuple[str, ...]] = ("expression", "lighting")
     network_class: ClassVar = AttributeClassifier
 
     classifier_width: int = option(

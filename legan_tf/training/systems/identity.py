@@ -30,6 +30,7 @@ class Identity(CropOptions, SupervisedSystem):
 
     model: ClassVar[str] = "identity"
     needs: ClassVar[tuple[str, ...]] = ("identity",)
+    learns: ClassVar[tuple[str, ...]] = ("identity",)
     network_class: ClassVar = FaceNetwork
 
     identity_width: float = option(

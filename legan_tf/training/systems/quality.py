@@ -29,6 +29,7 @@ class Quality(CropOptions, SupervisedSystem):
 
     model: ClassVar[str] = "quality"
     needs: ClassVar[tuple[str, ...]] = ("rating",)
+    learns: ClassVar[tuple[str, ...]] = ("rating",)
     network_class: ClassVar = QualityEstimator
 
     rated_faces: int = option(

@@ -488,7 +488,7 @@ def test_depth_networks_that_do_not_fit_are_refused(whole, in_turn, manifest, ru
     (tmp_path / "bare/discriminator.keras").unlink()
     assert "holds no discriminator.keras" in refusal(depth_model=tmp_path / "bare")
     # No picture of this manifest has a map of depth.
-    assert "no depth map is named" in refusal(geometry="depth")
+    assert "names a depth map" in refusal(geometry="depth")
     shutil.copy(whole / "depth/discriminator.keras", tmp_path / "bare/discriminator.keras")
     shutil.copy(whole / "depth/record.jsonl", tmp_path / "bare/record.jsonl")
     told = refusal(depth_model=tmp_path / "bare")
