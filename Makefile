@@ -22,7 +22,7 @@ export LEGAN_TF_EXCHANGE := $(CURDIR)/build/exchange
 
 PACKAGING := setup.py pyproject.toml
 
-.PHONY: help quickstart test test-a test-b check lint format wheel docs clean
+.PHONY: help quickstart test test-a test-b test-gpu check lint format wheel docs clean
 
 help:
 	@echo "make quickstart   install into .venv, train a small LEGAN, write its grid and its export"
@@ -30,6 +30,7 @@ help:
 	@echo "make check        lint and the quick tests on TensorFlow 2.15, in three minutes"
 	@echo "make test-a       every test on TensorFlow 2.15 (PYTEST_ARGS=... goes to pytest)"
 	@echo "make test-b       every test on TensorFlow 2.21 and Keras 3"
+	@echo "make test-gpu     the tests that need a GPU, on both stacks, on a machine that has one"
 	@echo "make lint         ruff: rules and format; mypy: types"
 	@echo "make format       ruff: mend what it can; write the tables of what is registered into docs/"
 	@echo "make wheel        build dist/*.whl and dist/*.tar.gz, and try the wheel in a new environment"
@@ -50,6 +51,10 @@ test-a: .venv-a/installed
 
 test-b: .venv-b/installed
 	.venv-b/bin/python -m pytest -n $(JOBS) $(SHARED) $(PYTEST_ARGS)
+
+test-gpu: .venv-a/installed .venv-b/installed
+	LEGAN_TF_GPU=1 .venv-a/bin/python -m pytest -m gpu $(PYTEST_ARGS)
+	LEGAN_TF_GPU=1 .venv-b/bin/python -m pytest -m gpu $(PYTEST_ARGS)
 
 check: lint
 	.venv-a/bin/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile $(PYTEST_ARGS)

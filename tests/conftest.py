@@ -1,4 +1,4 @@
-"""Every test runs on the CPU, from the same seeds, on whichever stack is installed."""
+"""Every test runs on the CPU but those marked gpu, from the same seeds, on either stack."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import shutil
 
 # Before the first import of TensorFlow, which reads these once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+if not os.environ.get("LEGAN_TF_GPU"):
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import keras
 import pytest
+import tensorflow as tf
 
 TESTS = pathlib.Path(__file__).parent
 # What make check runs, at least some of every layer: all of it takes four minutes of one core.
@@ -42,6 +44,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path not in quick:
             item.add_marker(pytest.mark.slow)
+    if not tf.config.list_physical_devices("GPU"):
+        skip = pytest.mark.skip(reason="needs a GPU, and make test-gpu (LEGAN_TF_GPU=1)")
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(skip)
     # Decided by the stack, not by trying the imports: on stack A a broken import has to fail.
     if KERAS_MAJOR == 2:
         return
