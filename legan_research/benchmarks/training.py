@@ -23,6 +23,7 @@ from legan_tf.training.datasets import Datasets, rendered_split
 from legan_tf.training.options import PRECISIONS
 from legan_tf.training.systems.editor import EditorSystem
 from legan_tf.training.systems.stargan import Stargan
+from legan_tf.training.timing import repeated_step
 
 CONFIG = Stargan(
     expressions="affectnet",
@@ -111,13 +112,7 @@ class Training:
 
     def step(self) -> Callable[[], dict[str, float]]:
         """Returns a callable that makes one step as ``fit`` does and returns the mean losses."""
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        ready = tf.data.Dataset.from_tensors(self.batch).repeat().with_options(options)
-        feed = iter(self.strategy.experimental_distribute_dataset(ready))
-        self.trainer.make_train_function()
-        run = self.trainer.train_function
-        return lambda: {name: float(value) for name, value in run(feed).items()}
+        return repeated_step(self.strategy, self.trainer, self.batch)
 
 
 def seconds_apart(config: EditorSystem, repeats: int) -> list[float]:

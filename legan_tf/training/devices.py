@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from legan_tf import compat
 from legan_tf.errors import UserError, first_line
-from legan_tf.training.options import RunOptions
+from legan_tf.training.options import AUTO, RunOptions
 from legan_tf.training.workers import VARIABLE, Worker, this_worker
 
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", AUTO: "float32"}
 
 
 def set_up(config: RunOptions) -> tf.distribute.Strategy:

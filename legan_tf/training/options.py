@@ -16,6 +16,7 @@ from legan_tf.options import (
 
 DATASETS = ("rendered", "manifest")
 EXPRESSION_SETS = ("multipie", "affectnet")
+AUTO = "auto"
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -34,7 +35,10 @@ class RunOptions(Options):
     )
     seed: int = option(0, "Seed of data, weights and draws.", limit=NOT_NEGATIVE)
     precision: str = option(
-        "float32", "Arithmetic of the layers; weights stay float32.", PRECISIONS
+        "float32",
+        "Arithmetic of the layers; weights stay float32. auto: bfloat16 where a step takes a tenth "
+        "less time than in float32, measured at the start.",
+        (*PRECISIONS, AUTO),
     )
     replicas: int = option(
         0,

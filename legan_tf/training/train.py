@@ -19,9 +19,10 @@ from legan_tf import compat
 from legan_tf.cli import say
 from legan_tf.errors import UserError
 from legan_tf.models import Network
-from legan_tf.training import devices
+from legan_tf.training import devices, precision
 from legan_tf.training.callbacks import Every, Recorder, RunningMeans, Saver
 from legan_tf.training.datasets import Datasets
+from legan_tf.training.options import AUTO
 from legan_tf.training.resume import check_resumable
 from legan_tf.training.run_folder import (
     CHECKPOINTS,
@@ -64,11 +65,16 @@ def train(system: System) -> int:
     system.check()
     for note in system.notes():
         say(f"NOTE: {note}")
-    system = system.effective()
+    system = precision.of_begun_run(system.effective())
     if system.dry_run:
         return _prepare(system, Worker())
     worker = this_worker()
     if worker.count > 1:
+        if system.precision == AUTO:
+            raise UserError(
+                "--precision=auto measures one machine: with several workers choose from "
+                f"{', '.join(precision.CANDIDATES)}"
+            )
         # Before any look at files: the others would wait for a worker that fails there.
         say(
             f"worker {worker.index} of {worker.count}: waits for the others "
@@ -102,6 +108,8 @@ def _prepare(system: System, worker: Worker) -> int:
     if system.dry_run:
         return _dry_run(system, data)
     say(data.table)
+    if system.precision == AUTO:
+        system = _with_measured_precision(system, data)
     return _train(system, data, worker)
 
 
@@ -125,17 +133,41 @@ def _check_auxiliaries(system: System) -> None:
                 ) from error
 
 
+def _with_measured_precision(system: System, data: Datasets) -> System:
+    """Returns the system with the quicker precision, and says which it is."""
+
+    def make(form: System) -> tuple[tf.distribute.Strategy, Trainer]:
+        strategy = devices.set_up(form)
+        with strategy.scope():
+            trainer = _untrained(form, data)
+            compile_trainer(trainer, form)
+        return strategy, trainer
+
+    batch = next(iter(system.batches(data.train, 0)))
+    seconds = precision.step_seconds(system, batch, make)
+    chosen = precision.quicker(seconds)
+    figures = ", ".join(f"{name} {value:.3g} s a step" for name, value in seconds.items())
+    say(f"--precision=auto: {figures}; trains in {chosen}")
+    return dataclasses.replace(system, precision=chosen)
+
+
+def _untrained(system: System, data: Datasets) -> Trainer:
+    """Returns the model to fit with the networks that are given, and others untrained."""
+    networks: dict[str, Network] = {}
+    for auxiliary in system.auxiliaries():
+        networks.update(_auxiliary_networks(auxiliary, auxiliary.given, data))
+    return make_trainer(system, data, networks)
+
+
 def _dry_run(system: System, data: Datasets) -> int:
     """Prints the plan of a run."""
     devices.set_up(system)
-    networks: dict[str, Network] = {}
     lines = [f"plan of {system.workdir} ({system.model})", data.table]
     for auxiliary in system.auxiliaries():
         form = "one on the same data" if auxiliary.on_same_data else "a small one"
         source = auxiliary.given or f"{form} is trained first ({auxiliary.name}/)"
         lines.append(f"{auxiliary.name} network: {source}")
-        networks.update(_auxiliary_networks(auxiliary, auxiliary.given, data))
-    trainer = make_trainer(system, data, networks)
+    trainer = _untrained(system, data)
     lines += [f"{name}: {count:,} parameters" for name, count in trainer.parameter_counts().items()]
     steps = f"{system.train_steps:,} steps of {system.batch_size} images"
     if system.critic_steps > 1:
