@@ -139,7 +139,7 @@ def decode(path: str, kind: str) -> np.ndarray:
         content = io.BytesIO(storage.read_bytes(path))
         try:
             values = np.load(content, allow_pickle=False).astype(np.float32)
-        except (ValueError, EOFError, OSError) as error:
+        except Exception as error:  # NumPy raises whatever a damaged or false header causes.
             raise images.ImageError(f"{path}: is not a whole NPY file of numbers.") from error
     elif kind == "normal":
         levels = images.decode(read_content(path, kind), path)

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -18,6 +17,7 @@ from legan_tf.errors import UserError, first_line
 from legan_tf.evaluation.tfgan_inception import SIZE, canonical_inception
 from legan_tf.models import FaceNetwork, FidInception, Network
 from legan_tf.models.lightcnn import LUMA
+from legan_tf.models.model_files import check_model_file, load_model
 from legan_tf.models.network import predict_in_batches
 from legan_tf.training.run_folder import network_file
 
@@ -162,7 +162,7 @@ def load_feature_network(path: str) -> ImageNetwork:
     if is_module or path.endswith((".tar.gz", ".tgz")):
         features, sha256 = canonical_inception(path)
         return ImageNetwork("TF-GAN Inception pool_3", sha256, SIZE, features)
-    if path.endswith(_HDF5) and not _model_config("--features", path):
+    if path.endswith(_HDF5) and not _holds_network("--features", path):
         return _inception(path)
     model = _loaded("--features", path)
     network = _network("--features", path, model)
@@ -200,19 +200,10 @@ def _inception(weights: str) -> ImageNetwork:
 
 def _loaded(flag: str, path: str) -> keras.Model:
     """The Keras model of a file or of a run folder."""
-    if path.endswith(_HDF5) and '"Lambda"' in _model_config(flag, path):
-        # Of these files Keras 2 would run the code in a Lambda layer.
-        raise UserError(
-            f"{flag}={path}: holds a Lambda layer, which is code; give a model without one."
-        )
     try:
-        return keras.models.load_model(network_file(path), compile=False)
+        return load_model(network_file(path))
     except UserError as error:
         raise UserError(f"{flag}={error}") from error
-    except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
-        raise UserError(
-            f"{flag}={path}: is not a Keras model that can be loaded ({first_line(error)})."
-        ) from error
 
 
 def _network(flag: str, path: str, model: keras.Model) -> ImageNetwork:
@@ -252,11 +243,9 @@ def _network(flag: str, path: str, model: keras.Model) -> ImageNetwork:
     return ImageNetwork(model.name, storage.sha256(network_file(path)), shape[1], features)
 
 
-def _model_config(flag: str, path: str) -> str:
-    """The layers that an HDF5 file describes, as JSON; nothing if it holds weights only."""
+def _holds_network(flag: str, path: str) -> bool:
+    """Whether a file holds a network, not weights only; refuses it where it could run code."""
     try:
-        with h5py.File(path, "r") as file:
-            config = file.attrs.get("model_config", "")
-    except OSError as error:
-        raise UserError(f"{flag}={path}: is no HDF5 file, or is damaged.") from error
-    return config.decode() if isinstance(config, bytes) else str(config)
+        return check_model_file(path)
+    except UserError as error:
+        raise UserError(f"{flag}={error}") from error

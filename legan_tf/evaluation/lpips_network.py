@@ -15,6 +15,7 @@ from legan_tf.data.pipeline import to_float
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.lpips import lpips_from_taps
 from legan_tf.evaluation.metrics.ssim import check_images
+from legan_tf.models.model_files import check_model_file
 from legan_tf.models.perceptual import (
     SCALE,
     SHIFT,
@@ -183,6 +184,7 @@ def _import_caffe(network: PerceptualTrunk, path: str) -> None:
     for name, layer in layers.items():
         wanted[f"{name}/kernel"] = tuple(layer.kernel.shape)
         wanted[f"{name}/bias"] = tuple(layer.bias.shape)
+    check_model_file(path)
     try:
         with h5py.File(path, "r") as file:
             datasets = {}

@@ -17,6 +17,8 @@ from legan_tf.errors import UserError, first_line
 
 SIZE = 299
 OUTPUT = "pool_3"
+_MAX_SIZE = 2**30
+"""Of the files in an archive, ten times those of the module, in bytes."""
 _WHERE = "give the folder or the .tar.gz of tfgan/eval/inception from TF-Hub"
 
 
@@ -65,7 +67,14 @@ def _unpacked(path: str) -> str:
     _UNPACKED.append(folder)
     try:
         with gzip.open(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            archive.extractall(folder.name, filter="data")
+            size = 0
+            for member in archive:
+                size += member.size
+                if size > _MAX_SIZE:
+                    raise UserError(
+                        f"--features={path}: unpacks to more than {_MAX_SIZE:,} bytes; {_WHERE}."
+                    )
+                archive.extract(member, folder.name, filter="data")
             # The checksum stands behind the last file, where reading an archive ends.
             while file.read(1 << 20):
                 pass

@@ -1,4 +1,4 @@
-"""Networks only: no losses, no files."""
+"""Networks, and the files that hold them; no losses."""
 
 from legan_tf.models.classifier import AttributeClassifier
 from legan_tf.models.depth import MAP_DOMAIN, RGB_DOMAIN, DepthNetwork

@@ -9,6 +9,7 @@ import numpy as np
 
 from legan_tf.compat import float32_policy
 from legan_tf.errors import UserError, first_line
+from legan_tf.models.model_files import check_model_file
 
 TAPS = tuple(f"block{number}_conv1" for number in range(1, 6))
 """The compared layers, each after its ReLU: relu1_1 to relu5_1."""
@@ -87,7 +88,10 @@ def _trunk(weights: str) -> keras.Model:
     if not weights.endswith(".h5") or weights.endswith(".weights.h5"):
         raise UserError(f"--vgg_weights={weights}: the name must end in .h5, as {NOTOP_FILE} does.")
     try:
+        check_model_file(weights)
         return keras.applications.VGG19(weights=weights, **shape)
+    except UserError as error:
+        raise UserError(f"--vgg_weights={error}") from error
     except Exception as error:  # HDF5 and Keras fail in many ways on what is another file.
         raise UserError(
             f"--vgg_weights={weights}: is not Keras' {NOTOP_FILE}, or is damaged "

@@ -324,7 +324,8 @@ def load(path: str | os.PathLike[str]) -> Editor | Scorer | DepthEstimator:
     Args:
         path: A run folder (its ``model.keras`` is used, and ``depth.keras`` beside it), a
             ``.keras`` file, a served model's folder (its newest version is used) or one version of
-            it.
+            it. The last two are programs (SavedModels), which may read and write files: load them
+            only from whom you would run a program.
 
     Returns:
         An ``Editor`` for generators, a ``Scorer`` for the quality estimator, a ``DepthEstimator``

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from typing import IO, Any
 
@@ -15,8 +14,9 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf import compat, models
-from legan_tf.errors import UserError, first_line
+from legan_tf.errors import UserError
 from legan_tf.files import UNFINISHED, write_atomically
+from legan_tf.models.model_files import load_model
 
 FLAGS_FILE = "flags.txt"
 INPUTS_FILE = "inputs.json"
@@ -191,13 +191,7 @@ def load_network(path: str | os.PathLike[str], name: str = NETWORK_FILE) -> mode
         UserError: There is no network of this package; the message starts with ``path``.
     """
     file = network_file(os.fspath(path), name)
-    if not zipfile.is_zipfile(file):
-        raise UserError(f"{file}: is not a .keras file, or is damaged.")
-    try:
-        network = keras.models.load_model(file, compile=False)
-    except Exception as error:  # Keras raises whatever the damaged or foreign part causes.
-        reason = first_line(error)
-        raise UserError(f"{file}: is not a model that this package can load ({reason}).") from error
+    network = load_model(file)
     if not isinstance(network, models.Network):
         raise UserError(f"{file}: holds a {type(network).__name__}, not a network of legan_tf.")
     return network

@@ -136,6 +136,14 @@ def test_what_is_no_map_is_named(tmp_path):
         maps.read_map(colours, "depth", 8)
     with pytest.raises(images.ImageError, match=r"broken\.npy: is not a whole NPY"):
         maps.read_map(saved(tmp_path, "broken.npy", npy(DEPTH)[:-9]), "depth", 8)
+    false = {b"(6, 8)": b"(1048576,1048576)", b"'<f4'": b"(((((", b"}": b" "}
+    for old, new in false.items():
+        content = npy(DEPTH.astype(np.float32))
+        assert old in content
+        # The header keeps its length: it ends in spaces.
+        content = content.replace(old, new).replace(b" " * (len(new) - len(old)) + b"\n", b"\n")
+        with pytest.raises(images.ImageError, match=r"false\.npy: is not a whole NPY"):
+            maps.read_map(saved(tmp_path, "false.npy", content), "depth", 8)
     with pytest.raises(images.ImageError, match=r"\(6, 8, 1\), which is no normal map"):
         maps.read_map(saved(tmp_path, "grey.npy", npy(DEPTH)), "normal", 8)
     with pytest.raises(ValueError, match="kind 'albedo'"):

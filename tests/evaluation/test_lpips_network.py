@@ -300,7 +300,9 @@ def test_keras_files_that_are_not_caffes_squeezenet_are_refused(files, tmp_path)
     )
     short = tmp_path / "short.h5"
     short.write_bytes(pathlib.Path(whole).read_bytes()[:20_000])
-    assert f"--lpips_trunk: {short}: is damaged" in told_of("squeeze", str(short), heads)
+    assert f"--lpips_trunk: {short}: is not a .keras or HDF5 file, or is damaged" in told_of(
+        "squeeze", str(short), heads
+    )
 
 
 def torch_twin(net: str, trunk: str, heads: str):

@@ -107,6 +107,12 @@ def test_a_damaged_or_hostile_archive_is_told(folder, tmp_path):
             canonical_inception(path)
         assert "\n" not in str(error.value)
     assert not (tmp_path.parent / "out").exists()
+    large = tarfile.TarInfo("large")
+    large.size = 2**31
+    with tarfile.open(tmp_path / "large.tar.gz", "w:gz") as file:
+        file.addfile(large)
+    with pytest.raises(UserError, match="large.tar.gz: unpacks to more than 1,073,741,824 bytes"):
+        canonical_inception(str(tmp_path / "large.tar.gz"))
 
 
 @pytest.mark.stack_a

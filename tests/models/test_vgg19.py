@@ -115,7 +115,7 @@ def test_a_policy_of_lower_precision_changes_nothing(random, image):
         ("absent.h5", "no such file; give imagenet, the path of Keras' vgg19.*notop.h5, or random"),
         ("vgg19.pth", "the name must end in .h5"),
         ("new.weights.h5", "the name must end in .h5"),
-        ("text.h5", "is not Keras' vgg19.*, or is damaged"),
+        ("text.h5", "is not a .keras or HDF5 file, or is damaged"),
         ("vgg16.h5", "expected 16 layers, found 13"),
         ("narrow.h5", "is not Keras' vgg19"),
     ],

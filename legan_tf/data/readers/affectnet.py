@@ -110,10 +110,11 @@ def _from_annotations(job: Job, annotations: list[str]) -> list[Row]:
     progress = job.bar("reading annotations")
     for done, path in enumerate(annotations, start=1):
         file = job.tree.full(path)
+        content = io.BytesIO(storage.read_bytes(file))
         try:
-            value = np.load(io.BytesIO(storage.read_bytes(file)), allow_pickle=False)
+            value = np.load(content, allow_pickle=False)
             numbers[path[: -len(_ANNOTATION)].lower()] = int(value.item())
-        except (ValueError, EOFError) as error:
+        except Exception as error:  # NumPy raises whatever a damaged or false header causes.
             raise UserError(f"{file}: is not one number in NumPy's format; replace it.") from error
         progress(done, len(annotations))
     rows = []

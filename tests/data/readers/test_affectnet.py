@@ -164,6 +164,8 @@ def test_annotations_beside_the_pictures_are_read(dataset, dropped):
     }
     assert dropped(report) == {"without an annotation (annotations/NAME_exp.npy)": 2}
     assert dataset.progress[-1] == ("reading annotations", 4, 4)
-    (dataset.folder / "train_set/annotations/0_exp.npy").write_bytes(b"3")
-    with pytest.raises(UserError, match=r"0_exp\.npy: is not one number in NumPy's format"):
-        dataset.read("affectnet")
+    whole = (dataset.folder / "train_set/annotations/0_exp.npy").read_bytes()
+    for content in (b"3", whole.replace(b"'descr': '", b"'descr': ((")):
+        (dataset.folder / "train_set/annotations/0_exp.npy").write_bytes(content)
+        with pytest.raises(UserError, match=r"0_exp\.npy: is not one number in NumPy's format"):
+            dataset.read("affectnet")
