@@ -29,8 +29,10 @@ from legan_tf.evaluation.evaluate import faces_to_edit
 from legan_tf.evaluation.evaluator import SHARD, Evaluator
 from legan_tf.evaluation.judge_networks import load_judge_networks
 from legan_tf.evaluation.metrics.correlation import spearman
+from legan_tf.evaluation.metrics.feature_sets import bootstrap_counts, resampled_units
 from legan_tf.evaluation.metrics.fid import Statistics, fid, fid_interval
 from legan_tf.evaluation.metrics.kid import kid
+from legan_tf.evaluation.metrics.registry import registered
 from legan_tf.evaluation.metrics.ssim import ssim
 from legan_tf.evaluation.tables import Column, Figure, Row, Table, as_markdown
 from legan_tf.serving.loading import Scorer
@@ -56,8 +58,7 @@ _DAMAGE_COLUMNS = (
 )
 _DROP_COLUMNS = (
     Column("pictures", "pictures", "", 0),
-    Column("fid", "FID", "lower", 3),
-    Column("kid", "KID", "lower", 4),
+    *(registered()[key] for key in ("fid", "kid")),
     Column("ssim", "SSIM to the truth", "higher", 3),
     Column("rating", "rating by Q", "higher", 2),
 )
@@ -76,6 +77,7 @@ class Edits:
         ssim: SSIM of edit and truth, float [n].
         features: Features of the edits, float [n, D].
         reference: Features of real images, float [m, D].
+        people: Who is in the edits, int [n], and in the real images, int [m]; -1 where unknown.
     """
 
     source: np.ndarray
@@ -85,6 +87,7 @@ class Edits:
     ssim: np.ndarray
     features: np.ndarray
     reference: np.ndarray
+    people: tuple[np.ndarray, np.ndarray]
 
 
 def filter_experiment(
@@ -116,12 +119,14 @@ def filter_experiment(
     edits, networks, warnings = _edits(experiment)
     # For matrices this small, BLAS threads gain little and wait for each other on a busy machine.
     with threadpool_limits(1, "blas"):
-        dropped, drop_table, more = dropping(edits, options.data_seed, bar("comparing drops"))
+        dropped, drop_table, more = dropping(
+            edits, networks, options.data_seed, bar("comparing drops")
+        )
     notes = [
         f"Q: `{scorer.path}`, sha256 {scorer.sha256[:16]}…. {options.rated:,} rendered faces with "
         f"damage of known severity; {options.edits:,} edits of {HELD_OUT_PEOPLE} unseen people, at "
-        f"{editor.image_size} x {editor.image_size}, people of seed {options.data_seed}. FID and "
-        f"KID by {networks['features']['name']}.",
+        f"{editor.image_size} x {editor.image_size}, people of seed "
+        f"{options.data_seed}. Features are of {networks['features']['name']}.",
         _q_learned_from(scorer),
         *warnings,
         *experiment.warnings,
@@ -275,7 +280,9 @@ def _edits(
     networks = load_judge_networks(config, judges, faces, kinds=())
     evaluator = Evaluator(networks, cache, counter(len(plan) + len(plan.reference), "features"))
     edit = adapt_editor(editor, faces)
-    parts: dict[str, list[np.ndarray]] = {field.name: [] for field in dataclasses.fields(Edits)}
+    parts: dict[str, list[np.ndarray]] = {
+        field.name: [] for field in dataclasses.fields(Edits) if field.name != "people"
+    }
 
     def edit_and_rate(source: np.ndarray, wanted: Mapping[str, Any]) -> dict[str, np.ndarray]:
         made = edit(source, **wanted)
@@ -304,14 +311,30 @@ def _edits(
     for start in range(0, len(plan.reference), SHARD):
         shown = faces.images(plan.reference[start : start + SHARD])
         parts["reference"].append(evaluator.predict(shown)["features"])
-    edits = Edits(**{name: np.concatenate(values) for name, values in parts.items()})
+    people = faces.identity[plan.index], faces.identity[plan.reference]
+    edits = Edits(**{name: np.concatenate(of) for name, of in parts.items()}, people=people)
     return edits, networks.descriptions, networks.doubts
 
 
 def dropping(
-    edits: Edits, seed: int, on_progress: OnProgress
+    edits: Edits,
+    networks: Mapping[str, Mapping[str, str]],
+    seed: int,
+    on_progress: OnProgress,
 ) -> tuple[dict[str, Any], Table, dict[str, bytes]]:
-    """Returns the metrics of the edits that are left after dropping some: values, table, plots."""
+    """Measures the edits that are left after dropping some.
+
+    Args:
+        edits: All of them.
+        networks: Those of the evaluation, as in ``networks`` of a report.
+        seed: Seed of the random drops and the intervals.
+        on_progress: Called with (resamples done, all of them).
+
+    Returns:
+        The values of the report, the table and the plots by file.
+    """
+    named = registered("editor", networks)
+    columns = [named.get(column.key, column) for column in _DROP_COLUMNS]
     reference = Statistics.of(edits.reference)
     count = len(edits.rating)
     rng = np.random.default_rng([7301, seed])
@@ -340,7 +363,13 @@ def dropping(
         {name: [figures(~lowest(order, TENTH)) for order in of] for name, of in orders.items()}
     )
     intervals = {
-        name: fid_interval(edits.features[keep], edits.reference, RESAMPLES, seed)
+        name: fid_interval(
+            edits.features[keep],
+            edits.reference,
+            RESAMPLES,
+            seed,
+            (edits.people[0][keep], edits.people[1]),
+        )
         for name, keep in (("all", every), (_BY_Q, ~lowest(edits.rating, TENTH)))
     }
     by_q, at_random = values[_BY_Q][0]["fid"], [one["fid"] for one in values[_AT_RANDOM]]
@@ -351,21 +380,21 @@ def dropping(
     rows = []
     for name, of in values.items():
         cells = {}
-        for column in _DROP_COLUMNS:
+        for column in columns:
             of_drops = np.array([one[column.key] for one in of], np.float64)
             spread = float(of_drops.std(ddof=1)) if len(of) > 1 else None
             interval = intervals.get(name) if column.key == "fid" else None
             cells[column.key] = Figure(float(of_drops.mean()), spread, interval)
         rows.append(Row("all edits" if name == "all" else f"without a tenth, {name}", cells))
     notes = (
-        f"By Q rather than at random: FID {difference:+.3f} "
+        f"By Q rather than at random: {named['fid'].heading} {difference:+.3f} "
         f"[{difference - margin:.3f}, {difference + margin:.3f}], lower than {better:.0%} of "
-        f"{DRAWS} random drops. Intervals are of 95 %, by {RESAMPLES} resamples of the pictures: "
-        "they are for these people. Deviations are of the random drops. FID depends on the number "
-        "of pictures: compare those of as many. Spearman's correlation of rating and SSIM to the "
-        f"truth over all edits: {agreement:.3f}.",
+        f"{DRAWS} random drops. Intervals are of 95 %, by {RESAMPLES} resamples of "
+        f"{resampled_units(edits.people)}. Deviations are of the random drops. The distance "
+        "depends on the number of pictures: compare those of as many. Spearman's correlation of "
+        f"rating and SSIM to the truth over all edits: {agreement:.3f}.",
     )
-    table = Table("edits", "Edits of unseen people", _DROP_COLUMNS, rows, notes, "kept")
+    table = Table("edits", "Edits of unseen people", columns, rows, notes, "kept")
     found = {
         "figures": {name: of if len(of) > 1 else of[0] for name, of in values.items()},
         "intervals": intervals,
@@ -377,21 +406,23 @@ def dropping(
         "spearman_of_rating_and_ssim": agreement,
         "fid_by_share_dropped": {"shares": SHARES, **curves},
     }
-    plots = {"dropped.png": _drop_plot(curves), "edits.png": _sheet(edits)}
+    plots = {"dropped.png": _drop_plot(curves, named["fid"].title), "edits.png": _sheet(edits)}
     return found, table, plots
 
 
 def _deviation_of_difference(edits: Edits, seed: int, on_progress: OnProgress) -> float:
     """Bootstrap standard deviation of FID by Q less mean FID at random, over both sets."""
     rng = np.random.default_rng([7302, seed])
-    differences, count = [], len(edits.rating)
+    differences = []
     draws = DRAWS if edits.features.shape[1] < _MANY_FEATURES else _FEWER_DRAWS
+    drawn = bootstrap_counts(edits.features, edits.reference, RESAMPLES, seed, edits.people)
     for done in range(1, RESAMPLES + 1):
-        rows = rng.integers(count, size=count)
-        real = edits.reference[rng.integers(len(edits.reference), size=len(edits.reference))]
-        features, reference = edits.features[rows], Statistics.of(real)
+        rows, real = (
+            np.repeat(np.arange(len(counts)), counts[:, done - 1].astype(int)) for counts in drawn
+        )
+        features, reference = edits.features[rows], Statistics.of(edits.reference[real])
         # Also at random, an image drawn twice is dropped twice.
-        orders = [edits.rating, *(rng.uniform(size=count) for _ in range(draws))]
+        orders = [edits.rating, *(rng.uniform(size=len(edits.rating)) for _ in range(draws))]
         by_q, *at_random = (
             fid(Statistics.of(features[~lowest(order[rows], TENTH)]), reference) for order in orders
         )
@@ -400,11 +431,11 @@ def _deviation_of_difference(edits: Edits, seed: int, on_progress: OnProgress) -
     return float(np.std(differences, ddof=1))
 
 
-def _drop_plot(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
+def _drop_plot(curves: Mapping[str, Sequence[Sequence[float]]], label: str) -> bytes:
     """Draws FID against the share dropped, with the range of the random drops."""
     figure = new_figure(6.4, 4.0)
     axes = figure.add_subplot()
-    style_axes(axes, "What is left of the edits", "share dropped", "FID ↓")
+    style_axes(axes, "What is left of the edits", "share dropped", label)
     handles = []
     for index, of_shares in enumerate(curves.values()):
         values = np.array(of_shares)

@@ -178,12 +178,13 @@ def _correlation(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
         for number, run in enumerate(group, start=1)
     ]
     names = [name for name, _ in runs]
+    networks = next(iter(reports.values()))[0]["networks"]
     if len(runs) < 2 or any("rating" not in figures for _, figures in runs):
         return None
     quality = np.array([float(figures["rating"]) for _, figures in runs])
     points = {
         column.title: (quality, np.array([float(figures[key]) for _, figures in runs]))
-        for key, column in registered().items()
+        for key, column in registered("editor", networks).items()
         if key not in ("rating", "natural")
         and column.network != "depth"
         and all(key in figures for _, figures in runs)

@@ -297,9 +297,18 @@ def keys_of_network(kind: str) -> list[str]:
     return [metric.key for metric in registered().values() if metric.network == kind]
 
 
-def headings(keys: Collection[str], kind: str) -> str:
-    """Returns the names of those of some metrics that a kind of network measures."""
-    return ", ".join(registered()[key].heading for key in keys_of_network(kind) if key in keys)
+def headings(
+    keys: Collection[str], kind: str, networks: Mapping[str, Mapping[str, str]] | None = None
+) -> str:
+    """Returns the names of those of some metrics that a kind of network measures.
+
+    Args:
+        keys: Of the metrics.
+        kind: Of the network.
+        networks: As ``registered`` takes them.
+    """
+    columns = registered("editor", networks)
+    return ", ".join(columns[key].heading for key in keys_of_network(kind) if key in keys)
 
 
 def row_metrics(report: Report, row: str) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def _tables(
         for table in (published.AFFECTNET, published.DEPTH_WEIGHTS, published.RAFD)
         for row in _published_rows(table, report, accuracy)
     ]
-    columns = registered()
+    columns = registered("editor", networks)
     classes = {"expression": "all expressions", "expression_six": "six of AffectNet's eight"}
     truth = [column for column in columns.values() if column.order[1] is not None]
     truth = sorted(
@@ -247,19 +247,19 @@ def _correlation_table(measured: Sequence[Row], report: Report) -> Table:
         "Correlation with quality over the models",
         _CORRELATION,
         [
-            *_correlated(measured, Row("", {})),
-            *_correlated(paper, like),
+            *_correlated(measured, Row("", {}), registered("editor", report["networks"])),
+            *_correlated(paper, like, registered()),
         ],
         ["With a metric of which less is better, quality should go at -1."],
         of="metric",
     )
 
 
-def _correlated(models: Sequence[Row], like: Row) -> list[Row]:
+def _correlated(models: Sequence[Row], like: Row, columns: Mapping[str, Column]) -> list[Row]:
     """A row for each metric, with the source of ``like``, without undefined values."""
     keys = [
         key
-        for key, column in registered().items()
+        for key, column in columns.items()
         if key != "accuracy" and any(row.has(column) for row in models)
     ]
     values = {
@@ -274,7 +274,7 @@ def _correlated(models: Sequence[Row], like: Row) -> list[Row]:
             if math.isfinite(found[name])
         }
         figures["models"] = Figure(found["n"])
-        rows.append(dataclasses.replace(like, name=registered()[key].heading, figures=figures))
+        rows.append(dataclasses.replace(like, name=columns[key].heading, figures=figures))
     return rows
 
 
@@ -287,10 +287,11 @@ def _notes(reports: Sequence[Report], tables: Sequence[Table]) -> list[str]:
         f"{report['edits']} edits of {data['name']} ({data['images']} pictures{people}, "
         f"{data['image_size']} x {data['image_size']} pixels), seed {report['seed']}."
     ]
-    if "reference" in data:
-        notes.append(
-            f"FID and KID compare {report['edits']} pictures with {data['reference']} real ones."
-        )
+    networks = {kind: network for r in reports for kind, network in r["networks"].items()}
+    measured = {key for r in reports for key in row_metrics(r, "edit")}
+    of_sets = headings(measured, "features", networks)
+    if "reference" in data and of_sets:
+        notes.append(f"{of_sets}: of {report['edits']} pictures to {data['reference']} real ones.")
     known = [r["data"]["with_truth"] for r in reports if "with_truth" in r["data"]]
     if known and 0 < known[0] < report["edits"]:
         notes.append(
@@ -299,15 +300,19 @@ def _notes(reports: Sequence[Report], tables: Sequence[Table]) -> list[str]:
         )
     notes.append(
         "Bold is the best model; ± the standard deviation over n runs; brackets hold 95 % "
-        "intervals of one run. No paper tells its number of pictures."
+        f"intervals of one run{_resampled(reports)}. No paper tells its number of pictures."
     )
-    networks = {kind: network for r in reports for kind, network in r["networks"].items()}
-    measured = {key for r in reports for key in row_metrics(r, "edit")}
     for kind, network in networks.items():
-        notes.append(f"{headings(measured, kind)}: {network_text(network)}.")
+        notes.append(f"{headings(measured, kind, networks)}: {network_text(network)}.")
     notes += dict.fromkeys(sentence for r in reports for sentence in r.get("doubts", []))
     if not any(table.key == "correlation" for table in tables):
         notes.append(
             f"Correlations with quality take {FEWEST_MODELS} models or more that are rated."
         )
     return notes
+
+
+def _resampled(reports: Sequence[Report]) -> str:
+    """What the intervals of the edits come from, where the reports say so."""
+    units = dict.fromkeys(r.get("resampled", {}).get("edit", "pictures") for r in reports)
+    return f", by resampling {' or '.join(units)}"

@@ -16,6 +16,7 @@ from legan_tf.evaluation.disentanglement import one_attribute_edits, one_attribu
 from legan_tf.evaluation.edit_plan import ATTRIBUTES, EditPlan, adapt_editor, find_images
 from legan_tf.evaluation.evaluator import Arrays, Evaluator
 from legan_tf.evaluation.metrics.classification import confusion_matrix
+from legan_tf.evaluation.metrics.feature_sets import resampled_units
 from legan_tf.evaluation.metrics.identity import identity_distance
 from legan_tf.evaluation.metrics.registry import average, computable
 from legan_tf.evaluation.photometric_stereo import can_relight, relighting_metrics
@@ -47,8 +48,8 @@ def metrics_of_edits(
         seed: Seed of the intervals.
 
     Returns:
-        ``figures``, ``intervals``, ``confusion`` and ``identity_distances`` of a report, each by
-        row; see docs/evaluation.md.
+        ``figures``, ``intervals``, ``resampled``, ``confusion`` and ``identity_distances`` of a
+        report, each by row; see docs/evaluation.md.
 
     Raises:
         UserError: The face network returns an embedding that has no direction.
@@ -71,10 +72,12 @@ def metrics_of_edits(
         kept = [name not in EXCLUDED_FROM_SIX for name in faces.expressions]
         common["six_expressions"] = np.flatnonzero(kept)
     result: dict[str, Any] = {
-        name: {} for name in ("figures", "intervals", "confusion", "identity_distances")
+        name: {}
+        for name in ("figures", "intervals", "resampled", "confusion", "identity_distances")
     }
     for name, found in rows.items():
         inputs, confusion = dict(common), {}
+        shown = people[of_row[name]], faces.identity[plan.reference]
         for attribute in ATTRIBUTES:
             if f"{attribute}_logits" in found and len(targets[attribute]):
                 requested = getattr(plan, attribute)[of_row[name]]
@@ -96,8 +99,9 @@ def metrics_of_edits(
                 distances = identity_distance(found["embedding"], sources)
                 result["identity_distances"][name] = distances.tolist()
         result["figures"][name], result["intervals"][name] = evaluator.metrics_of_row(
-            found, inputs, seed
+            found, inputs, seed, shown
         )
+        result["resampled"][name] = resampled_units(shown)
     if "gallery_identity" in common:
         others = _other_people(rows["copy"]["embedding"], people, seed)
         if len(others):

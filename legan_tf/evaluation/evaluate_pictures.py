@@ -11,12 +11,14 @@ import numpy as np
 
 from legan_tf.cli import counter
 from legan_tf.data import images, storage
+from legan_tf.data.attributes import UNKNOWN
 from legan_tf.errors import UserError
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.edit_plan import ATTRIBUTES, draw_plan
 from legan_tf.evaluation.evaluate import data_of, faces_to_edit, prepare
 from legan_tf.evaluation.evaluator import Evaluator
 from legan_tf.evaluation.judge_networks import load_judge_networks
+from legan_tf.evaluation.metrics.feature_sets import resampled_units
 from legan_tf.evaluation.report import write_report
 
 
@@ -143,9 +145,13 @@ def evaluate_pictures(
         "doubts": networks.doubts,
         "figures": {},
         "intervals": {},
+        "resampled": {},
     }
+    people = {"edit": np.full(len(pictures), UNKNOWN), "truth": faces.identity[truth]}
     for name, row in found.items():
+        shown = people[name], faces.identity[plan.reference]
         report["figures"][name], report["intervals"][name] = evaluator.metrics_of_row(
-            row, {"reference_features": reference}, config.seed
+            row, {"reference_features": reference}, config.seed, shown
         )
+        report["resampled"][name] = resampled_units(shown)
     return write_report(output, report)

@@ -10,6 +10,7 @@ import numpy as np
 from legan_tf.evaluation.cache import Cache, array_sha256
 from legan_tf.evaluation.image_networks import ImageNetwork, face_features
 from legan_tf.evaluation.judge_networks import JudgeNetworks
+from legan_tf.evaluation.metrics.feature_sets import People, resampled_units
 from legan_tf.evaluation.metrics.maps import map_inputs
 from legan_tf.evaluation.metrics.registry import (
     INPUTS,
@@ -130,7 +131,7 @@ class Evaluator:
         return compute("editor", map_inputs(maps, true, predictor.geometry))
 
     def metrics_of_row(
-        self, found: Arrays, inputs: Mapping[str, Any], seed: int
+        self, found: Arrays, inputs: Mapping[str, Any], seed: int, people: People | None = None
     ) -> tuple[dict[str, float], dict[str, list[float]]]:
         """Averages the metrics of single pictures, and computes those of the set of them.
 
@@ -138,6 +139,7 @@ class Evaluator:
             found: Returned by ``predict``, with other metrics of single pictures, [n] each.
             inputs: More inputs of metrics, by the names of ``registry.INPUTS``.
             seed: Seed of the intervals.
+            people: Who is in the pictures of the row and of the reference, for the intervals.
 
         Returns:
             The metrics, and the 95 % intervals of those that have one; undefined ones are left out.
@@ -153,11 +155,14 @@ class Evaluator:
                 continue
 
             def compute_with_interval(metric: Metric = metric) -> Arrays:
-                value, ends = metric(inputs), metric.interval(*metric.arguments(inputs), seed=seed)
-                return {"value": np.array([value, *ends])}
+                arguments = metric.arguments(inputs)
+                ends = metric.interval(*arguments, seed=seed, people=people)
+                return {"value": np.array([metric(inputs), *ends])}
 
             arguments = [array_sha256(argument) for argument in metric.arguments(inputs)]
             key = {"metric": metric.key, "of": arguments, "seed": seed}
+            if people is not None and resampled_units(people) != "pictures":
+                key["people"] = [array_sha256(ids) for ids in people]
             cached = self.cache.arrays(key, compute_with_interval)
             values[metric.key], *intervals[metric.key] = cached["value"].tolist()
         return {key: value for key, value in values.items() if not np.isnan(value)}, intervals

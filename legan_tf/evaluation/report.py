@@ -170,7 +170,11 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
     """The table of an editor or of pictures, and the conditions of evaluation."""
     figures, data = report["figures"], report["data"]
     names = ROWS if report["kind"] == "editor" else _PICTURES_ROWS
-    columns = [c for c in registered().values() if any(c.key in row for row in figures.values())]
+    columns = [
+        column
+        for column in registered("editor", report["networks"]).values()
+        if any(column.key in row for row in figures.values())
+    ]
     lines = [
         f"| | {' | '.join(names[row] for row in figures)} |",
         "|---" * (len(figures) + 1) + "|",
@@ -188,9 +192,18 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
     lines += [
         "",
         f"{report['edits']:,} pictures{people}, from {data['name']} ({data['images']:,} pictures, "
-        f"{data['image_size']} x {data['image_size']}), seed {report['seed']}. FID and KID are to "
-        f"{data['reference']:,} real pictures, with their 95 % intervals.",
+        f"{data['image_size']} x {data['image_size']}), seed {report['seed']}.",
     ]
+    of_sets = [column.heading for column in columns if column.interval]
+    if of_sets:
+        units = {names[row]: unit for row, unit in report["resampled"].items()}
+        told = " and ".join(dict.fromkeys(units.values()))
+        if len({*units.values()}) > 1:
+            told = "; ".join(f"{unit} ({row})" for row, unit in units.items())
+        lines[-1] += (
+            f" {', '.join(of_sets)}: to {data['reference']:,} real pictures, with 95 % intervals "
+            f"by resampling {told}."
+        )
     if report["kind"] == "editor":
         lines.append(
             "Sources and targets are uniform; quality is the mean rating, 1 to 10; what each row "

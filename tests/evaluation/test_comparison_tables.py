@@ -106,7 +106,8 @@ def test_the_posters_table_has_the_models_the_copy_the_truth_and_the_paper(tmp_p
     markdown = compare(groups, {"LEGAN": 0.625}, str(tmp_path))
     rows = list(section(markdown, "LEGAN's table").values())
     assert rows[0] == (
-        "| model | FID ↓ | LPIPS ↓ | SSIM ↑ | match ↑ | quality ↑ | preference (%) ↑ |"
+        "| model | Fréchet distance (face network) ↓ | LPIPS ↓ | SSIM ↑ | match ↑ | quality ↑ | "
+        "preference (%) ↑ |"
     )
     assert rows[1] == "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     assert rows[2:6] == [
@@ -135,8 +136,10 @@ def test_what_was_measured_with_what_stands_above_the_tables(tmp_path):
     assert (
         "2000 edits of rendered/test (5700 pictures of 50 people, 64 x 64 pixels), seed 0.\n"
     ) in told
-    assert "FID and KID compare 2000 pictures with 1900 real ones.\n" in told
-    assert f"\nFID, KID: lightcnn ({INPUT}; sha256 222222222222).\n" in told
+    of_sets = "Fréchet distance (face network), kernel distance (face network)"
+    assert f"{of_sets}: of 2000 pictures to 1900 real ones.\n" in told
+    assert "95 % intervals of one run, by resampling pictures." in told
+    assert f"\n{of_sets}: lightcnn ({INPUT}; sha256 222222222222).\n" in told
     assert f"\naccuracy, expression, lighting: attributes ({INPUT}; sha256 111111111111).\n" in told
 
 
@@ -164,7 +167,8 @@ def test_bodurs_table_has_the_accuracy_over_six_where_the_classes_are_affectnets
     markdown = compare({"A": [six]}, {}, str(tmp_path))
     table = section(markdown, "Bodur's table")
     assert table["model"] == (
-        "| model | accuracy (%) ↑ | FID ↓ | PSNR of the cycle (dB) ↑ | SSIM of the cycle ↑ |"
+        "| model | accuracy (%) ↑ | Fréchet distance (face network) ↓ | PSNR of the cycle (dB) ↑ | "
+        "SSIM of the cycle ↑ |"
     )
     assert table["A"] == "| A | 85.0 | 12.500 [12.000, 13.000] | 31.00 | 0.880 |"
     assert table["Bodur, depth, penalty (AffectNet), published †"].endswith(
@@ -347,14 +351,15 @@ def test_quality_is_correlated_with_every_other_metric_over_the_models(tmp_path)
     markdown = compare(groups, {}, str(tmp_path))
     table = section(markdown, "Correlation with quality over the models")
     assert table["metric"] == "| metric | Pearson | Spearman | models |"
-    assert table["FID"] == "| FID | -1.00 | -1.00 | 3 |"
+    own = "Fréchet distance (face network)"
+    assert table[own] == f"| {own} | -1.00 | -1.00 | 3 |"
     assert table["SSIM"] == "| SSIM | 0.00 | 0.00 | 3 |"
     assert table["LPIPS"] == "| LPIPS | – | – | 3 |"
     assert table["FID, published †"] == "| FID, published † | -0.74 | -1.00 | 4 |"
     assert "quality" not in table and "accuracy" not in table
     found = {(r["model"], r["source"]): r for r in rows_of(tmp_path, "correlation")}
-    assert float(found["FID", "measured"]["pearson"]) == pytest.approx(-1)
-    assert float(found["FID", "measured"]["models"]) == 3
+    assert float(found[own, "measured"]["pearson"]) == pytest.approx(-1)
+    assert float(found[own, "measured"]["models"]) == 3
     assert found["LPIPS", "measured"]["pearson"] == ""
 
 

@@ -36,6 +36,7 @@ REPORT = {
         "truth": {"fid": 0.5, "psnr": math.inf},
     },
     "intervals": {"edit": {"fid": (1.0, 1.5)}, "copy": {}, "truth": {}},
+    "resampled": {"edit": "people", "copy": "people", "truth": "people"},
     "confusion": {"edit": {"expression": [[1, 1], [0, 2]]}},
     "identity_distances": {"edit": [0.5, 0.75, 1.0, 0.5], "others": [1.0, 1.25]},
 }
@@ -73,12 +74,12 @@ def test_a_report_says_everything_in_words():
         "",
         "| | the model's edits | the input, copied | the true pictures |",
         "|---|---|---|---|",
-        "| FID ↓ | 1.250 [1.000, 1.500] | 2.000 | 0.500 |",
+        "| Fréchet distance ↓ | 1.250 [1.000, 1.500] | 2.000 | 0.500 |",
         "| SSIM ↑ | 0.500 | 0.250 | – |",
         "| PSNR (dB) ↑ | 20.00 | 10.00 | ∞ |",
         "",
-        "4 pictures of 3 people, from rendered/test (1,200 pictures, 16 x 16), seed 0. FID and KID "
-        "are to 1,000 real pictures, with their 95 % intervals.",
+        "4 pictures of 3 people, from rendered/test (1,200 pictures, 16 x 16), seed 0. Fréchet "
+        "distance: to 1,000 real pictures, with 95 % intervals by resampling people.",
         "Sources and targets are uniform; quality is the mean rating, 1 to 10; what each row means "
         "is in docs/evaluation.md.",
         "A true picture is known for 3 of the edits.",
@@ -94,6 +95,35 @@ def test_a_report_says_everything_in_words():
         "![a.png](a.png)",
         "",
     ]
+
+
+def test_fid_is_called_so_with_an_inception_network_alone():
+    def headings(**networks):
+        report = copy.deepcopy(REPORT)
+        del report["figures"]["edit"]["light_error"]
+        report["figures"]["edit"]["kid"] = 0.5
+        for kind, (name, sha256) in networks.items():
+            report["networks"][kind] = {"name": name, "sha256": sha256 * 64, "input": INPUT}
+        lines = as_markdown(report).split("\n")
+        told = next(line for line in lines if "real pictures" in line)
+        headings = [line.split(" ↓")[0][2:] for line in lines[4:6]]
+        assert f"{', '.join(headings)}: to 1,000 real pictures" in told
+        return headings
+
+    for name in ("TF-GAN Inception pool_3", "keras.applications InceptionV3", "fid_inception"):
+        assert headings(features=(name, "1")) == ["FID", "KID"]
+    face = [f"{what} distance (face network)" for what in ("Fréchet", "kernel")]
+    assert headings(face=("lightcnn", "1"), features=("lightcnn", "1")) == face
+    other = [f"{what} distance (resnet)" for what in ("Fréchet", "kernel")]
+    assert headings(face=("lightcnn", "1"), features=("resnet", "2")) == other
+
+
+def test_the_resampled_units_of_rows_that_differ_are_told_apart():
+    report = copy.deepcopy(REPORT)
+    del report["figures"]["edit"]["light_error"]
+    report["resampled"] = {"edit": "pictures", "truth": "people"}
+    told = "by resampling pictures (the model's edits); people (the true pictures)."
+    assert told in as_markdown(report)
 
 
 def test_a_report_on_ratings_says_everything_in_words():

@@ -9,6 +9,7 @@ import scipy.linalg
 
 from legan_tf.evaluation.metrics.feature_sets import (
     BLOCK,
+    People,
     bootstrap_counts,
     check_dimensions,
     checked_features,
@@ -220,7 +221,11 @@ def _trace_of_root(first: Statistics, second: Statistics) -> float:
 
 
 def fid_interval(
-    first: np.ndarray, second: np.ndarray, resamples: int = 50, seed: int = 0
+    first: np.ndarray,
+    second: np.ndarray,
+    resamples: int = 50,
+    seed: int = 0,
+    people: People | None = None,
 ) -> tuple[float, float]:
     """95 % bootstrap interval of FID; see ``feature_sets.normal_interval``.
 
@@ -231,6 +236,7 @@ def fid_interval(
         second: Real [m,D], those of the other, at least 2 rows.
         resamples: How often both sets are drawn, with replacement; at least 2.
         seed: Seed of the draws.
+        people: Who is in the pictures, to draw people; see ``feature_sets.bootstrap_counts``.
 
     Returns:
         The lower end, never below 0, and the upper end.
@@ -239,7 +245,7 @@ def fid_interval(
         ValueError: The features are not of that form or not finite, or there are too few resamples.
     """
     first, second = checked_sets(first, second)
-    drawn = bootstrap_counts(first, second, resamples, seed)
+    drawn = bootstrap_counts(first, second, resamples, seed, people)
     values = [
         fid(_resampled(first, drawn[0][:, b]), _resampled(second, drawn[1][:, b]))
         for b in range(resamples)
@@ -249,7 +255,8 @@ def fid_interval(
 
 
 @register("fid", "FID", "lower", "features reference_features", interval=fid_interval,
-          order=(10, None), source="Heusel et al. 2017")  # fmt: skip
+          by_other_network="Fréchet distance", order=(10, None),
+          source="Heusel et al. 2017")  # fmt: skip
 def fid_of_features(first: np.ndarray, second: np.ndarray) -> float:
     """Fréchet distance of the features of pictures and of real pictures, lower is better.
 
@@ -264,7 +271,8 @@ def _resampled(features: np.ndarray, draws: np.ndarray) -> Statistics:
     """Returns the statistics of a resample that drew row i ``draws[i]`` times."""
     drawn = np.flatnonzero(draws)  # Two rows in three: a third is never drawn.
     rows, weights = features[drawn].astype(np.float64), draws[drawn]
-    mean = weights @ rows / len(features)
+    count = int(weights.sum())  # Of people, who have different numbers of pictures, not always n.
+    mean = weights @ rows / count
     rows -= mean
-    rows *= np.sqrt(weights / (len(features) - 1))[:, None]
-    return Statistics(len(features), mean, rows if len(rows) < rows.shape[1] else rows.T @ rows)
+    rows *= np.sqrt(weights / (count - 1))[:, None]
+    return Statistics(count, mean, rows if len(rows) < rows.shape[1] else rows.T @ rows)

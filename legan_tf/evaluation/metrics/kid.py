@@ -6,6 +6,7 @@ import numpy as np
 
 from legan_tf.evaluation.metrics.feature_sets import (
     BLOCK,
+    People,
     bootstrap_counts,
     checked_sets,
     normal_interval,
@@ -14,7 +15,11 @@ from legan_tf.evaluation.metrics.registry import register
 
 
 def kid_interval(
-    first: np.ndarray, second: np.ndarray, resamples: int = 50, seed: int = 0
+    first: np.ndarray,
+    second: np.ndarray,
+    resamples: int = 50,
+    seed: int = 0,
+    people: People | None = None,
 ) -> tuple[float, float]:
     """95 % bootstrap interval of KID; see ``feature_sets.normal_interval``.
 
@@ -25,6 +30,7 @@ def kid_interval(
         second: Real [m,D], those of the other, at least 2 rows.
         resamples: How often both sets are drawn, with replacement; at least 2.
         seed: Seed of the draws.
+        people: Who is in the pictures, to draw people; see ``feature_sets.bootstrap_counts``.
 
     Returns:
         The lower and the upper end.
@@ -33,12 +39,13 @@ def kid_interval(
         ValueError: The features are not of that form or not finite, or there are too few resamples.
     """
     first, second = checked_sets(first, second)
-    drawn = bootstrap_counts(first, second, resamples, seed)
+    drawn = bootstrap_counts(first, second, resamples, seed, people)
     return normal_interval(kid(first, second), _kid(first, second, *drawn))
 
 
 @register("kid", "KID", "lower", "features reference_features", decimals=4, interval=kid_interval,
-          order=(20, None), source="Bińkowski et al. 2018")  # fmt: skip
+          by_other_network="kernel distance", order=(20, None),
+          source="Bińkowski et al. 2018")  # fmt: skip
 def kid(first: np.ndarray, second: np.ndarray) -> float:
     """Kernel distance of two sets of features, lower is better (Bińkowski et al., ICLR 2018).
 
@@ -76,7 +83,8 @@ def _kid(
         for features, draws in ((first, draws_first), (second, draws_second))
     ]
     between = _kernel_sums(first, second, draws_first, draws_second, within=False)
-    return within[0] + within[1] - 2.0 * between / (len(first) * len(second))
+    pairs = draws_first.sum(axis=0) * draws_second.sum(axis=0)
+    return within[0] + within[1] - 2.0 * between / pairs
 
 
 def _kernel_sums(

@@ -115,8 +115,10 @@ class Metric(Column):
             first line of its docstring is the definition in the docs.
         needs: Names from ``INPUTS``; none for columns of comparisons that no report holds.
         source: The paper, ``standard`` or ``ours``.
-        interval: Takes the same inputs and ``seed``, and returns the ends of a 95 % interval; None
-            without one.
+        interval: Takes the same inputs, ``seed`` and ``people``, and returns the ends of a 95 %
+            interval; None without one.
+        by_other_network: Heading where the network is not an Inception, with which alone FID and
+            KID are what they are called; empty where the heading is always the same.
         order: Positions in reports and in the comparison's table against the truth; None if it is
             not there.
     """
@@ -125,6 +127,7 @@ class Metric(Column):
     needs: tuple[str, ...] = ()
     source: str = "ours"
     interval: Callable[..., tuple[float, float]] | None = None
+    by_other_network: str = ""
     order: tuple[int, int | None] = (LAST, LAST)
 
     @property
@@ -132,6 +135,17 @@ class Metric(Column):
         """The first sentence of the function's docstring, without the direction."""
         summary = (self.function.__doc__ or "").split("\n")[0]
         return re.split(r"[,:;] (?:higher|lower) is", summary)[0].rstrip(".")
+
+    def measured_with(self, networks: Mapping[str, Mapping[str, str]]) -> Metric:
+        """Returns the metric under the heading that it has with the networks of a report."""
+        network = networks.get(self.network, {})
+        name = network.get("name", "")
+        if not self.by_other_network or "inception" in name.lower():
+            return self
+        if network and network.get("sha256") == networks.get("face", {}).get("sha256"):
+            name = "face network"
+        heading = f"{self.by_other_network} ({name})" if name else self.by_other_network
+        return dataclasses.replace(self, heading=heading)
 
     def arguments(self, inputs: Mapping[str, Any]) -> list[Any]:
         """Returns the needed ones of some inputs."""
@@ -178,11 +192,20 @@ def register(
     return add
 
 
-def registered(kind: str = "editor") -> dict[str, Metric]:
-    """Returns all metrics of a kind by key, in the order of reports."""
+def registered(
+    kind: str = "editor", networks: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Metric]:
+    """Returns all metrics of a kind by key, in the order of reports.
+
+    Args:
+        kind: A key of ``INPUTS``.
+        networks: Those of a report, by which the headings are; None for the metrics as registered.
+    """
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)
     ordered = sorted(_METRICS[kind].values(), key=lambda metric: (metric.order[0], metric.key))
+    if networks is not None:
+        ordered = [metric.measured_with(networks) for metric in ordered]
     return {metric.key: metric for metric in ordered}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from legan_tf.evaluation.metrics.feature_sets import bootstrap_counts, resampled_units
 from legan_tf.evaluation.metrics.fid import Statistics, StreamingStatistics, fid, fid_interval
 from legan_tf.evaluation.metrics.kid import kid, kid_interval
 
@@ -301,6 +302,54 @@ def test_an_interval_is_about_as_wide_as_the_values_of_other_samples(metric):
     spread = np.std([value(*sample(s)) for s in range(100)])
     widths = [np.diff(INTERVALS[metric](*sample(s))) for s in range(100, 110)]
     assert 0.85 < np.mean(widths) / (2 * 1.96 * spread) < 1.6
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("metric", ["fid", "kid"])
+def test_an_interval_by_people_is_about_as_wide_as_the_values_of_other_people(metric, shared):
+    people, pictures = 20, 10
+    ids = np.repeat(np.arange(people), pictures)
+
+    def value(first, second):
+        return fid_of(first, second) if metric == "fid" else kid(first, second)
+
+    def sample(seed):
+        who, others = (features(people, 4 * seed + i, dimension=6) for i in (0, 0 if shared else 1))
+        noise = [0.3 * features(len(ids), 4 * seed + i, dimension=6) for i in (2, 3)]
+        return 3 * who[ids] + noise[0] + 1.0, 2 * others[ids] + noise[1]
+
+    spread = np.std([value(*sample(s)) for s in range(100)])
+    by_people, by_pictures = (
+        np.mean([np.diff(INTERVALS[metric](*sample(s), people=who)) for s in range(100, 110)])
+        for who in ((ids, ids if shared else ids + people), None)
+    )
+    assert 0.6 < by_people / (2 * 1.96 * spread) < 1.6
+    # Drawn apart, pictures of the same people also differ by who was drawn in which set.
+    assert shared or by_pictures < 0.6 * by_people
+
+
+def test_people_are_drawn_with_all_their_pictures_and_for_both_sets_at_once():
+    first, second = np.zeros((6, 1)), np.zeros((5, 1))
+    people = np.array([7, 7, 2, -1, -1, 2]), np.array([2, 7, 9, 9, -1])
+    one, other = bootstrap_counts(first, second, 200, 3, people)
+    assert one.shape == (6, 200) and other.shape == (5, 200)
+    np.testing.assert_array_equal(one[0], one[1])
+    np.testing.assert_array_equal(one[2], one[5])
+    np.testing.assert_array_equal(other[:2], [one[2], one[0]])
+    np.testing.assert_array_equal(other[2], other[3])
+    # As many people as there are: two in both sets, two of the first alone, two of the second.
+    for counts in (one[0] + one[2], one[3] + one[4], other[2] + other[4]):
+        np.testing.assert_array_equal(counts, np.full(200, 2))
+    assert (one[3] != one[4]).any() and resampled_units(people).startswith("people, and")
+
+
+def test_pictures_are_drawn_where_there_are_no_people_to_draw():
+    first, second = features(15, 1), features(20, 2, shift=0.3)
+    plain = fid_interval(first, second, resamples=10, seed=5)
+    for ids in (np.full(15, -1), np.full(15, 4)):
+        people = ids, np.full(20, -1)
+        assert resampled_units(people) == "pictures"
+        assert fid_interval(first, second, resamples=10, seed=5, people=people) == plain
 
 
 @pytest.mark.parametrize("metric", ["fid", "kid"])

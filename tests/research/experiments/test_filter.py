@@ -64,9 +64,10 @@ def test_dropping_what_is_unlike_real_pictures_lowers_fid():
     bad = np.arange(300) < 30
     features[bad] += 4
     blank = np.zeros((300, 4, 4, 3), np.uint8)
+    unknown = (np.full(300, -1),) * 2
     rating = np.where(bad, 2.0, 8.0) + 0.1 * rng.normal(size=300)
-    edits = Edits(blank, blank, blank, rating, rating / 10, features, reference)
-    found, table, pictures = dropping(edits, 0, lambda done, total: None)
+    edits = Edits(blank, blank, blank, rating, rating / 10, features, reference, unknown)
+    found, table, pictures = dropping(edits, {}, 0, lambda done, total: None)
     figures = found["figures"]
     assert figures["all"]["pictures"] == 300 and figures["lowest by Q"]["pictures"] == 270
     assert figures["lowest by Q"]["fid"] < 0.2 * figures["all"]["fid"]
@@ -89,7 +90,8 @@ def test_the_interval_of_an_uninformative_q_is_as_wide_as_samples_differ():
         # Edits are not of the kind of the real pictures.
         features = 0.5 + 1.2 * rng.normal(size=(count, 6))
         rating = rng.normal(size=count)
-        return Edits(blank, blank, blank, rating, rating, features, rng.normal(size=(count, 6)))
+        real, unknown = rng.normal(size=(count, 6)), (np.full(count, -1),) * 2
+        return Edits(blank, blank, blank, rating, rating, features, real, unknown)
 
     def difference(edits, seed):
         rng, reference = np.random.default_rng([1, seed]), Statistics.of(edits.reference)
@@ -102,7 +104,7 @@ def test_the_interval_of_an_uninformative_q_is_as_wide_as_samples_differ():
     true = np.std([difference(drawn(seed), seed) for seed in range(150)], ddof=1)
     margins = []
     for seed in range(150, 154):
-        found, _, _ = dropping(drawn(seed), seed, lambda done, total: None)
+        found, _, _ = dropping(drawn(seed), {}, seed, lambda done, total: None)
         low, high = found["difference"]["interval"]
         margins.append((high - low) / 2)
     # 150 samples tell a deviation within 6 %, four times 50 resamples within 5 %.
