@@ -29,6 +29,47 @@ def test_shipped_files_are_found_from_anywhere(elsewhere, file, name):
     assert os.path.samefile(find_flagfile(name.format(file.name)), file)
 
 
+def departures() -> list[tuple[str, str, str]]:
+    """Name, value ("" for any) and form in the papers of each switch that fidelity.md lists."""
+    text = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")
+    table = text.split("## Departures")[1].split("\n## ")[0]
+    cells = [line.split(" | ") for line in table.splitlines() if line.startswith("| `--")]
+    switches = [cell[0].strip("| `").removeprefix("--").partition("=") for cell in cells]
+    return [(name, value, cell[2].strip("`")) for (name, _, value), cell in zip(switches, cells)]
+
+
+def told_in(file: pathlib.Path) -> str:
+    """The comments of a flag file and of those that it includes."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    included = [line.partition("=")[2] for line in lines if line.startswith("--flagfile=")]
+    own = "\n".join(line for line in lines if line.startswith("#"))
+    return "\n".join([own, *(told_in(ROOT / name) for name in included)])
+
+
+def test_the_papers_flag_files_turn_off_or_name_all_that_is_ours():
+    assert len(departures()) >= 16
+    text = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")
+    papers = text.split("Defaults are those of")[1].split(" keep the published")[0]
+    files = [file for file in SHIPPED if f"{file.name}`" in papers]
+    assert len(files) == 7
+    options = set()
+    for file in files:
+        system, comments = from_flagfile(str(file)), told_in(file)
+        for name, departing, form in departures():
+            if not hasattr(system, name) or f"--{name}" in comments:
+                continue
+            options.add(name)
+            value = str(getattr(system, name))
+            if form == "–":
+                assert value != departing, (file.name, name)
+            elif form in ("true", "false"):
+                assert value.lower() == form, (file.name, name)
+            else:
+                same = float(value) == float(form) if form.isdecimal() else value == form
+                assert same, (file.name, name, value)
+    assert options >= {"ema_decay", "balance", "merge_flashless", "zoom", "freeze_depth", "stem"}
+
+
 @pytest.mark.parametrize("name", ["legan.flags", "configs/legan.flags"])
 def test_a_file_in_the_working_directory_comes_first(elsewhere, name):
     own = elsewhere / name
