@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from legan_tf.data.attributes import UNKNOWN
 from legan_tf.data.faceset import FaceSet
+from legan_tf.resizing import resize
 
 Batch = dict  # of tensors, by name
 
@@ -201,7 +202,7 @@ def _random_part(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
     top, left = draw(whole - side, top), draw(whole - side, left)
     part = image[top : top + side, left : left + side]
     # As ``images.to_square`` resizes whole pictures.
-    resized = tf.image.resize(part, [size, size], "bicubic", antialias=True)
+    resized = resize(part[tf.newaxis], (size, size), "bicubic")[0]
     return tf.clip_by_value(resized / 127.5 - 1.0, -1.0, 1.0)
 
 

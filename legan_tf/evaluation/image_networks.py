@@ -19,6 +19,7 @@ from legan_tf.models import FaceNetwork, FidInception, Network
 from legan_tf.models.lightcnn import LUMA
 from legan_tf.models.model_files import check_model_file, load_model
 from legan_tf.models.network import predict_in_batches
+from legan_tf.resizing import resize
 from legan_tf.training.run_folder import network_file
 
 BATCH = 64
@@ -95,7 +96,7 @@ class ImageNetwork:
 
     def _resized(self, batch: tf.Tensor) -> Any:
         if batch.shape[1:3] != (self.image_size, self.image_size):
-            batch = tf.image.resize(batch, [self.image_size] * 2, antialias=True)
+            batch = resize(batch, [self.image_size] * 2, "triangle")
         return tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), self._network(batch))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from legan_tf.resizing import resize
 from legan_tf.serving.graph_checks import at_most_max_rows, require, row_names
 
 MAX_PIXELS = 2**25
@@ -35,36 +36,24 @@ def prepare(image: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         float32 [B, size, size, 3] in [-1, 1].
     """
-    sides = tf.shape(image)[1:3]
-    side = tf.reduce_min(sides)
+    shape = tf.shape(image)
+    side, width = tf.minimum(shape[1], shape[2]), shape[2]
     has_pixels = tf.debugging.Assert(
         tf.size(image) > 0,
-        ["Images, height and width must each be at least 1; given:"] + [tf.shape(image)[:3]],
+        ["Images, height and width must each be at least 1; given:", shape[:3]],
     )
-    with tf.control_dependencies([has_pixels, at_most_max_rows(tf.shape(image)[0])]):
-        scale = float(size) / tf.cast(side, tf.float32)
-    # The operation holds `size` rows of the whole width as floats, which for a long strip is a
-    # thousand times the picture. So it gets only the columns that it needs.
-    margin = tf.cast(tf.math.ceil(_KERNEL_RADIUS * tf.maximum(1.0, 1.0 / scale)), tf.int32) + 1
-    outside = sides - side
-    left = tf.maximum(outside[1] // 2 - margin, 0)
-    columns = image[:, :, left : left + side + 2 * margin + 1]
-    begin = 0.5 * tf.cast(outside, tf.float32) - tf.cast([0, left], tf.float32)
-    resized = tf.raw_ops.ScaleAndTranslate(
-        images=columns,
-        size=(size, size),
-        scale=tf.stack([scale, scale]),
-        translation=-begin * scale,
-        kernel_type="keyscubic",
-        antialias=True,
-    )
+    with tf.control_dependencies([has_pixels, at_most_max_rows(shape[0])]):
+        reach = tf.math.ceil(_KERNEL_RADIUS * tf.maximum(1.0, tf.cast(side, tf.float32) / size))
+    # `size` rows of the whole width are held as floats, which for a long strip is a thousand times
+    # the picture. So only the columns around the middle are taken.
+    outside = tf.maximum((width - side) // 2 - tf.cast(reach, tf.int32) - 1, 0)
+    columns = image[:, :, outside : width - outside]
+    resized = resize(columns, (size, size), "bicubic", middle=True)
     return tf.clip_by_value(tf.round(resized), 0.0, 255.0) / 127.5 - 1.0
 
 
 def prepare_differentiably(image: tf.Tensor, size: int) -> tf.Tensor:
     """Returns the middle square of pictures, resized as ``prepare`` does but not rounded.
-
-    Computed by products of matrices: XLA does not compile TensorFlow's own resizing.
 
     Args:
         image: float32 [B, H, W, 3] in [-1, 1].
@@ -75,24 +64,7 @@ def prepare_differentiably(image: tf.Tensor, size: int) -> tf.Tensor:
     """
     if image.shape[1:3] == [size, size]:
         return image
-    height, width = tf.shape(image)[1], tf.shape(image)[2]
-    side = tf.minimum(height, width)
-    rows, columns = (_bicubic(length, side, size) for length in (height, width))
-    resized = tf.einsum("bswc,tw->bstc", tf.einsum("sh,bhwc->bswc", rows, image), columns)
-    return tf.clip_by_value(resized, -1.0, 1.0)
-
-
-def _bicubic(length: tf.Tensor, side: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns weights [size, length] that resize the middle ``side`` of ``length`` pixels."""
-    places = tf.cast(tf.range(length), tf.float32) + 0.5
-    length, side = tf.cast(length, tf.float32), tf.cast(side, tf.float32)
-    step = side / size
-    centres = (tf.range(size, dtype=tf.float32) + 0.5) * step + (length - side) / 2
-    # Antialiased: to make fewer pixels, the kernel covers more of them.
-    x = tf.abs(places - centres[:, tf.newaxis]) / tf.maximum(step, 1.0)
-    outer = tf.where(x < 2, ((2.5 - 0.5 * x) * x - 4.0) * x + 2.0, 0.0)
-    weights = tf.where(x < 1, (1.5 * x - 2.5) * x * x + 1.0, outer)
-    return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
+    return tf.clip_by_value(resize(image, (size, size), "bicubic", middle=True), -1.0, 1.0)
 
 
 def encode_png(images: tf.Tensor) -> tf.Tensor:

@@ -14,6 +14,7 @@ from legan_tf.data.pipeline import to_float
 from legan_tf.errors import UserError
 from legan_tf.losses.quality import quality_naturalness_loss
 from legan_tf.models.layers import PACKAGE
+from legan_tf.resizing import resize
 from legan_tf.serving.labels import KEEP
 from legan_tf.serving.loading import Editor, Scorer, load
 
@@ -77,7 +78,7 @@ class RandomEdit(keras.layers.Layer):
                 f"attributes={self.attributes}: {self.editor.path} cannot leave the {left[0]} as "
                 "it is; a model trained with --keep_share above 0 can."
             )
-        # XLA can compile neither the selection of rows nor TensorFlow's resizing.
+        # XLA cannot compile the selection of rows.
         self.supports_jit = False
         # tf.data runs on the CPU, also if the model runs on a GPU.
         with tf.device("CPU:0"):
@@ -259,6 +260,6 @@ def _like(images: tf.Tensor, edited: tf.Tensor) -> tf.Tensor:
     """Returns uint8 images in the size and type of other images."""
     if images.shape[1:3] != edited.shape[1:3]:
         size = tf.shape(images)[1:3]
-        values = tf.image.resize(edited, size, tf.image.ResizeMethod.BICUBIC, antialias=True)
+        values = resize(edited, tf.unstack(size), "bicubic")
         edited = tf.cast(tf.clip_by_value(tf.round(values), 0.0, 255.0), tf.uint8)
     return edited if images.dtype == tf.uint8 else tf.cast(to_float(edited), images.dtype)

@@ -22,6 +22,7 @@ from legan_tf.models import (
 )
 from legan_tf.models.layers import PACKAGE
 from legan_tf.options import BELOW_ONE, POSITIVE, Options, option
+from legan_tf.resizing import resize
 from legan_tf.training.adversarial import (
     ADVERSARIAL_TERMS,
     ATTRIBUTES,
@@ -316,4 +317,4 @@ def _at_size(images: tf.Tensor, size: int) -> tf.Tensor:
     """Resizes images for a network of another input size, differentiably."""
     if images.shape[1] == size:
         return images
-    return tf.image.resize(images, [size, size], antialias=True)
+    return resize(images, (size, size), "triangle")
