@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 
@@ -16,6 +17,67 @@ from legan_tf.data.parallel import OnProgress
 DEFAULT_POOL_BYTES = 4 << 30
 
 
+class Pool:
+    """The pictures or maps of a split in memory, as far as they have been decoded.
+
+    Attributes:
+        pictures: uint8 [n, S, S, 3].
+        filled: bool [n].
+    """
+
+    def __init__(self, count: int, image_size: int) -> None:
+        """Takes room for ``count`` pictures of a height and width."""
+        self.pictures = np.empty((count, image_size, image_size, 3), np.uint8)
+        self.filled = np.zeros(count, bool)
+
+    def put(self, index: int, picture: np.ndarray) -> None:
+        """Keeps one; may be called by several threads."""
+        self.pictures[index] = picture
+        self.filled[index] = True
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitPools:
+    """The pools of a split, to be filled by whoever decodes its files first.
+
+    Attributes:
+        pictures: Of the pictures.
+        maps: Of the maps; None where there are none.
+        crop: Part of each picture to cut out.
+    """
+
+    pictures: Pool
+    maps: Pool | None
+    crop: images.Crop | None
+
+    @classmethod
+    def of(
+        cls,
+        count: int,
+        image_size: int,
+        crop: images.Crop | None,
+        max_bytes: int,
+        map_kind: str = "",
+    ) -> SplitPools | None:
+        """Returns empty pools for so many pictures; None where they would be too large."""
+        if count * (2 if map_kind else 1) * image_size * image_size * 3 > max_bytes:
+            return None
+        return cls(Pool(count, image_size), Pool(count, image_size) if map_kind else None, crop)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the pictures."""
+        return self.pictures.pictures.shape[1]
+
+    def put_picture(self, index: int, picture: np.ndarray) -> None:
+        """Keeps a decoded picture, uint8 [H, W, 3]."""
+        self.pictures.put(index, images.to_square(picture, self.image_size, self.crop))
+
+    def put_map(self, index: int, kind: str, values: np.ndarray) -> None:
+        """Keeps a map, as ``maps.decode`` returns it."""
+        self.maps.put(index, maps.to_map(values, kind, self.image_size, self.crop))
+
+
 def manifest_faces(
     manifest: Manifest,
     split: str,
@@ -24,6 +86,7 @@ def manifest_faces(
     max_pool_bytes: int = DEFAULT_POOL_BYTES,
     on_progress: OnProgress | None = None,
     map_kind: str = "",
+    pools: SplitPools | None = None,
 ) -> FaceSet:
     """Returns one split of a manifest as a face set.
 
@@ -36,6 +99,8 @@ def manifest_faces(
             in memory; beyond, each is decoded whenever it is needed.
         on_progress: Called with (pictures and maps decoded, all of them).
         map_kind: ``depth`` or ``normal`` to have these maps too, cropped as the pictures are.
+        pools: Pools of this split, of the same size, crop and maps, which may hold what is decoded
+            already; default is empty ones where they fit.
 
     Returns:
         The split; class ids mean the same in all splits of a manifest.
@@ -53,7 +118,7 @@ def manifest_faces(
     tfrecord_reader.refuse_crop(files, crop)
     in_records = tfrecord_reader.are_records(files)
     total = len(files) * (2 if map_kind else 1)
-    in_memory = total * image_size * image_size * 3 <= max_pool_bytes
+    pools = pools or SplitPools.of(len(files), image_size, crop, max_pool_bytes, map_kind)
 
     def counted_from(before: int) -> OnProgress | None:
         """Counts pictures and maps as one."""
@@ -68,15 +133,15 @@ def manifest_faces(
             return np.zeros((image_size, image_size, 3), np.uint8)
         return maps.read_map(path, map_kind, image_size, crop)
 
-    if in_records and in_memory:
+    if in_records and pools and not pools.pictures.filled.all():
         load = from_pool(tfrecord_reader.pool(files, image_size, counted_from(0)))
-    elif in_records:
+    elif in_records and not pools:
         load = tfrecord_reader.loader(files, image_size)
     else:
-        load = _loader(picture, len(files), image_size, in_memory, counted_from(0))
+        load = _loader(picture, image_size, pools and pools.pictures, counted_from(0))
     map_loader = None
     if map_kind:
-        map_loader = _loader(surface, len(files), image_size, in_memory, counted_from(len(files)))
+        map_loader = _loader(surface, image_size, pools and pools.maps, counted_from(len(files)))
     return FaceSet(
         name=f"{os.path.basename(manifest.file)}/{split}",
         image_size=image_size,
@@ -101,21 +166,16 @@ def _ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
 
 def _loader(
     read: Callable[[int], np.ndarray],
-    count: int,
     image_size: int,
-    in_memory: bool,
+    pool: Pool | None,
     on_progress: OnProgress | None = None,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the ``load`` of a face set whose picture of an index ``read`` returns."""
-    if in_memory:
-        pool = np.empty((count, image_size, image_size, 3), np.uint8)
-
-        def fill(index: int) -> None:
-            pool[index] = read(index)
-
-        for _ in parallel.in_threads(fill, range(count), on_progress):
+    if pool is not None:
+        missing = np.flatnonzero(~pool.filled).tolist()
+        for _ in parallel.in_threads(lambda i: pool.put(i, read(i)), missing, on_progress):
             pass
-        return from_pool(pool)
+        return from_pool(pool.pictures)
 
     def load(index: tf.Tensor) -> tf.Tensor:
         image = tf.numpy_function(lambda i: read(int(i)), [index], tf.uint8, stateful=False)

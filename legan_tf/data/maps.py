@@ -106,7 +106,11 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
     """
     if kind not in KINDS:
         raise ValueError(f"There is no map of kind {kind!r}; choose from {', '.join(KINDS)}.")
-    values = decode(path, kind)
+    return to_map(decode(path, kind), kind, size, crop)
+
+
+def to_map(values: np.ndarray, kind: str, size: int, crop: images.Crop | None = None) -> np.ndarray:
+    """Returns the square map of values as ``decode`` returns them; see ``read_map``."""
     if kind == "depth":
         depth = np.where(np.isfinite(values), values, 0)[..., 0]
         square = _to_square(depth[..., None], depth != 0, size, crop)

@@ -10,10 +10,17 @@ import numpy as np
 
 from legan_tf.cli import bar
 from legan_tf.data import attributes, tfrecord_reader
-from legan_tf.data.check.validation import check_manifest, held_out_split
+from legan_tf.data.check.known_files import KnownFiles
+from legan_tf.data.check.validation import (
+    OnMap,
+    OnPicture,
+    check_manifest,
+    held_out_split,
+    learnable,
+)
 from legan_tf.data.faceset import FaceSet
-from legan_tf.data.manifest import counts_table, read_manifest
-from legan_tf.data.manifest_faces import manifest_faces
+from legan_tf.data.manifest import Manifest, counts_table, read_manifest
+from legan_tf.data.manifest_faces import SplitPools, manifest_faces
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.options import parse_crop
@@ -159,7 +166,17 @@ def manifest_datasets(
     files, crop = [row.file for row in manifest.rows], parse_crop(config.crop)
     tfrecord_reader.refuse_crop(files, crop)
     maps = [config.map_kind] if config.map_kind else []
-    manifest = check_manifest(manifest, [*needs, *maps], bar("checking images"), learns)
+    needs = [*needs, *maps]
+    sizes = {"train": config.loaded_size, looked_at: config.image_size}
+    known = KnownFiles(config.manifest, config.check_again)
+    pools, on_picture, on_map = _pools(learnable(manifest, needs, learns), config, sizes)
+    try:
+        manifest = check_manifest(
+            manifest, needs, bar("checking images"), learns, on_picture, on_map, known
+        )
+    finally:
+        if not config.dry_run:
+            known.write()
     notes = {
         "val": [],
         "test": ["Split 'val' is empty: training looks at the people of 'test'."],
@@ -171,15 +188,43 @@ def manifest_datasets(
             split,
             size,
             crop,
-            on_progress=bar(f"reading {split} images"),
-            map_kind=config.map_kind,
+            config.memory_bytes,
+            bar(f"reading {split} images"),
+            config.map_kind,
+            pools[split],
         )
         if split
         else None
-        for split, size in (("train", config.loaded_size), (looked_at, config.image_size))
+        for split, size in sizes.items()
     )
     notes += tfrecord_reader.enlarging_note(files, config.loaded_size)
     return _labelled(config, Datasets(train, val, "\n".join([counts_table(manifest), *notes])))
+
+
+def _pools(
+    manifest: Manifest, config: DataOptions, sizes: dict[str | None, int]
+) -> tuple[dict[str, SplitPools | None], OnPicture, OnMap]:
+    """Pools of the splits that fit into memory, and what fills them while files are checked."""
+    crop = parse_crop(config.crop)
+    pools, place = {}, {}
+    for split, size in sizes.items():
+        rows = [index for index, row in enumerate(manifest.rows) if row.split == split]
+        memory, kind = config.memory_bytes, config.map_kind
+        pools[split] = SplitPools.of(len(rows), size, crop, memory, kind)
+        if pools[split]:
+            place.update({index: (pools[split], number) for number, index in enumerate(rows)})
+
+    def on_picture(index: int, _: bytes, picture: np.ndarray) -> None:
+        if index in place:
+            pool, number = place[index]
+            pool.put_picture(number, picture)
+
+    def on_map(index: int, kind: str, values: np.ndarray) -> None:
+        if index in place:
+            pool, number = place[index]
+            pool.put_map(number, kind, values)
+
+    return pools, on_picture, on_map
 
 
 def split_of_manifest(

@@ -92,6 +92,19 @@ class DataOptions(RunOptions):
     crop: str = option(
         "", "left,top,right,bottom as fractions of each image, cut out before it is made square."
     )
+    memory_gib: float = option(
+        4.0,
+        "Most memory for the pictures and maps of a manifest's split, in GiB; a larger one is read "
+        "from its files as it is needed.",
+        free=True,
+        limit=NOT_NEGATIVE,
+    )
+    check_again: bool = option(
+        False,
+        "Check every picture of the manifest, also those that an earlier check has found whole and "
+        "that have the same size and time.",
+        free=True,
+    )
     people: int = option(200, "Rendered people to train on.", limit=POSITIVE)
     expressions: str = option("multipie", "Expression classes of rendered faces.", EXPRESSION_SETS)
     merge_flashless: bool = option(
@@ -105,6 +118,11 @@ class DataOptions(RunOptions):
     def loaded_size(self) -> int:
         """Height and width of the images to train on, in pixels."""
         return self.image_size
+
+    @property
+    def memory_bytes(self) -> int:
+        """Most memory for the pictures and maps of a split."""
+        return int(self.memory_gib * 2**30)
 
     @property
     def learns_lighting(self) -> bool:

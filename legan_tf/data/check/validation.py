@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import numpy as np
 
 from legan_tf.data import images, maps, parallel, storage
+from legan_tf.data.check.known_files import Known, KnownFiles
 from legan_tf.data.manifest import Manifest, ManifestError, Problem, Row
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.splits import SPLITS
@@ -17,17 +18,23 @@ from legan_tf.optional import UnavailableError
 OnPicture = Callable[[int, bytes, np.ndarray], None]
 """Called with (place of the row, digest of the file, uint8 [H, W, 3])."""
 
+OnMap = Callable[[int, str, np.ndarray], None]
+"""Called with (place of the row, kind of map, values as ``maps.decode`` returns them)."""
+
 
 def check_manifest(
     manifest: Manifest,
     needs: Collection[str] = ("expression", "lighting"),
     on_progress: OnProgress | None = None,
     learns: Collection[str] = (),
+    on_picture: OnPicture | None = None,
+    on_map: OnMap | None = None,
+    known: KnownFiles | None = None,
 ) -> Manifest:
     """Checks a manifest for everything that would stop or spoil a training.
 
     Each picture is read and decoded once, on all processors, and so are the maps that the training
-    learns from; of others only the presence is checked.
+    learns from; of others only the presence is checked. Known files are not read.
 
     Args:
         manifest: The manifest.
@@ -37,18 +44,19 @@ def check_manifest(
             learns ``expression``, each class of expression and lighting must be in train.
         on_progress: Called with (pictures done, pictures in all).
         learns: The labels of which a line needs at least one; the others are left out.
+        on_picture: As ``picture_problems`` has it, of the manifest that is returned.
+        on_map: Likewise.
+        known: Likewise.
 
     Returns:
-        The manifest without the lines that are left out.
+        ``learnable`` of the arguments.
 
     Raises:
         ManifestError: Something is wrong; the report names every line.
         UnavailableError: A picture is on a storage that needs tensorflow-io.
     """
     kinds = [kind for kind in maps.KINDS if kind in needs]
-    kept = manifest.with_any(learns)
-    for kind in kinds:
-        kept = kept.with_any([kind])
+    kept = learnable(manifest, needs, learns)
     problems = list(manifest.problems)
     problems += split_problems(kept)
     problems += need_problems(manifest, needs)
@@ -60,9 +68,18 @@ def check_manifest(
             "cannot be validated; fill the columns, or choose the split in column 'split'."
         )
         problems.append(manifest.problem(message))
-    problems += picture_problems(kept, on_progress, kinds=kinds)
+    problems += picture_problems(kept, on_progress, on_picture, kinds, on_map, known)
     if problems:
         raise ManifestError(problems)
+    return kept
+
+
+def learnable(manifest: Manifest, needs: Collection[str], learns: Collection[str] = ()) -> Manifest:
+    """Returns a manifest without lines that have nothing to learn from; see ``check_manifest``."""
+    kept = manifest.with_any(learns)
+    for kind in maps.KINDS:
+        if kind in needs:
+            kept = kept.with_any([kind])
     return kept
 
 
@@ -186,14 +203,19 @@ def picture_problems(
     on_progress: OnProgress | None = None,
     on_picture: OnPicture | None = None,
     kinds: Collection[str] = maps.KINDS,
+    on_map: OnMap | None = None,
+    known: KnownFiles | None = None,
 ) -> list[Problem]:
     """Returns a problem for each file that is missing, damaged or in different splits.
 
     Args:
         manifest: The manifest.
         on_progress: Called with (pictures done, pictures in all).
-        on_picture: Called with each picture that can be decoded, by several threads at once.
+        on_picture: Called with each picture that is decoded, by several threads at once.
         kinds: The maps that are decoded, too, and compared with their pictures' shape.
+        on_map: Called with each of these maps that is decoded, likewise.
+        known: Files that are known to be whole and are not decoded; all that are found whole are
+            added. None to decode all.
 
     Returns:
         The problems, in the order of the lines.
@@ -203,21 +225,46 @@ def picture_problems(
     """
 
     def examine(index: int) -> tuple[bytes, list[str]]:
-        row, digest, messages, picture = manifest.rows[index], b"", [], None
-        try:
-            content = storage.read_bytes(row.file)
-            digest = hashlib.blake2b(content, digest_size=16).digest()
-            picture = images.decode(content, row.file)
-            if on_picture:
-                on_picture(index, digest, picture)
-        except (storage.StorageError, images.ImageError) as error:
-            messages.append(f"the picture {error}")
+        row, digest, messages, shape = manifest.rows[index], b"", [], None
+        found = known and known.get(row.file)
+        version = known and known.version(row.file)
+        if found:
+            digest, shape = bytes.fromhex(found.digest), (found.height, found.width)
+        else:
+            try:
+                content = storage.read_bytes(row.file)
+                digest = hashlib.blake2b(content, digest_size=16).digest()
+                picture = images.decode(content, row.file)
+                shape = picture.shape[:2]
+                if known:
+                    known.add(row.file, version, Known(digest.hex(), *shape))
+                if on_picture:
+                    on_picture(index, digest, picture)
+            except (storage.StorageError, images.ImageError) as error:
+                messages.append(f"the picture {error}")
         for kind, path in (("depth", row.depth), ("normal", row.normal)):
             if path and not storage.exists(path):
                 messages.append(f"the {kind} map {path}: no such file.")
             elif path and kind in kinds:
-                messages += _map_problems(path, kind, picture)
+                messages += map_problems(index, path, kind, shape)
         return digest, messages
+
+    def map_problems(index: int, path: str, kind: str, shape: tuple[int, ...] | None) -> list[str]:
+        found = known and known.get(path, kind)
+        version = known and known.version(path)
+        if not found:
+            try:
+                values = maps.decode(path, kind)
+            except UnavailableError:
+                return []  # Needs tensorflow-io, which whatever reads the map says itself.
+            except (storage.StorageError, images.ImageError) as error:
+                return [f"the {kind} map {error}"]
+            found = Known("", *values.shape[:2])
+            if known:
+                known.add(path, version, found, kind)
+            if on_map:
+                on_map(index, kind, values)
+        return _shape_problems(path, kind, found, shape)
 
     problems = []
     first: dict[bytes, Row] = {}
@@ -236,20 +283,15 @@ def picture_problems(
     return problems
 
 
-def _map_problems(path: str, kind: str, picture: np.ndarray | None) -> list[str]:
-    """Returns what is wrong with a map, whose size may differ from its picture's."""
-    try:
-        height, width = maps.decode(path, kind).shape[:2]
-    except UnavailableError:
-        return []  # Needs tensorflow-io, which whatever reads the map says itself.
-    except (storage.StorageError, images.ImageError) as error:
-        return [f"the {kind} map {error}"]
-    if picture is None:
-        return []
+def _shape_problems(
+    path: str, kind: str, found: Known, picture: tuple[int, ...] | None
+) -> list[str]:
+    """Returns what is wrong with the shape of a map, whose size may differ from its picture's."""
+    height, width = found.height, found.width
     # Each side may be rounded to whole pixels.
-    if abs(width * picture.shape[0] - height * picture.shape[1]) <= max(picture.shape):
+    if picture is None or abs(width * picture[0] - height * picture[1]) <= max(picture):
         return []
     return [
         f"the {kind} map {path}: is {width} x {height} pixels and the picture "
-        f"{picture.shape[1]} x {picture.shape[0]}, which is another shape; make it of this picture."
+        f"{picture[1]} x {picture[0]}, which is another shape; make it of this picture."
     ]

@@ -1,0 +1,123 @@
+"""Pictures and maps that an earlier check found whole, known by size and modification time."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from typing import Any
+
+import PIL
+
+from legan_tf.data import storage
+from legan_tf.data.resumable import file_version
+
+_FORM = ["legan_tf checked files", 1, PIL.__version__]
+_DIGEST = re.compile("[0-9a-f]{32}|")
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What a check found in a file.
+
+    Attributes:
+        digest: Of its content, as hexadecimal digits; empty for maps.
+        height: In pixels.
+        width: In pixels.
+    """
+
+    digest: str
+    height: int
+    width: int
+
+
+class KnownFiles:
+    """Files that were found whole, kept in a small file beside the manifest or in the user's cache.
+
+    A file with another size or time than then, and all that the small file does not say in its own
+    form, counts as never checked. Files that are not on this machine are never known.
+    """
+
+    def __init__(self, manifest: str, again: bool = False) -> None:
+        """Reads what is known.
+
+        Args:
+            manifest: The manifest that names the files.
+            again: Whether to begin with nothing.
+        """
+        path = os.path.realpath(manifest)
+        folder, name = os.path.split(path)
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        digest = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()[:32]
+        self._places = [os.path.join(cache, "legan_tf", f"checked-{digest}.json")]
+        if "://" not in manifest:
+            self._places.insert(0, os.path.join(folder, f".{name}.checked.json"))
+        self._entries: dict[str, list[Any]] = {}
+        self._changed = False
+        if not again:
+            self._entries = next(filter(None, map(_read, self._places)), {})
+
+    def version(self, file: str) -> Any:
+        """Returns size and time of a file for ``add``, to be asked for before it is read."""
+        version = file_version(file)
+        return list(version) if isinstance(version, tuple) else None
+
+    def get(self, file: str, kind: str = "") -> Known | None:
+        """Returns what was found in a file if it is still the same.
+
+        Args:
+            file: Its path; of a record, with its offset.
+            kind: ``depth`` or ``normal`` where it was read as such a map.
+        """
+        entry = self._entries.get(f"{kind}:{file}")
+        return Known(*entry[2:]) if entry and entry[:2] == self.version(file) else None
+
+    def add(self, file: str, version: Any, found: Known, kind: str = "") -> None:
+        """Keeps what was found in a file that is whole; arguments as for ``get``."""
+        if version is not None:
+            self._entries[f"{kind}:{file}"] = [*version, *dataclasses.astuple(found)]
+            self._changed = True
+
+    def write(self) -> None:
+        """Writes what is known, where that is possible and anything is new."""
+        if not self._changed:
+            return
+        content = json.dumps({"form": _FORM, "files": self._entries}).encode()
+        for place in self._places:
+            try:
+                storage.write_bytes(place, content)
+                return
+            except storage.StorageError:
+                continue
+
+
+def _read(path: str) -> dict[str, list[Any]]:
+    """Returns the entries of a file, of the right form; none where it has another form."""
+    try:
+        # No pipe, and nothing that would fill the memory.
+        if not os.path.isfile(path) or os.path.getsize(path) > 1 << 30:
+            return {}
+        known = json.loads(storage.read_bytes(path))
+    except (storage.StorageError, OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(known, dict) or known.get("form") != _FORM:
+        return {}
+    files = known.get("files")
+    if not isinstance(files, dict):
+        return {}
+    return {name: entry for name, entry in files.items() if _is_entry(entry)}
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, list) or len(entry) != 5:
+        return False
+    size, time, digest, height, width = entry
+    whole = all(type(number) is int for number in (size, time, height, width))
+    return (
+        whole
+        and min(height, width) > 0
+        and isinstance(digest, str)
+        and _DIGEST.fullmatch(digest) is not None
+    )
