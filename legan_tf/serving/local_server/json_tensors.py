@@ -14,7 +14,7 @@ from legan_tf.serving.local_server.errors import invalid
 from legan_tf.serving.local_server.servable import Signature, check_shape
 
 
-def read_body(body: bytes) -> dict[str, Any]:
+def read_body(body: bytes | bytearray) -> dict[str, Any]:
     """Reads the body of a request to predict: ``inputs``, and perhaps ``signature_name``.
 
     Raises:

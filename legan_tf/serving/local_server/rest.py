@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import io
 import json
 import os
 import re
@@ -21,17 +19,22 @@ from google.protobuf.message import Message
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
+from legan_tf import http_server
 from legan_tf.serving.local_server import json_tensors
 from legan_tf.serving.local_server.errors import STATUS_CODES, ServingError, invalid
 from legan_tf.serving.local_server.manager import Manager
 from legan_tf.serving.local_server.options import ANY_PORT, MAX_REQUEST_BYTES, Options
 from legan_tf.serving.local_server.prediction import Predictor
 
-# A connection that is kept open holds a thread.
-_MAX_CONNECTIONS = 256
-_IDLE_S = 30.0
+MAX_BODIES_BYTES = 4 * MAX_REQUEST_BYTES
+"""Most bytes of all requests that are being sent or answered."""
+# How long a request waits for the memory of its body, and from when on one that is being sent may
+# be cut off for others.
+_ROOM_S = 3.0
+_SLOW_S = 2.0
 # How long a request, whose whole body is in memory, waits for a thread.
 _THREAD_WAIT_S = 1.0
+_TOO_MANY = "Too many requests are being answered."
 _MODELS = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?(:predict)?")
 _HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
@@ -66,13 +69,8 @@ class Refusal(Exception):
         self.status = status
 
 
-class RestServer(http.server.ThreadingHTTPServer):
-    """Serves HTTP with one thread for each connection, and a limited number of them."""
-
-    request_queue_size = 128
-    daemon_threads = True
-    # Idle connections would hold the end up; ``stop`` waits for requests.
-    block_on_close = False
+class RestServer(http_server.Server):
+    """Serves HTTP, with a limit to the memory of all bodies."""
 
     def __init__(
         self, options: Options, manager: Manager, predictor: Predictor, metrics_path: str
@@ -91,7 +89,7 @@ class RestServer(http.server.ThreadingHTTPServer):
         self.stopping = False
         self.changed = threading.Condition()
         self.busy = 0
-        self._connections = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+        self._bodies: dict[socket.socket, int] = {}
         port = 0 if options.rest_api_port == ANY_PORT else options.rest_api_port
         super().__init__((options.host, port), _Handler)
 
@@ -107,66 +105,41 @@ class RestServer(http.server.ThreadingHTTPServer):
             self.stopping = True
             self.changed.wait_for(lambda: not self.busy, grace)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Starts a thread for a connection, or closes it if there are too many."""
-        if self._connections.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            super().shutdown_request(request)
+    def make_room(self, connection: socket.socket, count: int) -> None:
+        """Waits until so many more bytes of the body of a request may be held.
 
-    def shutdown_request(self, request: Any) -> None:
-        """Ends a connection."""
-        self._connections.release()
-        super().shutdown_request(request)
+        Raises:
+            TimeoutError: Other bodies fill the memory.
+        """
+        deadline = time.monotonic() + _ROOM_S
+        with self.changed:
+            while sum(self._bodies.values()) + count > MAX_BODIES_BYTES:
+                self.close_slowest(_SLOW_S, self._bodies)
+                if time.monotonic() >= deadline:
+                    raise TimeoutError("there is no room for the request")
+                self.changed.wait(0.1)
+            self._bodies[connection] = self._bodies.get(connection, 0) + count
+
+    def forget_body(self, connection: socket.socket) -> None:
+        """Gives the room for the body of a connection's request back."""
+        with self.changed:
+            if self._bodies.pop(connection, 0):
+                self.changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Logs a bug; it ends its connection only."""
         logging.exception("A connection failed unexpectedly.")
 
 
-class _DeadlineReader(io.RawIOBase):
-    """Raw reader of a connection; raises TimeoutError at a deadline for the whole request."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.deadline = 0.0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the request did not come in time")
-        self._connection.settimeout(left)
-        try:
-            return self._connection.recv_into(buffer)
-        except socket.timeout as error:  # In Python 3.9 that is no TimeoutError yet.
-            raise TimeoutError("the request did not come in time") from error
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(http_server.Handler):
     """Answers the requests of a connection."""
 
-    protocol_version = "HTTP/1.1"
     server_version = "legan-tf-local-server"
-    sys_version = ""
-    # Headers and content are two packets: else the second waits 40 ms for the first one's receipt.
-    disable_nagle_algorithm = True
     server: RestServer
 
     def setup(self) -> None:
         super().setup()
-        self._reader = _DeadlineReader(self.connection)
-        self.rfile = io.BufferedReader(self._reader, 2**16)
-
-    def handle_one_request(self) -> None:
-        self._reader.deadline = time.monotonic() + _IDLE_S
-        # One request at a time: the thread is that of the connection.
-        try:
-            super().handle_one_request()
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True
+        self.send_s = self.server.timeout_s
 
     def log_message(self, format: str, *args: Any) -> None:
         logging.debug("%s %s", self.address_string(), format % args)
@@ -210,6 +183,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             content = _json({"error": type(error).__name__})
             self._send(HTTPStatus.INTERNAL_SERVER_ERROR, *content)
         finally:
+            self.server.forget_body(self.connection)
             with self.server.changed:
                 self.server.busy -= 1
                 self.server.changed.notify_all()
@@ -227,21 +201,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True  # Its body is not read.
 
     def _send(self, status: int, content_type: str, content: bytes) -> None:
-        self.connection.settimeout(self.server.timeout_s)
-        self.send_response(int(status))
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Cache-Control", "no-cache")
+        headers = {"Content-Type": content_type, "Cache-Control": "no-cache"}
         if self.server.options.rest_api_enable_cors_support:
-            self.send_header("Access-Control-Allow-Origin", "*")
-            self.send_header("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-            self.send_header("Access-Control-Allow-Headers", "Content-Type")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+            headers["Access-Control-Allow-Origin"] = "*"
+            headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            headers["Access-Control-Allow-Headers"] = "Content-Type"
+        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            headers["Retry-After"] = "1"
+        self.send(status, headers, content)
 
     def _path(self) -> str:
         return self.path.split("?", 1)[0].split("#", 1)[0]
@@ -267,9 +234,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         deadline = time.monotonic() + server.timeout_s
         # Before it is parsed, which takes many times the memory of the body.
         if not server.working.acquire(timeout=min(_THREAD_WAIT_S, server.timeout_s)):
-            raise ServingError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many requests are being answered."
-            )
+            raise ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, _TOO_MANY)
         try:
             content = json_tensors.read_body(body)
             answer = server.predictor.predict(
@@ -291,7 +256,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             )
         return "text/plain", b""
 
-    def _body(self) -> bytes:
+    def _body(self) -> bytearray:
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
             raise Refusal(HTTPStatus.LENGTH_REQUIRED, "The request has no Content-Length.")
@@ -301,10 +266,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"The body is larger than {MAX_REQUEST_BYTES} bytes; send fewer pictures at once.",
             )
-        self._reader.deadline = time.monotonic() + self.server.timeout_s
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise ConnectionError("the body is cut short")
+        body = bytearray()
+        try:
+            # As it comes: what is announced and does not come takes no room.
+            for chunk in self.body(int(length), self.server.timeout_s):
+                try:
+                    self.server.make_room(self.connection, len(chunk))
+                except TimeoutError as error:
+                    raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, _TOO_MANY) from error
+                body += chunk
+        except TimeoutError as error:
+            raise Refusal(
+                HTTPStatus.REQUEST_TIMEOUT, "The body of the request did not come in time."
+            ) from error
         return body
 
     def _model(self, path: str) -> tuple[Message, bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import http.server
 import json
 import os
 import re
@@ -12,6 +11,7 @@ import sys
 import threading
 from typing import Any
 
+from legan_tf import http_server
 from legan_tf.errors import UserError
 from legan_tf.uses.study.answers import PERSON, problem_with
 from legan_tf.uses.study.config import MAX_RATERS
@@ -20,6 +20,7 @@ from legan_tf.uses.study.study_file import ANSWERS, PAGE, PICTURES, Study
 MAX_REQUEST_BYTES = 64 << 10
 """The page sends up to 100 answers at a time, of about 100 bytes each."""
 MAX_BYTES_PER_RATER = 8 << 20
+_BODY_S = 10.0
 
 _PICTURE = re.compile(rf"/{PICTURES}/(p[0-9a-f]+)\.png")
 _FILES = {
@@ -43,14 +44,12 @@ class _Refused(Exception):
         self.status = status
 
 
-class StudyServer(http.server.ThreadingHTTPServer):
+class StudyServer(http_server.Server):
     """Serves the page of one study and appends answers to ``answers/RATER.jsonl``.
 
     An answer is on disk before it is confirmed. A rater number is assigned by creating that file,
     so that no number is assigned twice, also after a restart.
     """
-
-    daemon_threads = True
 
     def __init__(self, study: Study, host: str, port: int) -> None:
         """Binds the port.
@@ -60,7 +59,8 @@ class StudyServer(http.server.ThreadingHTTPServer):
         """
         self.study = study
         self.folder = os.path.join(study.folder, ANSWERS)
-        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._next_rater = 1
         try:
             os.makedirs(self.folder, exist_ok=True)
         except OSError as error:
@@ -83,21 +83,22 @@ class StudyServer(http.server.ThreadingHTTPServer):
         return f"http://{_own_address() if host == '0.0.0.0' else host}:{port}/"
 
     def next_rater(self) -> int:
-        """Assigns the lowest free rater number.
+        """Assigns the lowest rater number that is free since the server started.
 
         Raises:
             _Refused: There is none left, or the file cannot be created.
         """
-        with self._lock:
-            for rater in range(1, MAX_RATERS + 1):
-                path = self._file(rater)
-                try:
-                    with open(path, "xb"):
-                        return rater
-                except FileExistsError:
-                    continue
-                except OSError as error:
-                    raise _not_stored(path, error) from error
+        # Without a lock: creating a file fails for all but one, and so one may begin too low.
+        for rater in range(self._next_rater, MAX_RATERS + 1):
+            path = self._file(rater)
+            try:
+                with open(path, "xb"):
+                    self._next_rater = rater + 1
+                    return rater
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise _not_stored(path, error) from error
         raise _Refused(409, "All numbers are taken.")
 
     def store(self, content: Any) -> int:
@@ -134,7 +135,7 @@ class StudyServer(http.server.ThreadingHTTPServer):
 
     def _append(self, path: str, lines: bytes) -> None:
         try:
-            with self._lock, open(path, "a+b") as file:
+            with self._writing, open(path, "a+b") as file:
                 length = file.seek(0, os.SEEK_END)
                 if length + len(lines) > MAX_BYTES_PER_RATER:
                     raise _Refused(413, "This person has sent too many answers.")
@@ -169,11 +170,9 @@ def _own_address() -> str:
             return "127.0.0.1"
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(http_server.Handler):
     server: StudyServer
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "study", ""
-    timeout = 30
+    server_version = "study"
     error_message_format = "%(explain)s\n"
     error_content_type = "text/plain; charset=utf-8"
 
@@ -223,25 +222,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         # Pages of other sites cannot send this type without CORS permission, which is not given.
         if self.headers.get_content_type() != "application/json":
             raise _Refused(415, "It must be sent as application/json.")
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise _Refused(400, "The request broke off.")
         try:
-            return json.loads(body)
+            return json.loads(b"".join(self.body(int(length), _BODY_S)))
+        except TimeoutError as error:
+            raise _Refused(408, "The request did not come in time.") from error
+        except ConnectionError as error:
+            raise _Refused(400, "The request broke off.") from error
         except (ValueError, RecursionError) as error:
             raise _Refused(400, "The request is not JSON.") from error
 
     def _answer(self, status: int, content: str | bytes, kind: str = "text/plain") -> None:
         body = content.encode() if isinstance(content, str) else content
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Content-Security-Policy", _POLICY)
         # Prefetched images stay available while the server is down.
-        self.send_header("Cache-Control", "max-age=86400" if kind == _PNG else "no-cache")
-        self.end_headers()
-        self.wfile.write(body)
+        cached = "max-age=86400" if kind == _PNG else "no-cache"
+        headers = {"Content-Type": kind, "Content-Security-Policy": _POLICY}
+        self.send(status, {**headers, "Cache-Control": cached}, body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Logs no requests: the addresses of raters are private."""

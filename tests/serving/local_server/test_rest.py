@@ -282,7 +282,9 @@ def test_no_request_hides_in_the_body_of_another(tiny_server):
     assert answers(b"POST", b"Content-Length : 0", length) == [400]
 
 
-def test_what_no_thread_is_free_for_is_refused_unread(publish, serve, until, begun, post, tmp_path):
+def test_what_no_thread_is_free_for_is_refused_unread(
+    publish, serve, until, begun, ask, post, tmp_path
+):
     publish(1)
     running = serve(rest_api_port=-1, rest_api_num_threads=1)
     gate, answers = tmp_path / "gate", []
@@ -290,10 +292,12 @@ def test_what_no_thread_is_free_for_is_refused_unread(publish, serve, until, beg
     asking = threading.Thread(target=lambda: answers.append(post(running, body)))
     asking.start()
     until(lambda: begun(gate))
-    status, answer = post(running, b"{")
+    address = running.server.rest_address
+    status, headers, answer = ask(address, "POST", "/v1/models/tiny:predict", b"{")
     gate.touch()
     asking.join()
     assert (status, answer["error"]) == (429, "Too many requests are being answered.")
+    assert headers["Retry-After"] == "1"
     assert answers == [(200, {"outputs": [True]})]
     assert post(running, b"{")[0] == 400
 
@@ -304,7 +308,7 @@ def test_a_stalled_client_is_left(publish, serve, until, post):
     head = b"POST /v1/models/tiny:predict HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"
     with socket.create_connection(running.server.rest_address.split(":"), timeout=60) as s:
         s.sendall(head)
-        assert s.recv(100) == b""  # Hung up on.
+        assert b" 408 " in s.makefile("rb").readline()
 
     def answered():
         try:

@@ -6,18 +6,23 @@ import http.client
 import json
 import os
 import pathlib
+import runpy
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 
 import pytest
 
 from legan_tf.errors import UserError
+from legan_tf.http_server import MAX_CONNECTIONS
 from legan_tf.uses.study.answers import read_answers
 from legan_tf.uses.study.server import MAX_REQUEST_BYTES, StudyServer
 
+clients = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "slow_clients.py"))
 PERSON = "0123456789ab"
 
 
@@ -175,6 +180,45 @@ def test_what_is_no_proper_request_gets_4xx(server, request_bytes, status, capfd
     assert status in said.split(b"\r\n")[0], said[:200]
     assert b"Traceback" not in said and "Traceback" not in capfd.readouterr().err
     assert ask(server, "GET", "/")[0] == 200  # It still serves.
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"GET /study.js HTTP/1.1\r\nX-Long: ",
+        b"POST /answers HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n",
+    ],
+)
+def test_many_that_send_slowly_do_not_keep_raters_out(server, study, start):
+    threads = threading.active_count()
+    with clients["trickling"](server.server_address[:2], start, MAX_CONNECTIONS + 20):
+        for rater in range(1, 6):
+            began = time.monotonic()
+            assert json.loads(take_number(server)[1]) == {"rater": rater}
+            assert post(server, sent(study, rater))[0] == ask(server, "GET", "/")[0] == 200
+            assert time.monotonic() - began < 5
+            # One of the threads is that of the slow clients.
+            assert threading.active_count() <= threads + MAX_CONNECTIONS + 1
+
+
+def test_what_has_no_end_is_ended(server, study):
+    post_head = b"POST /answers HTTP/1.1\r\nContent-Type: application/json\r\n"
+    for start, repeat, status in (
+        (post_head + b"Content-Length: 999999999\r\n\r\n", bytes(2**16), b"413"),
+        (post_head + b"Content-Length: 99999999999\r\n\r\n", bytes(2**16), b"411"),
+        (post_head + b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\naaaaa\r\n", b"411"),
+        (post_head, b"X-Long: " + b"a" * 60_000 + b"\r\n", b""),
+    ):
+        said = clients["said_to"](server.server_address[:2], start, repeat)
+        # The answer may be lost, as what was sent after it is not read.
+        assert not said or said.startswith(b"HTTP/1.1 " + status), said[:100]
+    assert post(server, sent(study))[0] == 200
+
+
+def test_numbers_are_given_while_answers_are_written(server, study):
+    with server._writing, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(server.next_rater).result(timeout=10) == 1
 
 
 def test_a_disk_that_takes_nothing_is_reported_and_costs_no_more(server, study, capfd):
