@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError
@@ -26,21 +27,27 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _STEPS_PER_LEVEL = 257.0  # 16-bit steps to one of 8 bits: 65535 / 255.
 _GREY_TOLERANCE = 8  # Between channels: lossy formats do not keep them equal.
+_SAME_PROFILE = 2  # Levels by which the many versions of sRGB's own profile differ at most.
+# LittleCMS' numbers, of which no names are common to all releases of Pillow.
+_BLACK_POINT_COMPENSATION = 0x2000
+_NO_OPTIMIZATION = 0x0100
 
 
 class ImageError(UserError):
     """A file is not a picture that can be read; the message starts with its path."""
 
 
-def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
+def decode(source: str | bytes, name: str | None = None, colours: bool = True) -> np.ndarray:
     """Decodes a picture of any format that Pillow knows, whatever the file is called.
 
-    Grey, palette, 16-bit, CMYK and transparent pictures become 8-bit RGB; transparency is laid on
-    black. A camera's EXIF rotation is applied. Of an animation, the first frame counts.
+    Grey, palette, 16-bit, CMYK and transparent pictures become 8-bit sRGB, by their ICC profile if
+    they have one that can be used; transparency is laid on black. A camera's EXIF rotation is
+    applied. Of an animation, the first frame counts.
 
     Args:
         source: Path (or URL) of a file, or the file's content.
         name: Name of the picture in errors; default is the path.
+        colours: Whether the pixels are colours, not numbers, which an ICC profile does not change.
 
     Returns:
         uint8 [H, W, 3].
@@ -50,7 +57,7 @@ def decode(source: str | bytes, name: str | None = None) -> np.ndarray:
         StorageError: The file cannot be read.
     """
     content, name = _content(source, name)
-    return to_rgb(_open(content, name), name)
+    return to_rgb(_open(content, name), name, colours)
 
 
 def decode_grey(source: str | bytes, name: str | None = None) -> np.ndarray:
@@ -67,33 +74,80 @@ def decode_grey(source: str | bytes, name: str | None = None) -> np.ndarray:
     image = _open(content, name)
     if image.mode.startswith("I;16"):
         return np.asarray(_loaded(image, name)).astype(np.uint16)
-    rgb = to_rgb(image, name)
+    rgb = to_rgb(image, name, colours=False)
     if np.ptp(rgb.astype(np.int16), axis=-1).max() > _GREY_TOLERANCE:
         raise ImageError(f"{name}: has colours, where three equal channels are grey.")
     return rgb[..., 0]
 
 
-def to_rgb(image: Image.Image, name: str = "picture") -> np.ndarray:
+def to_rgb(image: Image.Image, name: str = "picture", colours: bool = True) -> np.ndarray:
     """Returns the pixels of a picture of any mode, loaded or not, as ``decode`` describes it.
 
     Raises:
         ImageError: The pixels are corrupt or cut short, too many, or of an unknown range.
     """
     image = _loaded(image, name)
+    profile = image.info.get("icc_profile")
     with contextlib.suppress(Exception):  # A damaged EXIF block does not make the pixels wrong.
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         grey = np.asarray(image).astype(np.float64)
         if grey.min() < 0 or grey.max() > 65535:
             raise ImageError(f"{name}: has whole numbers beyond 16 bits; save it with 8 or 16.")
-        grey = np.round(grey / _STEPS_PER_LEVEL).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
+        image = Image.fromarray(np.round(grey / _STEPS_PER_LEVEL).astype(np.uint8))
     if image.mode == "F":
         raise ImageError(f"{name}: has float pixels of unknown range; save it with 8 or 16 bits.")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+    see_through = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+    if colours and profile:
+        image = _to_srgb(image, profile, see_through)
+    if see_through:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     return np.array(image.convert("RGB"))
+
+
+def _to_srgb(image: Image.Image, profile: bytes, see_through: bool) -> Image.Image:
+    """Returns a picture in the colours of sRGB; as it is if its profile changes or says nothing."""
+    kind = {"1": "L", "L": "L", "LA": "L", "La": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
+    conversion = _conversion(profile, kind)
+    if conversion is None:
+        return image
+    alpha = image.convert("RGBA").getchannel("A") if see_through else None
+    # By way of RGBA, which undoes the multiplication by alpha of La and RGBa.
+    converted = conversion.apply(image.convert("RGBA" if see_through else kind).convert(kind))
+    if alpha:
+        converted.putalpha(alpha)
+    return converted
+
+
+@functools.lru_cache(maxsize=8)
+def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Returns the conversion of pixels to sRGB; None if there is none to make, or to be had."""
+    levels = np.arange(0, 256, 5, dtype=np.uint8)
+    ramps = {
+        "L": levels[None],
+        "RGB": np.stack(np.meshgrid(*[levels[::3]] * 3), -1).reshape(1, -1, 3),
+    }
+    try:
+        conversion = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            # Optimised, it would interpolate the curve of greys between 33 points.
+            _BLACK_POINT_COMPENSATION | (_NO_OPTIMIZATION if mode == "L" else 0),
+        )
+        if mode in ramps:
+            ramp = Image.fromarray(ramps[mode])
+            before, after = (
+                np.asarray(x, np.int16) for x in (ramp.convert("RGB"), conversion.apply(ramp))
+            )
+            if np.abs(after - before).max() <= _SAME_PROFILE:
+                return None
+    except Exception:  # A damaged profile, or one of other channels, says nothing.
+        return None
+    return conversion
 
 
 def to_square(image: np.ndarray, size: int, crop: Crop | None = None) -> np.ndarray:

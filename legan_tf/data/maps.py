@@ -146,7 +146,7 @@ def decode(path: str, kind: str) -> np.ndarray:
         except Exception as error:  # NumPy raises whatever a damaged or false header causes.
             raise images.ImageError(f"{path}: is not a whole NPY file of numbers.") from error
     elif kind == "normal":
-        levels = images.decode(read_content(path, kind), path)
+        levels = images.decode(read_content(path, kind), path, colours=False)
         values = levels.astype(np.float32) / np.float32(_NORMAL_STEPS) - 1
     else:
         values = images.decode_grey(read_content(path, kind), path).astype(np.float32)

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from legan_tf.data import images
 from legan_tf.data.storage import StorageError
@@ -130,6 +130,165 @@ def test_exif_rotation_of_a_jpeg():
     decoded = images.decode(encoded(Image.fromarray(halves), "JPEG", quality=95, exif=exif))
     assert decoded.shape == (32, 16, 3)
     assert decoded[:15].min() > 240 and decoded[17:].max() < 15
+
+
+def fixed(number: float) -> bytes:
+    return struct.pack(">i", round(number * 65536))
+
+
+def icc_profile(space: bytes, device: bytes = b"mntr", **tags: bytes) -> bytes:
+    """The bytes of an ICC profile of version 2.4, of tags that are all there."""
+    white = b"XYZ " + bytes(4) + fixed(0.9642) + fixed(1.0) + fixed(0.8249)
+    named = {"wtpt": white, **tags}
+    at, table, content = 128 + 4 + 12 * len(named), struct.pack(">I", len(named)), b""
+    for name, tag in named.items():
+        table += name.encode() + struct.pack(">II", at + len(content), len(tag))
+        content += tag + bytes(-len(tag) % 4)
+    head = struct.pack(
+        ">I4sI4s4s4s12s4s4s24s", at + len(content), b"", 0x02400000, device, space, b"XYZ ",
+        bytes(12), b"acsp", b"", bytes(24),
+    )  # fmt: skip
+    return head + fixed(0.9642) + fixed(1.0) + fixed(0.8249) + bytes(48) + table + content
+
+
+def matrix_profile(primaries: np.ndarray, gamma: float) -> bytes:
+    """A profile of colours whose XYZ for white of D50 are the columns of ``primaries``."""
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    columns = {
+        f"{name}XYZ": b"XYZ " + bytes(4) + b"".join(map(fixed, column))
+        for name, column in zip("rgb", primaries.T)
+    }
+    return icc_profile(b"RGB ", **columns, **{f"{name}TRC": curve for name in "rgb"})
+
+
+SRGB = np.array([[0.4361, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])
+P3 = np.array([[0.5151, 0.2919, 0.1572], [0.2412, 0.6922, 0.0666], [-0.0011, 0.0419, 0.7841]])
+ADOBE = np.array([[0.6097, 0.2053, 0.1492], [0.3111, 0.6257, 0.0632], [0.0195, 0.0609, 0.7446]])
+
+
+def as_srgb(levels: np.ndarray, primaries: np.ndarray, gamma: float) -> np.ndarray:
+    linear = (levels / 255.0) ** gamma @ (np.linalg.inv(SRGB) @ primaries).T
+    linear = np.clip(linear, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(255 * encoded)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "WEBP"])
+@pytest.mark.parametrize(("primaries", "gamma"), [(P3, 2.2), (ADOBE, 563 / 256), (SRGB, 1.0)])
+def test_colours_are_those_of_the_profile(kind, primaries, gamma):
+    levels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}
+    content = encoded(
+        Image.fromarray(levels).resize((64, 48), Image.Resampling.NEAREST),
+        kind,
+        icc_profile=matrix_profile(primaries, gamma),
+        **options.get(kind, {}),
+    )
+    stored = np.array(Image.open(io.BytesIO(content)).convert("RGB"))
+    wanted = as_srgb(stored, primaries, gamma)
+    assert np.abs(wanted - stored).max() > 10
+    np.testing.assert_allclose(images.decode(content), wanted, atol=1)
+
+
+def test_known_colours_of_display_p3():
+    # Of a Display P3 of gamma 2.2: white and black stay, its pure green is beyond sRGB.
+    colours = np.array([[[255, 255, 255], [0, 0, 0], [0, 255, 0], [200, 120, 80]]], np.uint8)
+    content = encoded(Image.fromarray(colours), "PNG", icc_profile=matrix_profile(P3, 2.2))
+    np.testing.assert_allclose(
+        images.decode(content)[0],
+        [[255, 255, 255], [0, 0, 0], [0, 255, 0], [214, 116, 69]],
+        atol=1,
+    )
+
+
+@pytest.mark.parametrize("profile", ["Pillow's", "of a curve", "of text", "cut short", "of CMYK"])
+def test_profiles_that_say_nothing_new_change_no_bit(profile):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    curve = struct.pack(">I", 1024) + b"".join(
+        struct.pack(
+            ">H", round(65535 * (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4))
+        )
+        for x in np.linspace(0, 1, 1024)
+    )
+    tags = {f"{name}TRC": b"curv" + bytes(4) + curve for name in "rgb"}
+    for name, column in zip("rgb", SRGB.T):
+        tags[f"{name}XYZ"] = b"XYZ " + bytes(4) + b"".join(map(fixed, column))
+    content = {
+        "Pillow's": srgb,
+        "of a curve": icc_profile(b"RGB ", **tags),
+        "of text": b"no profile",
+        "cut short": matrix_profile(P3, 2.2)[:200],
+        "of CMYK": icc_profile(b"CMYK", b"prtr"),
+    }[profile]
+    for kind in ("PNG", "TIFF"):
+        picture = encoded(Image.fromarray(COLOURS), kind, icc_profile=content)
+        np.testing.assert_array_equal(images.decode(picture), COLOURS)
+
+
+def test_profiles_of_grey_transparent_palette_and_turned_pictures():
+    grey = np.arange(0, 256, 3, dtype=np.uint8)[None]
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, 256) + bytes(2)  # Linear.
+    profile = icc_profile(b"GRAY", kTRC=curve)
+    wanted = as_srgb(grey_as_rgb(grey), SRGB, 1.0)
+    for content in (
+        encoded(Image.fromarray(grey), "PNG", icc_profile=profile),
+        encoded(Image.fromarray(grey.astype(np.uint16) * 257), "PNG", icc_profile=profile),
+        encoded(Image.fromarray(grey).convert("LA"), "PNG", icc_profile=profile),
+    ):
+        np.testing.assert_allclose(images.decode(content), wanted, atol=1)
+    # A grey picture with a profile of colours: it has none.
+    colours = matrix_profile(P3, 2.2)
+    mixed = encoded(Image.fromarray(grey), "PNG", icc_profile=colours)
+    np.testing.assert_array_equal(images.decode(mixed), grey_as_rgb(grey))
+
+    wanted = as_srgb(COLOURS, P3, 2.2)
+    alpha = np.full((5, 4, 1), 255, np.uint8)
+    alpha[0] = 0
+    seen = Image.fromarray(np.concatenate([COLOURS, alpha], -1))
+    np.testing.assert_allclose(
+        images.decode(encoded(seen, "PNG", icc_profile=colours)), wanted * (alpha > 0), atol=1
+    )
+    palette = Image.fromarray(COLOURS).quantize(256)
+    assert palette.mode == "P"
+    np.testing.assert_allclose(
+        images.decode(encoded(palette, "PNG", icc_profile=colours)),
+        as_srgb(np.asarray(palette.convert("RGB")), P3, 2.2),
+        atol=1,
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(Image.fromarray(COLOURS), "PNG", icc_profile=colours, exif=exif)
+    np.testing.assert_allclose(images.decode(turned), np.rot90(wanted, -1), atol=1)
+
+
+def test_a_profile_of_cmyk_is_used():
+    # Four inks of two levels each: magenta alone prints grey, which nothing but the profile says.
+    corners = np.zeros((16, 3))
+    corners[0], corners[4] = 1.0, 0.5  # L* of 100 and of 50.
+    table = (corners * 65280).astype(">u2")
+    table[:, 1:] = 32768
+    linear = struct.pack(">HH", 0, 65535)
+    lut = (
+        b"mft2" + bytes(4) + bytes([4, 3, 2, 0]) + b"".join(map(fixed, np.eye(3).ravel()))
+        + struct.pack(">HH", 2, 2) + linear * 4 + table.tobytes() + linear * 3
+    )  # fmt: skip
+    profile = icc_profile(b"CMYK", b"prtr", A2B0=lut).replace(b"CMYKXYZ ", b"CMYKLab ")
+    printed = Image.new("CMYK", (8, 8), (0, 255, 0, 0))
+    plain, profiled = (
+        images.decode(encoded(printed, "TIFF", **options))
+        for options in ({}, {"icc_profile": profile})
+    )
+    assert (plain == [255, 0, 255]).all()
+    np.testing.assert_allclose(profiled, np.full((8, 8, 3), 119), atol=2)
+
+
+def test_maps_are_numbers_that_no_profile_changes():
+    profile = icc_profile(b"GRAY", kTRC=b"curv" + bytes(4) + struct.pack(">IH", 1, 256) + bytes(2))
+    grey = np.arange(0, 256, 3, dtype=np.uint8)[None]
+    content = encoded(Image.fromarray(grey), "PNG", icc_profile=profile)
+    np.testing.assert_array_equal(images.decode_grey(content), grey)
+    content = encoded(Image.fromarray(COLOURS), "PNG", icc_profile=matrix_profile(P3, 2.2))
+    np.testing.assert_array_equal(images.decode(content, colours=False), COLOURS)
 
 
 def test_damaged_exif_does_not_spoil_the_picture():
