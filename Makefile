@@ -53,6 +53,8 @@ test-b: .venv-b/installed
 	.venv-b/bin/python -m pytest -n $(JOBS) $(SHARED) $(PYTEST_ARGS)
 
 test-gpu: .venv-a/installed .venv-b/installed
+	.venv-a/bin/pip install -qq -c constraints/stack-a.txt -e ".[cuda]"
+	.venv-b/bin/pip install -qq -c constraints/stack-b.txt "tensorflow[and-cuda]"
 	LEGAN_TF_GPU=1 .venv-a/bin/python -m pytest -m gpu $(PYTEST_ARGS)
 	LEGAN_TF_GPU=1 .venv-b/bin/python -m pytest -m gpu $(PYTEST_ARGS)
 

@@ -41,6 +41,10 @@ STACK_B = [
     "tensorboard>=2.18",
 ]
 
+# TensorFlow with the libraries of CUDA that it was built for; the driver is the machine's.
+CUDA_A = ["tensorflow[and-cuda]==2.15.1"]
+CUDA_B = ["tensorflow[and-cuda]>=2.18"]
+
 # Its networks come with it; with them, scripts/prepare.py align finds faces.
 ALIGN = ["mediapipe==0.10.21"]
 
@@ -124,6 +128,10 @@ if __name__ == "__main__":
         extras_require={
             "align": on('python_version < "3.12"', ALIGN),
             "beam": on('python_version >= "3.10"', BEAM),
+            "cuda": [
+                *on('python_version < "3.12"', CUDA_A),
+                *on('python_version >= "3.12"', CUDA_B),
+            ],
             "depth": DEPTH,
             "dev": DEVELOPMENT,
             "docs": DOCS,

@@ -36,8 +36,10 @@ def main(_) -> None:
     options.parse_crop(_CROP.value)
     # Imported late: wrong flags are reported before TensorFlow is loaded.
     from legan_tf.serving.loading import load
+    from legan_tf.training import devices
     from legan_tf.uses.augment.augment import Source, augment
 
+    devices.claim_one()
     made = augment(
         load(_MODEL.value),
         Source(_MANIFEST.value, _DATA_DIR.value, _CROP.value),

@@ -32,7 +32,9 @@ options.define_flags(EvaluationConfig)
 def main(_) -> None:
     from legan_tf.evaluation.compare_models import compare_models
     from legan_tf.serving.loading import load
+    from legan_tf.training import devices
 
+    devices.claim_one()
     config = options.from_flags(EvaluationConfig)
     print(compare_models(load, _MODELS.value, _OUTPUT.value, _PREFERENCES.value, config))
 

@@ -52,7 +52,9 @@ def main(_) -> int:
         )
     # Imported here so that a mistyped flag is reported at once, not after TensorFlow's start.
     from legan_tf.serving import editing, loading
+    from legan_tf.training import devices
 
+    devices.claim(1)
     model = loading.load(_MODEL.value)
     report = editing.use_model(
         model, _INPUT.value, _OUTPUT.value, targets, _GRID.value, _DEPTH.value or ""

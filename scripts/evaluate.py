@@ -35,7 +35,9 @@ def main(_) -> None:
     from legan_tf.evaluation.evaluate_scorer import evaluate_scorer
     from legan_tf.evaluation.report import as_markdown
     from legan_tf.serving.loading import load
+    from legan_tf.training import devices
 
+    devices.claim_one()
     if _PICTURES.value is not None:
         report = evaluate_pictures(_PICTURES.value, _OUTPUT.value, config)
     else:

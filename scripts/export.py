@@ -23,8 +23,10 @@ _KEEP = flags.DEFINE_integer(
 
 def main(_) -> None:
     from legan_tf.serving import export, loading
+    from legan_tf.training import devices
     from legan_tf.training.run_folder import load_network
 
+    devices.claim(1)
     network, depth = load_network(_WORKDIR.value), loading.depth_beside(_WORKDIR.value)
     print(
         export.export(

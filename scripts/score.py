@@ -25,8 +25,10 @@ def main(_) -> int:
     # Checked first: wrong flags are reported before TensorFlow is loaded.
     config.check()
     from legan_tf.serving.loading import load
+    from legan_tf.training import devices
     from legan_tf.uses.scoring.score import score_folder
 
+    devices.claim_one()
     report = score_folder(load(_MODEL.value), config)
     for line in report.lines:
         print(line)

@@ -106,6 +106,14 @@ def test_installed_metadata_asks_for_stack_a_below_python_3_12_and_for_b_from_th
     assert not names("3.12") & of_a
 
 
+@pytest.mark.parametrize("stack", ["A", "B"])
+def test_the_extra_cuda_adds_libraries_to_the_tensorflow_that_is_installed_anyway(stack):
+    setup = runpy.run_path(str(ROOT / "setup.py"))
+    plain = next(Requirement(r) for r in setup[f"STACK_{stack}"] if r.startswith("tensorflow"))
+    (cuda,) = map(Requirement, setup[f"CUDA_{stack}"])
+    assert (cuda.name, cuda.extras, cuda.specifier) == (plain.name, {"and-cuda"}, plain.specifier)
+
+
 @pytest.mark.stack_a
 @pytest.mark.parametrize("module", STACK_A_ONLY)
 def test_stack_a_imports_what_only_it_can(module):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
-import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +13,7 @@ import numpy as np
 import scipy
 import tensorflow as tf
 
+from legan_tf import hardware
 from legan_tf.cli import Progress
 
 PAIRS = 5
@@ -108,28 +107,17 @@ def figure(value: float) -> str:
     return f"{float(f'{value:.3g}'):,g}"
 
 
-def usable_cores() -> int:
-    """Returns the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def machine() -> dict[str, str]:
     """Returns the processor and the versions that times depend on, by name."""
     return {
-        "CPU": _cpu_model(),
-        "Cores": f"{usable_cores()} used of {os.cpu_count()}",
+        "CPU": str(hardware.processor()),
+        "GPU": "; ".join(map(str, hardware.gpus())) or "none",
         "Python": platform.python_version(),
         "NumPy": np.__version__,
         "SciPy": scipy.__version__,
         "TensorFlow": tf.__version__,
         "Keras": keras.__version__,
     }
-
-
-def _cpu_model() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        found = re.search(r"^model name\s*: (.*)", file.read(), re.MULTILINE)
-    return found[1] if found else platform.machine()  # ARM's have no name there.
 
 
 def as_markdown(title: str, comparisons: Sequence[Comparison], command: str) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from legan_research.benchmarks.paired import PAIRS, Comparison, compare, usable_cores
+from legan_research.benchmarks.paired import PAIRS, Comparison, compare
 from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
+from legan_tf.hardware import usable_cores
 from legan_tf.models import Network
 from legan_tf.training import devices, train
 from legan_tf.training.adversarial import AdversarialTrainer
@@ -139,7 +140,7 @@ def seconds_apart(config: EditorSystem, repeats: int) -> list[float]:
 def _main() -> None:
     order = json.loads(sys.argv[1])
     config = Stargan(**order["config"])
-    devices.divide_cpu(config.replicas)
+    devices.claim(config.replicas)
     step = Training.of(config).step()
     step()
     seconds = []

@@ -23,6 +23,7 @@ from legan_tf.evaluation.judge_networks import JudgeNetworks, load_judge_network
 from legan_tf.evaluation.map_predictor import load_map_predictor
 from legan_tf.evaluation.report import write_report
 from legan_tf.files import make_writable
+from legan_tf.hardware import float32_arithmetic
 from legan_tf.training.datasets import (
     HELD_OUT_PEOPLE,
     rendered_classes,
@@ -34,6 +35,7 @@ LEAST_SIZE = 16
 """Height and width of the smallest faces that are evaluated, in pixels."""
 
 
+@float32_arithmetic()
 def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -> dict[str, Any]:
     """Evaluates an editor by every metric that data and networks allow, and writes the report.
 

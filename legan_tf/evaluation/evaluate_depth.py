@@ -27,6 +27,7 @@ from legan_tf.evaluation.evaluator import SHARD, Arrays
 from legan_tf.evaluation.metrics.maps import THRESHOLD, map_inputs, shown
 from legan_tf.evaluation.metrics.registry import average, compute
 from legan_tf.evaluation.report import row_label, write_depth_report
+from legan_tf.hardware import float32_arithmetic
 from legan_tf.models import DepthNetwork
 from legan_tf.models.network import predict_in_batches
 from legan_tf.training.datasets import rendered_split
@@ -39,6 +40,7 @@ _SHOWN = 8
 _MAPS, _PICTURES = ("map", "mean_map"), ("picture", "cycle", "mean_picture")
 
 
+@float32_arithmetic()
 def evaluate_depth(
     model: Any, output: str, config: EvaluationConfig | None = None
 ) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from legan_tf.evaluation.evaluator import Evaluator
 from legan_tf.evaluation.judge_networks import load_judge_networks
 from legan_tf.evaluation.metrics.feature_sets import resampled_units
 from legan_tf.evaluation.report import write_report
+from legan_tf.hardware import float32_arithmetic
 
 
 class PictureFolder:
@@ -86,6 +87,7 @@ class PictureFolder:
         return np.stack([images.decode(path) for path in self._paths[rows]])
 
 
+@float32_arithmetic()
 def evaluate_pictures(
     folder: str, output: str, config: EvaluationConfig | None = None
 ) -> dict[str, Any]:

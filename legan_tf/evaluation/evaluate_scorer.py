@@ -21,8 +21,10 @@ from legan_tf.evaluation.evaluate import (
 from legan_tf.evaluation.evaluator import SHARD
 from legan_tf.evaluation.metrics.registry import compute
 from legan_tf.evaluation.report import write_rating_report
+from legan_tf.hardware import float32_arithmetic
 
 
+@float32_arithmetic()
 def evaluate_scorer(
     scorer: Any, output: str, config: EvaluationConfig | None = None
 ) -> dict[str, Any]:

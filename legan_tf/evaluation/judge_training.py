@@ -63,6 +63,7 @@ def judge_config(
         batch_size=32,
         # The batch is too small to divide, and a judge must be the same on every machine.
         replicas=1,
+        tensor_float_32=False,
         train_steps=steps,
         beta_1=0.9,
         log_every=50,

@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.errors import UserError
+from legan_tf.hardware import float32_arithmetic
 from legan_tf.models.gradients import without_custom_gradients
 from legan_tf.serving import model_card, publishing, signatures, warmup
 
 
+@float32_arithmetic()
 def export(
     network: keras.Model,
     serving_root: str,

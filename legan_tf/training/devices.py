@@ -1,18 +1,23 @@
-"""Replicas, precision and determinism of a process."""
+"""Devices, replicas, precision and determinism of a process."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import keras
 import tensorflow as tf
 
-from legan_tf import compat
+from legan_tf import compat, hardware
+from legan_tf.cli import say
 from legan_tf.errors import UserError, first_line
 from legan_tf.training.options import AUTO, RunOptions
 from legan_tf.training.workers import VARIABLE, Worker, this_worker
+
+Device = TypeVar("Device")
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", AUTO: "float32"}
 
@@ -21,7 +26,8 @@ def set_up(config: RunOptions) -> tf.distribute.Strategy:
     """Prepares this process for a configuration.
 
     Args:
-        config: Its ``replicas``, ``precision``, ``deterministic`` and ``seed`` are used.
+        config: Its ``replicas``, ``precision``, ``tensor_float_32``, ``deterministic`` and ``seed``
+            are used.
 
     Returns:
         A MirroredStrategy over the GPUs, or over the CPU where there are none. Where ``TF_CONFIG``
@@ -39,13 +45,14 @@ def set_up(config: RunOptions) -> tf.distribute.Strategy:
     # penalty has read it: on a busy machine the penalty then sees, now and again, the new bias.
     tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
+    tf.config.experimental.enable_tensor_float_32_execution(rounds_float32(config))
     if own.count > 1 and not config.dry_run:
         return _over_workers()
-    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    kind = "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
     if kind == "CPU" and len(tf.config.list_logical_devices("CPU")) < wanted:
         raise UserError(
             f"--replicas={wanted}: the CPU is already in use as one device; call "
-            "divide_cpu before TensorFlow is used"
+            "claim before TensorFlow is used"
         )
     return _strategy(kind, wanted)
 
@@ -53,10 +60,8 @@ def set_up(config: RunOptions) -> tf.distribute.Strategy:
 def _replicas(config: RunOptions) -> tuple[Worker, int]:
     """This worker and its number of replicas; checks that all can share the batch."""
     own = this_worker()
-    gpus = tf.config.list_physical_devices("GPU")
-    wanted = config.replicas or len(gpus) or 1
-    if gpus and wanted > len(gpus):
-        raise UserError(f"--replicas={wanted}: this machine has {len(gpus)} GPUs")
+    gpus = tf.config.get_visible_devices("GPU")
+    wanted = len(used(gpus, config.replicas)) or config.replicas or 1
     if own.count > 1 and not gpus and wanted > 1:
         raise UserError(
             f"--replicas={wanted}: without GPUs each worker of {VARIABLE} is one replica; start a "
@@ -84,10 +89,8 @@ def join(config: RunOptions) -> None:
     Raises:
         UserError: The replicas cannot share the batch, or this worker cannot listen at its address.
     """
-    own, wanted = _replicas(config)
-    gpus = tf.config.list_physical_devices("GPU")
-    if wanted < len(gpus):
-        tf.config.set_visible_devices(gpus[:wanted], "GPU")
+    own, _ = _replicas(config)
+    claim(config.replicas)
     own.check_port()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     if handlers[signal.SIGINT] == signal.default_int_handler:
@@ -146,16 +149,39 @@ def _strategy(kind: str, count: int) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([f"{kind}:{i}" for i in range(count)])
 
 
-def divide_cpu(replicas: int) -> None:
-    """Makes so many CPU devices, where there is no GPU; must come before TensorFlow is used.
+def used(gpus: Sequence[Device], replicas: int) -> Sequence[Device]:
+    """Returns the GPUs that so many replicas use: one each, or all of them for 0.
 
     Raises:
-        UserError: TensorFlow has been used already.
+        UserError: There are GPUs, and fewer than replicas.
     """
-    if replicas < 2 or tf.config.list_physical_devices("GPU"):
+    if gpus and replicas > len(gpus):
+        raise UserError(f"--replicas={replicas}: TensorFlow has {len(gpus)} GPUs here")
+    return gpus[:replicas] if replicas else gpus
+
+
+def claim(replicas: int) -> None:
+    """Takes the devices of so many replicas, and no more; has to come before TensorFlow is used.
+
+    Other programs can then use the other GPUs, and the memory of these that this one does not need.
+    In a process that uses its GPUs already they stay as they are. Where there is no GPU, so many
+    CPU devices are made.
+
+    Args:
+        replicas: Number of replicas; 0 for one on each GPU.
+
+    Raises:
+        UserError: There are fewer GPUs, or the CPU is in use as fewer devices.
+    """
+    gpus = used(tf.config.get_visible_devices("GPU"), replicas)
+    if gpus:
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_visible_devices(gpus, "GPU")
+            for gpu in gpus:
+                tf.config.experimental.set_memory_growth(gpu, True)
         return
     cpu = tf.config.list_physical_devices("CPU")[0]
-    if len(tf.config.get_logical_device_configuration(cpu) or ()) >= replicas:
+    if replicas <= len(tf.config.get_logical_device_configuration(cpu) or [cpu]):
         return
     try:
         tf.config.set_logical_device_configuration(
@@ -165,3 +191,35 @@ def divide_cpu(replicas: int) -> None:
         raise UserError(
             f"--replicas={replicas}: TensorFlow is already in use in this process"
         ) from error
+
+
+def claim_one() -> None:
+    """Takes one device for a program that only uses networks, and says which."""
+    claim(1)
+    announce()
+    if hardware.unused_gpu():
+        say(f"NOTE: {hardware.unused_gpu()}")
+
+
+def announce() -> None:
+    """Says what networks are computed on."""
+    say(f"device: {'; '.join(hardware.devices())}")
+
+
+def rounds_float32(config: RunOptions) -> bool:
+    """Whether a training multiplies in TensorFloat-32 on GPUs that can."""
+    return config.tensor_float_32 and not config.deterministic
+
+
+def notes(config: RunOptions) -> list[str]:
+    """Returns remarks about the devices that a configuration gets, to be shown at the start."""
+    remarks = [hardware.unused_gpu()]
+    gpus = hardware.gpus()
+    if config.precision == "bfloat16":
+        remarks += [
+            f"--precision=bfloat16: {gpu} converts to float32 for it, which is slower than "
+            "--precision=float32; bfloat16 is for NVIDIA's GPUs since Ampere (8.0)"
+            for gpu in dict.fromkeys(gpus)
+            if not gpu.has_bfloat16
+        ]
+    return list(filter(None, remarks))

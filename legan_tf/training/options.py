@@ -36,9 +36,17 @@ class RunOptions(Options):
     seed: int = option(0, "Seed of data, weights and draws.", limit=NOT_NEGATIVE)
     precision: str = option(
         "float32",
-        "Arithmetic of the layers; weights stay float32. auto: bfloat16 where a step takes a tenth "
-        "less time than in float32, measured at the start.",
+        "Arithmetic of the layers; weights stay float32. bfloat16: for NVIDIA GPUs since Ampere "
+        "(compute capability 8.0) and CPUs with AVX512_BF16 or AMX; elsewhere float32 is faster. "
+        "auto: bfloat16 where a step takes a tenth less time than in float32, measured at the "
+        "start.",
         (*PRECISIONS, AUTO),
+    )
+    tensor_float_32: bool = option(
+        True,
+        "Let GPUs since Ampere round what they multiply to TensorFloat-32; never with "
+        "--deterministic, nor when a network is judged.",
+        free=True,
     )
     replicas: int = option(
         0,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from legan_tf import compat
+from legan_tf import compat, hardware
 from legan_tf.cli import say
 from legan_tf.errors import UserError
 from legan_tf.models import Network
@@ -63,9 +63,15 @@ def train(system: System) -> int:
             or another worker was lost.
     """
     system.check()
-    for note in system.notes():
+    for note in [*system.notes(), *devices.notes(system)]:
         say(f"NOTE: {note}")
-    system = precision.of_begun_run(system.effective())
+    # What ``devices.set_up`` sets for the training must not outlast it.
+    with hardware.float32_arithmetic():
+        return _begin(precision.of_begun_run(system.effective()))
+
+
+def _begin(system: System) -> int:
+    """Meets the other workers, if there are any, and trains."""
     if system.dry_run:
         return _prepare(system, Worker())
     worker = this_worker()
@@ -103,7 +109,7 @@ def _prepare(system: System, worker: Worker) -> int:
         say(f"{system.workdir}: complete at step {saved_step(system.workdir)}, nothing to do")
         return 0
     if worker.count == 1:
-        devices.divide_cpu(system.replicas)
+        devices.claim(system.replicas)
     data = system.datasets()
     if system.dry_run:
         return _dry_run(system, data)
@@ -163,6 +169,7 @@ def _dry_run(system: System, data: Datasets) -> int:
     """Prints the plan of a run."""
     devices.set_up(system)
     lines = [f"plan of {system.workdir} ({system.model})", data.table]
+    lines += [f"device: {device}" for device in hardware.devices()]
     for auxiliary in system.auxiliaries():
         form = "one on the same data" if auxiliary.on_same_data else "a small one"
         source = auxiliary.given or f"{form} is trained first ({auxiliary.name}/)"
@@ -269,6 +276,7 @@ def _fit(
         return 0
     if resumed:
         say(f"{system.workdir}: resumed at step {start}")
+    devices.announce()
     folder.append_record(_record(system, data, trainer, start, strategy))
     total = system.train_steps
     recorder = Recorder(
@@ -291,6 +299,7 @@ def _fit(
         lambda stopped: any(devices.gathered(strategy, int(stopped))),
     )
 
+    @hardware.float32_arithmetic()
     def validate() -> None:
         pictures, metrics = system.validate(trainer, data)
         for name, picture in pictures.items():
@@ -400,6 +409,8 @@ def _record(
         "keras": keras.__version__,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
         f"{len(tf.config.list_physical_devices('GPU'))} GPUs",
+        "devices": hardware.devices(),
+        "tensor_float_32": devices.rounds_float32(system),
         "workers": this_worker().count,
         "replicas": strategy.num_replicas_in_sync,
         "parameters": trainer.parameter_counts(),

@@ -23,6 +23,7 @@ from legan_tf.evaluation import evaluate as evaluate_module
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.edit_plan import ATTRIBUTES, draw_plan, find_images
 from legan_tf.evaluation.evaluate import evaluate
+from legan_tf.hardware import float32_arithmetic
 from legan_tf.models import AttributeClassifier, LeganGenerator
 from legan_tf.serving.export import export
 from legan_tf.serving.loading import load
@@ -86,6 +87,20 @@ def test_a_copy_of_the_input_scores_as_a_copy(few_people, judges, copying, tmp_p
     np.testing.assert_allclose(report["identity_distances"]["edit"], 0, atol=1e-6)
     # Some of the targets are what the source is already; the others have a finite PSNR.
     assert 5 < copy["psnr"] < 40 and copy["ssim"] < 1
+
+
+def test_nothing_is_rounded_while_an_editor_is_judged(few_people, judges, handmade, tmp_path):
+    rounds = tf.config.experimental.tensor_float_32_execution_enabled
+    seen = []
+
+    def function(images, expression, lighting):
+        seen.append(rounds())
+        return images
+
+    with float32_arithmetic(rounded=True):
+        evaluate(handmade("noting", function), str(tmp_path), EvaluationConfig(edits=2, **judges))
+        assert rounds()
+    assert set(seen) == {False}
 
 
 def in_numpy(faces, judges, editor, seed=0):

@@ -77,7 +77,8 @@ def test_other_judges_are_refused_in_words_of_the_flags_that_there_are(folder, a
 
 
 def test_a_judge_is_the_same_on_every_machine():
-    assert [judge_config(kind, "j", 16, "multipie", True, 1).replicas for kind in JUDGES] == [1] * 3
+    configs = [judge_config(kind, "j", 16, "multipie", True, 1) for kind in JUDGES]
+    assert [(config.replicas, config.tensor_float_32) for config in configs] == [(1, False)] * 3
 
 
 def test_a_folder_that_cannot_hold_judges_is_told(tmp_path):

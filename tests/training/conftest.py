@@ -64,7 +64,7 @@ IN_TURN = """
 import sys
 from legan_tf.training import devices, systems, train
 
-devices.divide_cpu(int(sys.argv[1]))
+devices.claim(int(sys.argv[1]))
 for path in sys.argv[2:]:
     assert train.train(systems.from_flagfile(path)) == 0
 """

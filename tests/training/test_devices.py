@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import json
+import subprocess
+import sys
+from typing import ClassVar
 
 import keras
+import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
+from legan_tf import hardware
+from legan_tf.errors import UserError
 from legan_tf.models import Discriminator, StarganGenerator
 from legan_tf.training import devices
 from legan_tf.training.adversarial import ATTRIBUTES
+from legan_tf.training.systems.classifier import Classifier
 from legan_tf.training.systems.editor import AttributeGAN, Objective
+from legan_tf.training.train import train
 
 SIZE = 16
 
@@ -66,3 +76,67 @@ def test_no_weight_is_written_before_all_that_need_the_old_one_have_read_it(runs
         context.context().disable_graph_collection()
     largest = max((graph.post_optimization_graph for graph in graphs), key=lambda g: len(g.node))
     assert _unordered(largest) == []
+
+
+@dataclasses.dataclass(frozen=True)
+class Watched(Classifier):
+    """A system that notes whether float32 is rounded to TensorFloat-32."""
+
+    seen: ClassVar[list] = []
+
+    def _note(self, where):
+        self.seen.append((where, tf.config.experimental.tensor_float_32_execution_enabled()))
+
+    def batches(self, *args, **options):
+        self._note("training")
+        return super().batches(*args, **options)
+
+    def validate(self, *args):
+        self._note("validation")
+        return super().validate(*args)
+
+
+@pytest.mark.parametrize("rounded", [True, False])
+def test_training_rounds_float32_as_asked_and_validation_never(runs, tmp_path, rounded, capfd):
+    Watched.seen.clear()
+    options = dataclasses.asdict(runs.config(tmp_path, model="classifier", train_steps=1))
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    assert train(Watched(**{**options, "tensor_float_32": rounded})) == 0
+    assert Watched.seen == [("training", rounded), ("validation", False)]
+    assert tf.config.experimental.tensor_float_32_execution_enabled() == before
+    record = json.loads((tmp_path / "record.jsonl").read_text())
+    assert record["tensor_float_32"] == rounded
+    assert record["devices"] == hardware.devices()
+    assert f"device: {hardware.devices()[0]}\n" in capfd.readouterr().err
+
+
+def test_a_dry_run_names_the_device(runs, tmp_path, capsys):
+    assert train(runs.config(tmp_path, model="classifier", dry_run=True)) == 0
+    assert f"device: {hardware.processor()}\n" in capsys.readouterr().out
+
+
+def test_a_deterministic_training_does_not_round(runs, tmp_path):
+    config = runs.config(tmp_path, model="classifier", deterministic=True, tensor_float_32=True)
+    assert not devices.rounds_float32(config)
+
+
+def test_replicas_use_as_many_gpus_as_they_are_and_no_more():
+    gpus = ["GPU:0", "GPU:1", "GPU:2"]
+    assert [devices.used(gpus, count) for count in (0, 1, 3)] == [gpus, gpus[:1], gpus]
+    assert devices.used([], 2) == []
+    with pytest.raises(UserError, match="--replicas=4: TensorFlow has 3 GPUs here"):
+        devices.used(gpus, 4)
+
+
+@pytest.mark.gpu
+def test_one_replica_takes_one_gpu_and_only_the_memory_that_it_needs():
+    code = """
+import tensorflow as tf
+from legan_tf.training import devices
+devices.claim(1)
+tf.zeros([2])
+print(len(tf.config.list_logical_devices("GPU")))
+print(tf.config.experimental.get_memory_growth(tf.config.list_physical_devices("GPU")[0]))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.split() == ["1", "True"], result.stderr

@@ -18,6 +18,7 @@ from legan_tf.drawing import as_png
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.files import make_writable
+from legan_tf.hardware import float32_arithmetic
 from legan_tf.serving.loading import Scorer
 from legan_tf.sheet import captioned_sheet
 from legan_tf.uses.scoring import copies, plots
@@ -52,6 +53,7 @@ class Report:
     skipped: int
 
 
+@float32_arithmetic()
 def score_folder(scorer: Any, config: ScoringConfig) -> Report:
     """Rates the images of a folder and writes the table, the copies and the sheet.
 

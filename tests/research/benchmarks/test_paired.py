@@ -42,7 +42,7 @@ def test_the_table_tells_times_spread_machine_and_command():
     assert "| adding | ours: 2 s | theirs: 12 s | 3 | **6** (4 to 10) | same sum |" in table
     assert table.startswith("# Sums\n")
     assert "`python sums.py`" in table
-    for name in ("CPU", "Cores", "Python", "NumPy", "SciPy", "TensorFlow"):
+    for name in ("CPU", "GPU", "Python", "NumPy", "SciPy", "TensorFlow"):
         assert f"{name}: " in table
 
 
