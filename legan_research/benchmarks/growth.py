@@ -149,7 +149,7 @@ def benchmark(repeats: int = PAIRS, config: Stargan = training.CONFIG) -> Growth
     for variant in variants:
         curves.append({})
         for key, form in variant.items():
-            curves[-1][key] = statistics.median(training.seconds_apart(form, repeats))
+            curves[-1][key] = statistics.median(training.apart(form, repeats)["seconds"])
             count(1)
     flags = [f"--train_steps={STEPS}", f"--log_every={SAMPLED_EVERY}", "--checkpoint_every=500"]
     flags += ["--auxiliary_steps=50", "--rated_faces=500"]

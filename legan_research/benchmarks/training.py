@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -12,10 +14,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from legan_research.benchmarks import peak
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare
 from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
+from legan_tf.errors import UserError
 from legan_tf.hardware import usable_cores
 from legan_tf.models import Network
 from legan_tf.training import devices, train
@@ -116,39 +120,70 @@ class Training:
         return repeated_step(self.strategy, self.trainer, self.batch)
 
 
-def seconds_apart(config: EditorSystem, repeats: int) -> list[float]:
-    """Times training steps in a separate process, as in training.
+def apart(config: EditorSystem, repeats: int, with_peak: bool = False) -> dict[str, Any]:
+    """Makes training steps in a separate process, as in training.
 
     Args:
-        config: A configuration of StarGAN, with ``replicas`` of the CPU.
+        config: A configuration of StarGAN, with its ``replicas``.
         repeats: Number of timed steps, after one that is not timed.
+        with_peak: Whether to measure the device's own rate in the same arithmetic, too.
 
     Returns:
-        Wall times in seconds.
+        ``seconds``, the wall time of each step; ``memory``, most bytes in use, of the first GPU or
+        of the process where there is none; ``digest``, the sha256 of the generator's weights at
+        the end; and ``peak``, see ``profile.Peak``, the higher of its rates.
 
     Raises:
+        UserError: The configuration cannot be trained on this machine.
         RuntimeError: The process failed; its message is on stderr.
     """
-    order = json.dumps({"config": dataclasses.asdict(config), "repeats": repeats})
-    command = [sys.executable, "-m", "legan_research.benchmarks.training", order]
+    order = {"config": dataclasses.asdict(config), "repeats": repeats, "with_peak": with_peak}
+    command = [sys.executable, "-m", __name__, json.dumps(order)]
     process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if process.returncode:
         raise RuntimeError("the training process failed; its message is on stderr")
-    return json.loads(process.stdout.splitlines()[-1])
+    measured = json.loads(process.stdout.splitlines()[-1])
+    if "refused" in measured:
+        raise UserError(measured["refused"])
+    return measured
 
 
 def _main() -> None:
     order = json.loads(sys.argv[1])
-    config = Stargan(**order["config"])
-    devices.claim(config.replicas)
-    step = Training.of(config).step()
+    # Nothing is written, but a configuration without a folder is refused.
+    config = Stargan(**{**order["config"], "workdir": "unused"})
+    try:
+        devices.claim(config.replicas)
+        measured = _measured(config, order["repeats"], order["with_peak"])
+    except UserError as error:
+        measured = {"refused": str(error)}
+    print(json.dumps(measured))
+
+
+def _measured(config: Stargan, repeats: int, with_peak: bool) -> dict[str, Any]:
+    config.check()
+    made = Training.of(config)
+    step = made.step()
     step()
     seconds = []
-    for _ in range(order["repeats"]):
+    for _ in range(repeats):
         began = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - began)
-    print(json.dumps(seconds))
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    if on_gpu:
+        memory = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    else:
+        memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    digest = hashlib.sha256()
+    for weight in made.trainer.generator.get_weights():
+        digest.update(weight.tobytes())
+    measured = {"seconds": seconds, "memory": memory, "digest": digest.hexdigest()}
+    if with_peak:
+        # A GPU needs larger tensors to be busy, and the small trial on a processor should be short.
+        rates = peak.peak(config.precision, scale=2.0 if on_gpu else 0.5)
+        measured["peak"] = max(rates.matmul, rates.convolution)
+    return measured
 
 
 if __name__ == "__main__":

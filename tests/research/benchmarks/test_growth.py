@@ -54,7 +54,7 @@ def test_what_was_measured_becomes_tables_and_a_picture():
 
 def test_a_step_of_two_replicas_is_timed_in_a_process_of_its_own():
     # Here the CPU is one device, and stays it.
-    seconds = training.seconds_apart(dataclasses.replace(SMALL, replicas=2), repeats=2)
+    seconds = training.apart(dataclasses.replace(SMALL, replicas=2), repeats=2)["seconds"]
     assert len(seconds) == 2 and min(seconds) > 0.0
 
 

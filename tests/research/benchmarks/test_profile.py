@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from legan_research.benchmarks import profile, training
-from legan_research.benchmarks.profile import Peak, Profile
+from legan_research.benchmarks.peak import Peak, peak
+from legan_research.benchmarks.profile import Profile
 
 SMALL = dataclasses.replace(
     training.CONFIG, image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4,
@@ -158,5 +159,5 @@ def test_the_tables_tell_shares_and_the_rate_beside_the_peak():
 
 def test_the_peak_is_measured_in_both_precisions():
     for precision in ("float32", "bfloat16"):
-        most = profile.peak(precision, repeats=2, scale=1 / 16)
+        most = peak(precision, repeats=2, scale=1 / 16)
         assert most.matmul > 0.1 and most.convolution > 0.1
