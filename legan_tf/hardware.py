@@ -36,8 +36,12 @@ class Processor:
     def __str__(self) -> str:
         """Returns its description for people."""
         cores = f"{self.cores} core{'s' if self.cores > 1 else ''}"
-        has = ", ".join(FEATURES[feature] for feature in self.features)
-        return f"{self.name}, {cores}, {has or 'without AVX-512 and AMX'}"
+        return f"{self.name}, {cores}, {self.instructions}"
+
+    @property
+    def instructions(self) -> str:
+        """Names of ``features``, for people."""
+        return ", ".join(FEATURES[name] for name in self.features) or "neither AVX-512 nor AMX"
 
 
 @dataclasses.dataclass(frozen=True)

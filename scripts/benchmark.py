@@ -11,8 +11,9 @@ infer: StarGAN's generator at 128 x 128, in process and served, against PyTorch,
 installed; and Q against a NIMA model on MobileNet; takes two minutes.
 growth: training over image sizes, batches, replicas and steps, with a plot; takes half an hour on
 two cores.
-gpu: a GPU's self-check, to be posted: training in every precision, share of the peak, memory, replicas,
-determinism, and parity of exports; minutes. Without a GPU the same on the processor, small.
+gpu: a GPU's self-check, to be posted: training in every precision, share of the peak, memory,
+replicas, determinism, and parity of exports; minutes. Without a GPU the same on the processor,
+small.
 profile: profile of a training step, and the machine's peak; takes three minutes.
 scaling: an analytical model of training on 1 to 1,024 GPUs; nothing is timed. It uses the gradients
 of the papers' networks and assumptions, which are flags; measure --seconds_per_image.

@@ -20,7 +20,7 @@ flags\t\t: fpu avx2 avx512f avx512_bf16 amx_bf16 amx_tile
     [
         (XEON, "Intel(R) Xeon(R) Platinum 8488C", "AVX-512, AVX512_BF16, AMX"),
         (XEON.replace(" amx_bf16", ""), "Intel(R) Xeon(R) Platinum 8488C", "AVX-512, AVX512_BF16"),
-        ("processor\t: 0\nFeatures\t: asimd\n", os.uname().machine, "without AVX-512 and AMX"),
+        ("processor\t: 0\nFeatures\t: asimd\n", os.uname().machine, "neither AVX-512 nor AMX"),
     ],
 )
 def test_a_processor_is_told_with_what_makes_networks_fast(tmp_path, text, name, described):

@@ -36,7 +36,6 @@ FORMS: dict[str, dict[str, Any]] = {
     "float32": {"tensor_float_32": False},
     "TensorFloat-32": {"tensor_float_32": True},
     "bfloat16": {"precision": "bfloat16"},
-    "bfloat16, XLA": {"precision": "bfloat16", "xla": True},
 }
 """Options of the training by column of the table."""
 ON_PROCESSOR_TOO = ("float32", "bfloat16")
@@ -120,9 +119,10 @@ class Check:
         same = "agree bit for bit" if self.repeatable else "**differ**"
         lines.append(f"Two runs of {_DETERMINISTIC_STEPS} steps with --deterministic {same}.")
         largest, share = self.levels
+        device = "GPU" if self.gpus else "processor"
         lines.append(
-            f"Edits of one export on the {'GPU' if self.gpus else 'processor'} and on the "
-            f"processor differ by at most {largest} of 255 levels, in {100 * share:.2g} % of values."
+            f"Edits of one export on the {device} and on the processor differ by at most {largest} "
+            f"of 255 levels, in {100 * share:.2g} % of values."
         )
         if not self.gpus:
             lines.append("There is no GPU here: a small network, to try the benchmark itself.")

@@ -211,6 +211,20 @@ def rounds_float32(config: RunOptions) -> bool:
     return config.tensor_float_32 and not config.deterministic
 
 
+def bfloat16_on(processor: hardware.Processor) -> str:
+    """Returns what speaks against bfloat16 on a processor; nothing where that has AMX."""
+    if "amx_bf16" in processor.features:
+        return ""
+    if "avx512_bf16" in processor.features:
+        expected = "may take longer than in float32, nearly twice as long on some Xeons"
+    else:
+        expected = "takes several times as long as in float32"
+    return (
+        f"--precision=bfloat16: a step {expected}, on a processor with "
+        f"{processor.instructions}; --precision=auto measures it"
+    )
+
+
 def notes(config: RunOptions) -> list[str]:
     """Returns remarks about the devices that a configuration gets, to be shown at the start."""
     remarks = [hardware.unused_gpu()]
@@ -222,4 +236,5 @@ def notes(config: RunOptions) -> list[str]:
             for gpu in dict.fromkeys(gpus)
             if not gpu.has_bfloat16
         ]
+        remarks += [] if gpus else [bfloat16_on(hardware.processor())]
     return list(filter(None, remarks))

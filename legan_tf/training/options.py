@@ -37,7 +37,7 @@ class RunOptions(Options):
     precision: str = option(
         "float32",
         "Arithmetic of the layers; weights stay float32. bfloat16: for NVIDIA GPUs since Ampere "
-        "(compute capability 8.0) and CPUs with AVX512_BF16 or AMX; elsewhere float32 is faster. "
+        "(compute capability 8.0) and processors with AMX; elsewhere float32 may be faster. "
         "auto: bfloat16 where a step takes a tenth less time than in float32, measured at the "
         "start.",
         (*PRECISIONS, AUTO),

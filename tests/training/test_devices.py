@@ -140,3 +140,18 @@ print(tf.config.experimental.get_memory_growth(tf.config.list_physical_devices("
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.split() == ["1", "True"], result.stderr
+
+
+@pytest.mark.parametrize(
+    ("features", "remark"),
+    [
+        (("avx512f", "avx512_bf16", "amx_bf16"), ""),
+        (("avx512f", "avx512_bf16"), "may take longer than in float32, nearly twice as long on"),
+        (("avx512f",), "takes several times as long as in float32, on a processor with AVX-512;"),
+        ((), "with neither AVX-512 nor AMX; --precision=auto measures it"),
+    ],
+)
+def test_bfloat16_is_warned_of_where_the_processor_is_slow_at_it(features, remark):
+    told = devices.bfloat16_on(hardware.Processor("Some CPU", 2, features))
+    assert remark in told
+    assert bool(told) == bool(remark)
