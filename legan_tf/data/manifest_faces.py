@@ -87,6 +87,7 @@ def manifest_faces(
     on_progress: OnProgress | None = None,
     map_kind: str = "",
     pools: SplitPools | None = None,
+    plain: np.ndarray | None = None,
 ) -> FaceSet:
     """Returns one split of a manifest as a face set.
 
@@ -101,6 +102,8 @@ def manifest_faces(
         map_kind: ``depth`` or ``normal`` to have these maps too, cropped as the pictures are.
         pools: Pools of this split, of the same size, crop and maps, which may hold what is decoded
             already; default is empty ones where they fit.
+        plain: bool [n], the pictures that ``tf.io.decode_png`` decodes to what training sees:
+            plain PNG of the asked size; they are decoded without Python where they are not kept.
 
     Returns:
         The split; class ids mean the same in all splits of a manifest.
@@ -116,7 +119,6 @@ def manifest_faces(
     rows = manifest.split(split)
     files = [row.file for row in rows]
     tfrecord_reader.refuse_crop(files, crop)
-    in_records = tfrecord_reader.are_records(files)
     total = len(files) * (2 if map_kind else 1)
     pools = pools or SplitPools.of(len(files), image_size, crop, max_pool_bytes, map_kind)
 
@@ -133,15 +135,28 @@ def manifest_faces(
             return np.zeros((image_size, image_size, 3), np.uint8)
         return maps.read_map(path, map_kind, image_size, crop)
 
-    if in_records and pools and not pools.pictures.filled.all():
-        load = from_pool(tfrecord_reader.pool(files, image_size, counted_from(0)))
-    elif in_records and not pools:
-        load = tfrecord_reader.loader(files, image_size)
-    else:
-        load = _loader(picture, image_size, pools and pools.pictures, counted_from(0))
+    def loader(
+        paths: list[str],
+        read: Callable[[int], np.ndarray],
+        pool: Pool | None,
+        on_progress: OnProgress | None,
+        kind: str = "",
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
+        if tfrecord_reader.are_records(paths):
+            if pool is None:
+                return tfrecord_reader.loader(paths, image_size, kind)
+            if not pool.filled.all():
+                return from_pool(tfrecord_reader.pool(paths, image_size, on_progress, kind))
+        elif pool is None and plain is not None and plain.any() and not kind and not crop:
+            return _file_loader(paths, read, plain, image_size)
+        return _loader(read, image_size, pool, on_progress)
+
+    load = loader(files, picture, pools and pools.pictures, counted_from(0))
     map_loader = None
     if map_kind:
-        map_loader = _loader(surface, image_size, pools and pools.maps, counted_from(len(files)))
+        paths = [getattr(row, map_kind) for row in rows]
+        pool = pools and pools.maps
+        map_loader = loader(paths, surface, pool, counted_from(len(files)), map_kind)
     return FaceSet(
         name=f"{os.path.basename(manifest.file)}/{split}",
         image_size=image_size,
@@ -162,6 +177,31 @@ def manifest_faces(
 def _ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
     ids = {name: i for i, name in enumerate(names)}
     return np.array([ids.get(label, attributes.UNKNOWN) for label in labels], np.int32)
+
+
+def _file_loader(
+    files: list[str], read: Callable[[int], np.ndarray], plain: np.ndarray, image_size: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the ``load`` of a face set whose plain pictures are decoded without Python."""
+    by_python = _loader(read, image_size, None)
+    with tf.device("/CPU:0"):
+        names, known = tf.constant(files), tf.constant(plain)
+
+    def load(index: tf.Tensor) -> tf.Tensor:
+        if not tf.inside_function():
+            return by_python(index)  # Its errors name the file.
+
+        def in_graph() -> tf.Tensor:
+            return tf.io.decode_png(tf.io.read_file(names[index]), channels=3)
+
+        with tf.device("/CPU:0"):
+            if plain.all():
+                image = in_graph()
+            else:
+                image = tf.cond(known[index], in_graph, lambda: by_python(index))
+        return tf.ensure_shape(image, (image_size, image_size, 3))
+
+    return load
 
 
 def _loader(

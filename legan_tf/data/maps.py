@@ -145,17 +145,31 @@ def decode(path: str, kind: str) -> np.ndarray:
             values = np.load(content, allow_pickle=False).astype(np.float32)
         except Exception as error:  # NumPy raises whatever a damaged or false header causes.
             raise images.ImageError(f"{path}: is not a whole NPY file of numbers.") from error
-    elif kind == "normal":
-        levels = images.decode(read_content(path, kind), path, colours=False)
-        values = levels.astype(np.float32) / np.float32(_NORMAL_STEPS) - 1
     else:
-        values = images.decode_grey(read_content(path, kind), path).astype(np.float32)
+        values = decode_levels(read_content(path, kind), kind, path)
     if values.ndim == 2:
         values = values[..., None]
     channels = {"depth": 1, "normal": 3}[kind]
     if values.ndim != 3 or not values.size or values.shape[2] < channels:
         raise images.ImageError(f"{path}: has the shape {values.shape}, which is no {kind} map.")
     return values[..., :channels].astype(np.float32)
+
+
+def decode_levels(content: bytes, kind: str, name: str = "map") -> np.ndarray:
+    """Reads the values of a map that is stored as a picture; see ``decode``.
+
+    Args:
+        content: Content of the file.
+        kind: One of ``KINDS``.
+        name: Its name in errors.
+
+    Raises:
+        ImageError: The file is damaged or not such a map.
+    """
+    if kind == "normal":
+        levels = images.decode(content, name, colours=False)
+        return levels.astype(np.float32) / np.float32(_NORMAL_STEPS) - 1
+    return images.decode_grey(content, name).astype(np.float32)[..., None]
 
 
 def _to_square(

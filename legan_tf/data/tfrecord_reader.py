@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data import images, storage
+from legan_tf.data import images, maps, storage
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.storage import StorageError
 from legan_tf.data.tfrecord import FRAME_BYTES, HEIGHT, PICTURE, WIDTH, serialized_record
@@ -46,15 +46,18 @@ def enlarging_note(files: Sequence[str], image_size: int) -> list[str]:
     return [f"The records hold pictures of {stored} pixels; they are enlarged to {image_size}."]
 
 
-def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the ``load`` of a face set whose pictures are read from records as needed.
+def loader(
+    files: Sequence[str], image_size: int, kind: str = ""
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the ``load`` of a face set whose pictures or maps are read from records as needed.
 
-    Pictures of the asked size are read and decoded without Python. Called outside a TensorFlow
-    graph, it raises ``StorageError`` where a record cannot be read.
+    Those of the asked size are read and decoded without Python. Called outside a TensorFlow graph,
+    it raises ``StorageError`` where a record cannot be read.
 
     Args:
-        files: ``FILE.tfrecord#OFFSET`` of each picture.
+        files: ``FILE.tfrecord#OFFSET`` of each picture or map.
         image_size: Height and width of the pictures, in pixels.
+        kind: ``depth`` or ``normal`` for the maps of this kind; empty for the pictures.
 
     Raises:
         StorageError: A shard is not there.
@@ -67,7 +70,8 @@ def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Te
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
     def read(index: tf.Tensor) -> tf.Tensor:
         with tf.device("/CPU:0"):
-            return _decode(serialized_record(names[which[index]], offset[index]), image_size)
+            record = serialized_record(names[which[index]], offset[index])
+            return _decode(record, image_size, kind)
 
     def load(index: tf.Tensor) -> tf.Tensor:
         if tf.inside_function():
@@ -79,14 +83,18 @@ def loader(files: Sequence[str], image_size: int) -> Callable[[tf.Tensor], tf.Te
 
 
 def pool(
-    files: Sequence[str], image_size: int, on_progress: OnProgress | None = None
+    files: Sequence[str],
+    image_size: int,
+    on_progress: OnProgress | None = None,
+    kind: str = "",
 ) -> np.ndarray:
-    """Reads all pictures, shard by shard from beginning to end.
+    """Reads all pictures or maps, shard by shard from beginning to end.
 
     Args:
         files: ``FILE.tfrecord#OFFSET`` of each picture.
         image_size: Height and width of the pictures, in pixels.
         on_progress: Called with (pictures done, pictures in all).
+        kind: As for ``loader``.
 
     Returns:
         uint8 [n, image_size, image_size, 3].
@@ -101,7 +109,7 @@ def pool(
     pictures = np.empty((len(files), image_size, image_size, 3), np.uint8)
     done = 0
     for shard, wanted in zip(shards, indices):
-        for offset, picture in _read_through(shard, image_size):
+        for offset, picture in _read_through(shard, image_size, kind):
             for index in wanted.pop(offset, ()):
                 pictures[index] = picture
                 done += 1
@@ -125,7 +133,7 @@ def _places(files: Sequence[str]) -> tuple[list[str], list[int], list[int]]:
     return list(numbers), shard_of, [offset for _, offset in places]
 
 
-def _read_through(shard: str, image_size: int) -> Iterator[tuple[int, np.ndarray]]:
+def _read_through(shard: str, image_size: int, kind: str) -> Iterator[tuple[int, np.ndarray]]:
     """Yields offset and picture of each record of a file."""
 
     def place(at: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, tuple]:
@@ -133,7 +141,7 @@ def _read_through(shard: str, image_size: int) -> Iterator[tuple[int, np.ndarray
         return end, (at, end, record)
 
     def decode(at: tf.Tensor, end: tf.Tensor, record: tf.Tensor) -> tuple:
-        return at, end, _decode(record, image_size)
+        return at, end, _decode(record, image_size, kind)
 
     dataset = tf.data.TFRecordDataset(shard).scan(tf.constant(0, tf.int64), place)
     dataset = dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -147,17 +155,20 @@ def _read_through(shard: str, image_size: int) -> Iterator[tuple[int, np.ndarray
         yield int(at), picture
 
 
-def _decode(record: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Returns the picture of a serialized record as uint8 [image_size, image_size, 3]."""
+def _decode(record: tf.Tensor, image_size: int, kind: str = "") -> tf.Tensor:
+    """Returns the picture or map of a serialized record as uint8 [image_size, image_size, 3]."""
 
     def resize(content: bytes) -> np.ndarray:
+        if kind:
+            return maps.to_map(maps.decode_levels(content, kind), kind, image_size)
         return images.to_square(images.decode(content), image_size)
 
-    kinds = {PICTURE: tf.string, HEIGHT: tf.int64, WIDTH: tf.int64}
+    feature = maps.FEATURES[kind] if kind else PICTURE
+    kinds = {feature: tf.string, HEIGHT: tf.int64, WIDTH: tf.int64}
     features = tf.io.parse_single_example(
         record, {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
     )
-    content = features[PICTURE]
+    content = features[feature]
     image = tf.cond(
         (features[HEIGHT] == image_size) & (features[WIDTH] == image_size),
         lambda: tf.io.decode_png(content, channels=3),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from legan_tf.cli import bar
-from legan_tf.data import attributes, tfrecord_reader
+from legan_tf.data import attributes, storage, tfrecord_reader
 from legan_tf.data.check.known_files import KnownFiles
 from legan_tf.data.check.validation import (
     OnMap,
@@ -192,6 +192,7 @@ def manifest_datasets(
             bar(f"reading {split} images"),
             config.map_kind,
             pools[split],
+            _plain(manifest, split, known, size) if pools[split] is None else None,
         )
         if split
         else None
@@ -220,11 +221,18 @@ def _pools(
             pool.put_picture(number, picture)
 
     def on_map(index: int, kind: str, values: np.ndarray) -> None:
-        if index in place:
+        # A map in a record is what training sees already.
+        if index in place and not storage.record_place(getattr(manifest.rows[index], kind)):
             pool, number = place[index]
             pool.put_map(number, kind, values)
 
     return pools, on_picture, on_map
+
+
+def _plain(manifest: Manifest, split: str, known: KnownFiles, size: int) -> np.ndarray:
+    """Whether each picture of a split is a plain PNG of the size of training, bool [n]."""
+    found = [known.get(row.file) for row in manifest.split(split)]
+    return np.array([bool(f and f.plain and f.height == f.width == size) for f in found], bool)
 
 
 def split_of_manifest(

@@ -421,6 +421,35 @@ def test_maps_go_with_their_pictures(folder, crop):
         maps.read_map(rows["train"].file, "depth", SIZE)
 
 
+@pytest.mark.parametrize("kind", maps.KINDS)
+def test_maps_in_records_are_read_as_they_are_stored_in_memory_and_from_the_shards(folder, kind):
+    header, *lines = (folder / "faces.csv").read_text().splitlines()
+    draw = np.random.default_rng(1)
+    for index in range(len(lines)):
+        shape = images.decode(str(folder / lines[index].split(",")[0])).shape[:2]
+        normals = draw.normal(size=(*shape, 3))
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        image = maps.normals_to_map(normals) if kind == "normal" else draw.integers(256, size=shape)
+        images.save_png(str(folder / f"m{index}.png"), image.astype(np.uint8))
+        lines[index] += f",m{index}.png"
+    (folder / "faces.csv").write_text("\n".join([f"{header},{kind}", *lines]) + "\n")
+    make(folder, folder / "records")
+    wanted = manifest_faces(read_manifest(str(folder / "faces.csv")), "train", SIZE, map_kind=kind)
+    wanted = wanted.map_images(np.arange(len(wanted)))
+    stored = read_manifest(str(folder / "records" / "manifest.csv"))
+    for pool in (1 << 30, 0):
+        found = manifest_faces(stored, "train", SIZE, max_pool_bytes=pool, map_kind=kind)
+        np.testing.assert_array_equal(found.map_images(np.arange(len(wanted))), wanted)
+        batch = next(iter(pipeline.editing_batches(found, 4, seed=3, critic_steps=2)))
+        assert batch["map"].shape == (4, 2, SIZE, SIZE, 3)
+    small, streamed = (
+        manifest_faces(stored, "train", SIZE // 2, max_pool_bytes=pool, map_kind=kind)
+        for pool in (1 << 30, 0)
+    )
+    rows = np.arange(len(small))
+    np.testing.assert_array_equal(streamed.map_images(rows), small.map_images(rows))
+
+
 def test_storage_that_is_no_local_folder(folder):
     output = f"ram://{folder.name}/records"
     assert f"--manifest={output}/manifest.csv" in make(folder, output)

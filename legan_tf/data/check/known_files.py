@@ -14,7 +14,9 @@ import PIL
 from legan_tf.data import storage
 from legan_tf.data.resumable import file_version
 
-_FORM = ["legan_tf checked files", 1, PIL.__version__]
+_FORM = ["legan_tf checked files", 2, PIL.__version__]
+_PLAIN_FORMS = (b"\x08\x00\x00\x00\x00", b"\x08\x02\x00\x00\x00")
+_PLAIN_CHUNKS = (b"IHDR", b"IDAT", b"IEND", b"pHYs", b"tIME")
 _DIGEST = re.compile("[0-9a-f]{32}|")
 
 
@@ -26,11 +28,28 @@ class Known:
         digest: Of its content, as hexadecimal digits; empty for maps.
         height: In pixels.
         width: In pixels.
+        plain: Whether it is a PNG that every decoder decodes to the same pixels; see ``is_plain``.
     """
 
     digest: str
     height: int
     width: int
+    plain: bool = False
+
+
+def is_plain(content: bytes) -> bool:
+    """Returns whether a file is a PNG of 8-bit grey or RGB with nothing that changes its pixels.
+
+    No palette, transparency, colour profile, rotation or text that may hold one.
+    """
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or content[24:29] not in _PLAIN_FORMS:
+        return False
+    at = 8
+    while at + 12 <= len(content):
+        if content[at + 4 : at + 8] not in _PLAIN_CHUNKS:
+            return False
+        at += 12 + int.from_bytes(content[at : at + 4], "big")
+    return True
 
 
 class KnownFiles:
@@ -111,13 +130,14 @@ def _read(path: str) -> dict[str, list[Any]]:
 
 
 def _is_entry(entry: Any) -> bool:
-    if not isinstance(entry, list) or len(entry) != 5:
+    if not isinstance(entry, list) or len(entry) != 6:
         return False
-    size, time, digest, height, width = entry
+    size, time, digest, height, width, plain = entry
     whole = all(type(number) is int for number in (size, time, height, width))
     return (
         whole
         and min(height, width) > 0
         and isinstance(digest, str)
         and _DIGEST.fullmatch(digest) is not None
+        and isinstance(plain, bool)
     )

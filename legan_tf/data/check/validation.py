@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import numpy as np
 
 from legan_tf.data import images, maps, parallel, storage
-from legan_tf.data.check.known_files import Known, KnownFiles
+from legan_tf.data.check.known_files import Known, KnownFiles, is_plain
 from legan_tf.data.manifest import Manifest, ManifestError, Problem, Row
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.splits import SPLITS
@@ -237,7 +237,7 @@ def picture_problems(
                 picture = images.decode(content, row.file)
                 shape = picture.shape[:2]
                 if known:
-                    known.add(row.file, version, Known(digest.hex(), *shape))
+                    known.add(row.file, version, Known(digest.hex(), *shape, is_plain(content)))
                 if on_picture:
                     on_picture(index, digest, picture)
             except (storage.StorageError, images.ImageError) as error:

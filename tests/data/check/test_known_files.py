@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image, PngImagePlugin
 
-from legan_tf.data import images, maps
-from legan_tf.data.check.known_files import Known, KnownFiles
+from legan_tf.data import images, maps, pipeline
+from legan_tf.data.check.known_files import Known, KnownFiles, is_plain
 from legan_tf.data.check.validation import picture_problems
 from legan_tf.data.manifest import read_manifest
 from legan_tf.data.manifest_faces import SplitPools, manifest_faces
@@ -129,9 +132,9 @@ def test_a_picture_in_two_splits_and_a_map_of_another_shape_are_known_for_what_t
         b'{"form": 1}',
         b'{"form": FORM, "files": []}',
         b'{"form": FORM, "files": {":FILE": 3, "x": [1, 2, "y", 4, 5]}}',
-        b'{"form": FORM, "files": {":FILE": [SIZE, TIME, "../..", 20, 20]}}',
-        b'{"form": FORM, "files": {":FILE": [SIZE, TIME, "", true, 20]}}',
-        b'{"form": FORM, "files": {":FILE": [SIZE, TIME, "", 20, -1]}}',
+        b'{"form": FORM, "files": {":FILE": [SIZE, TIME, "../..", 20, 20, false]}}',
+        b'{"form": FORM, "files": {":FILE": [SIZE, TIME, "", true, 20, false]}}',
+        b'{"form": FORM, "files": {":FILE": [SIZE, TIME, "", 20, -1, false]}}',
     ],
 )
 def test_what_is_in_no_known_form_is_as_if_it_were_not_there(folder, content):
@@ -176,3 +179,59 @@ def test_files_that_are_not_there_are_not_known(folder):
         assert known.version(file) is None
         known.add(file, known.version(file), Known("", 1, 1))
         assert known.get(file) is None
+
+
+def saved(image: Image.Image, form: str = "PNG", **options) -> bytes:
+    content = io.BytesIO()
+    image.save(content, form, **options)
+    return content.getvalue()
+
+
+def test_what_a_plain_png_is():
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8))
+    rotated, text = Image.Exif(), PngImagePlugin.PngInfo()
+    rotated[0x0112] = 6
+    text.add_text("Raw profile type exif", "...")
+    assert is_plain(saved(picture)) and is_plain(saved(picture.convert("L")))
+    assert is_plain(saved(picture, dpi=(72, 72)))
+    for content in (
+        saved(picture, "JPEG"),
+        saved(picture.convert("P")),
+        saved(picture.convert("RGBA")),
+        saved(picture.convert("1")),
+        saved(picture, exif=rotated),
+        saved(picture, pnginfo=text),
+        saved(picture, icc_profile=b"profile"),
+        saved(picture, transparency=(0, 0, 0)),
+        b"",
+        saved(picture)[:20],
+    ):
+        assert not is_plain(content)
+
+
+def functions_of_python(load) -> bool:
+    """Whether the graph of a load, with those that it calls, holds a function of Python."""
+    traced = tf.function(load).get_concrete_function(tf.TensorSpec([], tf.int64))
+    graph = traced.graph.as_graph_def()
+    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+    return any("PyFunc" in node.op for node in nodes)
+
+
+def test_plain_pictures_of_the_size_of_training_are_streamed_without_python(folder):
+    kept = datasets(folder, memory_gib=4.0, image_size=20).train
+    streamed = datasets(folder, image_size=20).train
+    assert not functions_of_python(streamed.load)
+    batches = [
+        next(iter(pipeline.editing_batches(faces, 4, seed=3, flip=True)))
+        for faces in (kept, streamed)
+    ]
+    for name, value in batches[0].items():
+        np.testing.assert_array_equal(value, batches[1][name])
+    # One that is not plain is decoded as it always was, between others that are.
+    Image.open(folder / "1.png").convert("P").save(folder / "1.png")
+    mixed, kept = datasets(folder, image_size=20).train, datasets(folder, image_size=20).train
+    assert functions_of_python(mixed.load)
+    streamed = list(tf.data.Dataset.range(4).map(mixed.load).as_numpy_iterator())
+    np.testing.assert_array_equal(streamed, kept.images(np.arange(4)))
+    # Another size needs Pillow's resizing.
+    assert functions_of_python(datasets(folder, image_size=16).train.load)
