@@ -86,9 +86,13 @@ def _in_blocks(
     starts = tf.clip_by_value(starts, 0, length - span)
     weights = _weights_at(starts[:, tf.newaxis] + tf.range(span), centres, reach, kernel)
 
+    # GPUs slice no uint8, and XLA no ranges that it does not know when it compiles.
+    sliced = tf.bitcast(pixels, tf.int8) if pixels.dtype == tf.uint8 else pixels
+
     def block(start_and_weights: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         start, weights = start_and_weights
-        return _product(weights, tf.slice(pixels, [0, start, 0], [-1, span, -1]))
+        rows = tf.slice(sliced, [0, start, 0], [-1, span, -1])
+        return _product(weights, tf.bitcast(rows, pixels.dtype))
 
     # One by one, to hold one part of the picture as floats.
     made = tf.map_fn(

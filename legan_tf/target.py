@@ -6,22 +6,30 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
-import tensorflow as tf
+from legan_tf.errors import UserError
 
 TARGETS = ("any", "cpu", "gpu")
-"""``cpu`` stands for processors with oneDNN; a graph for ``any`` device is tuned for none."""
+"""``cpu`` stands for processors with oneDNN; a graph for ``any`` device suits both kinds."""
 
 _chosen = contextvars.ContextVar("target", default="")
 
 
 def current_target() -> str:
     """Returns what graphs are made for now: by default, the devices that TensorFlow sees."""
+    import tensorflow as tf  # Here, since the help of scripts needs the names alone.
+
     return _chosen.get() or ("gpu" if tf.config.list_logical_devices("GPU") else "cpu")
 
 
 @contextlib.contextmanager
 def graphs_for(target: str) -> Iterator[None]:
-    """Makes what this thread traces be for a target, one of ``TARGETS``; it then stays so."""
+    """Makes what this thread traces be for a target, one of ``TARGETS``; it then stays so.
+
+    Raises:
+        UserError: It is none of these.
+    """
+    if target not in TARGETS:
+        raise UserError(f"target={target}: must be one of {', '.join(TARGETS)}.")
     token = _chosen.set(target)
     try:
         yield

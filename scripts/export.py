@@ -10,6 +10,7 @@ from __future__ import annotations
 from absl import flags
 
 from legan_tf import cli
+from legan_tf.target import TARGETS
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run folder with its model.keras, or a .keras file.", required=True
@@ -18,6 +19,13 @@ _SERVING_ROOT = flags.DEFINE_string("serving_root", "serving/models", "Folder of
 _NAME = flags.DEFINE_string("name", "legan", "Name to serve the model under.")
 _KEEP = flags.DEFINE_integer(
     "keep", None, "Older versions to keep beside the new one; default is all.", lower_bound=0
+)
+_TARGET = flags.DEFINE_enum(
+    "target",
+    "any",
+    TARGETS,
+    "Where the version is to run: cpu takes the convolutions that are fastest on processors, gpu "
+    "the library's, any those that suit both. Answers are the same up to rounding.",
 )
 
 
@@ -36,6 +44,7 @@ def main(_) -> None:
             depth,
             source=_WORKDIR.value,
             keep=_KEEP.value,
+            target=_TARGET.value,
         )
     )
 

@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items):
     if not tf.config.list_physical_devices("GPU"):
         skip = pytest.mark.skip(reason="needs a GPU, and make test-gpu (LEGAN_TF_GPU=1)")
         for item in items:
-            if "gpu" in item.keywords:
+            if item.get_closest_marker("gpu"):
                 item.add_marker(skip)
     # Decided by the stack, not by trying the imports: on stack A a broken import has to fail.
     if KERAS_MAJOR == 2:

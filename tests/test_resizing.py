@@ -171,11 +171,12 @@ def test_a_gpu_resizes_as_a_processor_does(compiled):
     try:
         for images in (pixels(70, 41), pixels(70, 41).astype(np.float32)):
             for kernel in METHODS:
-                with tf.device("GPU:0"):
-                    run = tf.function(
-                        lambda x, kernel=kernel: resize(x, (16, 33), kernel), jit_compile=compiled
-                    )
-                    made = run(tf.constant(images)).numpy()
+
+                def on_gpu(x, kernel=kernel):
+                    with tf.device("GPU:0"):
+                        return resize(x, (16, 33), kernel)
+
+                made = tf.function(on_gpu, jit_compile=compiled)(images)
                 np.testing.assert_allclose(
                     made, expected_of(images, (16, 33), kernel), rtol=0, atol=255 * TOLERANCE
                 )

@@ -17,6 +17,7 @@ from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.hardware import usable_cores
 from legan_tf.models import QualityEstimator, StarganGenerator
 from legan_tf.serving import Client, export, server_files
+from legan_tf.target import current_target
 from legan_tf.training.datasets import EXPRESSIONS
 from legan_tf.training.devices import POLICIES
 from legan_tf.training.options import PRECISIONS
@@ -107,7 +108,7 @@ def _edits(config: Stargan) -> Iterator[tuple[str, _Edit]]:
         yield f"legan_tf in process, {precision}", _in_process(_generator(config, precision))
     with tempfile.TemporaryDirectory() as folder:
         root = os.path.join(folder, "models")
-        export.export(_generator(config, "float32"), root, _MODEL)
+        export.export(_generator(config, "float32"), root, _MODEL, target=current_target())
         server_files.write(root, folder)
         with running(folder) as address, Client(address, editor=_MODEL, timeout=120.0) as client:
             client.wait_until_available(60.0, models=[_MODEL])

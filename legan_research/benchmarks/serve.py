@@ -15,6 +15,7 @@ from legan_research.benchmarks.local_server import running
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare
 from legan_tf.models import LeganGenerator
 from legan_tf.serving import Client, export, server_files, wire
+from legan_tf.target import current_target
 
 ROWS = 8
 """Images in a request."""
@@ -61,7 +62,7 @@ def benchmark(pairs: int = PAIRS, clients: int = 8, seconds: float = 120.0) -> R
             network = LeganGenerator(*_NAMES, upsampling="pixelshuffle", **form)
             keras.utils.set_random_seed(0)
             network.build()
-            export.export(network, root, name)
+            export.export(network, root, name, target=current_target())
         server_files.write(root, folder)
         with (
             running(folder) as address,

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.models.gradients import custom_gradient
+from legan_tf.target import current_target
 
 SMALL_MAP = 8
 """Largest side of a feature map that is halved by a matrix product."""
@@ -29,14 +30,15 @@ Algorithm = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 def fastest_algorithm(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Algorithm | None:
     """Returns the fastest algorithm for a layer on an input, or None for the library's.
 
-    ``strided_matmul`` avoids copying kernels. The others save arithmetic that GPUs' libraries save
-    by themselves, so they are taken where TensorFlow sees no GPU when the graph is made; an export
-    keeps what was chosen then.
-
     Args:
         layer: A built convolution.
         inputs: [B,H,W,C].
     """
+    algorithm = _fitting_algorithm(layer, inputs)
+    return algorithm if algorithm in _taken() else None
+
+
+def _fitting_algorithm(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Algorithm | None:
     height, width, channels = inputs.shape[1:]
     if height is None or width is None:
         return None
@@ -47,7 +49,7 @@ def fastest_algorithm(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Algorith
     if (kernel, strides) == ((4, 4), (2, 2)):
         small = height == width and height % 2 == 0 and height <= SMALL_MAP
         return strided_matmul if small else None
-    if strides != (1, 1) or tf.config.list_logical_devices("GPU"):
+    if strides != (1, 1):
         return None
     if kernel == (3, 3) and inputs.dtype == tf.float32:
         fits = height % _TILE == 0 and width % _TILE == 0
@@ -137,7 +139,7 @@ def conv2d_with_code(
     """Convolves an image and its code, each number of which stands for a constant plane.
 
     Away from the border a constant plane adds the same to every pixel, so that a plane of a few
-    pixels gives the same results as a whole one.
+    pixels gives the same results as a whole one. Graphs for GPUs have whole ones.
 
     Args:
         image: [B,S,S,C].
@@ -158,6 +160,9 @@ def conv2d_with_code(
             f"the image has {channels} channels and the code {code.shape[1]} numbers; the kernel "
             f"is for {kernel.shape[2]} of both together"
         )
+    if conv2d_with_code not in _taken():
+        planes = tf.tile(code[:, None, None, :], [1, *image.shape[1:3], 1])
+        return tf.nn.conv2d(tf.concat([image, planes], -1), kernel, stride, "SAME")
     outputs = tf.nn.conv2d(image, kernel[:, :, :channels], stride, "SAME")
     if not numbers:
         return outputs
@@ -249,3 +254,17 @@ def _transform(matrix: list[list[float]], values: tf.Tensor) -> tf.Tensor:
     """Applies a matrix to rows and columns, which the first axes of ``values`` hold."""
     both = np.kron(matrix, matrix).astype(np.float32)
     return tf.matmul(both, tf.reshape(values, [both.shape[1], -1]))
+
+
+_TAKEN: dict[str, tuple[Callable, ...]] = {
+    "any": (strided_matmul, conv2d_with_code),
+    "cpu": (strided_matmul, conv2d_with_code, winograd, pixel_blocks),
+    "gpu": (),
+}
+"""What graphs for each target are made of. All were timed on processors alone: ``any`` has those
+that do not more than the library's, and the other two save arithmetic that GPUs' libraries save by
+themselves."""
+
+
+def _taken() -> tuple[Callable, ...]:
+    return _TAKEN[current_target()]

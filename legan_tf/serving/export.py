@@ -13,6 +13,7 @@ from legan_tf.errors import UserError
 from legan_tf.hardware import float32_arithmetic
 from legan_tf.models.gradients import without_custom_gradients
 from legan_tf.serving import model_card, publishing, signatures, warmup
+from legan_tf.target import graphs_for
 
 
 @float32_arithmetic()
@@ -24,6 +25,7 @@ def export(
     source: str = "",
     evaluation: str = "",
     keep: int | None = None,
+    target: str = "any",
 ) -> str:
     """Exports a trained network as the next version of a served model.
 
@@ -42,6 +44,8 @@ def export(
             the run folder.
         keep: How many older versions to keep; others are removed once the new one is published.
             Default is all.
+        target: Kind of device that its graphs are made for, one of ``target.TARGETS``. They answer
+            the same anywhere, up to rounding.
 
     Returns:
         The new version's folder, ``serving_root/name/<integer>``.
@@ -55,7 +59,8 @@ def export(
     publishing.check_name(name)
     if keep is not None and keep < 0:
         raise UserError(f"{keep} older versions cannot be kept; give 0 or more.")
-    servable = signatures.build(network, depth)
+    with graphs_for(target):
+        servable = signatures.build(network, depth)
     weights = network.get_weights() + ([] if depth is None else depth.get_weights())
     if not all(np.all(np.isfinite(weight)) for weight in weights):
         raise UserError(
@@ -66,7 +71,7 @@ def export(
     temporary = publishing.begin(model_folder)
     try:
         # Traced here: TensorFlow would trace them once more.
-        with without_custom_gradients():
+        with graphs_for(target), without_custom_gradients():
             traced = {
                 name: function.get_concrete_function()
                 for name, function in servable.signatures.items()

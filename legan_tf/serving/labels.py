@@ -38,6 +38,8 @@ class Labels:
         lightings: Names of the lighting classes, in the order of their ids.
         keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
         geometry: Kind of its maps, ``depth`` or ``normal``; nothing if it makes none.
+        target: Kind of device that its graphs are made for: ``any``, ``cpu`` or ``gpu``; nothing
+            in exports of before.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Labels:
     lightings: tuple[str, ...] = ()
     keeps_unnamed: bool = False
     geometry: str = ""
+    target: str = ""
 
     def ids(
         self, attribute: str, targets: Attribute | Sequence[Attribute], count: int

@@ -29,6 +29,11 @@ from legan_tf.training.run_folder import (
 )
 
 _PACKAGES = ("legan-tf", "tensorflow", "keras", "numpy")
+_DEVICES = {
+    "any": "any device",
+    "cpu": "processors with oneDNN; they answer the same on GPUs, slower",
+    "gpu": "GPUs; they answer the same on processors, slower",
+}
 _USES = {
     EDITOR: (
         "It edits the expression and the light of portraits of consenting people, for research, "
@@ -98,6 +103,7 @@ def _facts(labels: Labels, network: keras.Model, depth: keras.Model | None) -> l
         "Attributes may be left as they are": labels.expressions
         and ("yes" if labels.keeps_unnamed else "no"),
         "Maps show": labels.geometry,
+        "Graphs for": _DEVICES[labels.target],
         "Exported": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "With": ", ".join(
             [f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES]

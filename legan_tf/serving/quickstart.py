@@ -11,6 +11,7 @@ from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.evaluate import evaluate
 from legan_tf.evaluation.report import as_markdown
 from legan_tf.serving import editing, export, loading
+from legan_tf.target import current_target
 from legan_tf.training import systems
 from legan_tf.training.datasets import held_out_faces
 from legan_tf.training.run_folder import load_network
@@ -52,6 +53,7 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
         "legan",
         source=config.workdir,
         evaluation=evaluation,
+        target=current_target(),
     )
     say("[4/4] editing a picture with the exported model")
     exported = loading.load(version)

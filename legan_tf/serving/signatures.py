@@ -33,6 +33,7 @@ from legan_tf.serving.attribute_inputs import AttributeInput
 from legan_tf.serving.graph_checks import at_most_max_rows
 from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Labels
 from legan_tf.serving.preprocessing import decoder, encode_png, prepare
+from legan_tf.target import current_target
 
 _Function = Callable[..., dict[str, tf.Tensor]]
 Signatures = dict[str, _Function]
@@ -72,10 +73,13 @@ def describe(network: keras.Model, depth: keras.Model | None = None) -> Labels:
     architecture = type(network).__name__
     if depth is not None:
         _check_beside(network, depth)
+    target = current_target()
     if isinstance(network, QualityEstimator):
-        return Labels(SCORER, architecture, network.image_size)
+        return Labels(SCORER, architecture, network.image_size, target=target)
     if isinstance(network, DepthNetwork):
-        return Labels(DEPTH, architecture, network.image_size, geometry=network.geometry)
+        return Labels(
+            DEPTH, architecture, network.image_size, geometry=network.geometry, target=target
+        )
     if isinstance(network, AttributeGenerator):
         return Labels(
             EDITOR,
@@ -85,6 +89,7 @@ def describe(network: keras.Model, depth: keras.Model | None = None) -> Labels:
             tuple(network.lightings),
             network.keeps_unnamed,
             "" if depth is None else depth.geometry,
+            target,
         )
     raise UserError(
         f"A {architecture} neither edits nor rates pictures, nor makes maps of them; give a "

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from legan_tf.compat import tensorflow_variable
 from legan_tf.models import convolutions, layers
+from legan_tf.target import TARGETS, graphs_for
 
 CASES = {
     "strided matmul 8": (convolutions.strided_matmul, 8, 5, 6, 4, 2),
@@ -57,15 +58,17 @@ def test_a_way_equals_the_library_to_the_second_derivative(name):
         np.testing.assert_allclose(ours, theirs, atol=5e-5 * np.abs(theirs).max(), rtol=0)
 
 
+@pytest.mark.parametrize("target", ["cpu", "gpu"])
 @pytest.mark.parametrize("side, size, stride", [(16, 7, 1), (8, 7, 1), (16, 4, 2), (6, 4, 2)])
-def test_codes_are_constant_planes_up_to_the_border(side, size, stride):
+def test_codes_are_constant_planes_up_to_the_border(side, size, stride, target):
     rng = np.random.default_rng(0)
     image = tf.constant(rng.normal(size=(2, side, side, 3)), tf.float32)
     codes = tf.constant(rng.normal(size=(2, 4)), tf.float32)
     kernel = tf.constant(rng.normal(size=(size, size, 7, 5)), tf.float32)
 
     def ours(image, kernel):
-        return convolutions.conv2d_with_code(image, codes, kernel, stride)
+        with graphs_for(target):
+            return convolutions.conv2d_with_code(image, codes, kernel, stride)
 
     def library(image, kernel):
         planes = tf.tile(codes[:, None, None, :], [1, side, side, 1])
@@ -74,6 +77,18 @@ def test_codes_are_constant_planes_up_to_the_border(side, size, stride):
     pairs = zip(*(_values_and_gradients(way, image, kernel) for way in (ours, library)))
     for one, other in pairs:
         np.testing.assert_allclose(one, other, atol=5e-5 * np.abs(other).max(), rtol=0)
+
+
+def test_graphs_for_gpus_convolve_an_image_with_its_code_at_once():
+    for target, convolutions_of_it in (("any", 2), ("cpu", 2), ("gpu", 1)):
+        with graphs_for(target):
+            graph = tf.function(convolutions.conv2d_with_code).get_concrete_function(
+                tf.zeros([2, 8, 8, 3]), tf.zeros([2, 4]), tf.zeros([7, 7, 7, 5]), 1
+            )
+        made = [
+            operation for operation in graph.graph.get_operations() if operation.type == "Conv2D"
+        ]
+        assert len(made) == convolutions_of_it
 
 
 def test_codes_of_another_width_are_refused():
@@ -109,8 +124,12 @@ def test_a_layer_takes_the_way_that_fits_it(side, channels, filters, kernel, str
     layer = layers.conv(filters, kernel, stride, use_bias=True)
     layer.build((None, side, side, channels))
     x = tf.random.stateless_normal([2, side, side, channels], [0, 1])
-    way = convolutions.fastest_algorithm(layer, x)
-    assert way is (None if tf.config.list_logical_devices("GPU") and stride == 1 else chosen)
+    taken = {}
+    for target in TARGETS:
+        with graphs_for(target):
+            taken[target] = convolutions.fastest_algorithm(layer, x)
+    of_any = chosen if chosen is convolutions.strided_matmul else None
+    assert taken == {"any": of_any, "cpu": chosen, "gpu": None}
     layer.bias.assign(np.linspace(-1, 1, filters))
     library = keras.layers.Conv2D(filters, kernel, stride, padding="same")
     library.build((None, side, side, channels))

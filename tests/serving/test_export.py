@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import io
 import json
@@ -10,11 +11,13 @@ import shutil
 import struct
 import subprocess
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import kernels
 from tensorflow_serving.apis import prediction_log_pb2
 
 import legan_tf
@@ -22,6 +25,7 @@ from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.models import StarganGenerator, copy_of
 from legan_tf.serving import export, model_card, publishing, signatures
+from legan_tf.target import TARGETS, graphs_for
 from legan_tf.training import systems
 
 INVALID_ARGUMENT = 3
@@ -47,7 +51,8 @@ def test_written_tensors_answer_as_keras_does(generator, served, blobs):
         "lighting": tf.constant([1, -1, 0]),
     }
     answer = served.signatures["serving_default"](**inputs)
-    before = signatures.build(generator).signatures["serving_default"](**inputs)
+    with graphs_for("any"):
+        before = signatures.build(generator).signatures["serving_default"](**inputs)
     np.testing.assert_array_equal(answer["image"], before["image"])
     direct = generator(
         {
@@ -99,8 +104,9 @@ def test_written_maps_are_the_network_s(
     serving_root, mappers, blobs, name, geometry, by_tensor, by_png
 ):
     images = blobs(23, 40, count=3)
-    before = signatures.build(mappers[geometry]).signatures
-    expected = before["serving_default"](image=tf.constant(images))[geometry]
+    with graphs_for("any"):
+        before = signatures.build(mappers[geometry]).signatures
+        expected = before["serving_default"](image=tf.constant(images))[geometry]
     assert np.unique(expected).size > 50
     served = tf.saved_model.load(str(serving_root / name / "1")).signatures
     answer = served[by_tensor](image=tf.constant(images))
@@ -127,6 +133,108 @@ def test_an_editor_edits_the_same_with_a_depth_network_beside_it(serving_root, s
     )
 
 
+@pytest.fixture(scope="module")
+def by_target(tmp_path_factory):
+    """Signatures of an editor that has layers for every algorithm, exported for each target."""
+    keras.utils.set_random_seed(0)
+    network = StarganGenerator(("a", "b"), ("c", "d"), image_size=16, width=32, blocks=1)
+    network.build()
+    root = tmp_path_factory.mktemp("targets")
+    versions = {
+        target: export.export(network, str(root), target, target=target) for target in TARGETS
+    }
+    return {
+        target: (version, tf.saved_model.load(version).signatures)
+        for target, version in versions.items()
+    }
+
+
+def nodes_of(function):
+    graph = function.graph.as_graph_def()
+    return [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
+
+
+def test_exports_for_every_target_answer_the_same(by_target, blobs):
+    inputs = {
+        "image": tf.constant(blobs(40, 31, count=3)),
+        "expression": tf.constant([0, 1, 0]),
+        "lighting": tf.constant([1, 1, 0]),
+    }
+    answers, made_of = {}, {}
+    for target, (version, served) in by_target.items():
+        with open(os.path.join(version, publishing.LABELS_FILE), encoding="utf-8") as file:
+            assert json.load(file)["target"] == target
+        answers[target] = served["serving_default"](**inputs)["image"].numpy().astype(int)
+        operations = collections.Counter(node.op for node in nodes_of(served["serving_default"]))
+        made_of[target] = operations["Conv2D"]
+    assert np.ptp(answers["cpu"]) > 50
+    for target in ("any", "gpu"):
+        # Rounding in another order may turn half a level.
+        assert np.abs(answers[target] - answers["cpu"]).max() <= 1
+        assert (answers[target] != answers["cpu"]).mean() < 0.01
+    # One more for the code beside the image, one less for the small map that is halved; the two of
+    # the residual block are Winograd's.
+    assert made_of["any"] == made_of["gpu"] and made_of["cpu"] == made_of["gpu"] - 2
+
+
+def _lacks_gpu_kernel(node) -> bool:
+    """Whether TensorFlow would run a node on the processor, by the kernels that are registered."""
+    return not any(
+        kernel.device_type in ("GPU", "DEFAULT")
+        and all(
+            node.attr[limit.name].type in limit.allowed_values.list.type
+            for limit in kernel.constraint
+        )
+        for kernel in kernels.get_registered_kernels_for_op(node.op).kernel
+    )
+
+
+# Texts, of which the sentences of checks are made: GPUs have none.
+TEXTS = {"AsString", "StringJoin", "ReduceJoin"}
+
+
+@pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="TensorFlow was built without GPUs")
+@pytest.mark.parametrize("target", ["any", "gpu"])
+def test_every_operation_on_pictures_has_a_gpu_kernel(by_target, serving_root, target):
+    signatures = [by_target[target][1][name] for name in ("serving_default", "vectors")]
+    if target == "any":
+        for name, offered in (("legan_normal", ("masks", "depth")), ("quality", ("score",))):
+            served = tf.saved_model.load(str(serving_root / name / "1")).signatures
+            signatures += [served[name] for name in offered]
+    for signature in signatures:
+        nodes = nodes_of(signature)
+        assert any(node.op == "Conv2D" for node in nodes)
+        assert any(node.op == "BatchMatMulV2" for node in nodes)
+        lacking = {
+            node.op
+            for node in nodes
+            if _lacks_gpu_kernel(node) and tf.string.as_datatype_enum not in _types(node)
+        }
+        assert lacking <= TEXTS
+
+
+def _types(node) -> set[int]:
+    return {value.type for value in node.attr.values()}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("target", ["any", "gpu"])
+def test_a_gpu_answers_as_a_processor_does(by_target, blobs, target):
+    inputs = {
+        "image": tf.constant(blobs(40, 31, count=3)),
+        "expression": tf.constant([0, 1, 0]),
+        "lighting": tf.constant([1, 1, 0]),
+    }
+    answers = []
+    for device in ("CPU:0", "GPU:0"):
+        with tf.device(device):
+            served = tf.saved_model.load(by_target[target][0]).signatures["serving_default"]
+            answers.append(served(**inputs)["image"].numpy().astype(int))
+    # Convolutions round factors to TF32 there.
+    assert np.abs(answers[0] - answers[1]).max() <= 2
+    assert np.abs(answers[0] - answers[1]).mean() < 0.1
+
+
 @pytest.mark.parametrize("name", ["legan_normal", "quality"])
 def test_loading_warns_of_nothing(serving_root, name, caplog):
     tf.saved_model.load(str(serving_root / name / "1"))
@@ -143,6 +251,7 @@ def test_labels_travel_with_the_version(serving_root):
         "lightings": ["left", "right"],
         "keeps_unnamed": True,
         "geometry": "",
+        "target": "any",
     }
     labels = json.loads((serving_root / "legan_normal/1/assets.extra/labels.json").read_text())
     assert (labels["kind"], labels["architecture"]) == ("editor", "LeganGenerator")
@@ -156,6 +265,7 @@ def test_labels_travel_with_the_version(serving_root):
         "lightings": [],
         "keeps_unnamed": False,
         "geometry": "depth",
+        "target": "any",
     }
 
 
@@ -267,6 +377,7 @@ def test_a_card_tells_what_a_version_is(serving_root, generator):
     for told in (
         f"LeganGenerator, {generator.count_params():,} parameters",
         "| Works at | 16 x 16 pixels |",
+        "| Graphs for | any device |",
         "| Expressions | neutral, smile, scream |",
         "| `serving_default` | `image` uint8 [B, ?, ?, 3]; `expression` int32 [B]; "
         "`lighting` int32 [B] | `image` uint8 [B, 16, 16, 3] |",
