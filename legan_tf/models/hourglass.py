@@ -13,6 +13,23 @@ UPSAMPLINGS = ("pixelshuffle", "nearest", "transposed")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class NearestUpsampling(keras.layers.UpSampling2D):
+    """Nearest-neighbour upsampling, [B,H,W,C] to [B,2H,2W,C].
+
+    As joins of tensors: TensorFlow's own operation has no deterministic gradient on a GPU.
+    """
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns ``x`` with every pixel 2 × 2 times."""
+        batch, height, width, channels = tf.unstack(tf.shape(x))
+        rows = tf.reshape(tf.concat([x, x], 3), [batch, height, 2 * width * channels])
+        doubled = [batch, 2 * height, 2 * width, channels]
+        result = tf.reshape(tf.concat([rows, rows], 2), doubled)
+        result.set_shape(self.compute_output_shape(x.shape))
+        return result
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class PixelShuffle(keras.layers.Layer):
     """Sub-pixel upsampling: four channels to 2 × 2 pixels, [B,H,W,4C] to [B,2H,2W,C]."""
 
@@ -63,7 +80,7 @@ def upsample(filters: int, method: str) -> list[keras.layers.Layer]:
         convolution.kernel_initializer = SubpixelInitializer()
         return [convolution, PixelShuffle()]
     if method == "nearest":
-        return [keras.layers.UpSampling2D(2), conv(filters, 3)]
+        return [NearestUpsampling(), conv(filters, 3)]
     if method == "transposed":
         return [keras.layers.Conv2DTranspose(filters, 4, 2, padding="same", use_bias=False)]
     raise ValueError(f"upsampling is one of {', '.join(UPSAMPLINGS)}, not {method!r}")

@@ -155,3 +155,32 @@ def test_bfloat16_is_warned_of_where_the_processor_is_slow_at_it(features, remar
     told = devices.bfloat16_on(hardware.Processor("Some CPU", 2, features))
     assert remark in told
     assert bool(told) == bool(remark)
+
+
+def test_the_gradients_of_an_update_are_summed_over_the_replicas_together(tmp_path):
+    code = """
+import json, sys
+import tensorflow as tf
+from legan_tf.training import devices, systems, train
+
+system = systems.make("stargan", **json.loads(sys.argv[1]))
+devices.claim(system.replicas)
+data = system.datasets()
+strategy = devices.set_up(system)
+with strategy.scope():
+    trainer = train.make_trainer(system, data, {})
+    train.compile_trainer(trainer, system)
+batch = next(iter(system.batches(data.train, 0)))
+own = {name: value[:2] for name, value in batch.items()}
+step = tf.function(lambda batch: strategy.run(trainer.train_step, args=(batch,)))
+graph = step.get_concrete_function(own).graph
+print([op.type for op in graph.get_operations()].count("CollectiveReduceV2"))
+"""
+    options = {"workdir": str(tmp_path), "image_size": 16, "batch_size": 4, "people": 4}
+    options.update({"width": 4, "blocks": 0, "d_width": 4, "d_depth": 2, "critic_steps": 2})
+    options.update({"quality_weight": 0.0, "identity_weight": 0.0, "replicas": 2})
+    result = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(options)], capture_output=True, text=True
+    )
+    # One operation on each replica for two updates of the critic and one of the generator.
+    assert result.stdout.split() == ["6"], result.stderr
