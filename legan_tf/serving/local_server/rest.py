@@ -141,6 +141,13 @@ class _Handler(http_server.Handler):
         super().setup()
         self.send_s = self.server.timeout_s
 
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        finally:
+            # Not before: an exception holds the body until it is handled.
+            self.server.forget_body(self.connection)
+
     def log_message(self, format: str, *args: Any) -> None:
         logging.debug("%s %s", self.address_string(), format % args)
 
@@ -183,7 +190,6 @@ class _Handler(http_server.Handler):
             content = _json({"error": type(error).__name__})
             self._send(HTTPStatus.INTERNAL_SERVER_ERROR, *content)
         finally:
-            self.server.forget_body(self.connection)
             with self.server.changed:
                 self.server.busy -= 1
                 self.server.changed.notify_all()
