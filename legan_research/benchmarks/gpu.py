@@ -36,6 +36,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "float32": {"tensor_float_32": False},
     "TensorFloat-32": {"tensor_float_32": True},
     "bfloat16": {"precision": "bfloat16"},
+    "bfloat16, XLA": {"precision": "bfloat16", "xla": True},
 }
 """Options of the training by column of the table."""
 ON_PROCESSOR_TOO = ("float32", "bfloat16")

@@ -197,7 +197,7 @@ class AdversarialTrainer(Trainer):
             }
             generated = {
                 name: tf.reshape(values, [-1, critic_steps - 1, *values.shape[1:]])
-                for name, values in self._generate(early).items()
+                for name, values in self.through_xla(lambda: self._generate(early)).items()
             }
             for batch, seen in zip(batches[:-1], _sub_batches(generated, critic_steps - 1)):
                 self._update_critics(batch, seen)
@@ -221,10 +221,10 @@ class AdversarialTrainer(Trainer):
     def _update(self, batch: Batch) -> None:
         """The last update of the critics, and one of the generators on the same images."""
         with tf.GradientTape(persistent=True) as tape:
-            generated = self._generate(batch)
+            generated = self.through_xla(lambda: self._generate(batch))
             with tape.stop_recording():
                 self._update_critics(batch, generated)
-            totals = self._generator_losses(batch, generated)
+            totals = self.through_xla(lambda: self._generator_losses(batch, generated))
         variables = {name: self.trained[name].trainable_variables for name in totals}
         gradients = {name: tape.gradient(totals[name], variables[name]) for name in totals}
         for name in totals:
@@ -335,33 +335,39 @@ class AdversarialTrainer(Trainer):
                 return losses.r1_penalty(scores, real)
             return losses.gradient_penalty(scores, real, fake, batch["alpha"])
 
-        with tf.GradientTape() as tape:
-            judged = critic(tf.concat([real, fake], 0), training=True)
-            on_real = {name: value[:count] for name, value in judged.items()}
-            on_fake = {name: value[count:] for name, value in judged.items()}
-            adversarial = losses.critic_loss(
-                on_real["realness"], on_fake["realness"], objective.adversarial
-            )
-            attributes = self._attribute_terms(on_real, batch, confidence_penalty)
-            if critic.fake_class:
-                fake_labels = {
-                    name: tf.fill([count], on_fake[name].shape[-1] - 1)
-                    for name in ATTRIBUTES
-                    if name in on_fake
-                }
-                attributes += self._attribute_terms(on_fake, fake_labels)
-            total = objective.adversarial_weight * self.record(f"{prefix}critic", adversarial)
-            total += objective.attribute_weight * self.record(
-                f"{prefix}critic_attributes", attributes
-            )
-            if objective.penalty_weight:
-                if objective.penalty_every == 1:
-                    values = penalty()
-                else:
-                    due = self.g_optimizer.iterations % objective.penalty_every == 0
-                    values = tf.cond(
-                        due, lambda: objective.penalty_every * penalty(), lambda: tf.zeros([count])
-                    )
-                total += objective.penalty_weight * self.record(f"{prefix}penalty", values)
         variables = critic.trainable_variables
-        getattr(self, optimizer).apply_gradients(zip(tape.gradient(total, variables), variables))
+
+        def gradients() -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                judged = critic(tf.concat([real, fake], 0), training=True)
+                on_real = {name: value[:count] for name, value in judged.items()}
+                on_fake = {name: value[count:] for name, value in judged.items()}
+                adversarial = losses.critic_loss(
+                    on_real["realness"], on_fake["realness"], objective.adversarial
+                )
+                attributes = self._attribute_terms(on_real, batch, confidence_penalty)
+                if critic.fake_class:
+                    fake_labels = {
+                        name: tf.fill([count], on_fake[name].shape[-1] - 1)
+                        for name in ATTRIBUTES
+                        if name in on_fake
+                    }
+                    attributes += self._attribute_terms(on_fake, fake_labels)
+                total = objective.adversarial_weight * self.record(f"{prefix}critic", adversarial)
+                total += objective.attribute_weight * self.record(
+                    f"{prefix}critic_attributes", attributes
+                )
+                if objective.penalty_weight:
+                    if objective.penalty_every == 1:
+                        values = penalty()
+                    else:
+                        due = self.g_optimizer.iterations % objective.penalty_every == 0
+                        values = tf.cond(
+                            due,
+                            lambda: objective.penalty_every * penalty(),
+                            lambda: tf.zeros([count]),
+                        )
+                    total += objective.penalty_weight * self.record(f"{prefix}penalty", values)
+            return tape.gradient(total, variables)
+
+        getattr(self, optimizer).apply_gradients(zip(self.through_xla(gradients), variables))

@@ -237,4 +237,6 @@ def notes(config: RunOptions) -> list[str]:
             if not gpu.has_bfloat16
         ]
         remarks += [] if gpus else [bfloat16_on(hardware.processor())]
+    if config.xla and not gpus:
+        remarks.append("--xla: it is for GPUs; on processors training takes several times as long")
     return list(filter(None, remarks))

@@ -57,6 +57,11 @@ class RunOptions(Options):
     deterministic: bool = option(
         False, "Make every operation repeatable bit for bit; slower on a GPU.", free=True
     )
+    xla: bool = option(
+        False,
+        "Compile losses and gradients with XLA; for GPUs, on processors several times slower.",
+        free=True,
+    )
     steps_per_execution: int = option(
         1, "Steps between returns to Python.", free=True, limit=POSITIVE
     )
@@ -78,6 +83,11 @@ class RunOptions(Options):
         if self.replicas > 0 and self.batch_size % self.replicas:
             problems.append(
                 f"--batch_size={self.batch_size} must be a multiple of --replicas={self.replicas}"
+            )
+        if self.xla and self.deterministic:
+            problems.append(
+                "--xla does not go with --deterministic: what it compiles may round otherwise "
+                "at the next start; leave one of them out"
             )
         for name in ("train_steps", "log_every", "sample_every", "checkpoint_every"):
             if self.steps_per_execution > 0 and getattr(self, name) % self.steps_per_execution:

@@ -174,9 +174,13 @@ class SupervisedTrainer(Trainer):
     @tf.autograph.experimental.do_not_convert  # As in AdversarialTrainer.
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Updates the network once; returns the running mean of every term."""
-        with tf.GradientTape() as tape:
-            values = self.sample_losses(data)
-            total = tf.add_n([self.record(term, v) for term, v in zip(self.terms, values)])
         variables = self.variables_of("optimizer")
-        self.optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
+
+        def gradients() -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                values = self.sample_losses(data)
+                total = tf.add_n([self.record(term, v) for term, v in zip(self.terms, values)])
+            return tape.gradient(total, variables)
+
+        self.optimizer.apply_gradients(zip(self.through_xla(gradients), variables))
         return self.results()

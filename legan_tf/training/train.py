@@ -223,7 +223,9 @@ def _auxiliary_networks(auxiliary: Auxiliary, path: str, data: Datasets) -> dict
 
 def make_trainer(system: System, data: Datasets, auxiliaries: dict[str, Network]) -> Trainer:
     """Returns the Keras model to fit, not compiled."""
-    return system.trainer(system.network(data.train), data, auxiliaries)
+    trainer = system.trainer(system.network(data.train), data, auxiliaries)
+    trainer.xla = system.xla
+    return trainer
 
 
 def compile_trainer(trainer: Trainer, system: System) -> dict[str, keras.optimizers.Optimizer]:

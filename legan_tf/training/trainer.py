@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -32,6 +32,8 @@ class Trainer(keras.Model):
     """Names of the networks among the arguments of ``__init__`` and among the attributes."""
     saved_options: ClassVar[dict[str, type]] = {}
     """Classes of the dataclasses among the arguments of ``__init__``, by name."""
+    xla: bool = False
+    """Whether XLA compiles the losses and gradients; to be set before the first step."""
     _means: Sequence[keras.metrics.Mean] = ()
 
     def __init__(self, name: str | None = None) -> None:
@@ -148,6 +150,15 @@ class Trainer(keras.Model):
         """
         self._means[self.terms.index(term)].update_state(values)
         return tf.reduce_mean(values) / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def through_xla(self, function: Callable[[], Any]) -> Any:
+        """Returns what a function of no arguments returns, compiled by XLA where ``xla`` says so.
+
+        Updates and moving averages, which all replicas make together, have to stay outside.
+        """
+        if not self.xla:
+            return function()
+        return tf.function(function, autograph=False, jit_compile=True)()
 
     def results(self) -> dict[str, tf.Tensor]:
         """Returns the running mean of every term, for ``train_step`` to return."""
