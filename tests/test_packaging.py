@@ -18,7 +18,7 @@ PACKAGE = ROOT / "legan_tf"
 RESEARCH = ROOT / "legan_research"
 
 # A package imports only from itself and from those before it.
-LAYERS = ("data", "models", "losses", "training", "evaluation", "serving", "uses")
+LAYERS = ("head", "data", "models", "losses", "training", "evaluation", "serving", "uses")
 # Modules beside the layers that every layer may use, and that use no layer.
 SHARED = tuple(sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__"))
 STACK_A_ONLY = ("tensorflow_addons", "tensorflow_gan", "tensorflow_io")

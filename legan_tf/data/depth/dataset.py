@@ -11,11 +11,10 @@ from typing import Any
 
 from legan_tf import optional
 from legan_tf.data import resumable, storage
-from legan_tf.data.depth import camera_fit
 from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.landmark_vertices import read_landmark_vertices
 from legan_tf.data.depth.mesh_maps import UNREADABLE, FittedMesh, make_maps
 from legan_tf.data.depth.meshes import SUFFIXES, TRIANGLES_FILE
-from legan_tf.data.depth.ray_casting import PURPOSE
 from legan_tf.data.depth.report import write_results
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import PICTURES, scan, skip_output, stem, suffix
@@ -110,8 +109,7 @@ def make_depth(
     meshes = [_fitted_mesh(row, target, output, options) for row, target in zip(rows, targets)]
 
     def require() -> None:
-        for package in ("trimesh", "embreex"):
-            optional.require(package, PURPOSE)
+        optional.require("trimesh", "Reading meshes")
 
     outcomes = resumable.run(
         resumable.WorkLog(output, "depth", _settings(options, size, rows, base), _CHANGED),
@@ -143,7 +141,7 @@ def _check(
     if problem:
         raise UserError(f"{problem}.")
     if options.landmark_vertices:
-        camera_fit.read_landmark_vertices(options.landmark_vertices)
+        read_landmark_vertices(options.landmark_vertices)
 
 
 def _folder_rows(

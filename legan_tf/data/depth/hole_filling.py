@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import RBFInterpolator
 
-from legan_tf.data.depth.ray_casting import View
+from legan_tf.head.ray_casting import View
 
 _RING = 2  # Pixels around a hole that it is filled from.
 _AROUND = np.ones((3, 3), bool)

@@ -11,14 +11,17 @@ import numpy as np
 
 from legan_tf.data import exr, images, maps, storage
 from legan_tf.data.align.landmarks import IBUG_POINTS, read_points
-from legan_tf.data.depth import camera_fit, quality_gate
+from legan_tf.data.depth import quality_gate
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.hole_filling import fill_holes
-from legan_tf.data.depth.meshes import TRIANGLES_FILE, Mesh, read_mesh
+from legan_tf.data.depth.landmark_vertices import read_landmark_vertices
+from legan_tf.data.depth.meshes import TRIANGLES_FILE, read_mesh
 from legan_tf.data.depth.quality_gate import Measures
-from legan_tf.data.depth.ray_casting import View, cast_rays
 from legan_tf.data.output_folder import Rejected, rejected_if_unreadable
 from legan_tf.errors import UserError, first_line
+from legan_tf.head import camera_fit
+from legan_tf.head.mesh import Mesh
+from legan_tf.head.ray_casting import View, cast_rays
 
 UNREADABLE = ("the mesh cannot be read", "the picture cannot be read", "no landmarks can be read")
 """Reasons that may be temporary: the file may be repaired."""
@@ -141,7 +144,7 @@ def _landmark_vertices(options: DepthOptions, mesh: Mesh) -> np.ndarray:
 
 
 # Once per process: all meshes share the file.
-_read_landmark_vertices = functools.lru_cache(maxsize=1)(camera_fit.read_landmark_vertices)
+_read_landmark_vertices = functools.lru_cache(maxsize=1)(read_landmark_vertices)
 
 
 def _project(

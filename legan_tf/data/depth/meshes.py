@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import re
@@ -14,6 +13,7 @@ import scipy.io
 from legan_tf import optional
 from legan_tf.data import storage
 from legan_tf.errors import UserError, first_line
+from legan_tf.head.mesh import Mesh
 
 TRIANGLES_FILE = "tri.mat"
 """Name of the file beside Matlab meshes that has the triangles for all of them."""
@@ -24,26 +24,6 @@ _INDENT = re.compile(r"^[^\S\n]+", re.MULTILINE)
 
 class MeshError(UserError):
     """A file is not a mesh that can be read; the message starts with its path."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Mesh:
-    """A surface of triangles.
-
-    Attributes:
-        vertices: float64 [V, 3].
-        triangles: int64 [T, 3], numbers of vertices, from 0.
-    """
-
-    vertices: np.ndarray
-    triangles: np.ndarray
-
-    @property
-    def used(self) -> np.ndarray:
-        """The vertices that belong to triangles, float64 [U, 3]."""
-        used = np.zeros(len(self.vertices), bool)
-        used[self.triangles] = True
-        return self.vertices[used]
 
 
 def read_mesh(file: str) -> Mesh:

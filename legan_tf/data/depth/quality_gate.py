@@ -10,8 +10,8 @@ import numpy as np
 from legan_tf.data.align.landmarks import from_ibug
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.hole_filling import Filled
-from legan_tf.data.depth.meshes import Mesh
-from legan_tf.data.depth.ray_casting import View, facing_normals
+from legan_tf.head.mesh import Mesh, facing_normals
+from legan_tf.head.ray_casting import View
 
 _DIGITS = 5  # Of measures, so that the values written are those that were compared.
 _FLAT = 1e-6  # Range of depth of a plane, in pixels.

@@ -9,10 +9,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from legan_tf.data.depth.hole_filling import fill_holes
-from legan_tf.data.depth.meshes import Mesh
 from legan_tf.data.depth.quality_gate import bulge, degenerate_share
-from legan_tf.data.depth.ray_casting import View, cast_rays
 from legan_tf.data.rendered import surface
+from legan_tf.head.mesh import Mesh
+from legan_tf.head.ray_casting import View, cast_rays
 
 made = runpy.run_path(str(pathlib.Path(__file__).parent / "mesh_files.py"))
 in_pixels = made["in_pixels"]

@@ -1,4 +1,4 @@
-"""Camera fit: projects a mesh into its picture by pixels, by landmarks, or from the front.
+"""Camera fit: a mesh in its picture, by pixels, by landmarks, or from the front.
 
 All cameras are parallel projections, orthographic or weak perspective, so that what they return is
 the mesh in the coordinates of the picture: x to the right and y down, in pixels, the centre of the
@@ -7,52 +7,55 @@ top left one being (0, 0); z to the viewer, in pixels, too.
 
 from __future__ import annotations
 
-import re
+import dataclasses
 
 import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from legan_tf.data import storage
-from legan_tf.data.align.landmarks import IBUG_POINTS
-from legan_tf.errors import UserError
-
-MIN_LANDMARKS = 6
-"""The fewest landmarks that a camera is fitted to."""
-
 # Where the faces of Bodur et al.'s depth maps are, as shares of the square.
 _FRAME_SIZE = 0.62
 _FRAME_CENTRE = 0.5, 0.54
 
-_PAIR = re.compile(r"\s*(\d+)\s*[=,\s]\s*(\d+)\s*(?:#.*)?")
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Camera:
+    """A weak-perspective camera.
+
+    Attributes:
+        scale: Pixels per unit of the mesh.
+        rotation: float64 [3, 3], to axes x right, y down, z away from the viewer.
+        shift: float64 [2], where the mesh's origin is in the picture.
+    """
+
+    scale: float
+    rotation: np.ndarray
+    shift: np.ndarray
+
+    def project(self, vertices: np.ndarray) -> np.ndarray:
+        """Returns vertices [..., 3], y up and z to the viewer, in the picture."""
+        seen = self.scale * vertices @ self.rotation.T
+        seen[..., :2] += self.shift
+        seen[..., 2] *= -1
+        return seen
 
 
-def read_landmark_vertices(file: str) -> np.ndarray:
-    """Reads the vertices of a mesh that are landmarks.
+def closest_camera(places: np.ndarray, points: np.ndarray, weights: np.ndarray) -> Camera:
+    """Returns the weak-perspective camera closest to the best affine one.
 
     Args:
-        file: Text. Lines of two numbers, with ``=``, a comma or a space between them and perhaps a
-            comment after ``#``, name a landmark, from 1, and its vertex, from 0; other lines are
-            ignored. eos's ``ibug_to_sfm.txt`` is such a file.
-
-    Returns:
-        int64 [68], numbers of vertices; -1 for landmarks that are no vertex.
-
-    Raises:
-        UserError: It names too few.
-        StorageError: The file cannot be read.
+        places: float64 [n, 3], not on a plane; y up, z to the viewer.
+        points: float64 [n, 2], where they are in the picture.
+        weights: float64 [n], 0 or more.
     """
-    vertices = np.full(IBUG_POINTS, -1)
-    for line in storage.read_bytes(file).decode(errors="replace").splitlines():
-        found = _PAIR.fullmatch(line)
-        if found and 1 <= int(found[1]) <= IBUG_POINTS:
-            vertices[int(found[1]) - 1] = int(found[2])
-    if np.count_nonzero(vertices >= 0) < MIN_LANDMARKS:
-        raise UserError(
-            f"{file}: names fewer than {MIN_LANDMARKS} landmarks; in each line give the "
-            "landmark, 1 to 68, and its vertex, from 0."
-        )
-    return vertices
+    share = weights[:, None] / weights.sum()
+    middle, centre, root = (share * places).sum(0), (share * points).sum(0), np.sqrt(share)
+    affine = np.linalg.lstsq((places - middle) * root, (points - centre) * root, rcond=None)[0]
+    left, scales, right = np.linalg.svd(affine.T, full_matrices=False)
+    rows = left @ right
+    scale = float(scales.mean())
+    rotation = np.stack([*rows, np.cross(*rows)])
+    return Camera(scale, rotation, centre - scale * rows @ middle)
 
 
 def project_pixels(

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from legan_tf.data.depth import camera_fit
-from legan_tf.errors import UserError
+from legan_tf.head import camera_fit
 
 BODY = np.random.default_rng(0).normal(size=(40, 3)) * (5, 6, 3)
 
@@ -69,21 +68,3 @@ def test_landmarks_that_tell_no_camera_are_refused():
         camera_fit.fit_weak_perspective(flat, np.arange(10), BODY[:10, :2])
     with pytest.raises(ValueError, match="are one"):
         camera_fit.fit_weak_perspective(BODY, np.arange(10), np.ones((10, 2)))
-
-
-def test_landmark_vertices_are_read_as_eos_writes_them(tmp_path):
-    file = tmp_path / "vertices.txt"
-    file.write_text(
-        "# A list, and a remark\n[landmark_mappings]\n"
-        "9 = 33 # chin\n18 = 225\n28 = 114\n31=125\n37 = 177\n40 , 172\n43 614\n"
-        "right_contour = [ 380,\n 373,\n 1 ]\n"
-    )
-    numbers = camera_fit.read_landmark_vertices(str(file))
-    assert numbers.shape == (68,)
-    assert {i + 1: n for i, n in enumerate(numbers) if n >= 0} == {
-        **{9: 33, 18: 225, 28: 114, 31: 125},
-        **{37: 177, 40: 172, 43: 614},
-    }
-    file.write_text("9 = 33\n")
-    with pytest.raises(UserError, match="fewer than 6 landmarks"):
-        camera_fit.read_landmark_vertices(str(file))

@@ -1,16 +1,17 @@
-"""Ray casting: depth and normals of a mesh, by a ray through the centre of each pixel."""
+"""Ray casting: what the rays of a parallel projection meet first, and what hides a light.
+
+Coordinates are those of the picture: x to the right, y down, z to the viewer, in pixels.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
 
-from legan_tf import optional
-from legan_tf.data.depth.meshes import Mesh
-
-PURPOSE = "Casting rays at meshes"
+from legan_tf.head.mesh import Mesh, facing_normals, vertex_normals
 
 _MAX_RAYS = 1 << 22  # That are in memory at once: 0.5 GB.
 _CANCELLED = 1e-3  # Mean normals shorter than this have no direction.
@@ -37,6 +38,63 @@ class View:
         return np.isfinite(self.depth)
 
 
+class Scene:
+    """A mesh that rays are cast at, by embreex, in float32."""
+
+    def __init__(self, vertices: np.ndarray, triangles: np.ndarray) -> None:
+        """Builds the scene.
+
+        Args:
+            vertices: float [V, 3] in the picture.
+            triangles: int [T, 3], T >= 1.
+        """
+        self._nearest = float(vertices[triangles, 2].max())
+        self._scene = EmbreeScene()
+        moved = (vertices - (0, 0, self._nearest)).astype(np.float32)
+        TriangleMesh(self._scene, moved, triangles.astype(np.int32))
+
+    def first_triangles(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Returns the triangle nearest to the viewer at points [n] of the picture, or -1, [n]."""
+        return self._scene.run(*_viewing_rays(x, y))
+
+    def hits(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns what the viewer sees at points of the picture.
+
+        Args:
+            x: float [n].
+            y: float [n].
+
+        Returns:
+            The nearest triangle, int [n], -1 where there is none; the weights of its corners,
+            float32 [n, 3]; and the depth there, float64 [n].
+        """
+        seen = self._scene.run(*_viewing_rays(x, y), output=1)
+        weights = np.stack([1 - seen["u"] - seen["v"], seen["u"], seen["v"]], -1)
+        return seen["primID"], weights, self._nearest + 1 - seen["tfar"].astype(np.float64)
+
+    def occluded(self, points: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """Returns whether the mesh hides a direction from points.
+
+        Args:
+            points: float [n, 3] in the picture; off the surface, or it hides all of them.
+            direction: float [3] or [n, 3], to the light.
+
+        Returns:
+            bool [n].
+        """
+        start = (points - (0, 0, self._nearest)).astype(np.float32)
+        way = np.broadcast_to(np.asarray(direction, np.float32), start.shape)
+        return self._scene.run(start, np.ascontiguousarray(way), query="OCCLUDED") >= 0
+
+
+def _viewing_rays(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where the rays through points [n] begin, and where they go, float32 [n, 3]."""
+    start, way = np.empty((2, len(x), 3), np.float32)
+    start[:, 0], start[:, 1], start[:, 2] = x, y, 1
+    way[:] = 0, 0, -1
+    return start, way
+
+
 def cast_rays(mesh: Mesh, height: int, width: int) -> View:
     """Casts a ray through the centre of each pixel, which sees the nearest triangle.
 
@@ -48,30 +106,27 @@ def cast_rays(mesh: Mesh, height: int, width: int) -> View:
         mesh: Its vertices in the picture, as ``camera_fit`` returns them.
         height: Of the picture.
         width: Of the picture.
-
-    Raises:
-        UnavailableError: embreex does not work here.
     """
     corners = mesh.vertices[mesh.triangles]
     facing = facing_normals(corners)
-    normals = _vertex_normals(mesh, facing)
+    # Vertices at one place, as along the seams of a texture, are one.
+    places, place = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    normals = vertex_normals(places, place[mesh.triangles])[place]
     view = View(np.full((height, width), np.nan), np.full((height, width, 3), np.nan))
     low, high = mesh.used.min(0), mesh.used.max(0)
-    nearest = high[2]
     low = np.clip(np.ceil(low[:2]), 0, (width, height)).astype(int)
     high = np.clip(np.floor(high[:2]) + 1, 0, (width, height)).astype(int)
     if np.any(low >= high):
         return view
-    scene = _scene(mesh, nearest)
+    # trimesh's own way to embreex scales all rays in float64, which takes twice as long.
+    scene = Scene(mesh.vertices, mesh.triangles)
     backs = 0
     lines = max(1, _MAX_RAYS // (high[0] - low[0]))
     for top in range(low[1], high[1], lines):
         y, x = np.mgrid[top : min(top + lines, high[1]), low[0] : high[0]]
         y, x = y.ravel(), x.ravel()
-        rays = np.empty((2, len(x), 3), np.float32)  # Where they begin, and where they go.
-        rays[0, :, 0], rays[0, :, 1], rays[0, :, 2] = x, y, 1
-        rays[1] = 0, 0, -1
-        first = scene.run(*rays)
+        first = scene.first_triangles(x, y)
         hit = first >= 0
         x, y, first = x[hit], y[hit], first[hit]
         shown = corners[first]
@@ -86,40 +141,6 @@ def cast_rays(mesh: Mesh, height: int, width: int) -> View:
         backs += np.count_nonzero(back)
         view.normals[y, x] = mixed / np.linalg.norm(mixed, axis=-1, keepdims=True)
     return dataclasses.replace(view, back=backs / max(1, np.count_nonzero(view.hit)))
-
-
-def _scene(mesh: Mesh, nearest: float) -> Any:
-    """Returns embreex's scene of a mesh, with its nearest point at z = 0.
-
-    trimesh's own way to embreex converts and scales all rays in float64, which takes twice as long.
-    """
-    optional.require("embreex", PURPOSE)
-    from embreex.mesh_construction import TriangleMesh
-    from embreex.rtcore_scene import EmbreeScene
-
-    scene = EmbreeScene()
-    vertices = mesh.vertices - (0, 0, nearest)
-    TriangleMesh(scene, vertices.astype(np.float32), mesh.triangles.astype(np.int32))
-    return scene
-
-
-def facing_normals(corners: np.ndarray) -> np.ndarray:
-    """Returns the normals of triangles [T, 3, 3] of the picture, with y up, twice the area long."""
-    upright = corners * (1, -1, 1)
-    return np.cross(upright[:, 1] - upright[:, 0], upright[:, 2] - upright[:, 0])
-
-
-def _vertex_normals(mesh: Mesh, facing: np.ndarray) -> np.ndarray:
-    """Returns normals of the vertices, the mean of the triangles' around by area.
-
-    Vertices at one place, as along the seams of a texture, are one.
-    """
-    _, place = np.unique(mesh.vertices, axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    at = place[mesh.triangles].ravel()
-    sums = np.stack([np.bincount(at, np.repeat(part, 3), place.max() + 1) for part in facing.T], -1)
-    length = np.linalg.norm(sums, axis=-1, keepdims=True)
-    return (sums / np.where(length > 0, length, 1))[place]
 
 
 def _weights(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""A morphable head: fit, surface, light, expression, and the edit of a photograph."""
