@@ -70,7 +70,6 @@ class Cage:
         """
         count, modes, moved = len(self.points), len(self.mode_names), self.modes.shape[1:2]
         faces = len(self.faces)
-        finer = count + faces + 4 * faces if self.subdivided else count
         shapes = {
             "points": (self.points, (count, 3)),
             "faces": (self.faces, (faces, 4)),
@@ -88,19 +87,17 @@ class Cage:
                 raise ValueError(f"{name} is of shape {array.shape} instead of {shape}")
         if not (0 < count <= _MAX_POINTS and 0 < faces <= 2 * _MAX_POINTS and modes <= _MAX_MODES):
             raise ValueError(f"{count} points, {faces} faces and {modes} modes are no head")
-        ranges = {
-            "faces": (self.faces, count),
-            "face_part": (self.face_part, len(PARTS)),
-            "face_uv": (self.face_uv, len(self.uv)),
-            "bind": (self.bind, self.affine.shape[1]),
-            "landmarks": (self.landmarks, finer),
-            "identities": (np.array([self.identities]), modes + 1),
-        }
-        for name, (array, limit) in ranges.items():
-            if array.dtype.kind not in "iu":
-                raise ValueError(f"{name} is not of whole numbers")
-            if array.size and not (0 <= array.min() and array.max() < limit):
-                raise ValueError(f"{name} is not within 0 to {limit - 1}")
+        _require_indices("faces", self.faces, count)
+        _require_indices("face_part", self.face_part, len(PARTS))
+        _require_indices("face_uv", self.face_uv, len(self.uv))
+        _require_indices("bind", self.bind, self.affine.shape[1])
+        _require_indices("identities", np.array([self.identities]), modes + 1)
+        finer = faces + len(subdivision.edges_of(self.faces)[0]) if self.subdivided else 0
+        _require_indices("landmarks", self.landmarks, count + finer)
+        placed = np.r_[np.zeros(count, bool), np.ones(finer, bool)]
+        placed[self.faces] = True
+        if not placed[self.landmarks].all():
+            raise ValueError("landmarks has points that no face uses")
         teeth = len(self.teeth_points())
         if self.teeth_sets.shape != (max(len(self.teeth_sets), 1), teeth, 3):
             raise ValueError(f"teeth_sets does not fit the {teeth} points of gums and teeth")
@@ -161,3 +158,10 @@ class Cage:
             lips=np.unique(rank[faces[lips]]).astype(np.int32),
             teeth_sets=np.ascontiguousarray(finer[1 + modes :, teeth]),
         )
+
+
+def _require_indices(name: str, array: np.ndarray, limit: int) -> None:
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} is not of whole numbers")
+    if array.size and not (0 <= array.min() and array.max() < limit):
+        raise ValueError(f"{name} is not within 0 to {limit - 1}")

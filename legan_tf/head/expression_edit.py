@@ -23,11 +23,13 @@ from legan_tf.head.furrows import furrow_gain
 from legan_tf.head.morphable_head import MorphableHead
 from legan_tf.head.mouth import MouthPainter
 from legan_tf.head.surface import EYES, MOUTH, Shape, Surface, seen_surface
+from legan_tf.head.target import Target
 
 _GRAZING = 0.25  # Cosine to the viewer from where skin is seen too slantingly to be moved.
 _LIP_RIM = 1.6  # cm around the lips' inner edges that belong to one lip.
 _COARSE = 4  # Steps of the grid on which motion is continued beyond the face.
-_STILL = 0.02  # Steps; less motion is none.
+_STILL = 0.1  # Steps; less motion beyond the face is none.
+_UNSEEN = 2e-3  # Steps of motion and log gain.
 _KEPT = 0.7  # Share of an opening that the photograph shows, from where its inside is kept.
 _DARKEST, _BRIGHTEST = -0.8, 0.6  # Log gain of shading.
 _SHADED = 0.15  # Light that shading cannot take away.
@@ -53,26 +55,6 @@ class FrameEdit:
     def touched(self) -> np.ndarray:
         """Where the edit changes anything, bool [h, w]."""
         return (_length(self.motion) > 0) | (self.gain != 0) | (self.cover > 0)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Target:
-    """An expression to show.
-
-    Attributes:
-        expression: float64 [E], weights of the expression shapes.
-        residual: float64 [P, 2], residual of the landmarks, in the picture's directions.
-        quotient: float64 [n], logarithm of the gain of the face's vertices that the expression has
-            in the mean of people; None for none.
-        lips_meet: Whether the lips touch all along.
-        teeth: Which set of teeth.
-    """
-
-    expression: np.ndarray
-    residual: np.ndarray
-    quotient: np.ndarray | None = None
-    lips_meet: bool = False
-    teeth: int = 0
 
 
 class ExpressionEditor:
@@ -129,10 +111,9 @@ class ExpressionEditor:
         elif self._weight(target, "eyeWide") > self._own_weight("eyeWide") + WIDE:
             paint, cover = _over(self._eyelids.widen(moved.vertices, seen), (paint, cover))
         taper = _border_taper(frame)
-        motion[_length(motion) < _STILL] = 0
         return FrameEdit(
-            motion=(motion * taper[..., None]).astype(np.float32),
-            gain=(gain * taper).astype(np.float32),
+            motion=_rounded(motion * taper[..., None]),
+            gain=_rounded(gain * taper),
             paint=paint,
             cover=cover,
         )
@@ -189,6 +170,7 @@ class ExpressionEditor:
         strongest = _length(motion[valid]).max(initial=0.0)
         beyond *= np.exp(-((distance / max(0.35 * scale, 1.6 * strongest)) ** 2))[..., None]
         beyond = _enlarged(beyond, motion.shape[:2])
+        beyond *= np.clip(1 - _STILL / np.maximum(_length(beyond), _STILL), 0, 1)[..., None]
         whole = binary_closing(np.pad(valid | opening | own, 4), np.ones((3, 3)), 3)[4:-4, 4:-4]
         share = np.clip(distance_transform_edt(whole) / (0.06 * scale), 0, 1)
         share = (blurred(share, 2) * valid)[..., None]
@@ -310,6 +292,11 @@ def lip_sides(head: MorphableHead) -> np.ndarray:
     sides = np.zeros(len(place), np.float32)
     sides[skin] = np.where(np.minimum(upper, lower) < _LIP_RIM, np.sign(lower - upper), 0)
     return sides
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """Returns values, float32, those too small to be seen as 0."""
+    return np.where(np.abs(values) < _UNSEEN, 0, values).astype(np.float32)
 
 
 def _length(motion: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ _EYES = (
 )
 # All lengths are shares of the eyes' distance.
 _LASHES_ABOVE, _LASHES_BELOW = 0.030, 0.022
+_LOWER_LASHES = 0.014
 _LASH_LINE, _LASH_DARKNESS = 0.0075, 0.72
 _CREASE, _CREASE_DARKNESS = 0.010, 0.16
 _LID_SHADOW, _LID_SHADOW_DEPTH = 0.022, 0.5
@@ -122,14 +123,13 @@ class EyelidPainter:
             inside = ball & (x > above[0, 0]) & (x < above[-1, 0])
             old = np.interp(x, above[:, 0], above[:, 1])
             share = np.clip((old + 0.030 * scale - y) / (0.018 * scale), 0, 1) * inside
-            mirrored = to_linear(
-                np.clip(sample(self._image, np.stack([x, 2 * middle[1] - y], -1)), 0, 255)
-            )
+            rim = np.interp(x, below[:, 0], below[:, 1])
+            from_ = np.minimum(2 * middle[1] - y, rim - _LOWER_LASHES * scale)
+            mirrored = to_linear(np.clip(sample(self._image, np.stack([x, from_], -1)), 0, 255))
             eye = share[..., None] * mirrored + (1 - share[..., None]) * own
             under = np.clip(y - np.interp(x, lid[:, 0], lid[:, 1]), 0, None)
             eye *= (1 - _LID_SHADOW_DEPTH * np.exp(-under / (_LID_SHADOW * scale)))[..., None]
-            rim = np.interp(x, below[:, 0], below[:, 1]) - 0.005 * scale
-            part = inside & (y < middle[1] + 0.1 * scale) & (y < rim)
+            part = inside & (y < middle[1] + 0.1 * scale) & (y < rim - 0.005 * scale)
             part_cover = blurred(part, 0.004 * scale)
             light = np.where((part_cover > cover)[..., None], eye, light)
             cover = np.maximum(cover, part_cover)

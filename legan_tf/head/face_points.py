@@ -9,6 +9,7 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
 
 from legan_tf.head import face_mesh
 from legan_tf.head.camera_fit import Camera, closest_camera
@@ -21,6 +22,7 @@ _PRIOR, _ITERATIONS = 0.03, 6
 _FIT_WEIGHTS = np.array(
     [*[0.0] * 8, 0.5, *[0.0] * 8, *[0.7] * 10, *[0.0] * 3, *[1.0] * 6, *[1.5] * 12, *[1.0] * 20]
 )
+_LID_EDGE = 0.2  # cm
 _CARRIED = np.array([8, *range(17, 27), *range(30, 68)])
 _UPPER_RIM, _LOWER_RIM = (60, 61, 62, 63, 64), (60, 67, 66, 65, 64)  # iBUG's inner lips.
 
@@ -131,6 +133,11 @@ def with_mean_face(head: MorphableHead, mean_face: np.ndarray) -> FacePoints:
         for number in lip:
             nearest = rim[np.abs(moved[rim, 0] - face[number, 0]).argmin()]
             found[number] = np.full(3, nearest), np.array([1.0, 0.0, 0.0])
+    lids = _lid_edges(head)
+    for number in (*face_mesh.LEFT_EYE, *face_mesh.RIGHT_EYE):
+        if number not in found:  # It lies over the eye itself.
+            nearest = lids[np.linalg.norm(moved[lids, :2] - face[number], axis=1).argmin()]
+            found[number] = np.full(3, nearest), np.array([1.0, 0.0, 0.0])
     for mark in [*range(36, 61), 62, 64, 66]:  # Eyes, outer lips, and middle and ends of the inner.
         found[face_mesh.IBUG[mark]] = np.full(3, marks[mark]), np.array([1.0, 0.0, 0.0])
     numbers = np.array(sorted(found))
@@ -172,6 +179,15 @@ def lip_rim(head: MorphableHead, lip: str) -> np.ndarray:
             way.append(int(before[way[-1]]))
         rim += way[-2::-1]
     return np.array(rim)
+
+
+def _lid_edges(head: MorphableHead) -> np.ndarray:
+    """Returns the vertices of the face at the edges of the lids."""
+    skin = len(head.vertices_of("face"))
+    socket = np.unique(head.triangles[head.triangles_of("eye_socket")])
+    edge = head.neutral[socket[socket < skin]]
+    away = cKDTree(edge).query(head.neutral[:skin])[0]
+    return np.flatnonzero(away < _LID_EDGE)
 
 
 def _fit_identity(

@@ -5,7 +5,6 @@ Nothing of it comes with this package: https://github.com/ICT-VGL/ICT-FaceKit (M
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable
 
@@ -93,6 +92,8 @@ LANDMARKS = np.array(
 )
 """Vertices of iBUG's 68 landmarks, as the model's documentation lists them."""
 
+_MODEL = "the light model of ICT-FaceKit"
+_CLONE_AGAIN = "Clone the repository again."
 _NEUTRAL = "generic_neutral_mesh"
 _IDENTITY = "identity"
 _VERTICES = 26719
@@ -125,17 +126,18 @@ def read(folder: str, on_progress: Callable[[int, int], None] | None = None) -> 
     Raises:
         UserError: Files are missing, damaged, or of another mesh.
     """
-    folder = os.path.join(folder, "FaceXModel") if not _has(folder) else folder
+    within = os.path.join(folder, "FaceXModel")
+    folder = within if _has(within) else folder
     if not _has(folder):
         raise UserError(
-            f"--head={folder}: it has no {_NEUTRAL}.obj. Name the folder of a clone of "
+            f"{folder}: it has no {_NEUTRAL}.obj. Name the folder of a clone of "
             "https://github.com/ICT-VGL/ICT-FaceKit, or its folder FaceXModel."
         )
-    stems = sorted(os.path.splitext(each)[0] for each in glob.glob1(folder, "*.obj"))
+    stems = sorted(stem for stem, end in map(os.path.splitext, os.listdir(folder)) if end == ".obj")
     identities = [stem for stem in stems if stem.startswith(_IDENTITY)]
     expressions = [stem for stem in stems if stem not in identities and stem != _NEUTRAL]
     if not identities or not expressions:
-        raise UserError(f"--head={folder}: it has no modes of identity, or no expressions.")
+        raise UserError(f"{folder}: it has no modes of identity, or no expressions.")
     neutral, faces, uv, face_uv = _read_mesh(os.path.join(folder, f"{_NEUTRAL}.obj"))
     names = (*identities, *expressions)
     modes = np.empty((len(names), *neutral.shape), np.float32)
@@ -143,7 +145,12 @@ def read(folder: str, on_progress: Callable[[int, int], None] | None = None) -> 
         modes[index] = _read_vertices(os.path.join(folder, f"{name}.obj")) - neutral
         if on_progress:
             on_progress(index + 1, len(names))
-    return cage_of(neutral, faces, uv, face_uv, modes, names, len(identities))
+    try:
+        cage = cage_of(neutral, faces, uv, face_uv, modes, names, len(identities))
+        cage.check()
+    except ValueError as error:
+        raise UserError(f"{folder}: it is not {_MODEL} ({error}). {_CLONE_AGAIN}") from error
+    return cage
 
 
 def cage_of(
@@ -165,6 +172,9 @@ def cage_of(
         modes: Displacements, ``[K, 26719, 3]``.
         names: Names of the modes, those of identity first.
         identities: Number of the modes of identity.
+
+    Raises:
+        ValueError: The mesh is another one.
     """
     part = np.empty(len(faces), np.uint8)
     start = 0
@@ -217,6 +227,8 @@ def _lips(neutral: np.ndarray, faces: np.ndarray, part: np.ndarray) -> np.ndarra
         outline[end] = True
         while end != start:
             end = before[end]
+            if end < 0:
+                raise ValueError("the outline of its lips is broken")
             outline[end] = True
     within = sparse.diags((~outline).astype(float))
     _, component = csgraph.connected_components(within @ graph @ within, directed=False)
@@ -246,10 +258,12 @@ def _vertices(path: str, lines: list[str]) -> np.ndarray:
         vertices = np.array(fields, np.float32).reshape(-1, 3)
     except ValueError as error:
         raise UserError(f"{path}: its vertices are no points ({error}).") from error
-    if len(vertices) != _VERTICES or not np.isfinite(vertices).all():
+    if not np.isfinite(vertices).all():
+        raise UserError(f"{path}: it has vertices that are not finite. {_CLONE_AGAIN}")
+    if len(vertices) != _VERTICES:
         raise UserError(
-            f"{path}: it has {len(vertices)} usable vertices instead of {_VERTICES}, which the "
-            "light model of ICT-FaceKit has. Clone the repository again."
+            f"{path}: it has {len(vertices)} vertices instead of {_VERTICES}, which {_MODEL} has. "
+            f"{_CLONE_AGAIN}"
         )
     return vertices
 
@@ -260,7 +274,7 @@ def _read_mesh(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     vertices = _vertices(path, lines)
     try:
         uv = np.array([line.split()[1:3] for line in lines if line.startswith("vt ")], np.float32)
-        corners = np.empty((_POLYGONS, 4, 2), np.int64)
+        corners = np.zeros((_POLYGONS, 4, 2), np.int64)
         polygons = [line.split()[1:] for line in lines if line.startswith("f ")]
         if len(polygons) != _POLYGONS:
             raise ValueError(f"{len(polygons)} polygons instead of {_POLYGONS}")
@@ -273,8 +287,5 @@ def _read_mesh(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
             if indices.min() < 0 or indices.max() >= limit:
                 raise ValueError("a corner that is not among its points")
     except (ValueError, IndexError) as error:
-        raise UserError(
-            f"{path}: it is not the mesh of ICT-FaceKit's light model ({error}). Clone the "
-            "repository again."
-        ) from error
+        raise UserError(f"{path}: it is not {_MODEL} ({error}). {_CLONE_AGAIN}") from error
     return vertices, faces, uv, face_uv

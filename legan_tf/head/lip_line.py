@@ -69,12 +69,14 @@ _STRONGEST = 1.6  # Value of the strongest valley.
 
 # Gains and costs of a column, found on 62 people in two expressions each.
 _SEAM_GAIN = 1.0  # A closed mouth's, times the valley.
-_UPPER_GAIN, _LOWER_GAIN = (1.3, 0.28), (0.68, 0.22)  # Edges': times the valley, times the step.
+# Edges': times the valley, times the step to dark, times that to teeth.
+_UPPER_GAIN, _LOWER_GAIN = (1.3, 0.5, 0.2), (0.68, 0.5, 0.2)
 _INSIDE_GAIN, _LIP_COST = 0.25, 0.01  # Of .01 between the edges that looks inside, or like lips.
 _OPENING_COST = 0.8
 _DISTANCE_COST = 0.0016  # Times the square of the rows from where the finder has an edge.
 _STIFFNESS = 0.11
-_BENDING, _PULL = 2.9, 0.085
+_BENDING, _PULL = 2.9, 0.03
+_NEARBY = 2  # Rows from a path within which its edge is looked for again.
 _SURE = 0.07  # Evidence of an edge that is as sure as any.
 _CLEAR = 0.3, 0.6  # Evidence along the line, in the mean, that nothing and that all is believed of.
 _CLOSED_GAP = 0.02  # A mouth whose edges are nowhere farther apart is closed.
@@ -171,17 +173,18 @@ class _Strip:
     Attributes:
         mouth: The mouth.
         y: float64 [2 T + 1, S], y of the pixels in the mouth's frame.
-        inside: float64 [2 T + 1, S], how much a pixel looks like what is seen between open lips,
-            dark or teeth, 0 to 1.
-        teeth: float64 [2 T + 1, S], how much it looks like teeth alone.
+        dark: float64 [2 T + 1, S], how much a pixel looks like the dark between open lips, 0 to 1.
+        teeth: float64 [2 T + 1, S], how much it looks like teeth.
+        brightness: float64 [2 T + 1, S], 0 to 1.
         valley: float64 [2 T + 1, S], how much darker it is than what is above and what is below,
             0 to 1.6.
     """
 
     mouth: _Mouth
     y: np.ndarray
-    inside: np.ndarray
+    dark: np.ndarray
     teeth: np.ndarray
+    brightness: np.ndarray
     valley: np.ndarray
 
 
@@ -298,8 +301,14 @@ def _straightened(image: np.ndarray, mouth: _Mouth) -> _Strip:
     # What is far darker than the lips has no colour that could be told.
     teeth *= _ramp(brightness / darker_lip, (0.6, 0.8))
     between = (y > mouth.upper_border - 0.01) & (y < mouth.lower_border + 0.01)
-    inside = np.where(between, np.maximum(dark, teeth), 0.0)
-    return _Strip(mouth, y, gaussian_filter1d(inside, 0.8, axis=0), teeth, _valley(brightness))
+    return _Strip(
+        mouth=mouth,
+        y=y,
+        dark=np.where(between, dark, 0.0),
+        teeth=np.where(between, teeth, 0.0),
+        brightness=brightness,
+        valley=_valley(brightness, darker_lip),
+    )
 
 
 def _ramp(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
@@ -320,8 +329,13 @@ def _band_mean(
     return tuple(near @ (value * within).sum(0) / count for value in values)
 
 
-def _valley(brightness: np.ndarray) -> np.ndarray:
-    """Returns how much darker pixels [T, S] are than those above and those below."""
+def _valley(brightness: np.ndarray, lip: np.ndarray) -> np.ndarray:
+    """Returns how much darker pixels [T, S] are than those above and those below.
+
+    Args:
+        brightness: float64 [T, S].
+        lip: float64 [S], that of the darker lip: in what is far darker all differences are small.
+    """
     rows = len(brightness)
     padded = np.pad(brightness, ((7, 7), (0, 0)), mode="edge")
 
@@ -331,7 +345,7 @@ def _valley(brightness: np.ndarray) -> np.ndarray:
     near = np.minimum(mean_at(-2, -3), mean_at(2, 3))
     far = np.minimum(mean_at(-4, -5, -6, -7), mean_at(4, 5, 6, 7))
     depth = 0.75 * np.maximum(near - brightness, 0) + 0.5 * np.maximum(far - brightness, 0)
-    depth /= far + 0.04
+    depth /= np.maximum(far, 0.7 * lip) + 0.04
     return _STRONGEST * depth / (depth + _CONTRAST)
 
 
@@ -339,18 +353,20 @@ def _find_lines(image: np.ndarray, points: np.ndarray) -> _LipLines:
     """Finds the inner edges near those of a finder's points [n, 2]."""
     mouth = _Mouth.of(points)
     strip = _straightened(image, mouth)
-    step = 3 * gaussian_filter1d(strip.inside, 1.2, axis=0, order=1)
-    rows = _cheapest_edges(strip, step)
+    edges = _edges(strip)
+    rows = _cheapest_edges(strip, edges)
     columns = np.arange(len(mouth.x))
     closed = rows[0] == rows[1]
-    evidence = strip.valley[rows, columns]
-    open_evidence = np.maximum(evidence, np.stack([step, -step])[[[0], [1]], rows, columns])
-    evidence = np.where(closed, evidence, open_evidence)
+    edges = np.where(closed, strip.valley, edges)
+    evidence = edges[[[0], [1]], rows, columns]
+    # Where one lip is darker, the darkest row is not where they meet; the most bent one is nearer.
+    bend = gaussian_filter1d(strip.brightness, 1.2, axis=0, order=2)
+    exact = _peaks(np.where(closed, bend, edges), rows)
     within = np.abs(mouth.x) < mouth.corners[1]
     clear = float(_ramp(evidence[:, within].mean(), _CLEAR))
     sure = np.clip(evidence / _SURE, 0, 1) ** 2
     finder = np.stack([mouth.upper, mouth.lower])
-    found = strip.y[rows, columns]
+    found = strip.y[rows, columns] + _ROW * exact
     if (found[1] - found[0])[within].max() <= _CLOSED_GAP:
         found[:] = found.mean(0)
         sure[:] = sure.mean(0)
@@ -368,12 +384,47 @@ def _find_lines(image: np.ndarray, points: np.ndarray) -> _LipLines:
     return _LipLines(strip, lines[0], np.maximum(*lines), corners)
 
 
-def _cheapest_edges(strip: _Strip, step: np.ndarray) -> np.ndarray:
+def _edges(strip: _Strip) -> np.ndarray:
+    """Returns how much pixels look like the upper and the lower edge of an opening, [2, T, S]."""
+    dark, teeth = (
+        3 * gaussian_filter1d(gaussian_filter1d(looks, 0.8, axis=0), 1.2, axis=0, order=1)
+        for looks in (strip.dark, strip.teeth)
+    )
+    return np.stack(
+        [
+            valley * strip.valley
+            + edge * np.clip(sign * dark, 0, 1)
+            + tooth * np.clip(sign * teeth, 0, 1)
+            for (valley, edge, tooth), sign in ((_UPPER_GAIN, 1), (_LOWER_GAIN, -1))
+        ]
+    )
+
+
+def _peaks(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns how far from rows [2, S] the nearby maxima of values [2, T, S] are, in rows."""
+    columns = np.arange(values.shape[2])
+    offsets = np.arange(-_NEARBY - 1, _NEARBY + 2)[:, None]
+    near = values[[[[0]], [[1]]], rows[:, None] + offsets, columns]
+    return np.stack([_best_rows(one) for one in near])
+
+
+def _best_rows(values: np.ndarray) -> np.ndarray:
+    """Returns where values [2 n + 1, S], smoothed along S, are largest, from the middle row."""
+    smooth = gaussian_filter1d(values, 1.5, axis=1)
+    best = smooth[1:-1].argmax(0) + 1
+    below, at, above = (
+        np.take_along_axis(smooth, (best + step)[None], 0)[0] for step in (-1, 0, 1)
+    )
+    bend = np.minimum(below + above - 2 * at, -1e-9)
+    return best - len(values) // 2 + np.clip((below - above) / (2 * bend), -0.5, 0.5)
+
+
+def _cheapest_edges(strip: _Strip, edges: np.ndarray) -> np.ndarray:
     """Returns the rows of the upper and the lower edge at each column, int [2, S].
 
     Args:
         strip: The strip.
-        step: float64 [T, S], growth of ``inside`` from row to row.
+        edges: float64 [2, T, S], how much pixels look like either edge of an opening.
     """
     mouth = strip.mouth
     half = len(strip.y) // 2
@@ -384,16 +435,15 @@ def _cheapest_edges(strip: _Strip, step: np.ndarray) -> np.ndarray:
         np.rint((line - middle) / _ROW).astype(int)[:, None] + half + reach
         for line in (mouth.upper, mouth.lower)
     )
-    upper = _UPPER_GAIN[0] * strip.valley + _UPPER_GAIN[1] * np.clip(step, 0, 1)
-    lower = _LOWER_GAIN[0] * strip.valley + _LOWER_GAIN[1] * np.clip(-step, 0, 1)
-    gain = np.cumsum(_INSIDE_GAIN * strip.inside - _LIP_COST * (1 - strip.inside), 0) * _ROW / 0.01
+    inside = np.maximum(strip.dark, strip.teeth)
+    gain = np.cumsum(_INSIDE_GAIN * inside - _LIP_COST * (1 - inside), axis=0) * _ROW / 0.01
     gap = lower_rows[:, None, :] - upper_rows[:, :, None]
     # Edges of one seam are not two.
     parted = np.clip((gap - 1) / 3, 0, 1)
     opened = (
         _OPENING_COST
-        - (parted * upper[upper_rows, columns][:, :, None])
-        - (parted * lower[lower_rows, columns][:, None, :])
+        - (parted * edges[0][upper_rows, columns][:, :, None])
+        - (parted * edges[1][lower_rows, columns][:, None, :])
         - (gain[lower_rows, columns][:, None, :] - gain[upper_rows, columns][:, :, None])
     )
     opened[np.abs(mouth.x) > mouth.corners[1] - _CLOSED_FROM_CORNER] = np.inf

@@ -25,7 +25,7 @@ _FOREHEAD = 151
 # other parts return beside teeth.
 _TOOTH = np.array([1.131, 0.973, 0.879], np.float32)
 _SCLERA = np.array([1.16, 0.959, 0.954], np.float32)
-_TOOTH_GAIN, _MOST = 1.43, 0.85
+_TOOTH_GAIN, _MOST, _TINT = 1.43, 0.85, 0.8
 _PARTS = {
     "mouth_socket": (0.20, (0.60, 0.17, 0.14)),
     "gums": (0.42, (0.66, 0.30, 0.28)),
@@ -169,7 +169,8 @@ class MouthPainter:
         else:
             level = np.clip(luminance(white), 0.4 * skin, 3 * skin)
             tint = white / luminance(white)
-        tooth = np.sqrt(tint / _SCLERA) * _TOOTH
+        # In tinted light the teeth have its tint; of bloodshot eyes a part is their own.
+        tooth = (tint / _SCLERA) ** _TINT * _TOOTH
         brightness = min(max(_TOOTH_GAIN * np.sqrt(level * skin), 0.9 * level), _MOST)
         return (tooth / luminance(tooth) * brightness).astype(np.float32)
 
