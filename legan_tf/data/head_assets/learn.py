@@ -10,16 +10,17 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from legan_tf.data import images
-from legan_tf.data.align.landmark_finder import LandmarkFinder
-from legan_tf.data.manifest import Manifest
+from legan_tf.data import images, storage
+from legan_tf.data.align.landmark_finder import LandmarkFinder, make_finder
+from legan_tf.data.manifest import Manifest, read_manifest
 from legan_tf.data.parallel import OnProgress
 from legan_tf.errors import UserError
 from legan_tf.head.color import luminance, to_linear
 from legan_tf.head.face_points import FacePoints, lip_rim, normalized, parted_lips, with_mean_face
-from legan_tf.head.face_statistics import FaceStatistics, LearnedExpression
+from legan_tf.head.face_statistics import FaceStatistics, LearnedExpression, encode
 from legan_tf.head.fields import blurred
 from legan_tf.head.fit import FitError, FittedHead, fit_head, lips_apart
+from legan_tf.head.head_file import load_head
 from legan_tf.head.mesh import vertex_normals
 from legan_tf.head.morphable_head import MorphableHead
 from legan_tf.head.refinement import refined_points
@@ -44,6 +45,36 @@ class _Person:
     quotient: np.ndarray
     apart: float
     wider: float
+
+
+def write_statistics(
+    head: str,
+    manifest: str,
+    data_dir: str | None,
+    finder: str,
+    output: str,
+    progress: OnProgress,
+) -> str:
+    """Learns the statistics of a head and writes their file; returns a summary.
+
+    Args:
+        head: File or folder of a head; the package's if empty.
+        manifest: CSV of pictures with identity and expression.
+        data_dir: Folder that its paths start from; None for its own.
+        finder: Name of the landmark finder.
+        output: The file to write.
+        progress: Called after each picture.
+
+    Raises:
+        UserError: The manifest is none, or has too few people, or the file cannot be written.
+    """
+    learned = learn_statistics(
+        load_head(head), read_manifest(manifest, data_dir), make_finder(finder), progress
+    )
+    content = encode(learned)
+    storage.write_bytes(output, content)
+    names = ", ".join(sorted(learned.expressions)) or "no expression"
+    return f"{output}: {len(content):,} bytes, with {names}"
 
 
 def learn_statistics(

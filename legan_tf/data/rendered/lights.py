@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from legan_tf.data import attributes
+from legan_tf.head.light import FLASHES
 
 AMBIENT = 0.34
 """Strength of the room's light, present in every shot."""
@@ -36,9 +37,7 @@ class Light:
         return np.asarray([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
 
 
-_ABOVE = ((-70, 42), (-35, 50), (0, 55), (35, 50), (70, 42))
-_AROUND = [(azimuth, 0.0) for azimuth in range(-90, 91, 15)]
-_FLASHES = [Light(*place, FLASH) for place in (*_AROUND, *_ABOVE)]
+_FLASHES = [Light(*place, FLASH) for place in FLASHES]
 
 LIGHTS = dict(zip(attributes.MULTIPIE_SHOTS, [Light(), *_FLASHES, Light()]))
 """The light of every name in ``attributes.MULTIPIE_SHOTS``: two shots without flash, between them

@@ -1,0 +1,1 @@
+"""Builders of the files that come with the morphable head."""
