@@ -30,6 +30,7 @@ _LIP_RIM = 1.6  # cm around the lips' inner edges that belong to one lip.
 _COARSE = 4  # Steps of the grid on which motion is continued beyond the face.
 _STILL = 0.1  # Steps; less motion beyond the face is none.
 _UNSEEN = 2e-3  # Steps of motion and log gain.
+_CLOSED_GAIN = 0.05  # Most log gain around lids that close.
 _KEPT = 0.7  # Share of an opening that the photograph shows, from where its inside is kept.
 _DARKEST, _BRIGHTEST = -0.8, 0.6  # Log gain of shading.
 _SHADED = 0.15  # Light that shading cannot take away.
@@ -84,9 +85,11 @@ class ExpressionEditor:
         residual = target.residual
         if target.lips_meet:
             residual = self._with_closed_lips(target.expression, residual)
-        if self._weight(target, "eyeBlink") > CLOSED:
-            residual = self._with_closed_lids(target.expression, residual)
-        moved = self._shape(fitted.vertices(target.expression, residual, target.teeth))
+        closing = self._weight(target, "eyeBlink") > CLOSED
+        expression = (
+            self._with_half_closed_eyes(target.expression) if closing else target.expression
+        )
+        moved = self._shape(fitted.vertices(expression, residual, target.teeth))
         seen = seen_surface(moved, frame)
         x, y = frame.grid()
         from_ = seen.at(self._source.vertices[:, :2])
@@ -106,7 +109,9 @@ class ExpressionEditor:
         if target.lips_meet:
             gain += self._seam(moved.vertices)
         paint, cover = self._mouth.paint(moved, painted)
-        if self._weight(target, "eyeBlink") > CLOSED:
+        if closing:
+            # The fold over a lid is deep, and what its light would become is not known.
+            gain = np.minimum(gain, _CLOSED_GAIN)
             paint, cover = _over(self._eyelids.close(moved.vertices, motion, gain), (paint, cover))
         elif self._weight(target, "eyeWide") > self._own_weight("eyeWide") + WIDE:
             paint, cover = _over(self._eyelids.widen(moved.vertices, seen), (paint, cover))
@@ -212,20 +217,16 @@ class ExpressionEditor:
         closed[rows[1]] -= half
         return closed
 
-    def _with_closed_lids(self, expression: np.ndarray, residual: np.ndarray) -> np.ndarray:
-        """Returns the residual with which the upper lids reach the lower ones, at any opening."""
-        fitted = self._fitted
-        places = fitted.places(fitted.vertices(expression, residual))
-        down = fitted.upright[:, 1]
-        closed = residual.copy()
-        for upper, lower in (
-            (face_mesh.LEFT_UPPER_LID, face_mesh.LEFT_LOWER_LID),
-            (face_mesh.RIGHT_UPPER_LID, face_mesh.RIGHT_LOWER_LID),
-        ):
-            above, below = (fitted.face_points.rows_of(lid[1:-1]) for lid in (upper, lower))
-            gap = (places[below] - places[above]) @ down / fitted.scale
-            closed[above] += np.clip(gap + 0.012, 0, None)[:, None] * down
-        return closed
+    def _with_half_closed_eyes(self, expression: np.ndarray) -> np.ndarray:
+        """Returns an expression with the lids half way; the way that is left is painted.
+
+        A lid that is stretched over the whole eye would carry lashes and brows down with it.
+        """
+        half = expression.copy()
+        for side in ("_L", "_R"):
+            row = self._head.expression_index(f"eyeBlink{side}")
+            half[row] = (self._fitted.expression[row] + expression[row]) / 2
+        return half
 
     def _weight(self, target: Target, unit: str) -> float:
         """Returns the weight of an expression shape of the eyes in a target."""

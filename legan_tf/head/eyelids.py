@@ -9,7 +9,7 @@ from legan_tf.head.color import luminance, to_linear
 from legan_tf.head.face_points import FacePoints
 from legan_tf.head.fields import blurred, continued, smooth_step
 from legan_tf.head.frame import Frame, sample
-from legan_tf.head.mouth import grain, polygon
+from legan_tf.head.mouth import polygon
 from legan_tf.head.surface import Surface
 
 CLOSED = 0.9
@@ -22,10 +22,19 @@ _EYES = (
     (face_mesh.RIGHT_UPPER_LID, face_mesh.RIGHT_LOWER_LID, face_mesh.RIGHT_IRIS),
 )
 # All lengths are shares of the eyes' distance.
-_LASHES_ABOVE, _LASHES_BELOW = 0.030, 0.022
+_LASHES_ABOVE, _LASHES_BELOW = 0.012, 0.024
 _LOWER_LASHES = 0.014
+_MEETING = 0.15  # Of the opening, from the lower lid up, where lids meet.
+_CHEEKS = (118, 347)
+_LID_LIGHT = 0.9  # Of a lid, beside the cheek's.
+_LID_RANGE = np.array([0.55, 1.06])
+_AROUND = 0.75  # Share of the skin around in that light; the rest is the cheek's.
+_SOFT = 0.014
+_PORES, _TO_CHEEK = 0.012, 0.30
+_DOME = 0.16  # Log gain of the middle of a lid, beside its rims.
+_WIDER, _BESIDE = 1.06, 0.012
 _LASH_LINE, _LASH_DARKNESS = 0.0075, 0.72
-_CREASE, _CREASE_DARKNESS = 0.010, 0.16
+_CREASE, _CREASE_DARKNESS = 0.014, 0.08
 _LID_SHADOW, _LID_SHADOW_DEPTH = 0.022, 0.5
 
 
@@ -52,7 +61,7 @@ class EyelidPainter:
         """Paints closed lids.
 
         Args:
-            moved: float64 [V, 3], the shape with closed lids, in the frame.
+            moved: float64 [V, 3], the shape, with the lids half way, in the frame.
             motion: float32 [h, w, 2], where the skin around comes from.
             gain: float32 [h, w], its log gain.
 
@@ -66,16 +75,14 @@ class EyelidPainter:
         shade = np.zeros(shape, np.float32)
         places = self._face_points.places(moved)[:, :2]
         for upper, lower, _ in _EYES:
-            above, below = self._points[list(upper)], self._points[list(lower)]
-            ring = np.concatenate(
-                [
-                    above - (0, _LASHES_ABOVE * scale),
-                    (below + (0, _LASHES_BELOW * scale))[::-1],
-                ]
-            )
-            hidden = np.maximum(hidden, polygon(shape, ring))
-            line = places[self._face_points.rows_of(lower)]
-            line = line[np.argsort(line[:, 0])]
+            above = _sorted(self._points[list(upper)])
+            below = _sorted(places[self._face_points.rows_of(lower)])
+            top = above - (0, _LASHES_ABOVE * scale)
+            ring = np.concatenate([top, (below + (0, _LASHES_BELOW * scale))[::-1]])
+            middle = ring.mean(0)
+            hidden = np.maximum(hidden, polygon(shape, (ring - middle) * (_WIDER, 1) + middle))
+            # A lid comes down almost to the lower one, which rises a little.
+            line = below + _MEETING * (_heights(above, below[:, 0])[:, None] - below) * (0, 1)
             smooth = np.polynomial.Polynomial.fit(line[:, 0], line[:, 1], 3)
             height = smooth(np.clip(x, line[0, 0], line[-1, 0]))
             along = np.minimum(x - line[0, 0], line[-1, 0] - x) / (0.06 * scale)
@@ -83,20 +90,33 @@ class EyelidPainter:
             # Lashes lie below the line and thin out.
             away = (y - height) / (_LASH_LINE * scale)
             lashes = np.exp(-(np.where(away > 0, 0.55 * away, away) ** 2))
-            crease = np.interp(x, above[:, 0], above[:, 1] - 0.035 * scale)
+            crease = _heights(top, x)
             fold = np.exp(-(((y - crease) / (_CREASE * scale)) ** 2))
             shade += ends * np.log1p(-_LASH_DARKNESS * lashes - _CREASE_DARKNESS * fold)
-        cover = blurred(hidden, 0.008 * scale)
+            # The lid is a dome over the eye.
+            across = np.clip((y - crease) / np.maximum(height - crease, 1), 0, 1)
+            shade += ends * _DOME * (np.sin(np.pi * across) - 0.5) * (across > 0) * (across < 1)
+        cover = blurred(hidden, _SOFT * scale)
         dark = blurred(np.maximum(hidden, (shade < -0.02)), 0.004 * scale)
         cover = np.clip(np.maximum(cover, dark), 0, 1)
-        around = np.stack([x, y], -1) + motion
-        skin = to_linear(np.clip(sample(self._image, around), 0, 255))
+        skin = to_linear(np.clip(sample(self._image, np.stack([x, y], -1) + motion), 0, 255))
         step = max(1, round(scale / 120))
-        known = hidden[::step, ::step] < 0.01
-        smooth_skin = continued(skin[::step, ::step], known)
-        smooth_skin = _enlarged(smooth_skin, step, shape)
-        texture = 1 + 0.5 * self._grain(skin) * grain(shape)
-        paint = smooth_skin * texture[..., None] * np.exp(gain + shade)[..., None]
+        # Lashes and make-up beside the eye are no lid.
+        known = blurred(hidden, _BESIDE * scale)[::step, ::step] < 0.05
+        around = _enlarged(continued(skin[::step, ::step], known), step, shape)
+        # Brows and shadows reach in where they are near: cheeks have their say, too.
+        cheek = self._cheek()
+        level = luminance(cheek)
+        seen = np.maximum(luminance(around), 1e-4)
+        light = seen**_AROUND * (_LID_LIGHT * level) ** (1 - _AROUND)
+        light = np.clip(light, *(_LID_RANGE * level))
+        tint = (around / seen[..., None] + cheek / level) / 2
+        smooth_skin = light[..., None] * tint
+        # Pores and spots are those of the cheek under the eye.
+        fine = np.log(luminance(skin) + 0.01)
+        fine -= blurred(fine, _PORES * scale)
+        texture = np.exp(sample(fine, np.stack([x, y + _TO_CHEEK * scale], -1)))
+        paint = smooth_skin * texture[..., None] * np.exp(np.minimum(gain, 0) + shade)[..., None]
         return paint.astype(np.float32), cover.astype(np.float32)
 
     def widen(self, moved: np.ndarray, seen: Surface) -> tuple[np.ndarray, np.ndarray]:
@@ -141,11 +161,25 @@ class EyelidPainter:
             return self._points[number]
         return (above.mean(0) + below.mean(0)) / 2
 
-    def _grain(self, skin: np.ndarray) -> float:
-        """Returns the relative noise of the skin."""
-        light = luminance(skin)
-        fine = np.abs(light - blurred(light, 1.5))
-        return min(1.48 * float(np.median(fine)) / max(float(np.median(light)), 1e-3), 0.08)
+    def _cheek(self) -> np.ndarray:
+        """Returns the mean linear colour under the eyes, float32 [3], not black."""
+        reach = max(1, round(0.02 * self._frame.scale))
+        found = []
+        for number in _CHEEKS:
+            x, y = np.round(self._points[number]).astype(int)
+            rows = slice(max(y - reach, 0), max(y + reach, 1))
+            columns = slice(max(x - reach, 0), max(x + reach, 1))
+            found.append(to_linear(np.clip(self._image[rows, columns], 0, 255)).reshape(-1, 3))
+        return np.concatenate(found).mean(0) + np.float32(1e-4)
+
+
+def _sorted(line: np.ndarray) -> np.ndarray:
+    return line[np.argsort(line[:, 0])]
+
+
+def _heights(line: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Returns y of a line [n, 2], from left to right, at x."""
+    return np.interp(x, line[:, 0], line[:, 1])
 
 
 def _enlarged(field: np.ndarray, step: int, shape: tuple[int, int]) -> np.ndarray:

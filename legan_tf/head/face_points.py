@@ -18,12 +18,13 @@ from legan_tf.head.morphable_head import MorphableHead
 
 _PARTED = 0.6  # Of jawOpen: the shape in which upper and lower lip are told apart.
 _PRIOR, _ITERATIONS = 0.03, 6
-# Of iBUG's points: jaw but the chin none, for they are an outline; then brows, nose, eyes, mouth.
+# Of iBUG's points: of the jaw the chin, for the rest is an outline; no brows, of which a head
+# without hair has no trace; nose, eyes, mouth.
 _FIT_WEIGHTS = np.array(
-    [*[0.0] * 8, 0.5, *[0.0] * 8, *[0.7] * 10, *[0.0] * 3, *[1.0] * 6, *[1.5] * 12, *[1.0] * 20]
+    [*[0.0] * 8, 0.5, *[0.0] * 8, *[0.0] * 10, *[0.0] * 3, *[1.0] * 6, *[1.5] * 12, *[1.0] * 20]
 )
 _LID_EDGE = 0.2  # cm
-_CARRIED = np.array([8, *range(17, 27), *range(30, 68)])
+_CARRIED = np.array([8, *range(30, 68)])
 _UPPER_RIM, _LOWER_RIM = (60, 61, 62, 63, 64), (60, 67, 66, 65, 64)  # iBUG's inner lips.
 
 

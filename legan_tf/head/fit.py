@@ -37,7 +37,7 @@ _REWEIGHTED = 0.1  # Weight from where a shape's rate is a half.
 _CLOSED_JAW = 5.0  # Times the rate: closed lips are not to be explained by a pucker.
 _PARTED_LIPS = 0.03  # Distance of the inner lips from where the jaw counts as open.
 _EXPRESSION_DEVIATION = 1.0
-_ASYMMETRY = 0.2  # Deviation of the difference of a shape's halves.
+_ASYMMETRY = 0.4  # Deviation of the difference of a shape's halves.
 _FULLY_SEEN = 0.5  # Cosine to the viewer from where a landmark counts fully.
 _HIDDEN = 0.01  # Share of its weight that a landmark on the far side has: finders guess these.
 # The shapes that a fit may use; others, such as a pucker, explain what is identity.
@@ -222,7 +222,7 @@ def _fit(
         solved = lsq_linear(factor.T, target, (low, high), "bvls", max_iter=None if last else 60).x
         identity = solved[: len(modes)]
         expression = np.zeros(len(head.expressions))
-        expression[free] = solved[len(modes) :]
+        expression[free] = np.clip(solved[len(modes) :], 0, None)  # Rounded below 0.
     body = neutral + np.tensordot(identity, modes, 1) + np.tensordot(expression[free], shapes, 1)
     camera = closest_camera(body, aim, weights)
     shown = camera.project(body)[:, :2]

@@ -15,7 +15,7 @@ FLASHES = (
 """Azimuth and elevation of Multi-PIE's 18 flashes, shots 01 to 18, in degrees: 13 around the head
 at its height and 5 from above. Shots 00 and 19 are taken without a flash."""
 
-_AMBIENT = 0.05
+_AMBIENT = 0.06
 _ROOM = 0.26  # Share of the room's light in a shot of Multi-PIE.
 
 

@@ -60,8 +60,8 @@ _CLOSED_FROM_CORNER = 0.02  # An open mouth is closed so near to an outer corner
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 # Looks of what is inside, from where they begin to where they are sure.
-_DARKER = 0.28, 0.45  # Share of the lips' brightness that is missing.
-_LESS_RED = 0.26, 0.4  # Share of the lips' redness that is missing.
+_DARKER = 0.35, 0.52  # Share of the lips' brightness that is missing.
+_LESS_RED = 0.28, 0.53  # Share of the lips' redness that is missing.
 _BRIGHTER = 0.15, 0.35  # Of pictures without colour: brighter than the lips by this share.
 _LEAST_REDNESS = 0.05  # Lips of less, log of red over green, are those of a picture without colour.
 _CONTRAST = 0.1  # Of a valley of half strength.
@@ -70,14 +70,14 @@ _STRONGEST = 1.6  # Value of the strongest valley.
 # Gains and costs of a column, found on 62 people in two expressions each.
 _SEAM_GAIN = 1.0  # A closed mouth's, times the valley.
 # Edges': times the valley, times the step to dark, times that to teeth.
-_UPPER_GAIN, _LOWER_GAIN = (1.3, 0.5, 0.2), (0.68, 0.5, 0.2)
-_INSIDE_GAIN, _LIP_COST = 0.25, 0.01  # Of .01 between the edges that looks inside, or like lips.
-_OPENING_COST = 0.8
-_DISTANCE_COST = 0.0016  # Times the square of the rows from where the finder has an edge.
-_STIFFNESS = 0.11
-_BENDING, _PULL = 2.9, 0.03
+_UPPER_GAIN, _LOWER_GAIN = (0.62, 0.55, 0.68), (0.43, 3.0, 0.01)
+_INSIDE_GAIN, _LIP_COST = 0.35, 0.007  # Of .01 between the edges that looks inside, or like lips.
+_OPENING_COST = 0.85
+_DISTANCE_COST = 0.0008  # Times the square of the rows from where the finder has an edge.
+_STIFFNESS = 0.55
+_BENDING, _PULL = 15.0, 0.04
 _NEARBY = 2  # Rows from a path within which its edge is looked for again.
-_SURE = 0.07  # Evidence of an edge that is as sure as any.
+_SURE = 0.14  # Evidence of an edge that is as sure as any.
 _CLEAR = 0.3, 0.6  # Evidence along the line, in the mean, that nothing and that all is believed of.
 _CLOSED_GAP = 0.02  # A mouth whose edges are nowhere farther apart is closed.
 # Where the valley falls below this on its way out, .012 beyond the corner in the mean, the corner
@@ -85,19 +85,6 @@ _CLOSED_GAP = 0.02  # A mouth whose edges are nowhere farther apart is closed.
 _CORNER_VALLEY, _CORNER_BEYOND, _CORNER_SHARE = 0.8, 0.012, 0.3
 _FARTHEST_CORNER = 0.02
 _NARROWEST = 0.1  # A mouth that is narrower is seen from the side.
-
-
-@dataclasses.dataclass(frozen=True)
-class MouthState:
-    """How a mouth is held.
-
-    Attributes:
-        opening: Largest distance of the lips' inner edges, a share of the eyes' distance.
-        teeth: Share of the opening that looks like teeth, 0 to 1; 0 of a closed mouth.
-    """
-
-    opening: float
-    teeth: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,7 +128,8 @@ class _Mouth:
 
         def line(numbers: tuple[int, ...]) -> np.ndarray:
             places = (points[list(numbers)] - middle) @ axes.T / distance
-            return np.interp(x, places[:, 0], places[:, 1])
+            # Points of a mouth seen from the side may fall behind each other.
+            return np.interp(x, np.maximum.accumulate(places[:, 0]), places[:, 1])
 
         upper = line((_OUTER_CORNERS[0], *_UPPER_EDGE, _OUTER_CORNERS[1]))
         lower = line((_OUTER_CORNERS[0], *_LOWER_EDGE, _OUTER_CORNERS[1]))
@@ -248,31 +236,6 @@ def refine_lips(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     return refined
 
 
-def mouth_state(image: np.ndarray, points: np.ndarray) -> MouthState:
-    """Tells how far a mouth is open and whether it shows teeth.
-
-    Args:
-        image: uint8 [H, W, 3].
-        points: float64 [468 or more, 2 or 3], as ``refine_lips`` returns them.
-
-    Returns:
-        The state; no teeth are seen in faces too small to be refined.
-
-    Raises:
-        UserError: Picture or points are not of these forms.
-    """
-    check_face(image, points)
-    if not _can_be_seen(points):
-        return MouthState(opening=0.0, teeth=0.0)
-    mouth = _Mouth.of(points[:, :2])
-    opening = float(np.max(mouth.lower - mouth.upper))
-    if opening < _CLOSED_GAP:
-        return MouthState(opening, teeth=0.0)
-    strip = _straightened(image, mouth)
-    between = (strip.y > mouth.upper) & (strip.y < mouth.lower)
-    return MouthState(opening, teeth=float(strip.teeth[between].mean()))
-
-
 def _can_be_seen(points: np.ndarray) -> bool:
     """Tells whether a face is large enough, and its mouth wide enough, to be searched."""
     distance = eyes_distance(points)
@@ -300,7 +263,9 @@ def _straightened(image: np.ndarray, mouth: _Mouth) -> _Strip:
         teeth = _ramp((lip_redness - redness) / max(0.1, float(lip_redness.mean())), _LESS_RED)
     # What is far darker than the lips has no colour that could be told.
     teeth *= _ramp(brightness / darker_lip, (0.6, 0.8))
-    between = (y > mouth.upper_border - 0.01) & (y < mouth.lower_border + 0.01)
+    # Skin beyond the lips is no redder than teeth; the finder's borders may be off.
+    between = (y > mouth.upper_border) & (y < mouth.lower_border)
+    between &= np.abs(mouth.x) < mouth.corners[1] - _CLOSED_FROM_CORNER
     return _Strip(
         mouth=mouth,
         y=y,
@@ -390,14 +355,23 @@ def _edges(strip: _Strip) -> np.ndarray:
         3 * gaussian_filter1d(gaussian_filter1d(looks, 0.8, axis=0), 1.2, axis=0, order=1)
         for looks in (strip.dark, strip.teeth)
     )
-    return np.stack(
-        [
-            valley * strip.valley
-            + edge * np.clip(sign * dark, 0, 1)
-            + tooth * np.clip(sign * teeth, 0, 1)
-            for (valley, edge, tooth), sign in ((_UPPER_GAIN, 1), (_LOWER_GAIN, -1))
-        ]
-    )
+    edges = []
+    for (valley, to_dark, to_teeth), sign, beyond in zip(
+        (_UPPER_GAIN, _LOWER_GAIN), (1, -1), _teeth_beside(strip)
+    ):
+        gain = to_dark * np.clip(sign * dark, 0, 1) + to_teeth * np.clip(sign * teeth, 0, 1)
+        edges.append((valley * strip.valley + gain) * (1 - beyond))
+    return np.stack(edges)
+
+
+def _teeth_beside(strip: _Strip) -> np.ndarray:
+    """Returns how much teeth there are above and below pixels, 0 to 1, [2, T, S].
+
+    Lips do not meet, nor end, where teeth are on the side that should be lip.
+    """
+    teeth = gaussian_filter1d(strip.teeth, 2, axis=0)
+    padded = np.pad(teeth, ((4, 4), (0, 0)), mode="edge")
+    return np.stack([padded[:-8], padded[8:]])
 
 
 def _peaks(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -447,7 +421,8 @@ def _cheapest_edges(strip: _Strip, edges: np.ndarray) -> np.ndarray:
         - (gain[lower_rows, columns][:, None, :] - gain[upper_rows, columns][:, :, None])
     )
     opened[np.abs(mouth.x) > mouth.corners[1] - _CLOSED_FROM_CORNER] = np.inf
-    seam = -_SEAM_GAIN * strip.valley[upper_rows, columns][:, :, None]
+    seams = strip.valley * (1 - np.maximum(*_teeth_beside(strip)))
+    seam = -_SEAM_GAIN * seams[upper_rows, columns][:, :, None]
     cost = np.where(gap > 0, opened, seam)
     cost[gap < 0] = np.inf
     distance = _DISTANCE_COST * reach**2

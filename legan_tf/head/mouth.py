@@ -25,7 +25,10 @@ _FOREHEAD = 151
 # other parts return beside teeth.
 _TOOTH = np.array([1.131, 0.973, 0.879], np.float32)
 _SCLERA = np.array([1.16, 0.959, 0.954], np.float32)
-_TOOTH_GAIN, _MOST, _TINT = 1.43, 0.85, 0.8
+_SKIN = np.array([1.62, 0.85, 0.62], np.float32)  # Of luminance 1, in white light.
+_TOOTH_GAIN, _MOST = 1.43, 0.85
+_TINT_RANGE = 0.35, 2.2
+_GREY = 0.03  # Saturation of the cheeks below which a photograph has no colours.
 _PARTS = {
     "mouth_socket": (0.20, (0.60, 0.17, 0.14)),
     "gums": (0.42, (0.66, 0.30, 0.28)),
@@ -146,14 +149,15 @@ class MouthPainter:
         tooth = self._tooth
         colour = np.zeros((len(part), 3), np.float32)
         for name, (share, tint) in _PARTS.items():
-            shade = np.array(tint, np.float32)
+            shade = np.array(tint, np.float32) * self._tint
             colour[part == PARTS.index(name)] = share * luminance(tooth) * shade / luminance(shade)
         colour[upper], colour[lower] = _UPPER_TEETH * tooth, _LOWER_TEETH * tooth
         light = colour * (_AMBIENT + (1 - _AMBIENT) * sky)[:, None]
         half = np.array([0, 0.35, 1]) / np.hypot(0.35, 1)
         wet = np.clip(normal @ half, 0, 1) ** _SHINE_EXPONENT
         wet *= _SHINE * (part != PARTS.index("mouth_socket")) * np.clip(1.5 * sky, 0, 1)
-        return light + (wet * luminance(tooth))[:, None].astype(np.float32)
+        light = light + (wet * luminance(tooth))[:, None].astype(np.float32)
+        return np.repeat(luminance(light)[:, None], 3, 1) if self._is_grey else light
 
     @functools.cached_property
     def _tooth(self) -> np.ndarray:
@@ -161,18 +165,32 @@ class MouthPainter:
         own = self._own_tooth()
         if own is not None:
             return own
-        cheek = np.mean([self._patch(number, 0.015) for number in _CHEEKS], 0)
         white = self._sclera()
-        skin = luminance(cheek)
+        skin = luminance(self._cheek)
         if white is None:
-            level, tint = skin, _SCLERA
+            level, tint = skin, self._tint
         else:
             level = np.clip(luminance(white), 0.4 * skin, 3 * skin)
-            tint = white / luminance(white)
-        # In tinted light the teeth have its tint; of bloodshot eyes a part is their own.
-        tooth = (tint / _SCLERA) ** _TINT * _TOOTH
+            # The white of eyes may be bloodshot, and skin has its own colour: the mean of both.
+            tint = np.sqrt(white / luminance(white) / _SCLERA * self._tint)
+        tooth = tint * _TOOTH
         brightness = min(max(_TOOTH_GAIN * np.sqrt(level * skin), 0.9 * level), _MOST)
         return (tooth / luminance(tooth) * brightness).astype(np.float32)
+
+    @functools.cached_property
+    def _cheek(self) -> np.ndarray:
+        """Linear colour of the cheeks, float32 [3]."""
+        return np.mean([self._patch(number, 0.015) for number in _CHEEKS], 0)
+
+    @functools.cached_property
+    def _tint(self) -> np.ndarray:
+        """Colour of the photograph's light, float32 [3], by that of the skin."""
+        tint = self._cheek / max(luminance(self._cheek), 1e-4) / _SKIN
+        return np.clip(tint, *_TINT_RANGE)
+
+    @functools.cached_property
+    def _is_grey(self) -> bool:
+        return bool(np.ptp(self._cheek) < _GREY * self._cheek.max())
 
     def _own_tooth(self) -> np.ndarray | None:
         """Returns the linear colour of the teeth that the photograph shows, or None."""

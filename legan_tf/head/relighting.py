@@ -33,23 +33,24 @@ _COARSE = 4
 # Lengths in eyes' distances.
 _ROUNDNESS = 0.9  # Radius with which the outline is blown up.
 _OUTLINE_BLUR = 0.08
-_SEAM = 0.15  # Over which the head's surface goes into the outline's.
-_BLUR, _SOFT_BLUR = 0.025, 0.08  # Of the change, on skin and on hair.
-_BODY_FADE = (0.2, 1.4)  # Below the chin, from where to where the change gets weaker.
+_SEAM = 0.1  # Over which the head's surface goes into the outline's.
+_BLUR, _HAIR_BLUR, _BODY_BLUR = 0.03, 0.08, 0.25  # Of the change, on skin, hair and clothes.
+_BODY_FADE = (0.25, 1.1)  # Below the chin, from where to where the change gets weaker.
 
-_LAMP_RADIUS = 0.16
+_CHIN = 152  # The finder's point.
+_LAMP_RADIUS = 0.2
 _SOFT_SHADOW = 0.6  # How dark the head's shadow is on hair and clothes.
-_ROOM = 0.3  # Share of the ambient light that reaches every corner.
-_BODY = 0.5  # Share of the change that clothes far from the face have.
-_EYES = 0.7  # Share of the change that eyeballs have.
-_DARKEST, _BRIGHTEST = -3.0, 0.9  # Of the log gain.
+_ROOM = 0.6  # Share of the ambient light that reaches every corner.
+_BODY = 0.4  # Share of the change that clothes far from the face have.
+_EYES = 0.85  # Share of the change that eyeballs have.
+_DARKEST, _BRIGHTEST = -4.0, 0.9  # Of the log gain.
 _EXPOSURE = 0.6  # Share of a change of the face's mean light that is taken back.
 _KNEE = 0.8  # Linear light from where highlights are rolled off.
 
 # Lamps that a photograph's light is taken to be a sum of, with a soft sky, and the usual sum.
 _BASIS = ((0, 0), (-50, 10), (50, 10), (0, 55), (0, -35))
 _USUAL = np.array([0.5, 0.2, 0.1, 0.1, 0.15, 0.03])
-_USUAL_WEIGHT = 0.3
+_USUAL_WEIGHT = 0.1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +65,7 @@ class RelightingSurface:
         points: float64 [h, w, 3], places on the surface in the picture.
         normals: float64 [h, w, 3], unit vectors, y up.
         solid: bool [h, w], where the person is.
+        sure: bool [h, w], the same without openings of mouth and lids, which go by what is around.
         skin: bool [h, w], where the surface is the head's.
         soft: float64 [h, w], how far it is hair or cloth, 0 to 1.
         luminance: float64 [h, w], the photograph's, linear.
@@ -79,6 +81,7 @@ class RelightingSurface:
     points: np.ndarray
     normals: np.ndarray
     solid: np.ndarray
+    sure: np.ndarray
     skin: np.ndarray
     soft: np.ndarray
     luminance: np.ndarray
@@ -122,14 +125,17 @@ class RelightingSurface:
         cells = fitted.scale * columns / (right - left)
         solid = person > 0.02
         depth, outline_normals = _blown_up(solid, cells, fitted.scale)
-        near = head.hit & (hair < 0.5)
-        if near.any():
-            rim = near & ~ndimage.binary_erosion(near, iterations=max(round(0.1 * cells), 1))
+        skin = head.hit & (hair < 0.5)
+        if skin.any():
+            rim = skin & ~ndimage.binary_erosion(skin, iterations=max(round(0.1 * cells), 1))
             depth += np.median((head.points[..., 2] - depth)[rim])
-        bare = ndimage.gaussian_filter((near & (hair < 0.3)).astype(float), 0.03 * cells)
-        within = ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"))[1:-1, 1:-1]
+        bare = ndimage.gaussian_filter((skin & (hair < 0.3)).astype(float), 0.03 * cells)
+        within = ndimage.distance_transform_edt(np.pad(skin, 1, mode="edge"))[1:-1, 1:-1]
         own = np.clip(within / (_SEAM * cells), 0, 1) * np.clip(2 * bare - 0.5, 0, 1)
         own *= own * (3 - 2 * own)
+        below = np.clip((y - fitted.points[_CHIN, 1]) / fitted.scale, 0, None)
+        near = np.interp(below, _BODY_FADE, (1, 0))[:, None]
+        own *= near
         normals = own[..., None] * head.normals + (1 - own[..., None]) * outline_normals
         normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
         points = np.stack([*np.meshgrid(x, y), depth], -1)
@@ -139,11 +145,8 @@ class RelightingSurface:
             np.maximum(head.points[head.hit, 2], depth[head.hit]),
         )
         linear = to_linear(small(image))
-        chin = fitted.points[152, 1]
-        below = np.clip((y - chin) / fitted.scale, 0, None)
-        fade = np.interp(below, _BODY_FADE, (1, _BODY))[:, None]
         share = np.where(head.eye, _EYES, 1.0)
-        share = ndimage.gaussian_filter(share, 0.02 * cells) * fade
+        share = ndimage.gaussian_filter(share, 0.02 * cells) * (_BODY + (1 - _BODY) * near)
         scene = head.scene
         sky = _outline_sky(scene, points, normals, solid & (own < 1), fitted.scale)
         sky = own * head.sky + (1 - own) * sky
@@ -154,12 +157,13 @@ class RelightingSurface:
             points=points,
             normals=normals,
             solid=solid,
+            sure=solid & ~head.opening,
             skin=solid & (own > 0),
             soft=1 - own,
             luminance=luminance(linear).astype(np.float64),
             face=face if face.any() else solid,
             share=share,
-            near=np.interp(below, _BODY_FADE, (1, 0))[:, None],
+            near=near,
             sky=sky,
             scene=scene,
         )
@@ -210,9 +214,15 @@ class RelightingSurface:
 
     @functools.cached_property
     def source(self) -> np.ndarray:
-        """Shading by the light that the photograph was taken in, float64 [h, w].
+        """Shading by the light that the photograph was taken in, float64 [h, w], 1 in the mean."""
+        maps, weights = self._source_parts
+        return maps @ weights
 
-        A sum of lamps and a soft sky that explains the face's luminance, near to what is usual.
+    @functools.cached_property
+    def _source_parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Shading by parts of a light [h, w, n], and their weights [n] in the photograph's light.
+
+        A sum of a soft sky and lamps that explains the face's luminance, near to what is usual.
         """
         face = self.face
         lamps = [self.lamp(Light(*place), 8) for place in _BASIS]
@@ -231,25 +241,29 @@ class RelightingSurface:
             miss = aim - lit @ weights
             spread = max(1.5 * float(np.median(np.abs(miss))), 1e-6)
             weight = 1 / (1 + (miss / spread) ** 2)
-        return maps @ weights
+        return maps, weights
 
-    def log_gain(
-        self, light: Light, source: Light | None = None, exposure: float = _EXPOSURE
-    ) -> np.ndarray:
+    def log_gain(self, light: Light, source: Light | None = None) -> np.ndarray:
         """Returns the logarithm of what linear light is multiplied by, float64 [h, w].
 
         Args:
             light: The light asked for.
-            source: The light that the photograph was taken in; None to tell by the picture.
-            exposure: Share of a change of the face's mean light that is taken back.
+            source: The light that the photograph was taken in, with a lamp as strong as that of
+                the light asked for; None to tell by the picture, and to keep the exposure.
         """
-        old = self.source if source is None else self.shade(source)
-        ratio = self.shade(light) / np.maximum(old, 1e-4)
-        weight = self.luminance * self.face
-        mean = float((ratio * weight).sum() / max(weight.sum(), 1e-9))
-        log = np.log(np.clip(ratio / max(mean, 1e-4) ** exposure, np.exp(_DARKEST), 20))
-        sharp, hair = (_blurred(log, self.solid, blur * self.cells) for blur in (_BLUR, _SOFT_BLUR))
-        return light.strength * self.share * (sharp + self.soft * (hair - sharp))
+        if source is not None:
+            ratio = self.shade(light) / self.shade(source)
+        else:
+            ratio = self.shade(light) / np.maximum(self.source, 1e-4)
+            weight = self.luminance * self.face
+            mean = float((ratio * weight).sum() / max(weight.sum(), 1e-9))
+            ratio = ratio / max(mean, 1e-4) ** _EXPOSURE
+        log = np.log(np.clip(ratio, np.exp(_DARKEST), 20))
+        skin, hair, body = (
+            _blurred(log, self.sure, blur * self.cells) for blur in (_BLUR, _HAIR_BLUR, _BODY_BLUR)
+        )
+        soft = self.near * hair + (1 - self.near) * body
+        return light.strength * self.share * ((1 - self.soft) * skin + self.soft * soft)
 
 
 def relight(
@@ -266,7 +280,8 @@ def relight(
         surface: Of the person in it.
         mask: Of the person.
         light: The light asked for.
-        source: The light that the photograph was taken in; None to tell by the picture.
+        source: The light that the photograph was taken in, with a lamp as strong as that of the
+            light asked for; None to tell by the picture, and to keep the exposure.
 
     Returns:
         uint8 [H, W, 3]; as it was where the mask is 0.
@@ -314,13 +329,15 @@ class _HeadView:
     sky: np.ndarray
     face: np.ndarray
     eye: np.ndarray
+    opening: np.ndarray
 
     @classmethod
     def of(cls, fitted: FittedHead, x: np.ndarray, y: np.ndarray) -> _HeadView:
         head, vertices = fitted.head, fitted.vertices()
         bone = head.triangles_of("face", "side", "head")
-        shown = np.concatenate([bone, head.triangles_of("left_eye", "right_eye")])
-        triangles = head.triangles[shown]
+        eyes = head.triangles_of("left_eye", "right_eye")
+        sockets = head.triangles_of("mouth_socket", "eye_socket")
+        triangles = head.triangles[np.concatenate([bone, eyes, sockets])]
         xx, yy = np.meshgrid(x, y)
         first, weights, depth = Scene(vertices, triangles).hits(xx.ravel(), yy.ravel())
         corners = triangles[np.maximum(first, 0)]
@@ -329,7 +346,8 @@ class _HeadView:
             mixed = np.einsum("nc...,nc->n...", values[corners], weights)
             return mixed.reshape(*xx.shape, *values.shape[1:])
 
-        hit = (first >= 0).reshape(xx.shape)
+        first = first.reshape(xx.shape)
+        hit = first >= 0
         vertex = vertex_normals(vertices, triangles)
         normals = at(vertex)
         normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
@@ -339,15 +357,19 @@ class _HeadView:
         light = np.zeros(len(vertices))
         light[lit] = sky_light(scene, vertices[lit], vertex[lit], fitted.scale)
         sky = at(light)
-        faces = len(head.triangles_of("face"))
+        faces, skin, solid = np.cumsum(
+            [len(head.triangles_of("face")), len(bone) - len(head.triangles_of("face")), len(eyes)]
+        )
+        opening = hit & ((normals[..., 2] < 0) | (first >= solid))
         return cls(
             scene=scene,
             hit=hit,
             points=np.stack([xx, yy, np.where(hit, depth.reshape(xx.shape), 0)], -1),
             normals=np.where(hit[..., None], normals, (0, 0, 1)),
             sky=np.where(hit, sky, 0),
-            face=hit & (first < faces).reshape(xx.shape),
-            eye=hit & (first >= len(bone)).reshape(xx.shape),
+            face=hit & (first < faces) & ~opening,
+            eye=hit & (first >= skin) & (first < solid),
+            opening=opening,
         )
 
 

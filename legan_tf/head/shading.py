@@ -23,13 +23,15 @@ class Material:
     Attributes:
         wrap: How far light reaches round the surface, 0 (Lambert) to 1: its share of light is
             (cos + wrap) / (1 + wrap), for light that enters skin or hair and leaves it elsewhere.
-        specular: Strength of the highlight.
+        specular: Strength of the highlight where the lamp is behind the viewer.
         sharpness: Exponent of the highlight.
+        grazing: How much stronger the highlight of a lamp at the side is, as Fresnel's law has it.
     """
 
     wrap: float = 0.1
-    specular: float = 0.3
-    sharpness: float = 12.0
+    specular: float = 0.5
+    sharpness: float = 10.0
+    grazing: float = 8.0
 
 
 SKIN = Material()
@@ -51,9 +53,10 @@ def lamp_light(normals: np.ndarray, direction: np.ndarray, material: Material) -
     light = np.clip((facing + material.wrap) / (1 + material.wrap), 0, None)
     if material.specular:
         half = direction + (0, 0, 1)
-        half = half / max(float(np.linalg.norm(half)), 1e-6)
-        shine = np.clip(normals @ half, 0, 1) ** material.sharpness
-        light = light + material.specular * shine * (facing > 0)
+        length = float(np.linalg.norm(half))
+        shine = np.clip(normals @ half / max(length, 1e-6), 0, 1) ** material.sharpness
+        strength = material.specular * (1 + material.grazing * (1 - length / 2) ** 2)
+        light = light + strength * shine * (facing > 0)
     return light
 
 
