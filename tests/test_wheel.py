@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -71,6 +72,11 @@ def test_every_file_of_the_package_is_in_it(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert held == expected
+    assets = {name for name in expected if name.startswith("legan_tf/head/assets/")}
+    assert {f"legan_tf/head/assets/head{end}" for end in (".npz", ".NOTICE.txt")} <= assets
+    (source,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        assert assets <= {name.partition("/")[2] for name in archive.getnames()}
 
 
 def test_the_installed_package_is_the_one_in_the_wheel(binaries, tmp_path):

@@ -1,18 +1,14 @@
-"""Face alignment: the conventions of LightCNN and RaFD, similarity transform and resampling.
-
-The only module that uses tensorflow-addons.
-"""
+"""Face alignment: the conventions of LightCNN and RaFD, similarity transform and resampling."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from types import ModuleType
 
 import numpy as np
 import tensorflow as tf
 
-from legan_tf import optional
+from legan_tf.data.align.projective_transform import projective_transform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,11 +96,6 @@ def similarity_from_points(
     return rows.reshape(*rows.shape[:-2], 6).astype(np.float32)
 
 
-def require() -> ModuleType:
-    """Returns tensorflow-addons; raises ``UnavailableError`` where it does not work."""
-    return optional.require("tensorflow_addons", "Aligning faces")
-
-
 def warp(images: np.ndarray, transforms: np.ndarray, size: int) -> np.ndarray:
     """Resamples a batch of pictures into aligned ones; black beyond the originals.
 
@@ -118,11 +109,7 @@ def warp(images: np.ndarray, transforms: np.ndarray, size: int) -> np.ndarray:
 
     Returns:
         uint8 [B, size, size, 3].
-
-    Raises:
-        UnavailableError: tensorflow-addons does not work here.
     """
-    addons = require()
     affine = np.asarray(transforms, np.float64).reshape(-1, 2, 3)
     scale = np.sqrt(np.abs(np.linalg.det(affine[:, :, :2])))
     samples = int(np.clip(math.ceil(scale.max(initial=1.0)), 1, _MAX_SAMPLES))
@@ -131,11 +118,8 @@ def warp(images: np.ndarray, transforms: np.ndarray, size: int) -> np.ndarray:
     finer[:, :, 2] += affine[:, :, :2].sum(-1) * (0.5 / samples - 0.5)
     finer[:, :, :2] /= samples
     projective = np.concatenate([finer.reshape(-1, 6), np.zeros((len(finer), 2))], axis=-1)
-    sampled = addons.image.transform(
-        tf.cast(images, tf.float32),
-        tf.constant(projective, tf.float32),
-        interpolation="bilinear",
-        output_shape=[size * samples, size * samples],
+    sampled = projective_transform(
+        tf.cast(images, tf.float32), tf.constant(projective, tf.float32), size * samples
     )
     averaged = tf.nn.avg_pool2d(sampled, samples, samples, "VALID")
     return tf.cast(tf.round(averaged), tf.uint8).numpy()

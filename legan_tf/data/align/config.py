@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from legan_tf.data.align.landmark_finder import FINDERS
 from legan_tf.options import Limit, Options, option
 
 CONVENTIONS = ("lightcnn", "rafd")
@@ -12,7 +13,19 @@ _THRESHOLD = Limit(lambda value: value >= 0, "must be 0 or more")
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignOptions(Options):
+class FinderOptions(Options):
+    """The choice of the landmark finder."""
+
+    finder: str = option(
+        FINDERS[0],
+        "align, depth: what finds landmarks: tflite, in every install; mediapipe, with the extra "
+        "[align] on Python before 3.12.",
+        FINDERS,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignOptions(FinderOptions):
     """The options of ``scripts/prepare.py align``; each field is a flag.
 
     ``face_quality`` defines the measures of the thresholds.
@@ -26,7 +39,7 @@ class AlignOptions(Options):
     )
     landmarks: str = option(
         "",
-        "align: landmarks: a CSV, or a folder of .pts files; empty to find them with mediapipe.",
+        "align: landmarks: a CSV, or a folder of .pts files; empty to find them by --finder.",
     )
     hull_mask: bool = option(
         False, "align: black out all that is outside the convex hull of jaw and eyebrows."

@@ -88,7 +88,7 @@ def align_pictures(
 
     Raises:
         UserError: Options, manifest or folder cannot be used, or no face is left.
-        UnavailableError: mediapipe or tensorflow-addons does not work here.
+        UnavailableError: The finder's package does not work here.
     """
     options.check()
     _check(source, output, size, options, workers)
@@ -105,9 +105,8 @@ def align_pictures(
     targets = target_names([row.file for row in rows], base)
 
     def require() -> None:
-        alignment.require()
         if not options.landmarks:
-            landmark_finder.require()
+            landmark_finder.require(options.finder)
 
     outcomes = resumable.run(
         resumable.WorkLog(output, "align", _settings(options, size, rows, base), _CHANGED),
@@ -137,11 +136,6 @@ def _check(
 
 
 def _landmarks_problem(options: AlignOptions) -> str:
-    if options.hull_mask and options.landmarks.lower().endswith(".csv"):
-        return (
-            "--hull_mask needs jaw and eyebrows, which a CSV of landmarks does not have; give a "
-            "folder of .pts files, or leave --landmarks away"
-        )
     if options.landmarks and not storage.exists(options.landmarks):
         return f"--landmarks={options.landmarks}: there is no such file or folder"
     return ""
@@ -170,6 +164,11 @@ def _pictures(
 ) -> list[Picture]:
     folder = options.landmarks if os.path.isdir(options.landmarks) else ""
     faces = landmarks.read_csv(options.landmarks) if options.landmarks and not folder else {}
+    if options.hull_mask and any(not len(face.outline) for face in faces.values()):
+        raise UserError(
+            f"--hull_mask needs jaw and eyebrows, which {options.landmarks} does not have; give "
+            "a CSV of 68 or 468 points or a folder of .pts files, or leave --landmarks away."
+        )
     pictures = []
     for row, target in zip(rows, targets):
         pts = os.path.join(folder, f"{os.path.splitext(target)[0]}.pts")

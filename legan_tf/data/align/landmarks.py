@@ -1,4 +1,4 @@
-"""Facial landmarks: iBUG's 68 points (300-W), eyes, mouth and yaw of a face, and their files."""
+"""Facial landmarks: iBUG's 68 points (300-W), MediaPipe's mesh, eyes, mouth and yaw, and files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,8 +16,24 @@ from legan_tf.errors import UserError
 IBUG_POINTS = 68
 """Points of ibug's scheme, which dlib uses too."""
 
+MESH_POINTS = 468
+"""Points of MediaPipe's face mesh, without those of the irises."""
+
 POINT_COLUMNS = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "mouth_x", "mouth_y")
 """Columns of a CSV of landmarks, besides ``path`` and, if known, ``yaw``."""
+
+# Points of the mesh, by their numbers. Left is the left of the picture; eyes are the contours
+# of the lids, not the iris, which moves.
+_MESH_LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
+_MESH_RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
+_MESH_MOUTH_CORNERS = (61, 291)
+# Where ibug's 68 points have the jaw and the upper edge of the eyebrows.
+_MESH_OUTLINE = (
+    *(127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 70, 63, 105, 66, 107, 152),
+    *(356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 300, 293, 334, 296, 336),
+)
+_MESH_LEFT_SIDE = (33, 133, 61, 127, 234, 93, 132, 58, 70, 98)
+_MESH_RIGHT_SIDE = (263, 362, 291, 356, 454, 323, 361, 288, 300, 327)
 
 _PTS_FIRST_PIXEL = 1.0  # ibug's files count pixels from 1, as Matlab does.
 
@@ -60,6 +77,28 @@ def from_ibug(points: np.ndarray) -> Face:
     )
 
 
+def from_mesh(points: np.ndarray, faces: int = 1) -> Face:
+    """Makes a face of the points of MediaPipe's face mesh.
+
+    Args:
+        points: float [468 or more, 2 or 3], x and y and, if known, depth, larger further away.
+        faces: How many faces the picture shows.
+    """
+    points = np.asarray(points, np.float64)
+    places = points[:, :2]
+    yaw = math.nan
+    if points.shape[1] == 3:
+        yaw = yaw_from_pairs(points[list(_MESH_LEFT_SIDE)], points[list(_MESH_RIGHT_SIDE)])
+    return Face(
+        left_eye=places[list(_MESH_LEFT_EYE)].mean(0),
+        right_eye=places[list(_MESH_RIGHT_EYE)].mean(0),
+        mouth=places[list(_MESH_MOUTH_CORNERS)].mean(0),
+        outline=places[list(_MESH_OUTLINE)],
+        yaw=yaw,
+        faces=faces,
+    )
+
+
 def yaw_from_pairs(left: np.ndarray, right: np.ndarray) -> float:
     """Measures how far a head is turned to the side, from points that mirror each other.
 
@@ -79,10 +118,11 @@ def yaw_from_pairs(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def read_csv(file: str) -> dict[str, Face]:
-    """Reads a CSV of eyes and mouths.
+    """Reads a CSV of landmarks.
 
-    Its first line names the columns: ``path``, the six of ``POINT_COLUMNS`` in pixels, the centre
-    of the top left pixel being (0, 0), and perhaps ``yaw`` in degrees. Other columns are ignored.
+    Its first line names the columns: ``path``, the six of ``POINT_COLUMNS`` or those of
+    ``read_point_csv`` in pixels, the centre of the top left pixel being (0, 0), and perhaps ``yaw``
+    in degrees. Other columns are ignored.
 
     Returns:
         The faces by path, as it is written in the file.
@@ -91,21 +131,54 @@ def read_csv(file: str) -> dict[str, Face]:
         UserError: The file is no such CSV; the message names the line.
         StorageError: The file cannot be read.
     """
+    faces = {}
+    for path, (points, yaw) in _read(file, _face_columns).items():
+        if len(points) == len(POINT_COLUMNS) // 2:
+            faces[path] = Face(*points, np.zeros((0, 2)), yaw)
+        else:
+            made = from_ibug(points) if len(points) == IBUG_POINTS else from_mesh(points)
+            faces[path] = dataclasses.replace(made, yaw=yaw)
+    return faces
+
+
+def read_point_csv(file: str) -> dict[str, np.ndarray]:
+    """Reads a CSV of ibug's 68 points or of the 468 of MediaPipe's face mesh.
+
+    Its first line names the columns: ``path`` and ``x_0``, ``y_0`` to ``x_67``, ``y_67`` or
+    ``x_467``, ``y_467``, in any order, as OpenFace names them. Other columns are ignored.
+
+    Returns:
+        For each path, as it is written in the file, float64 [68 or 468, 2], pixels (x, y); the
+        centre of the first is (0, 0).
+
+    Raises:
+        UserError: The file is no such CSV; the message names the line.
+        StorageError: The file cannot be read.
+    """
+    return {path: points for path, (points, _) in _read(file, _numbered_columns).items()}
+
+
+def _read(
+    file: str, choose: Callable[[Sequence[str]], Sequence[str]]
+) -> dict[str, tuple[np.ndarray, float]]:
+    """Reads a CSV: for each path the points of the chosen columns, [n, 2], and the yaw or NaN."""
     try:
         text = storage.read_bytes(file).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        missing = [
-            name for name in ("path", *POINT_COLUMNS) if name not in (reader.fieldnames or ())
-        ]
+        # OpenFace writes a space before each name.
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+        names = choose(reader.fieldnames)
+        missing = [name for name in ("path", *names) if name not in reader.fieldnames]
         if missing:
-            raise UserError(f"{file}: has no column {', '.join(missing)}.")
-        faces = {}
+            some = ", ".join(missing[:6]) + (" ..." if len(missing) > 6 else "")
+            raise UserError(f"{file}: has no column {some}.")
+        rows = {}
         for row in reader:
             path = row["path"]
-            if path in faces:
+            if path in rows:
                 raise UserError(f"{file}:{reader.line_num}: {path} is there twice; keep one.")
             try:
-                values = [float(row[name]) for name in POINT_COLUMNS]
+                values = [float(row[name]) for name in names]
                 yaw = float(row.get("yaw") or math.nan)
             except (TypeError, ValueError):
                 values, yaw = [math.nan], math.nan
@@ -113,11 +186,19 @@ def read_csv(file: str) -> dict[str, Face]:
                 raise UserError(
                     f"{file}:{reader.line_num}: {path}: not all coordinates are numbers."
                 )
-            left_eye, right_eye, mouth = np.array(values).reshape(3, 2)
-            faces[path] = Face(left_eye, right_eye, mouth, np.zeros((0, 2)), yaw)
+            rows[path] = np.array(values).reshape(-1, 2), yaw
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: is not a CSV in UTF-8 ({error}).") from error
-    return faces
+    return rows
+
+
+def _face_columns(names: Sequence[str]) -> Sequence[str]:
+    return _numbered_columns(names) if "x_0" in names else POINT_COLUMNS
+
+
+def _numbered_columns(names: Sequence[str]) -> Sequence[str]:
+    points = MESH_POINTS if f"x_{IBUG_POINTS}" in names else IBUG_POINTS
+    return [f"{axis}_{point}" for point in range(points) for axis in "xy"]
 
 
 def read_points(file: str) -> np.ndarray:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 
-from legan_tf.options import POSITIVE, Options, between, option
+from legan_tf.data.align.config import FinderOptions
+from legan_tf.options import POSITIVE, between, option
 
 _SHARE = between(0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
-class DepthOptions(Options):
+class DepthOptions(FinderOptions):
     """The options of ``scripts/prepare.py depth``; each field is a flag.
 
     ``camera_fit`` defines the cameras, ``quality_gate`` the measures of the thresholds.
     """
 
+    head: str = option(
+        "",
+        "depth: the morphable head that is fitted to --pictures: a file of scripts/build_head.py, "
+        "or the folder of ICT-FaceKit; that of the package if empty.",
+    )
     camera: str = option(
         "image",
         "depth: image, meshes are in pixels of their pictures, y down; image_y_up, likewise, y up "
@@ -54,7 +60,8 @@ class DepthOptions(Options):
     max_landmark_error: float = option(
         0.08,
         "depth: reject meshes whose landmarks are, on average, farther than this from the "
-        "picture's, as a share of the distance of the eyes; where both are known.",
+        "picture's, as a share of the distance of the eyes; where both are known, and with "
+        "--pictures.",
         limit=POSITIVE,
     )
     max_hole_share: float = option(

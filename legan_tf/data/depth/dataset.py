@@ -1,4 +1,4 @@
-"""Depth and normal maps of a data set: from fitted meshes to maps with a manifest."""
+"""Depth and normal maps of a data set: from fitted meshes or pictures to maps with a manifest."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from legan_tf import optional
 from legan_tf.data import resumable, storage
+from legan_tf.data.align import landmark_finder
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.landmark_vertices import read_landmark_vertices
 from legan_tf.data.depth.mesh_maps import UNREADABLE, FittedMesh, make_maps
@@ -22,37 +23,48 @@ from legan_tf.data.manifest import ManifestError, Problem, Row
 from legan_tf.data.output_folder import flag_problem, job_settings, manifest_rows, target_names
 from legan_tf.data.parallel import OnProgress
 from legan_tf.errors import UserError
+from legan_tf.head.head_file import load_head
 
 DEFAULT_SIZE = 256
 """Height and width of the maps of meshes that are seen from the front, as in Bodur et al."""
 
 _MAX_SIZE = 4096
+_OF_PICTURES = ("finder", "head")
+_OF_MESHES = ("camera", "first_pixel", "flip_z", "landmark_vertices")
 _ENDINGS = {"png8": ".png", "png16": ".png", "exr": ".exr"}
 _CHANGED = {  # Settings whose values are checksums.
     "landmark_vertices": "other --landmark_vertices",
     "meshes": "other meshes",
+    "pictures": "other pictures",
     "labels": "another list of meshes, pictures or labels",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The meshes.
+    """The meshes, or the pictures that a head is fitted to.
 
     Attributes:
-        meshes: A manifest with a column ``mesh``, a file ``.csv``; or a folder of meshes.
+        meshes: A manifest with a column ``mesh``, a file ``.csv``; or a folder of meshes; or empty.
         data_dir: Folder that the manifest's paths start from; empty for its own.
         seed: Seed of the splits where the manifest has none, 0 or more.
+        pictures: A manifest, a file ``.csv``; or a folder of pictures; or empty.
     """
 
-    meshes: str
+    meshes: str = ""
     data_dir: str = ""
     seed: int = 0
+    pictures: str = ""
+
+    @property
+    def place(self) -> str:
+        """The manifest or folder."""
+        return self.meshes or self.pictures
 
     @property
     def is_manifest(self) -> bool:
         """Whether it is a manifest."""
-        return suffix(self.meshes) == ".csv"
+        return suffix(self.place) == ".csv"
 
 
 def make_depth(
@@ -65,17 +77,21 @@ def make_depth(
 ) -> str:
     """Makes depth and normal maps, as large as their pictures, and writes a manifest of them.
 
+    They are those of meshes that were fitted to the pictures, or of a head that is fitted here to
+    the largest face of each.
+
     A stopped job is resumed; what changed since then, and what could not be read, is done again.
     The same meshes, pictures, options and seed give the same files, byte for byte, stopped
     or not. Into ``output`` come ``depth`` and ``normal``, maps that are named and sorted into
     folders as the pictures, or the meshes where there is no picture; ``manifest.csv`` with the
     labels of the pictures, which stay where they are; ``meshes.csv`` with the measures of all
-    meshes; ``rejected.csv`` with what has no maps and why; ``counts.csv``, how many per expression;
-    ``sheet.png`` and ``rejected.png``, selections to look at; and ``depth.json`` and
+    meshes, or ``faces.csv`` with those of all pictures and ``action_units.csv`` with what their
+    fits show; ``rejected.csv`` with what has no maps and why; ``counts.csv``, how many per
+    expression; ``sheet.png`` and ``rejected.png``, selections to look at; and ``depth.json`` and
     ``depth.jsonl``, the log of the work.
 
     Args:
-        source: The meshes, with or without pictures.
+        source: The meshes, with or without pictures, or the pictures.
         output: A folder on this machine, new, or that of a stopped job.
         size: Height and width of the maps of meshes without a picture; if none, 256 where the
             camera looks from the front, else such meshes are rejected.
@@ -84,11 +100,12 @@ def make_depth(
         bar: Maps the label of a progress bar to its function of (done, total).
 
     Returns:
-        A report: meshes found, rejected and kept per expression; what was rejected and why.
+        A report: meshes or pictures found, rejected and kept per expression; what was rejected and
+        why.
 
     Raises:
-        UserError: Options, manifest or folder cannot be used, or no mesh is left.
-        UnavailableError: trimesh or embreex does not work here.
+        UserError: Options, head, manifest or folder cannot be used, or nothing is left.
+        UnavailableError: trimesh, embreex or the finder's package does not work here.
     """
     options.check()
     _check(source, output, size, options, workers)
@@ -97,22 +114,33 @@ def make_depth(
     if source.is_manifest:
         maps_note = " already: the new ones replace them."
         rows = manifest_rows(
-            source.meshes, source.data_dir, source.seed, dropped, maps_note, required="mesh"
+            source.place,
+            source.data_dir,
+            source.seed,
+            dropped,
+            maps_note,
+            required="mesh" if source.meshes else "",
         )
-        base = source.data_dir or os.path.dirname(source.meshes) or "."
+        base = source.data_dir or os.path.dirname(source.place) or "."
     else:
         progress = bar("looking through folders")
-        rows = _folder_rows(source.meshes, output, options, dropped, progress)
-        base = source.meshes
+        list_rows = _mesh_rows if source.meshes else _picture_rows
+        rows = list_rows(source.place, output, options, dropped, progress)
+        base = source.place
+    if source.pictures:
+        rows = [dataclasses.replace(row, mesh="", landmarks="") for row in rows]
     targets = target_names([row.file or row.mesh for row in rows], base, PICTURES | SUFFIXES)
-    _refuse_second_meshes(source, rows, targets)
+    _refuse_second(source, rows, targets)
     meshes = [_fitted_mesh(row, target, output, options) for row, target in zip(rows, targets)]
 
     def require() -> None:
-        optional.require("trimesh", "Reading meshes")
+        if source.meshes:
+            optional.require("trimesh", "Reading meshes")
+        else:
+            landmark_finder.require(options.finder)
 
     outcomes = resumable.run(
-        resumable.WorkLog(output, "depth", _settings(options, size, rows, base), _CHANGED),
+        resumable.WorkLog(output, "depth", _settings(source, options, size, rows, base), _CHANGED),
         meshes,
         functools.partial(make_maps, options, size),
         UNREADABLE,
@@ -127,11 +155,18 @@ def _check(
     source: Source, output: str, size: int | None, options: DepthOptions, workers: int
 ) -> None:
     problem = ""
-    if not source.meshes:
-        problem = "give --meshes=FOLDER, or a manifest with a column 'mesh'"
+    if bool(source.meshes) == bool(source.pictures):
+        problem = (
+            "give --meshes=FOLDER, or a manifest with a column 'mesh'; or --pictures=FOLDER, or a "
+            "manifest, to fit a head to each"
+        )
     elif source.data_dir and not source.is_manifest:
-        problem = "--data_dir belongs to a manifest, not to a folder of meshes"
-    elif source.is_manifest and options.camera == "frame":
+        problem = "--data_dir belongs to a manifest, not to a folder"
+    elif source.pictures and size is not None:
+        problem = "--image_size belongs to --meshes; maps of pictures are as large as these"
+    elif _flags_of_others(source, options):
+        problem = _flags_of_others(source, options)
+    elif source.meshes and source.is_manifest and options.camera == "frame":
         problem = (
             "--camera=frame looks from the front and not as the pictures of a manifest; give "
             "another camera, or a folder of meshes"
@@ -142,9 +177,30 @@ def _check(
         raise UserError(f"{problem}.")
     if options.landmark_vertices:
         read_landmark_vertices(options.landmark_vertices)
+    if source.pictures:
+        load_head(options.head)
 
 
-def _folder_rows(
+def _flags_of_others(source: Source, options: DepthOptions) -> str:
+    """Returns what is wrong where flags of meshes are given for pictures, or the other way."""
+    others = _OF_PICTURES if source.meshes else _OF_MESHES
+    defaults = DepthOptions()
+    given = [name for name in others if getattr(options, name) != getattr(defaults, name)]
+    return f"--{given[0]} belongs to --{'pictures' if source.meshes else 'meshes'}" if given else ""
+
+
+def _picture_rows(
+    folder: str, output: str, options: DepthOptions, dropped: DropReport, progress: OnProgress
+) -> list[Row]:
+    """Lists the pictures of a folder."""
+    tree = scan(folder, "pictures", dropped, progress, skip_output(folder, output))
+    pictures = tree.pictures(dropped)
+    if not pictures:
+        raise UserError(f"--pictures={folder}: there is no picture in it.")
+    return [Row(line, path, tree.full(path)) for line, path in enumerate(pictures, start=1)]
+
+
+def _mesh_rows(
     folder: str, output: str, options: DepthOptions, dropped: DropReport, progress: OnProgress
 ) -> list[Row]:
     """Lists the meshes of a folder with the picture and the landmarks of the same name."""
@@ -172,13 +228,14 @@ def _folder_rows(
     return rows
 
 
-def _refuse_second_meshes(source: Source, rows: Sequence[Row], targets: Sequence[str]) -> None:
+def _refuse_second(source: Source, rows: Sequence[Row], targets: Sequence[str]) -> None:
     first: dict[str, Row] = {}
     for row, target in zip(rows, targets):
         other = first.setdefault(target, row)
         if other is not row and other.mesh == row.mesh:
-            message = f"is listed in line {other.line} already, with the same mesh; remove one."
-            raise ManifestError([Problem(source.meshes, message, row.line, row.path)])
+            same = ", with the same mesh" if row.mesh else ""
+            message = f"is listed in line {other.line} already{same}; remove one."
+            raise ManifestError([Problem(source.place, message, row.line, row.path)])
         if other is not row:
             raise UserError(
                 f"{row.file or row.mesh}: has two meshes, {other.mesh} and {row.mesh}; keep one."
@@ -195,14 +252,17 @@ def _fitted_mesh(row: Row, target: str, output: str, options: DepthOptions) -> F
 
 
 def _settings(
-    options: DepthOptions, size: int | None, rows: Sequence[Row], base: str
+    source: Source, options: DepthOptions, size: int | None, rows: Sequence[Row], base: str
 ) -> dict[str, Any]:
     """Returns what the files of the output depend on, besides size and time of the input files."""
     named = [
-        dataclasses.replace(row, file="", mesh=_inside(row.mesh, base), landmarks="")
+        dataclasses.replace(
+            row, file="", mesh=_inside(row.mesh, base) if row.mesh else "", landmarks=""
+        )
         for row in rows
     ]
-    settings = job_settings(options, size, "meshes", base, named)
+    kind = "meshes" if source.meshes else "pictures"
+    settings = job_settings(options, size, kind, base, named)
     if options.landmark_vertices:
         settings["landmark_vertices"] = storage.sha256(options.landmark_vertices)
     return settings

@@ -1,10 +1,11 @@
-"""Depth and normal maps of meshes: read, camera fit, ray casting, hole filling, gate, write."""
+"""Depth and normal maps of faces: mesh, camera fit, ray casting, hole filling, gate, write."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from legan_tf.data import exr, images, maps, storage
 from legan_tf.data.align.landmarks import IBUG_POINTS, read_points
 from legan_tf.data.depth import quality_gate
 from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.fitted_face import fit_face
 from legan_tf.data.depth.hole_filling import fill_holes
 from legan_tf.data.depth.landmark_vertices import read_landmark_vertices
 from legan_tf.data.depth.meshes import TRIANGLES_FILE, read_mesh
@@ -26,13 +28,15 @@ from legan_tf.head.ray_casting import View, cast_rays
 UNREADABLE = ("the mesh cannot be read", "the picture cannot be read", "no landmarks can be read")
 """Reasons that may be temporary: the file may be repaired."""
 
+_DIGITS = 4  # Of the intensities of action units.
+
 
 @dataclasses.dataclass(frozen=True)
 class FittedMesh:
     """A mesh and the picture that it was fitted to.
 
     Attributes:
-        mesh: Its full path or URL.
+        mesh: Its full path or URL; empty where a head is to be fitted to the picture.
         picture: The picture's; empty where there is none.
         landmarks: The file of the picture's 68 landmarks; empty where there is none.
         depth: Full path of the depth map.
@@ -48,6 +52,8 @@ class FittedMesh:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The files that decide the maps."""
+        if not self.mesh:
+            return (self.picture,)
         triangles = storage.join(os.path.dirname(self.mesh), TRIANGLES_FILE)
         shared = (triangles,) if self.mesh.lower().endswith(".mat") else ()
         return self.mesh, self.picture, self.landmarks, *shared
@@ -68,6 +74,8 @@ class MeshView:
         measures: Its measures.
         view: Its visible surface, holes filled; None where it cannot be made.
         picture: uint8 [H, W, 3]; None where there is none.
+        action_units: Intensity by number, where a head was fitted; else empty.
+        faces: How many faces the picture shows; 0 where no head was fitted.
     """
 
     reason: str = ""
@@ -75,12 +83,28 @@ class MeshView:
     measures: Measures = Measures()
     view: View | None = None
     picture: np.ndarray | None = None
+    action_units: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    faces: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Placed:
+    """A mesh in the coordinates of its picture, and what is known of it."""
+
+    mesh: Mesh
+    height: int
+    width: int
+    landmark_error: float
+    action_units: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    faces: int = 0
 
 
 def make_maps(options: DepthOptions, size: int | None, mesh: FittedMesh) -> dict[str, Any]:
-    """Makes the maps of a mesh, writes their files and returns reason, detail and measures.
+    """Makes the maps of a mesh, writes their files and returns the outcome.
 
-    Without a picture, they have ``size`` x ``size`` pixels; a mesh is rejected if that is None.
+    It has reason, detail, measures, the intensities of ``action_units.MEASURED`` and the number of
+    faces, both empty or 0 where no head was fitted. Without a picture, maps have ``size`` x
+    ``size`` pixels; a mesh is rejected if that is None.
 
     Raises:
         UnavailableError: A package that is needed does not work here.
@@ -90,7 +114,13 @@ def make_maps(options: DepthOptions, size: int | None, mesh: FittedMesh) -> dict
     if seen.view is not None and not seen.reason:
         storage.write_bytes(mesh.depth, _depth_file(seen.view, options.depth_format))
         storage.write_bytes(mesh.normal, _normal_file(seen.view, options.normal_format))
-    return {"reason": seen.reason, "detail": seen.detail, **dataclasses.asdict(seen.measures)}
+    return {
+        "reason": seen.reason,
+        "detail": seen.detail,
+        **dataclasses.asdict(seen.measures),
+        "action_units": [round(value, _DIGITS) for value in seen.action_units.values()],
+        "faces": seen.faces,
+    }
 
 
 def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> MeshView:
@@ -99,27 +129,18 @@ def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> Me
     Raises:
         UnavailableError: A package that is needed does not work here.
     """
-    broken, no_picture, no_landmarks = UNREADABLE
-    picture = points = None
+    picture = None
     try:
-        with rejected_if_unreadable(broken, fitted.mesh):
-            mesh = read_mesh(fitted.mesh)
         if fitted.picture:
-            with rejected_if_unreadable(no_picture, fitted.picture):
+            with rejected_if_unreadable(UNREADABLE[1], fitted.picture):
                 picture = images.decode(fitted.picture)
-        if fitted.landmarks:
-            with rejected_if_unreadable(no_landmarks, fitted.landmarks):
-                points = read_points(fitted.landmarks)
-        if picture is None and size is None:
-            raise Rejected("there is no picture beside it, and no --image_size")
-        height, width = picture.shape[:2] if picture is not None else (size, size)
+        if fitted.mesh:
+            placed = _from_file(options, size, fitted, picture)
+        else:
+            assert picture is not None
+            placed = _from_picture(options, picture)
         try:
-            landmark_vertices = _landmark_vertices(options, mesh)
-            mesh = _project(options, mesh, height, landmark_vertices, points)
-        except ValueError as error:
-            raise Rejected("the camera cannot be found", str(error)) from error
-        try:
-            view = cast_rays(mesh, height, width)
+            view = cast_rays(placed.mesh, placed.height, placed.width)
             filled = fill_holes(view, options.fill_holes, options.max_hole_share)
         except (UserError, MemoryError):
             raise
@@ -127,8 +148,51 @@ def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> Me
             raise Rejected("its maps cannot be made", f"{first_line(error)}.") from error
     except Rejected as rejected:
         return MeshView(rejected.reason, rejected.detail, picture=picture)
-    measures = quality_gate.measure(filled, mesh, landmark_vertices, points)
-    return MeshView(*quality_gate.rejection(options, measures), measures, filled.view, picture)
+    measures = quality_gate.measure(filled, placed.mesh, placed.landmark_error)
+    reason, detail = quality_gate.rejection(options, measures)
+    return MeshView(
+        reason, detail, measures, filled.view, picture, placed.action_units, placed.faces
+    )
+
+
+def _from_picture(options: DepthOptions, picture: np.ndarray) -> _Placed:
+    """Fits a head to the largest face of a picture.
+
+    Raises:
+        Rejected: There is none, or the head cannot follow it.
+    """
+    face = fit_face(picture, options.finder, options.head)
+    return _Placed(face.mesh, *picture.shape[:2], face.error, face.action_units, face.faces)
+
+
+def _from_file(
+    options: DepthOptions, size: int | None, fitted: FittedMesh, picture: np.ndarray | None
+) -> _Placed:
+    """Reads a mesh and brings it into the coordinates of its picture.
+
+    Raises:
+        Rejected: It or its landmarks cannot be read, or the camera cannot be found.
+    """
+    broken, _, no_landmarks = UNREADABLE
+    points = None
+    with rejected_if_unreadable(broken, fitted.mesh):
+        mesh = read_mesh(fitted.mesh)
+    if fitted.landmarks:
+        with rejected_if_unreadable(no_landmarks, fitted.landmarks):
+            points = read_points(fitted.landmarks)
+    if picture is not None:
+        height, width = picture.shape[:2]
+    elif size is not None:
+        height = width = size
+    else:
+        raise Rejected("there is no picture beside it, and no --image_size")
+    try:
+        landmark_vertices = _landmark_vertices(options, mesh)
+        mesh = _project(options, mesh, height, landmark_vertices, points)
+    except ValueError as error:
+        raise Rejected("the camera cannot be found", str(error)) from error
+    error = quality_gate.landmark_error(mesh, landmark_vertices, points)
+    return _Placed(mesh, height, width, error)
 
 
 def _landmark_vertices(options: DepthOptions, mesh: Mesh) -> np.ndarray:

@@ -29,7 +29,8 @@ class Measures:
         degenerate: Share of the triangles without area.
         bulge: As ``bulge`` returns it; below 0, the visible surface is a bowl.
         back: Share of the visible surface whose triangles show their back.
-        landmark_error: Mean distance of the landmarks, as a share of that of the eyes.
+        landmark_error: Mean distance of the landmarks, as a share of that of the eyes' centres; of
+            a head that was fitted to the picture, as ``FittedFace.error``.
         far: Depth of the farthest visible point in pixels, as the mesh has it; a map's 1.
         near: Depth of the nearest; a map's 255 or 65535.
     """
@@ -49,16 +50,13 @@ MEASURES = tuple(field.name for field in dataclasses.fields(Measures))
 """The names of the measures, columns of ``meshes.csv``."""
 
 
-def measure(
-    filled: Filled, mesh: Mesh, landmark_vertices: np.ndarray, points: np.ndarray | None
-) -> Measures:
+def measure(filled: Filled, mesh: Mesh, landmark_error: float) -> Measures:
     """Returns the measures of a mesh, rounded to five digits.
 
     Args:
         filled: Its visible surface after hole filling.
         mesh: The mesh in the coordinates of its picture.
-        landmark_vertices: int [68], its vertices that are landmarks; -1 where there is none.
-        points: float [68, 2], the picture's landmarks; None where unknown.
+        landmark_error: Distance of its landmarks to the picture's; NaN where unknown.
     """
     hit = filled.view.hit
     depth = filled.view.depth[hit]
@@ -69,7 +67,7 @@ def measure(
         degenerate=degenerate_share(mesh),
         bulge=bulge(filled.view),
         back=filled.view.back,
-        landmark_error=_landmark_error(mesh, landmark_vertices, points),
+        landmark_error=landmark_error,
         far=depth.min() if depth.size else math.nan,
         near=depth.max() if depth.size else math.nan,
     )
@@ -116,7 +114,17 @@ def degenerate_share(mesh: Mesh) -> float:
     return float(np.mean(areas <= _NO_AREA * size**2))
 
 
-def _landmark_error(mesh: Mesh, vertices: np.ndarray, points: np.ndarray | None) -> float:
+def landmark_error(mesh: Mesh, vertices: np.ndarray, points: np.ndarray | None) -> float:
+    """Returns how far the landmarks of a mesh are from the picture's.
+
+    Args:
+        mesh: The mesh in the coordinates of its picture.
+        vertices: int [68], its vertices that are landmarks; -1 where there is none.
+        points: float [68, 2], the picture's landmarks; None where unknown.
+
+    Returns:
+        Their mean distance as a share of that of the eyes' centres; NaN where unknown.
+    """
     known = vertices >= 0
     if points is None or not known.any():
         return math.nan

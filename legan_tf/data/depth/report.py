@@ -16,9 +16,11 @@ from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.depth.mesh_maps import FittedMesh, view_mesh
 from legan_tf.data.depth.quality_gate import MEASURES
 from legan_tf.data.drop_report import DropReport
+from legan_tf.data.file_tree import stem
 from legan_tf.data.manifest import Row, to_csv
 from legan_tf.data.output_folder import evenly_spaced, refuse_empty, write_or_remove, write_tables
 from legan_tf.data.resumable import MANIFEST
+from legan_tf.head.action_units import MEASURED
 from legan_tf.sheet import sheet
 
 _SHEET_ROWS, _SHEET_SIZE = 16, 128
@@ -44,35 +46,45 @@ def write_results(
     ``mesh_maps.make_maps`` returned.
 
     Raises:
-        UserError: No mesh is left.
+        UserError: Nothing is left.
     """
     base = os.path.realpath(output)
 
     def relative(file: str) -> str:
         return os.path.relpath(os.path.abspath(file), base) if file and "://" not in file else file
 
-    found, rejections, lines, kept, rejected = [], [], [], [], []
+    found, rejections, lines, units, kept, rejected = [], [], [], [], [], []
+    from_meshes = any(fitted.mesh for fitted in meshes)
     for row, fitted, outcome in zip(rows, meshes, outcomes):
-        mesh, picture, reason = relative(fitted.mesh), relative(fitted.picture), outcome["reason"]
+        picture, reason = relative(fitted.picture), outcome["reason"]
+        files = [relative(fitted.mesh), picture] if from_meshes else [picture]
         depth, normal = (os.path.relpath(file, output) for file in fitted.targets)
         measures = [outcome[name] for name in MEASURES]
         if reason:
-            dropped.drop(reason, fitted.mesh)
-            found.append([mesh, picture, "", "", *measures])
-            rejections.append([mesh, picture, reason, outcome["detail"]])
+            dropped.drop(reason, fitted.mesh or fitted.picture)
+            found.append([*files, "", "", *measures])
+            rejections.append([*files, reason, outcome["detail"]])
             rejected.append((row, fitted, reason))
             continue
-        found.append([mesh, picture, depth, normal, *measures])
+        found.append([*files, depth, normal, *measures])
+        if not from_meshes:
+            units.append([picture, *outcome["action_units"]])
         kept.append((row, fitted, ""))
         if picture:
             labels = {name: getattr(row, name) for name in _LABELS}
             lines.append({**labels, "path": picture, "depth": depth, "normal": normal})
     counts = _counts(rows, outcomes)
-    tables = {
-        "meshes.csv": (["mesh", "picture", "depth", "normal", *MEASURES], found),
-        "rejected.csv": (["mesh", "picture", "reason", "detail"], rejections),
+    header = ["mesh", "picture"] if from_meshes else ["picture"]
+    tables: dict[str, tuple[Sequence[str], Sequence]] = {
+        "meshes.csv" if from_meshes else "faces.csv": (
+            [*header, "depth", "normal", *MEASURES],
+            found,
+        ),
+        "rejected.csv": ([*header, "reason", "detail"], rejections),
         "counts.csv": (_COUNTS_HEADER, counts),
     }
+    if not from_meshes:
+        tables["action_units.csv"] = (["path", *(f"AU{number}" for number in MEASURED)], units)
     write_tables(output, tables)
     for name, chosen in (("sheet.png", kept), ("rejected.png", rejected)):
         write_or_remove(output, name, _sheet(chosen, size, options) if chosen else None)
@@ -82,7 +94,11 @@ def write_results(
         dropped.note(
             f"maps of meshes without a picture, which {MANIFEST} does not name: {without_picture}."
         )
-    summary = f"{output}: {len(kept)} of {len(rows)} meshes became maps"
+    crowds = sum(outcome["faces"] > 1 for outcome in outcomes)
+    if crowds:
+        dropped.note(f"pictures of several faces, of which the largest was taken: {crowds}.")
+    what = "meshes" if from_meshes else "pictures"
+    summary = f"{output}: {len(kept)} of {len(rows)} {what} became maps"
     refuse_empty(kept, summary, f"{output}/rejected.csv", dropped)
     if not lines:
         summary += "; no manifest, since no mesh has a picture"
@@ -126,8 +142,8 @@ def _sheet(
         cells += [maps.depth_to_map(view.depth), maps.normals_to_map(view.normals)] if view else []
         for column, cell in zip(columns.values(), [*cells, None, None]):
             column.append(_thumbnail(cell))
-        stem = os.path.splitext(os.path.basename(fitted.mesh))[0]
-        lines = [row.expression, stem[-_NAME_LETTERS:], *textwrap.wrap(reason, _NAME_LETTERS)]
+        name = stem(fitted.mesh or fitted.picture)
+        lines = [row.expression, name[-_NAME_LETTERS:], *textwrap.wrap(reason, _NAME_LETTERS)]
         names.append("\n".join(filter(None, lines)))
     return sheet({name: np.stack(cells) for name, cells in columns.items()}, names)
 

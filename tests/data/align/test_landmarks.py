@@ -71,6 +71,44 @@ def test_a_wrong_csv_is_told_with_its_line(tmp_path, text, complaint):
         landmarks.read_csv(str(file))
 
 
+def numbered(points, spaced=False):
+    """A CSV of points [n, 2], OpenFace's way if spaced: first all x, then all y."""
+    names = [f"{axis}_{number}" for axis in "xy" for number in range(len(points))]
+    values = [f"{value:.3f}" for value in points.T.reshape(-1)]
+    separator = ", " if spaced else ","
+    return f"path{separator}{separator.join(names)}\na.jpg{separator}{separator.join(values)}\n"
+
+
+@pytest.mark.parametrize(("count", "spaced"), [(68, False), (68, True), (468, False)])
+def test_a_csv_of_all_points(tmp_path, count, spaced):
+    points = np.random.default_rng(0).uniform(0, 300, (count, 2)).round(3)
+    file = tmp_path / "points.csv"
+    file.write_text(numbered(points, spaced))
+    read = landmarks.read_point_csv(str(file))
+    assert list(read) == ["a.jpg"] and read["a.jpg"].dtype == np.float64
+    np.testing.assert_array_equal(read["a.jpg"], points)
+    face = landmarks.read_csv(str(file))["a.jpg"]
+    corners = points[[48, 54]] if count == 68 else points[[61, 291]]
+    np.testing.assert_allclose(face.mouth, corners.mean(0))
+    assert len(face.outline) > 20 and np.isnan(face.yaw)
+
+
+def test_points_that_are_missing_in_a_csv_are_told(tmp_path):
+    file = tmp_path / "points.csv"
+    file.write_text(numbered(np.zeros((67, 2))))
+    with pytest.raises(UserError, match="has no column x_67, y_67"):
+        landmarks.read_point_csv(str(file))
+    file.write_text(numbered(np.zeros((467, 2))))
+    with pytest.raises(UserError, match="has no column x_467, y_467"):
+        landmarks.read_csv(str(file))
+    file.write_text(HEADER + "a,1,2,3,2,2,5,,\n")
+    with pytest.raises(UserError, match=r"has no column x_0, y_0, x_1, y_1, x_2, y_2 \.\.\."):
+        landmarks.read_point_csv(str(file))
+    file.write_text(numbered(np.full((68, 2), np.inf)))
+    with pytest.raises(UserError, match=":2: a.jpg: not all coordinates are numbers"):
+        landmarks.read_point_csv(str(file))
+
+
 def test_a_file_of_68_points_counts_pixels_from_one(tmp_path, faces):
     _, points = faces
     lines = "\n".join(f"{x:.4f} {y:.4f}" for x, y in points[0] + 1)

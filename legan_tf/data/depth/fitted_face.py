@@ -1,0 +1,103 @@
+"""Fitted face: the face of a photograph as a mesh, by a morphable head fitted to its landmarks."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from legan_tf.data.align.landmark_finder import LandmarkFinder, make_finder
+from legan_tf.data.output_folder import Rejected
+from legan_tf.head.action_units import action_units_of
+from legan_tf.head.face_statistics import load_statistics
+from legan_tf.head.fit import FitError, FittedHead, fit_head
+from legan_tf.head.head_file import load_head
+from legan_tf.head.mesh import Mesh, facing_normals
+from legan_tf.head.refinement import refined_points
+from legan_tf.head.residual_field import ResidualField
+from legan_tf.head.surface import MOUTH
+
+NO_FACE, NOT_FOLLOWED = "no face is found", "the head does not follow the face"
+"""Reasons for which a photograph has no mesh."""
+
+# Without ears, neck and hair, which the landmarks say nothing of. Mouth and eyes are no holes; the
+# sockets of the eyes are left out, since gaps at the lids are filled better than seen through.
+_PARTS = ("face", "left_eye", "right_eye", *MOUTH)
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedFace:
+    """The largest face of a photograph.
+
+    Attributes:
+        mesh: Its surface in the photograph, as ``camera_fit`` has it: only triangles that face the
+            viewer.
+        error: As ``FittedHead.error``.
+        action_units: Intensity by number, about 0 to 1.
+        faces: How many faces the photograph shows.
+    """
+
+    mesh: Mesh
+    error: float
+    action_units: Mapping[int, float]
+    faces: int
+
+
+def fit_face(image: np.ndarray, finder: str, head: str) -> FittedFace:
+    """Fits a head to the largest face of a photograph; networks and head stay in memory.
+
+    Args:
+        image: uint8 [H, W, 3].
+        finder: Name of the landmark finder.
+        head: Path of the head; that of the package if empty.
+
+    Raises:
+        Rejected: There is no face, or the head cannot follow it.
+        UserError: There is no such head.
+        UnavailableError: The finder's package does not work here.
+    """
+    meshes = _finder(finder).meshes(image)
+    if not meshes:
+        raise Rejected(NO_FACE)
+    try:
+        fitted = fitted_to(refined_points(image, meshes[0]), head)
+    except FitError as error:
+        raise Rejected(NOT_FOLLOWED, str(error)) from error
+    units = action_units_of(fitted.expression, fitted.head.expression_names)
+    return FittedFace(face_mesh(fitted), fitted.error, units, len(meshes))
+
+
+def fitted_to(points: np.ndarray, head: str = "") -> FittedHead:
+    """Fits a head, by its path, to a finder's points.
+
+    Raises:
+        FitError: The head cannot follow them.
+        UserError: There is no such head.
+    """
+    model = load_head(head)
+    face_points = load_statistics(model).face_points
+    return fit_head(model, face_points, _field(head), points)
+
+
+def face_mesh(fitted: FittedHead) -> Mesh:
+    """Returns the surface of a fitted head's face that can be seen in its picture."""
+    head = fitted.head
+    # Moved in the picture alone, vertices that follow the landmarks have worse depth and normals.
+    vertices = fitted.vertices(residual=np.zeros_like(fitted.residual))
+    triangles = head.triangles[head.triangles_of(*_PARTS)].astype(np.int64)
+    # Otherwise the inner side of a cheek might be seen beside the teeth.
+    front = facing_normals(vertices[triangles])[:, 2] > 0
+    return Mesh(vertices, triangles[front])
+
+
+@functools.lru_cache(maxsize=1)
+def _finder(name: str) -> LandmarkFinder:
+    return make_finder(name)
+
+
+@functools.lru_cache(maxsize=1)
+def _field(head: str) -> ResidualField:
+    model = load_head(head)
+    return ResidualField(model, load_statistics(model).face_points)
