@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from legan_tf.serving.loading import load
     from legan_tf.uses.keras_layers import NaturalnessLoss, NaturalnessMetric, RandomEdit
+    from legan_tf.uses.photographs.photograph_editor import PhotographEditor, edit_photograph
 
-__all__ = ["NaturalnessLoss", "NaturalnessMetric", "RandomEdit", "load"]
+__all__ = [
+    "NaturalnessLoss",
+    "NaturalnessMetric",
+    "PhotographEditor",
+    "RandomEdit",
+    "edit_photograph",
+    "load",
+]
 
 _MODULES = {
     "NaturalnessLoss": "legan_tf.uses.keras_layers",
     "NaturalnessMetric": "legan_tf.uses.keras_layers",
+    "PhotographEditor": "legan_tf.uses.photographs.photograph_editor",
     "RandomEdit": "legan_tf.uses.keras_layers",
+    "edit_photograph": "legan_tf.uses.photographs.photograph_editor",
     "load": "legan_tf.serving.loading",
 }
 

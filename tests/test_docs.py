@@ -52,6 +52,7 @@ def known_flags() -> set[str]:
         "studies.md",
         "weights.md",
         "filtering.md",
+        "photographs.md",
         "recipes.md",
         "index.md",
         "notebook.ipynb",

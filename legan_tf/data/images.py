@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from legan_tf import optional
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 
@@ -28,6 +29,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _STEPS_PER_LEVEL = 257.0  # 16-bit steps to one of 8 bits: 65535 / 255.
 _GREY_TOLERANCE = 8  # Between channels: lossy formats do not keep them equal.
 _SAME_PROFILE = 2  # Levels by which the many versions of sRGB's own profile differ at most.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 # LittleCMS' numbers, of which no names are common to all releases of Pillow.
 _BLACK_POINT_COMPENSATION = 0x2000
 _NO_OPTIMIZATION = 0x0100
@@ -57,7 +59,7 @@ def decode(source: str | bytes, name: str | None = None, colours: bool = True) -
         StorageError: The file cannot be read.
     """
     content, name = _content(source, name)
-    return to_rgb(_open(content, name), name, colours)
+    return to_rgb(open_image(content, name), name, colours)
 
 
 def decode_grey(source: str | bytes, name: str | None = None) -> np.ndarray:
@@ -71,13 +73,51 @@ def decode_grey(source: str | bytes, name: str | None = None) -> np.ndarray:
         StorageError: The file cannot be read.
     """
     content, name = _content(source, name)
-    image = _open(content, name)
+    image = open_image(content, name)
     if image.mode.startswith("I;16"):
-        return np.asarray(_loaded(image, name)).astype(np.uint16)
+        return np.asarray(loaded(image, name)).astype(np.uint16)
     rgb = to_rgb(image, name, colours=False)
     if np.ptp(rgb.astype(np.int16), axis=-1).max() > _GREY_TOLERANCE:
         raise ImageError(f"{name}: has colours, where three equal channels are grey.")
     return rgb[..., 0]
+
+
+def open_image(content: bytes, name: str) -> Image.Image:
+    """Opens the content of a picture file, of which only the header is read yet.
+
+    Raises:
+        ImageError: The content is empty, corrupt or of an unknown format.
+        UnavailableError: It is HEIC, and pillow-heif is not installed.
+    """
+    if not content:
+        raise ImageError(f"{name}: is empty (0 bytes); replace or remove it.")
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
+        optional.require("pillow_heif", f"{name}: reading HEIC").register_heif_opener()
+    try:
+        return Image.open(io.BytesIO(content))
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
+    except Exception as error:  # On damaged headers Pillow's readers fail in many ways.
+        raise ImageError(
+            f"{name}: is damaged or of no known picture format; replace or remove it."
+        ) from error
+
+
+def loaded(image: Image.Image, name: str) -> Image.Image:
+    """Returns a picture with its pixels decoded.
+
+    Raises:
+        ImageError: The pixels are corrupt or cut short, or too many.
+    """
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(name, f", {image.width}x{image.height}")
+    try:
+        image.load()
+    except Exception as error:  # On damaged pixels Pillow's readers fail in many ways.
+        raise ImageError(
+            f"{name}: is damaged or cut short ({image.format}: {error}); replace or remove it."
+        ) from error
+    return image
 
 
 def to_rgb(image: Image.Image, name: str = "picture", colours: bool = True) -> np.ndarray:
@@ -86,7 +126,7 @@ def to_rgb(image: Image.Image, name: str = "picture", colours: bool = True) -> n
     Raises:
         ImageError: The pixels are corrupt or cut short, too many, or of an unknown range.
     """
-    image = _loaded(image, name)
+    image = loaded(image, name)
     profile = image.info.get("icc_profile")
     with contextlib.suppress(Exception):  # A damaged EXIF block does not make the pixels wrong.
         image = ImageOps.exif_transpose(image)
@@ -118,6 +158,38 @@ def _to_srgb(image: Image.Image, profile: bytes, see_through: bool) -> Image.Ima
     if alpha:
         converted.putalpha(alpha)
     return converted
+
+
+def from_srgb(image: Image.Image, profile: bytes | None, mode: str) -> Image.Image:
+    """Returns a picture in the colours of a profile: the inverse of what ``to_rgb`` does to them.
+
+    Args:
+        image: Mode RGB, sRGB.
+        profile: ICC profile; if there is none, or one that ``to_rgb`` ignores, the colours stay.
+        mode: Mode of the result: L, RGB or CMYK.
+
+    Raises:
+        ImageError: The profile can be read from but not be written to.
+    """
+    if profile is None or _conversion(profile, mode) is None:
+        return image.convert(mode)
+    try:
+        return _inverse_conversion(profile, mode).apply(image)
+    except ImageCms.PyCMSError as error:
+        raise ImageError(f"The ICC profile cannot be written to ({error}).") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _inverse_conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """Returns the conversion of sRGB to pixels; raises ``PyCMSError`` where there is none."""
+    return ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"),
+        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+        "RGB",
+        mode,
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        _BLACK_POINT_COMPENSATION,
+    )
 
 
 @functools.lru_cache(maxsize=8)
@@ -208,32 +280,6 @@ def _content(source: str | bytes, name: str | None) -> tuple[bytes, str]:
     if isinstance(source, bytes):
         return source, name or "picture"
     return storage.read_bytes(source), name or source
-
-
-def _open(content: bytes, name: str) -> Image.Image:
-    if not content:
-        raise ImageError(f"{name}: is empty (0 bytes); replace or remove it.")
-    try:
-        return Image.open(io.BytesIO(content))
-    except Image.DecompressionBombError as error:
-        raise _too_large(name) from error
-    except Exception as error:  # On damaged headers Pillow's readers fail in many ways.
-        raise ImageError(
-            f"{name}: is damaged or of no known picture format; replace or remove it."
-        ) from error
-
-
-def _loaded(image: Image.Image, name: str) -> Image.Image:
-    """Returns a picture with its pixels decoded."""
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(name, f", {image.width}x{image.height}")
-    try:
-        image.load()
-    except Exception as error:  # On damaged pixels Pillow's readers fail in many ways.
-        raise ImageError(
-            f"{name}: is damaged or cut short ({image.format}: {error}); replace or remove it."
-        ) from error
-    return image
 
 
 def _too_large(name: str, size: str = "") -> ImageError:

@@ -25,6 +25,8 @@ class AttributeGenerator(Network):
         lightings: Names of the lighting classes, in the order of the code.
         image_size: Height and width of the images, in pixels.
         keeps_unnamed: Whether the model was trained to leave an attribute alone on a zero code.
+        face_lines: Heights of eyes and mouth in the pictures that it was trained on, as shares of
+            their height; empty if unknown.
     """
 
     attribute_names = {"output": "output_form"}  # Keras has an ``output`` of its own.
@@ -37,6 +39,7 @@ class AttributeGenerator(Network):
         keeps_unnamed: bool,
         output: str,
         name: str | None,
+        face_lines: Sequence[float] = (),
     ) -> None:
         """Checks and stores the arguments that all generators share.
 
@@ -48,6 +51,7 @@ class AttributeGenerator(Network):
             output: ``direct`` for the image itself, as published. ``affine`` (our own) for a gain
                 and an offset per pixel and channel, applied to the input image.
             name: Name of the Keras model.
+            face_lines: See the class.
 
         Raises:
             ValueError: The size is no multiple of 4, or the output is unknown.
@@ -61,6 +65,7 @@ class AttributeGenerator(Network):
         self.image_size = image_size
         self.keeps_unnamed = keeps_unnamed
         self.output_form = output
+        self.face_lines = tuple(face_lines)
 
     @property
     def output_channels(self) -> int:

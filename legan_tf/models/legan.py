@@ -39,6 +39,7 @@ class LeganGenerator(AttributeGenerator):
         upsampling: str = "pixelshuffle",
         stem: bool = True,
         keeps_unnamed: bool = False,
+        face_lines: Sequence[float] = (),
         name: str | None = "legan_generator",
     ) -> None:
         """Makes the three hourglasses.
@@ -55,9 +56,12 @@ class LeganGenerator(AttributeGenerator):
             upsampling: ``pixelshuffle``, ``nearest`` or ``transposed``.
             stem: Whether hourglasses start and end with 7 × 7 convolutions at full size.
             keeps_unnamed: See ``AttributeGenerator``.
+            face_lines: See ``AttributeGenerator``.
             name: Name of the Keras model.
         """
-        super().__init__(expressions, lightings, image_size, keeps_unnamed, output, name)
+        super().__init__(
+            expressions, lightings, image_size, keeps_unnamed, output, name, face_lines
+        )
         self.width = width
         self.blocks = blocks
         self.mask_channels = mask_channels

@@ -30,10 +30,13 @@ class StarganGenerator(AttributeGenerator):
         upsampling: str = "transposed",
         stem: bool = True,
         keeps_unnamed: bool = False,
+        face_lines: Sequence[float] = (),
         name: str | None = "stargan_generator",
     ) -> None:
         """Makes the hourglass; the arguments are those of ``LeganGenerator``."""
-        super().__init__(expressions, lightings, image_size, keeps_unnamed, output, name)
+        super().__init__(
+            expressions, lightings, image_size, keeps_unnamed, output, name, face_lines
+        )
         self.width = width
         self.blocks = blocks
         self.upsampling = upsampling

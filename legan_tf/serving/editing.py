@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from legan_tf.cli import Progress
 from legan_tf.data import images
+from legan_tf.data.align import face_lines
+from legan_tf.data.align.face_lines import Lines
 from legan_tf.errors import UserError
 from legan_tf.serving import picture_files
 from legan_tf.serving.loading import DepthEstimator, Editor, Scorer
@@ -60,17 +63,31 @@ def use_model(
         raise UserError(f"--model={model.path} rates pictures and cannot edit them.")
     if grid == named:
         raise UserError("Give either --grid or --expression and/or --lighting.")
+    note = functools.partial(_position_note, model.face_lines) if model.face_lines else None
     if grid:
-        return edit_files(functools.partial(draw_grid, model), source, output)
+        return edit_files(functools.partial(draw_grid, model), source, output, note=note)
     edit = functools.partial(model, **targets)
     if not map_output:
-        return edit_files(edit, source, output)
+        return edit_files(edit, source, output, note=note)
     if not model.geometry:
         raise UserError(
             f"--model={model.path} has no depth network, which --depth needs; the folder of a run "
             "with --depth_weight above 0 holds one, and so does its export."
         )
-    return edit_files(edit, source, output, model.depth, map_output)
+    return edit_files(edit, source, output, model.depth, map_output, note)
+
+
+def _position_note(lines: Lines, path: str, image: np.ndarray) -> str:
+    """Returns a sentence where a face is not in the position of those that a model learned from."""
+    found = face_lines.misplaced(image, lines)
+    if found is None:
+        return ""
+    here, there = ("eyes at {:.0%} and mouth at {:.0%}".format(*each) for each in (found, lines))
+    folder = os.path.dirname(path) or "."
+    return (
+        f"{path}: the face has {here} of the height, those that the model was trained on {there}; "
+        f"python scripts/prepare.py align --input={folder} --output=aligned aligns it."
+    )
 
 
 def edit_files(
@@ -79,6 +96,7 @@ def edit_files(
     output: str,
     estimate: PictureFunction | None = None,
     map_output: str = "",
+    note: Callable[[str, np.ndarray], str] | None = None,
 ) -> Report:
     """Edits one picture file, or every picture in a folder; also maps the edits if asked to.
 
@@ -93,6 +111,7 @@ def edit_files(
             of an earlier job are replaced.
         estimate: Maps an edit.
         map_output: Where the maps go, likewise; a file is PNG or BMP, which are lossless.
+        note: Returns a sentence on a picture's path and pixels; empty for none.
 
     Raises:
         UserError: There is no picture at ``source``, or an output is not usable, would replace the
@@ -100,7 +119,7 @@ def edit_files(
     """
     jobs = picture_files.jobs(source, output)
     map_jobs = picture_files.map_jobs(source, map_output, jobs) if estimate else []
-    return _run(jobs, edit, map_jobs, estimate)
+    return _run(jobs, edit, map_jobs, estimate, note)
 
 
 def map_files(estimate: PictureFunction, source: str, output: str) -> Report:
@@ -113,9 +132,10 @@ def _run(
     edit: PictureFunction | None,
     map_jobs: Jobs,
     estimate: PictureFunction | None,
+    note: Callable[[str, np.ndarray], str] | None = None,
 ) -> Report:
     """Edits each picture if there is ``edit``, and maps the result if there is ``estimate``."""
-    written, skipped, maps = [], [], []
+    written, skipped, maps, notes = [], [], [], []
     jobs = edit_jobs or map_jobs
     progress = Progress(len(jobs), "edited" if edit else "mapped") if len(jobs) > 1 else None
     for row, (path, _) in enumerate(jobs):
@@ -124,6 +144,7 @@ def _run(
         except UserError as error:
             skipped.append(str(error))
         else:
+            notes += filter(None, [note(path, image)] if note else [])
             if edit:
                 image = edit(image)
                 written.append(edit_jobs[row][1])
@@ -133,7 +154,7 @@ def _run(
                 picture_files.save(maps[-1], estimate(image))
         if progress:
             progress.update(row + 1)
-    return Report(tuple(written), tuple(skipped), tuple(maps))
+    return Report(tuple(written), tuple(skipped), tuple(maps), notes=tuple(notes))
 
 
 def draw_grid(editor: Editor, image: np.ndarray) -> np.ndarray:

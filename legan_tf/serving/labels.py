@@ -40,6 +40,8 @@ class Labels:
         geometry: Kind of its maps, ``depth`` or ``normal``; nothing if it makes none.
         target: Kind of device that its graphs are made for: ``any``, ``cpu`` or ``gpu``; nothing
             in exports of before.
+        face_lines: Heights of eyes and mouth in the pictures that it was trained on, as shares of
+            their height; empty if unknown.
     """
 
     kind: str
@@ -50,6 +52,7 @@ class Labels:
     keeps_unnamed: bool = False
     geometry: str = ""
     target: str = ""
+    face_lines: tuple[float, ...] = ()
 
     def ids(
         self, attribute: str, targets: Attribute | Sequence[Attribute], count: int
@@ -133,6 +136,11 @@ def _checked(name: str, value: Any) -> Any:
         if isinstance(value, list) and all(isinstance(one, str) for one in value):
             return tuple(value)
         raise ValueError(f"{name!r} is no list of names")
+    if name == "face_lines":
+        numbers = isinstance(value, list) and all(type(one) in (int, float) for one in value)
+        if numbers and len(value) in (0, 2):
+            return tuple(map(float, value))
+        raise ValueError(f"{name!r} is no list of two numbers")
     if name == "image_size":
         # True is an int to Python.
         fits = type(value) is int and 0 < value <= _LARGEST

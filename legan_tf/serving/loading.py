@@ -117,6 +117,8 @@ class Editor(_Model):
         expressions: Names of the expressions that it can edit to, in the order of their ids.
         lightings: Names of the lightings, likewise.
         keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
+        face_lines: Heights of eyes and mouth in the pictures that it was trained on, as shares of
+            their height; empty if unknown.
     """
 
     def __init__(self, *loaded: Any) -> None:
@@ -124,6 +126,7 @@ class Editor(_Model):
         super().__init__(*loaded)
         self.expressions, self.lightings = self._labels.expressions, self._labels.lightings
         self.keeps_unnamed = self._labels.keeps_unnamed
+        self.face_lines = self._labels.face_lines
 
     def __call__(
         self,

@@ -102,6 +102,8 @@ def _facts(labels: Labels, network: keras.Model, depth: keras.Model | None) -> l
         "Lights": ", ".join(labels.lightings),
         "Attributes may be left as they are": labels.expressions
         and ("yes" if labels.keeps_unnamed else "no"),
+        "Faces it was trained on": labels.face_lines
+        and "eyes at {:.0%} of the height, mouth at {:.0%}".format(*labels.face_lines),
         "Maps show": labels.geometry,
         "Graphs for": _DEVICES[labels.target],
         "Exported": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,8 @@ from legan_tf.errors import UserError
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
 _LOSSLESS = (".png", ".bmp")
 """Suffixes for maps; JPEG would fill their background with noise."""
-_PICTURE_SUFFIXES = (*_FORMATS, ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pnm")
+_OTHERS = (".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".avif", ".heic", ".heif")
+_PICTURE_SUFFIXES = (*_FORMATS, *_OTHERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Report:
         skipped: A message for each picture that could not be used.
         maps: Paths of the maps written.
         ratings: Path of each picture that was rated, its rating, and whether it counts as natural.
+        notes: A message for each thing that an edit that was written lacks.
     """
 
     written: tuple[str, ...]
     skipped: tuple[str, ...]
     maps: tuple[str, ...] = ()
     ratings: tuple[tuple[str, float, bool], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def lines(self, output: str, map_output: str = "", scores: str = "") -> list[str]:
         """Returns a summary: a path, or the number of files in a folder, and the mean rating.
@@ -70,7 +73,9 @@ def save(path: str, image: np.ndarray) -> None:
         UserError: The suffix is another one, or the file cannot be written.
     """
     content = io.BytesIO()
-    Image.fromarray(image).save(content, format=_format(path), quality=95)
+    Image.fromarray(image).save(
+        content, format=_FORMATS[_check_suffix(path, tuple(_FORMATS))], quality=95
+    )
     storage.write_bytes(path, content.getvalue())
 
 
@@ -98,7 +103,10 @@ def list_pictures(source: str) -> list[str]:
 
 
 def jobs(
-    source: str, output: str, suffixes: Sequence[str] = tuple(_FORMATS)
+    source: str,
+    output: str,
+    suffixes: Sequence[str] = tuple(_FORMATS),
+    suffix_of: Callable[[str], str] = lambda name: ".png",
 ) -> list[tuple[str, str]]:
     """Returns each picture to read with the file to write.
 
@@ -107,20 +115,22 @@ def jobs(
         output: For one picture a file or a folder; for a folder a folder, where ``NAME.png`` is
             made of each picture.
         suffixes: Suffixes of the files that may be written.
+        suffix_of: Returns the suffix, in a folder, of what is made of a picture of that name.
 
     Raises:
         UserError: There is no picture at ``source``, or ``output`` is not usable or would replace
             the input.
     """
     if os.path.isdir(source):
-        planned = _folder_jobs(source, output)
+        planned = _folder_jobs(source, output, suffix_of)
     else:
         (path,) = list_pictures(source)
-        name = f"{_stem(os.path.basename(source))}.png"
+        name = os.path.basename(source)
+        name = f"{_stem(name)}{suffix_of(name)}"
         into_folder = os.path.isdir(output) or output.endswith(os.sep)
         planned = [(path, os.path.join(output, name) if into_folder else output)]
     for path, target in planned:
-        _format(target, suffixes)
+        _check_suffix(target, suffixes)
         if os.path.exists(target) and os.path.samefile(path, target):
             raise UserError(f"{target}: is the input itself; choose another output.")
     return planned
@@ -141,26 +151,32 @@ def map_jobs(
     return planned
 
 
-def _format(path: str, suffixes: Sequence[str] = tuple(_FORMATS)) -> str:
+def _check_suffix(path: str, suffixes: Sequence[str]) -> str:
+    """Returns the suffix of a file to write, in lower case."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in suffixes:
         what = "map" if suffixes == _LOSSLESS else "picture"
         raise UserError(f"{path}: the {what} to write must end in one of {', '.join(suffixes)}.")
-    return _FORMATS[suffix]
+    return suffix
 
 
-def _folder_jobs(source: str, output: str) -> list[tuple[str, str]]:
+def _folder_jobs(
+    source: str, output: str, suffix_of: Callable[[str], str]
+) -> list[tuple[str, str]]:
     if os.path.isfile(output):
         raise UserError(f"{output}: is a file, but the output of a folder must be a folder.")
     if os.path.isdir(output) and os.path.samefile(source, output):
         raise UserError(f"{output}: is the input folder itself; choose another output.")
     paths = list_pictures(source)
     names = [os.path.basename(path) for path in paths]
-    stems = [_stem(name) for name in names]
-    alike = collections.Counter(stems)
+    made = [f"{_stem(name)}{suffix_of(name)}" for name in names]
+    alike = collections.Counter(made)
     # a.png and a.jpg must not become one file: they keep their suffixes.
-    unique = [name if alike[stem] > 1 else stem for name, stem in zip(names, stems)]
-    return [(path, os.path.join(output, f"{target}.png")) for path, target in zip(paths, unique)]
+    unique = [
+        f"{name}{suffix_of(name)}" if alike[target] > 1 else target
+        for name, target in zip(names, made)
+    ]
+    return [(path, os.path.join(output, target)) for path, target in zip(paths, unique)]
 
 
 def _stem(name: str) -> str:

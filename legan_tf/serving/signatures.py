@@ -90,6 +90,7 @@ def describe(network: keras.Model, depth: keras.Model | None = None) -> Labels:
             network.keeps_unnamed,
             "" if depth is None else depth.geometry,
             target,
+            tuple(network.face_lines),
         )
     raise UserError(
         f"A {architecture} neither edits nor rates pictures, nor makes maps of them; give a "

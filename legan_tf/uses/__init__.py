@@ -1,1 +1,1 @@
-"""Applications of trained networks: scoring, augmentation, rating studies, Keras layers."""
+"""Applications: photographs edited by a head; scoring, augmentation and studies of networks."""

@@ -251,7 +251,7 @@ def test_what_a_model_cannot_do_is_told(tmp_path, loaded, blobs, name, asked, se
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (("--input=a", "--output=b"), "--model"),
+        (("--model=a", "--input=a", "--output=b", "--face=all"), "--face is for edits without"),
         (("--model=a", "--input=a", "--output=b", "--grid", "--lighting=x"), "Give either"),
         (
             ("--model=a", "--input=a", "--output=b", "--grid", "--depth=c"),
@@ -264,3 +264,21 @@ def test_wrong_flags_are_told_at_once(arguments, sentence):
     done = script("edit.py", *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_face_out_of_the_position_that_a_model_knows_is_told(tmp_path, serving_root):
+    editor = legan_tf.load(serving_root / "legan")
+    assert editor.face_lines == ()
+    editor.face_lines = (0.31, 0.67)  # As a run on rendered faces records them.
+    faces = ROOT / "serving" / "demo" / "faces"
+    face = np.asarray(Image.open(faces / "1.jpg").convert("RGB"))
+    low = np.full((400, 400, 3), 120, np.uint8)
+    low[140:396, 70:326] = face
+    for name, image in (("fits.png", face), ("low.png", low)):
+        Image.fromarray(image).save(tmp_path / name)
+    targets = {"expression": "smile", "lighting": None}
+    report = editing.use_model(editor, str(tmp_path), str(tmp_path / "out"), targets)
+    (note,) = report.notes
+    assert note.startswith(f"{tmp_path}/low.png: the face has eyes at 5")
+    assert f"prepare.py align --input={tmp_path} --output=aligned" in note
+    assert len(report.written) == 2

@@ -252,6 +252,7 @@ def test_labels_travel_with_the_version(serving_root):
         "keeps_unnamed": True,
         "geometry": "",
         "target": "any",
+        "face_lines": [],
     }
     labels = json.loads((serving_root / "legan_normal/1/assets.extra/labels.json").read_text())
     assert (labels["kind"], labels["architecture"]) == ("editor", "LeganGenerator")
@@ -266,6 +267,7 @@ def test_labels_travel_with_the_version(serving_root):
         "keeps_unnamed": False,
         "geometry": "depth",
         "target": "any",
+        "face_lines": [],
     }
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from legan_tf.serving.labels import Labels
 
-LABELS = Labels("editor", "LeganGenerator", 16, ("a", "b"), (), True, "depth")
+LABELS = Labels(
+    "editor", "LeganGenerator", 16, ("a", "b"), (), True, "depth", face_lines=(0.3, 0.7)
+)
 TEXT = json.loads(LABELS.to_json())
 
 
@@ -32,6 +34,8 @@ def test_they_travel_as_json_and_a_later_release_may_tell_more():
         ({"lightings": [1]}, "'lightings' is no list of names"),
         ({"keeps_unnamed": 1}, "'keeps_unnamed' cannot be 1"),
         ({"geometry": []}, r"'geometry' cannot be \[\]"),
+        ({"face_lines": [0.3]}, "'face_lines' is no list of two numbers"),
+        ({"face_lines": ["0.3", 1]}, "'face_lines' is no list of two numbers"),
     ],
 )
 def test_what_cannot_be_is_refused(changes, told):

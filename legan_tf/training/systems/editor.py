@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
+from legan_tf.data.align import face_lines
 from legan_tf.data.faceset import FaceSet
 from legan_tf.losses.terms import EDITOR, LazyInputs, LossTerm, active_terms, weight_options
 from legan_tf.models import (
@@ -40,6 +41,7 @@ from legan_tf.training.trainer import Batch, Trainer
 AUXILIARY_BATCH = 32
 """Least batch size of the networks that a run trains for itself."""
 MASKS = ("expression_mask", "lighting_mask")
+_MEASURED_PICTURES = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +175,7 @@ class EditorSystem(Objective, AdversarialSystem):
             "output": self.output,
             "stem": self.stem,
             "keeps_unnamed": self.keep_share > 0,
+            "face_lines": _face_lines(faces),
         }
 
     def trainer(
@@ -311,6 +314,13 @@ class AttributeGAN(AdversarialTrainer):
                 if network is not None:
                     makers[f"{name}_{kind}"] = reading(network, image)
         return LazyInputs(self.objective, makers)
+
+
+def _face_lines(faces: FaceSet) -> tuple[float, ...]:
+    """Returns the heights of eyes and mouth in pictures to train on; nothing where none shows."""
+    rows = np.linspace(0, len(faces.expression) - 1, _MEASURED_PICTURES).astype(np.int64)
+    lines = face_lines.measure(faces.load(tf.constant(row)).numpy() for row in rows)
+    return lines or ()
 
 
 def _at_size(images: tf.Tensor, size: int) -> tf.Tensor:

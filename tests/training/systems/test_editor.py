@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from legan_tf import losses
 from legan_tf.compat import scalar, tensorflow_variable
+from legan_tf.data.attributes import MULTIPIE_EXPRESSIONS, lightings
+from legan_tf.data.rendered import rendered_faces
 from legan_tf.models import (
     Discriminator,
     LeganGenerator,
@@ -20,6 +22,7 @@ from legan_tf.models import (
 )
 from legan_tf.training.optimizers import Adam
 from legan_tf.training.systems.editor import AttributeGAN, Objective
+from legan_tf.training.systems.stargan import Stargan
 
 SIZE = 16
 EXPRESSIONS = ("neutral", "smile", "scream")
@@ -461,3 +464,13 @@ def test_a_keras_file_holds_a_stargan_without_lightings(tmp_path):
     assert loaded.quality is None and loaded.averaged_generator is None
     assert loaded.generator.lightings == ()
     assert not changed(gan.discriminator.get_weights(), loaded.discriminator.get_weights())
+
+
+def test_a_generator_knows_where_its_faces_have_eyes_and_mouth():
+    system = Stargan(image_size=48, width=4, blocks=0)
+    faces = rendered_faces("train", 2, MULTIPIE_EXPRESSIONS, lightings(True)[:2], 48, 0)
+    generator = system.network(faces)
+    eyes, mouth = generator.face_lines
+    assert 0.28 < eyes < 0.35 and 0.62 < mouth < 0.72
+    again = StarganGenerator.from_config(generator.get_config())
+    assert again.face_lines == generator.face_lines
