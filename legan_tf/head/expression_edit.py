@@ -10,15 +10,15 @@ import dataclasses
 import functools
 
 import numpy as np
-from scipy.ndimage import binary_closing, distance_transform_edt
+from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from legan_tf.head import face_mesh
 from legan_tf.head.eyelids import CLOSED, WIDE, EyelidPainter
 from legan_tf.head.face_points import lip_rim, parted_lips
-from legan_tf.head.fields import blurred, blurred_within, continued, smooth_step
+from legan_tf.head.fields import blurred, blurred_within, bounds, continued, smooth_step
 from legan_tf.head.fit import FittedHead
-from legan_tf.head.frame import Frame, sample
+from legan_tf.head.frame import Frame, affine_sample
 from legan_tf.head.furrows import furrow_gain
 from legan_tf.head.morphable_head import MorphableHead
 from legan_tf.head.mouth import MouthPainter
@@ -33,6 +33,7 @@ _UNSEEN = 2e-3  # Steps of motion and log gain.
 _CLOSED_GAIN = 0.05  # Most log gain around lids that close.
 _KEPT = 0.7  # Share of an opening that the photograph shows, from where its inside is kept.
 _DARKEST, _BRIGHTEST = -0.8, 0.6  # Log gain of shading.
+_SEAM = 0.0075  # Width of the dark line between lips that meet.
 _SHADED = 0.15  # Light that shading cannot take away.
 
 
@@ -51,11 +52,6 @@ class FrameEdit:
     gain: np.ndarray
     paint: np.ndarray
     cover: np.ndarray
-
-    @property
-    def touched(self) -> np.ndarray:
-        """Where the edit changes anything, bool [h, w]."""
-        return (_length(self.motion) > 0) | (self.gain != 0) | (self.cover > 0)
 
 
 class ExpressionEditor:
@@ -91,37 +87,51 @@ class ExpressionEditor:
         )
         moved = self._shape(fitted.vertices(expression, residual, target.teeth))
         seen = seen_surface(moved, frame)
-        x, y = frame.grid()
         from_ = seen.at(self._source.vertices[:, :2])
         skin = seen.shows("face")
         valid = skin & (seen.at(moved.skin_normals[:, 2]) > _GRAZING)
         self._mirror_inner_lips(seen, skin, from_, target.lips_meet)
-        motion = from_ - np.stack([x, y], -1)
         inside = seen.shows(*MOUTH)
-        own = inside & self._mouth.seen_in_photograph(from_)
+        own = np.zeros_like(inside)
+        own[inside] = self._mouth.seen_in_photograph(from_[inside])
         # A person's own teeth and others beside them are two rows: all are kept, or none.
         kept = np.count_nonzero(own) > _KEPT * np.count_nonzero(inside)
         own = own if kept else np.zeros_like(inside)
-        painted = np.zeros_like(inside) if kept else inside
-        motion = self._continued(motion, valid, inside & ~own, own, seen.shows(*EYES))
-        gain = self._gain(seen, valid, moved, target)
-        gain += furrow_gain(self._head, fitted.expression, target.expression, seen, valid, frame)
+        motion = from_ - np.stack([axis[seen.window] for axis in frame.grid()], -1)
+        motion = self._continued(seen, motion, valid, inside & ~own, own)
+        gain = np.zeros((frame.height, frame.width), np.float32)
+        gain[seen.window] = self._gain(seen, valid, moved, target)
+        if target.quotient is None:  # Otherwise it has the folds of people.
+            gain[seen.window] += furrow_gain(
+                self._head, fitted.expression, target.expression, seen, valid, frame
+            )
         if target.lips_meet:
-            gain += self._seam(moved.vertices)
+            self._draw_seam(moved.vertices, gain)
+        painted = np.zeros(gain.shape, bool)
+        painted[seen.window] = False if kept else inside
         paint, cover = self._mouth.paint(moved, painted)
+        eyes = self._eyelids.window
         if closing:
             # The fold over a lid is deep, and what its light would become is not known.
-            gain = np.minimum(gain, _CLOSED_GAIN)
-            paint, cover = _over(self._eyelids.close(moved.vertices, motion, gain), (paint, cover))
+            np.minimum(gain, _CLOSED_GAIN, out=gain)
+            lids = self._eyelids.close(moved.vertices, motion[eyes], gain[eyes])
+            paint[eyes], cover[eyes] = _over(lids, (paint[eyes], cover[eyes]))
         elif self._weight(target, "eyeWide") > self._own_weight("eyeWide") + WIDE:
-            paint, cover = _over(self._eyelids.widen(moved.vertices, seen), (paint, cover))
-        taper = _border_taper(frame)
-        return FrameEdit(
-            motion=_rounded(motion * taper[..., None]),
-            gain=_rounded(gain * taper),
-            paint=paint,
-            cover=cover,
-        )
+            lids = self._eyelids.widen(moved.vertices, seen)
+            paint[eyes], cover[eyes] = _over(lids, (paint[eyes], cover[eyes]))
+        motion *= self._taper[..., None]
+        gain *= self._taper
+        return FrameEdit(motion=_rounded(motion), gain=_rounded(gain), paint=paint, cover=cover)
+
+    @functools.cached_property
+    def _taper(self) -> np.ndarray:
+        """1 inside the frame, falling to 0 at its border, float32 [h, w]."""
+        frame = self._frame
+        reach = 0.1 * frame.scale
+        y, x = np.arange(frame.height), np.arange(frame.width)
+        rows = np.minimum(y, frame.height - 1 - y) / reach
+        columns = np.minimum(x, frame.width - 1 - x) / reach
+        return smooth_step(0, 1, np.minimum(rows[:, None], columns[None])).astype(np.float32)
 
     def _shape(self, vertices: np.ndarray) -> Shape:
         return Shape(self._head, self._frame.to_frame(vertices), self._frame.scale)
@@ -144,65 +154,82 @@ class ExpressionEditor:
         edge = 0.010 * scale
         if lips_meet and points[14, 1] - points[13, 1] < 0.03 * scale:
             edge = 0.0
-        x, y = from_[..., 0], from_[..., 1]
-        within = skin & (x > points[left, 0]) & (x < points[right, 0])
-        taper = np.clip(
-            np.minimum(x - points[left, 0], points[right, 0] - x) / (0.05 * scale), 0, 1
-        )
         for sign, numbers in ((1, face_mesh.UPPER_INNER_LIP), (-1, face_mesh.LOWER_INNER_LIP)):
+            lip = np.nonzero(skin & (sign * side > 0.5))
+            x, y = from_[lip].T
+            within = (x > points[left, 0]) & (x < points[right, 0])
+            taper = np.minimum(x - points[left, 0], points[right, 0] - x) / (0.05 * scale)
             line = points[[left, *numbers, right]]
             order = np.argsort(line[:, 0])
-            limit = np.interp(x, line[order, 0], line[order, 1]) - sign * edge * taper
-            over = np.clip(sign * (y - limit), 0, None)
-            chosen = within & (sign * side > 0.5) & (over > 0)
-            y[chosen] = (limit - sign * 0.6 * over)[chosen]
+            limit = np.interp(x, line[order, 0], line[order, 1])
+            limit -= sign * edge * np.clip(taper, 0, 1)
+            over = sign * (y - limit)
+            mirrored = np.where(within & (over > 0), limit - sign * 0.6 * over, y)
+            from_[(*lip, 1)] = mirrored
 
     def _continued(
         self,
+        seen: Surface,
         motion: np.ndarray,
         valid: np.ndarray,
         opening: np.ndarray,
         own: np.ndarray,
-        eyes: np.ndarray,
     ) -> np.ndarray:
-        """Returns the motion continued beyond the skin, and faded there."""
-        scale = self._frame.scale
+        """Returns the motion, given where the face is seen, continued over the frame and faded."""
+        frame, scale = self._frame, self._frame.scale
         known = np.where(valid[..., None], motion, 0)
-        coarse = valid[::_COARSE, ::_COARSE]
-        beyond = continued(known[::_COARSE, ::_COARSE], coarse)
-        closed = binary_closing(np.pad(coarse, 16), np.ones((3, 3)), 15)[16:-16, 16:-16]
-        distance = distance_transform_edt(~(closed | coarse)) * _COARSE
+        everywhere = np.zeros((frame.height, frame.width, 2), np.float32)
+        everywhere[seen.window] = known
+        skin = np.zeros(everywhere.shape[:2], bool)
+        skin[seen.window] = valid
+        coarse = skin[::_COARSE, ::_COARSE]
+        beyond = continued(everywhere[::_COARSE, ::_COARSE], coarse)
+        distance = distance_transform_edt(~(_closed(coarse, 15) | coarse)) * _COARSE
         strongest = _length(motion[valid]).max(initial=0.0)
         beyond *= np.exp(-((distance / max(0.35 * scale, 1.6 * strongest)) ** 2))[..., None]
-        beyond = _enlarged(beyond, motion.shape[:2])
-        beyond *= np.clip(1 - _STILL / np.maximum(_length(beyond), _STILL), 0, 1)[..., None]
-        whole = binary_closing(np.pad(valid | opening | own, 4), np.ones((3, 3)), 3)[4:-4, 4:-4]
-        share = np.clip(distance_transform_edt(whole) / (0.06 * scale), 0, 1)
+        result = _enlarged(beyond, everywhere.shape[:2])
+        result *= np.clip(1 - _STILL / np.maximum(_length(result), _STILL), 0, 1)[..., None]
+        whole = _closed(valid | opening | own, 3)
+        share = np.clip(_distance_inside(whole, frame, seen) / (0.06 * scale), 0, 1)
         share = (blurred(share, 2) * valid)[..., None]
-        result = share * known + (1 - share) * beyond
-        # In the opening, the motion of the nearest skin: what lies under the paint's soft edge.
-        rows, columns = distance_transform_edt(~valid, return_distances=False, return_indices=True)
-        result[opening] = known[rows[opening], columns[opening]]
-        result[own] = motion[own]
-        result[eyes] = 0
+        face = result[seen.window]
+        face *= 1 - share
+        face += share * known
+        if opening.any():
+            # In the opening, the motion of the nearest skin: what lies under the paint's soft edge.
+            box = bounds(opening, round(0.25 * scale))
+            near = distance_transform_edt(~valid[box], return_distances=False, return_indices=True)
+            places = opening[box]
+            face[box][places] = known[box][tuple(axis[places] for axis in near)]
+        face[own] = motion[own]
+        face[seen.shows(*EYES)] = 0
         return result
 
     @functools.cached_property
     def _skin(self) -> np.ndarray:
         return self._head.vertices_of("face")
 
+    @functools.cached_property
+    def _sky(self) -> np.ndarray:
+        """Light of a soft sky at the skin's vertices as the photograph shows them, float32 [n]."""
+        return self._source.sky(self._skin)
+
     def _gain(self, seen: Surface, valid: np.ndarray, moved: Shape, target: Target) -> np.ndarray:
         """Returns the log gain by which the light on the two shapes differs, and the quotient."""
         scale = self._frame.scale
-        change = np.log((moved.sky + _SHADED) / (self._source.sky + _SHADED))
+        shown = np.zeros(len(moved.vertices), bool)
+        shown[seen.corners[:, valid]] = True
+        rows = np.flatnonzero(shown[self._skin])
+        sky = moved.sky(self._skin[rows])
+        change = np.log((sky + _SHADED) / (self._sky[rows] + _SHADED))
         change = np.clip(change, _DARKEST, _BRIGHTEST)
         if target.quotient is not None:
-            change = change + target.quotient
+            change = change + target.quotient[rows]
         values = np.zeros(len(moved.vertices), np.float32)
-        values[self._skin] = change
+        values[self._skin[rows]] = change
         gain = blurred_within(np.where(valid, seen.at(values), 0), valid, 0.008 * scale)
-        around = binary_closing(np.pad(valid, 12), np.ones((3, 3)), 8)[12:-12, 12:-12]
-        fade = np.clip(distance_transform_edt(around) / (0.12 * scale), 0, 1)
+        around = _closed(valid, 8)
+        fade = np.clip(_distance_inside(around, self._frame, seen) / (0.12 * scale), 0, 1)
         return gain * fade
 
     def _with_closed_lips(self, expression: np.ndarray, residual: np.ndarray) -> np.ndarray:
@@ -249,8 +276,8 @@ class ExpressionEditor:
         places = fitted.places(fitted.vertices(expression, residual))
         return rows, places[rows]
 
-    def _seam(self, moved: np.ndarray) -> np.ndarray:
-        """Returns the log gain of the dark line between lips that were apart and now meet."""
+    def _draw_seam(self, moved: np.ndarray, gain: np.ndarray) -> None:
+        """Adds the log gain of the dark line between lips that were apart and now meet."""
         points, scale = self._points, self._frame.scale
         face_points = self._fitted.face_points
         places = face_points.places(moved)[:, :2]
@@ -264,11 +291,13 @@ class ExpressionEditor:
         apart = points[list(face_mesh.LOWER_INNER_LIP)] - points[list(face_mesh.UPPER_INNER_LIP)]
         amount = np.r_[0, np.clip(np.linalg.norm(apart, axis=1) / scale / 0.03, 0, 1), 0]
         order = np.argsort(line[:, 0])
-        x, y = self._frame.grid()
+        reach = 4 * _SEAM * scale
+        window = self._frame.window(line.min(0) - reach, line.max(0) + reach)
+        x, y = (axis[window] for axis in self._frame.grid())
         height = np.interp(x, line[order, 0], line[order, 1])
         share = np.interp(x, line[order, 0], amount[order], 0, 0)
-        depth = 0.62 * share * np.exp(-(((y - height) / (0.0075 * scale)) ** 2))
-        return np.log1p(-depth).astype(np.float32)
+        depth = 0.62 * share * np.exp(-(((y - height) / (_SEAM * scale)) ** 2))
+        gain[window] += np.log1p(-depth)
 
 
 Paint = tuple[np.ndarray, np.ndarray]
@@ -297,7 +326,7 @@ def lip_sides(head: MorphableHead) -> np.ndarray:
 
 def _rounded(values: np.ndarray) -> np.ndarray:
     """Returns values, float32, those too small to be seen as 0."""
-    return np.where(np.abs(values) < _UNSEEN, 0, values).astype(np.float32)
+    return values * (np.abs(values) >= _UNSEEN)
 
 
 def _length(motion: np.ndarray) -> np.ndarray:
@@ -305,16 +334,29 @@ def _length(motion: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(motion[..., 0]), np.abs(motion[..., 1]))
 
 
+def _closed(field: np.ndarray, reach: int) -> np.ndarray:
+    """Returns a field, bool [h, w], with gaps closed that are no wider than twice the reach."""
+    size = 2 * reach + 1
+    padded = np.pad(field, reach + 1).view(np.uint8)
+    grown = maximum_filter(padded, size, mode="constant")
+    inner = slice(reach + 1, -reach - 1)
+    return minimum_filter(grown, size, mode="constant")[inner, inner] > 0
+
+
+def _distance_inside(field: np.ndarray, frame: Frame, seen: Surface) -> np.ndarray:
+    """Returns the distance, float64 [h, w], of a window's points to what is not in a field.
+
+    Beyond the window nothing is in the field; beyond the frame nothing is known.
+    """
+    beyond = [
+        (int(part.start > 0), int(part.stop < size))
+        for part, size in zip(seen.window, (frame.height, frame.width))
+    ]
+    inner = tuple(slice(low, low + n) for (low, _), n in zip(beyond, field.shape))
+    return distance_transform_edt(np.pad(field, beyond))[inner]
+
+
 def _enlarged(field: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Returns a field given at every ``_COARSE``-th point at all points, float32."""
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32) / _COARSE
-    return sample(field, np.stack([x, y], -1))
-
-
-def _border_taper(frame: Frame) -> np.ndarray:
-    """Returns 1 inside the frame, falling to 0 at its border."""
-    reach = 0.1 * frame.scale
-    y, x = np.arange(frame.height), np.arange(frame.width)
-    rows = np.minimum(y, frame.height - 1 - y) / reach
-    columns = np.minimum(x, frame.width - 1 - x) / reach
-    return smooth_step(0, 1, np.minimum(rows[:, None], columns[None])).astype(np.float32)
+    padded = np.pad(field, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    return affine_sample(padded, np.eye(2) / _COARSE, np.ones(2), shape)

@@ -15,19 +15,23 @@ PRESETS: dict[str, dict[str, float]] = {
         "eyeSquint": 0.12,
     },
     "smile_closed": {"mouthSmile": 0.5, "cheekSquint": 0.2, "eyeSquint": 0.12},
+    # AU1 + 2 + 5 + 26, Ekman and Friesen's prototype.
     "surprise": {
-        "jawOpen": 0.35,
-        "browInnerUp": 0.9,
-        "browOuterUp": 0.8,
-        "eyeWide": 0.4,
-        "mouthFunnel": 0.3,
+        "jawOpen": 0.42,
+        "browInnerUp": 1.0,
+        "browOuterUp": 0.9,
+        "eyeWide": 0.7,
+        "mouthFunnel": 0.25,
     },
+    # AU4 + 5 + 7 + 17 + 23 + 24, with a trace of 9 and 10: brows down, a glare, lips pressed.
     "anger": {
-        "browDown": 1.3,
-        "eyeSquint": 0.5,
-        "noseSneer": 0.7,
-        "mouthPress": 0.7,
-        "mouthFrown": 0.35,
+        "browDown": 1.7,
+        "eyeWide": 0.35,
+        "eyeSquint": 0.6,
+        "noseSneer": 0.6,
+        "mouthPress": 0.9,
+        "mouthFrown": 0.25,
+        "mouthShrugLower": 0.3,
     },
     "scream": {
         "jawOpen": 0.8,

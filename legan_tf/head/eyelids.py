@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from legan_tf.head import face_mesh
 from legan_tf.head.color import luminance, to_linear
 from legan_tf.head.face_points import FacePoints
 from legan_tf.head.fields import blurred, continued, smooth_step
-from legan_tf.head.frame import Frame, sample
+from legan_tf.head.frame import Frame, Window, sample
 from legan_tf.head.mouth import polygon
 from legan_tf.head.surface import Surface
 
@@ -32,6 +34,7 @@ _AROUND = 0.75  # Share of the skin around in that light; the rest is the cheek'
 _SOFT = 0.014
 _PORES, _TO_CHEEK = 0.012, 0.30
 _DOME = 0.16  # Log gain of the middle of a lid, beside its rims.
+_AROUND_EYES = 0.4, 0.45  # Across and down: as far as the skin that lids are made of.
 _WIDER, _BESIDE = 1.06, 0.012
 _LASH_LINE, _LASH_DARKNESS = 0.0075, 0.72
 _CREASE, _CREASE_DARKNESS = 0.014, 0.08
@@ -55,6 +58,13 @@ class EyelidPainter:
         self._frame, self._image = frame, image
         self._points, self._face_points = points, face_points
 
+    @functools.cached_property
+    def window(self) -> Window:
+        """Rows and columns of the frame that eyelids can show in, and what their paint needs."""
+        eyes = self._points[[number for eye in _EYES for line in eye[:2] for number in line], :2]
+        around = np.array(_AROUND_EYES) * self._frame.scale
+        return self._frame.window(eyes.min(0) - around, eyes.max(0) + around)
+
     def close(
         self, moved: np.ndarray, motion: np.ndarray, gain: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -62,15 +72,16 @@ class EyelidPainter:
 
         Args:
             moved: float64 [V, 3], the shape, with the lids half way, in the frame.
-            motion: float32 [h, w, 2], where the skin around comes from.
+            motion: float32 [h, w, 2], where the skin around comes from, in the window.
             gain: float32 [h, w], its log gain.
 
         Returns:
-            Linear light, float32 [h, w, 3], and its cover, float32 [h, w].
+            Linear light, float32 [h, w, 3], and its cover, float32 [h, w], in the window.
         """
-        frame, scale = self._frame, self._frame.scale
-        x, y = frame.grid()
-        shape = frame.height, frame.width
+        scale = self._frame.scale
+        x, y = (axis[self.window] for axis in self._frame.grid())
+        shape = x.shape
+        corner = np.array([self.window[1].start, self.window[0].start])
         hidden = np.zeros(shape, np.float32)
         shade = np.zeros(shape, np.float32)
         places = self._face_points.places(moved)[:, :2]
@@ -80,7 +91,9 @@ class EyelidPainter:
             top = above - (0, _LASHES_ABOVE * scale)
             ring = np.concatenate([top, (below + (0, _LASHES_BELOW * scale))[::-1]])
             middle = ring.mean(0)
-            hidden = np.maximum(hidden, polygon(shape, (ring - middle) * (_WIDER, 1) + middle))
+            hidden = np.maximum(
+                hidden, polygon(shape, (ring - middle) * (_WIDER, 1) + middle - corner)
+            )
             # A lid comes down almost to the lower one, which rises a little.
             line = below + _MEETING * (_heights(above, below[:, 0])[:, None] - below) * (0, 1)
             smooth = np.polynomial.Polynomial.fit(line[:, 0], line[:, 1], 3)
@@ -115,7 +128,7 @@ class EyelidPainter:
         # Pores and spots are those of the cheek under the eye.
         fine = np.log(luminance(skin) + 0.01)
         fine -= blurred(fine, _PORES * scale)
-        texture = np.exp(sample(fine, np.stack([x, y + _TO_CHEEK * scale], -1)))
+        texture = np.exp(sample(fine, np.stack([x, y + _TO_CHEEK * scale], -1) - corner))
         paint = smooth_skin * texture[..., None] * np.exp(np.minimum(gain, 0) + shade)[..., None]
         return paint.astype(np.float32), cover.astype(np.float32)
 
@@ -129,11 +142,13 @@ class EyelidPainter:
         Returns:
             As ``close`` does.
         """
-        frame, scale = self._frame, self._frame.scale
-        x, y = frame.grid()
+        scale = self._frame.scale
+        x, y = (axis[self.window] for axis in self._frame.grid())
         light, cover = np.zeros((*x.shape, 3), np.float32), np.zeros(x.shape, np.float32)
-        ball = seen.shows("left_eye", "right_eye", "eye_socket")
-        own = to_linear(np.clip(self._image, 0, 255))
+        ball = np.zeros((self._frame.height, self._frame.width), bool)
+        ball[seen.window] = seen.shows("left_eye", "right_eye", "eye_socket")
+        ball = ball[self.window]
+        own = to_linear(np.clip(self._image[self.window], 0, 255))
         places = self._face_points.places(moved)[:, :2]
         for upper, lower, iris in _EYES:
             above, below = self._points[list(upper)], self._points[list(lower)]

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 
 import numpy as np
-from scipy.interpolate import RBFInterpolator
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
@@ -54,6 +53,11 @@ class FacePoints:
         """Returns the places [..., P, k] of the points on vertices [..., V, k]."""
         corners = vertices[..., self.vertices, :]
         return np.einsum("...pck,pc->...pk", corners, self.weights)
+
+    def carried(self, values: np.ndarray, other: FacePoints) -> np.ndarray:
+        """Returns values [Q, k] at the points of another finder at these, [P, k]; 0 if unknown."""
+        rows = np.array([other.rows.get(int(number), -1) for number in self.numbers])
+        return np.where((rows >= 0)[:, None], values[rows], 0)
 
     @functools.cached_property
     def rows(self) -> dict[int, int]:
@@ -106,6 +110,9 @@ def with_mean_face(head: MorphableHead, mean_face: np.ndarray) -> FacePoints:
     Returns:
         The points; their residual is that of the mean face.
     """
+    # Imported here: it takes a tenth of a second, and only a new head's points need it.
+    from scipy.interpolate import RBFInterpolator
+
     face = symmetric(mean_face)
     ibug, marks = np.array(face_mesh.IBUG), head.landmark_vertices
     identity, camera = _fit_identity(head, marks, face[ibug])

@@ -104,8 +104,6 @@ def transferred(
 ) -> FaceStatistics:
     """Returns the statistics of a head for another one."""
     points = with_mean_face(other, statistics.face_points.mean_face)
-    rows = statistics.face_points.rows
-    same = np.array([rows.get(int(number), -1) for number in points.numbers])
     here = head.neutral[head.vertices_of("face")]
     there = other.neutral[other.vertices_of("face")]
     from scipy.spatial import cKDTree
@@ -115,7 +113,7 @@ def transferred(
     nearest = cKDTree(here).query(there + shift)[1]
     expressions = {}
     for name, learned in statistics.expressions.items():
-        residual = np.where((same >= 0)[:, None], learned.residual[same], 0)
+        residual = points.carried(learned.residual, statistics.face_points)
         known = {
             unit: weight for unit, weight in learned.units.items() if unit in other.expression_names
         }

@@ -48,3 +48,14 @@ def smooth_step(low: float, high: float, value: np.ndarray) -> np.ndarray:
     """Returns 0 below ``low``, 1 above ``high``, and a smooth way between."""
     share = np.clip((value - low) / (high - low), 0, 1)
     return share * share * (3 - 2 * share)
+
+
+def bounds(field: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """Returns the rows and columns of all that is not 0 in a field [h, w], with a margin."""
+    rows, columns = (np.flatnonzero(field.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return (
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin + 1),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin + 1),
+    )

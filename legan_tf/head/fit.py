@@ -31,6 +31,7 @@ MAX_YAW = 60.0
 _ITERATIONS = 6
 _LANDMARK_DEVIATION = 0.03  # Of the eyes' distance.
 _IDENTITY_DEVIATION = 0.7  # Of photographed people, where the head's own is 1.
+_KNOWN = 1e4  # Precision of an identity that is known.
 _IDENTITY_LIMIT, _EXPRESSION_LIMIT = 3.0, 1.2
 _RATE, _NEUTRAL_RATE = 2.0, 8.0  # Of the exponential prior of a shape's weight near 0.
 _REWEIGHTED = 0.1  # Weight from where a shape's rate is a half.
@@ -132,6 +133,7 @@ def fit_head(
     field: ResidualField,
     points: np.ndarray,
     expressive: bool = True,
+    identity: np.ndarray | None = None,
 ) -> FittedHead:
     """Fits a head to a finder's points.
 
@@ -142,6 +144,7 @@ def fit_head(
         points: float [468 or more, 2 or 3], in pixels of the picture.
         expressive: Whether the picture may show an expression; False where it is known to show a
             neutral face, of which the shapes tell next to nothing.
+        identity: float [I], the person's, where another picture has told it.
 
     Returns:
         The fit.
@@ -153,7 +156,7 @@ def fit_head(
     if not np.isfinite(points).all() or eyes_distance(points) < 1:
         raise FitError("The face's landmarks are not those of a face.")
     rate = _RATE if expressive else _NEUTRAL_RATE
-    return _checked(_fit(head, face_points, field, points, rate))
+    return _checked(_fit(head, face_points, field, points, rate, identity))
 
 
 def lips_apart(points: np.ndarray) -> float:
@@ -183,6 +186,7 @@ def _fit(
     field: ResidualField,
     points: np.ndarray,
     rate: float,
+    known: np.ndarray | None,
 ) -> FittedHead:
     scale, upright = eyes_distance(points), upright_axes(points)
     free = _indices(head, *_FREE)
@@ -199,8 +203,12 @@ def _fit(
     if lips_apart(points) <= _PARTED_LIPS:
         rates[free == head.expression_index("jawOpen")] *= _CLOSED_JAW
     precision = _precision(len(modes), twin)
-    prior = np.r_[face_points.identity, np.zeros(len(free))]
-    identity, expression = face_points.identity, np.zeros(len(head.expressions))
+    identity = face_points.identity
+    if known is not None:
+        identity = known
+        precision[: len(modes), : len(modes)] += _KNOWN * np.eye(len(modes))
+    prior = np.r_[identity, np.zeros(len(free))]
+    expression = np.zeros(len(head.expressions))
     low = np.r_[np.full(len(modes), -_IDENTITY_LIMIT), np.zeros(len(free))]
     high = np.r_[np.full(len(modes), _IDENTITY_LIMIT), np.full(len(free), _EXPRESSION_LIMIT)]
     for step in range(_ITERATIONS):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
-from legan_tf.head.fields import blurred
+from legan_tf.head.fields import blurred, bounds
 from legan_tf.head.frame import Frame
 from legan_tf.head.morphable_head import MorphableHead
 from legan_tf.head.surface import Surface
@@ -18,7 +19,9 @@ from legan_tf.head.surface import Surface
 # The light by which furrows are seen: from above, in front.
 _LIGHT = np.array([0.0, 0.55, 0.84])
 _AMBIENT = 0.35
+_HIDDEN_SKY = 2.5  # Log gain per cm of depth.
 _SPACING = 0.05  # cm, of the points that a line is drawn through.
+_MARGIN = 4  # Steps, and deviations of the blur, beyond which a height has no slope.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +70,9 @@ FURROWS = (
     ),
     Furrow("browOuterUp", 0.4, 1.0, ((2.4, 6.5), (3.4, 6.75), (4.4, 6.6)), 0.025, 0.10),
     # Between the brows, by lowered ones (AU4).
-    Furrow("browDown", 0.2, 1.0, ((0.52, 4.5), (0.46, 5.0), (0.56, 5.7)), 0.055, 0.085),
+    Furrow("browDown", 0.2, 1.0, ((0.52, 4.4), (0.46, 5.0), (0.58, 5.8)), 0.09, 0.095),
     Furrow(
-        "browDown", 0.5, 1.4, ((-0.5, 3.95), (0, 3.85), (0.5, 3.95)), 0.03, 0.09, mirrored=False
+        "browDown", 0.5, 1.4, ((-0.5, 3.95), (0, 3.85), (0.5, 3.95)), 0.045, 0.09, mirrored=False
     ),
     # Beside and across the nose, by the sneer (AU9).
     Furrow(
@@ -117,26 +120,47 @@ def furrow_gain(
         frame: The frame.
 
     Returns:
-        float32 [h, w].
+        float32 [h, w], in the window of what is seen.
     """
-    place = seen.at(head.neutral[:, :2])
+    gain = np.zeros(valid.shape, np.float32)
+    raised = [
+        (furrow, line, change)
+        for furrow in FURROWS
+        for line, change in _raised(head, furrow, before, after)
+    ]
+    if not raised:
+        return gain
+    where = np.flatnonzero(valid)
+    place = seen.at(head.neutral[:, :2]).reshape(-1, 2)[where]
+    x, y = np.ascontiguousarray(place.T)
     height = np.zeros(valid.shape, np.float32)
-    for furrow in FURROWS:
-        for line, change in _raised(head, furrow, before, after):
-            low, high = line.min(0) - 4 * furrow.width, line.max(0) + 4 * furrow.width
-            near = valid & ((place >= low) & (place <= high)).all(-1)
-            height[near] += change * _profile(furrow, line, place[near])
-    if not height.any():
-        return height
+    for furrow, line, change in raised:
+        (left, low), (right, high) = (
+            line.min(0) - 4 * furrow.width,
+            line.max(0) + 4 * furrow.width,
+        )
+        near = np.flatnonzero((x >= left) & (x <= right) & (y >= low) & (y <= high))
+        height.reshape(-1)[where[near]] += change * _profile(furrow, line, place[near])
+    box = bounds(height, _MARGIN + int(_MARGIN * 0.004 * frame.scale))
+    gain[box] = np.where(valid[box], _shading(height[box], frame.scale), 0)
+    return gain
+
+
+def _shading(height: np.ndarray, scale: float) -> np.ndarray:
+    """Returns the log gain [h, w] of heights in cm, given the eyes' distance in steps."""
+    if min(height.shape) < 2:
+        return np.zeros(height.shape)
+    smooth = blurred(height, 0.004 * scale)
     # From centimetres to steps.
-    field = blurred(height, 0.004 * frame.scale) * (frame.scale / _EYES_DISTANCE)
+    field = smooth * (scale / _EYES_DISTANCE)
     down, right = np.gradient(field)
     # A surface of height h has the normal (-dh/dx, -dh/dy, 1), with y up.
     normal = np.stack([-right, down, np.ones_like(field)], -1)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
     flat = _AMBIENT + _LIGHT[2]
-    gain = np.log((_AMBIENT + np.clip(normal @ _LIGHT, 0, None)) / flat)
-    return np.where(valid, gain, 0).astype(np.float32)
+    shading = np.log((_AMBIENT + np.clip(normal @ _LIGHT, 0, None)) / flat)
+    # Less of the sky is seen from a valley.
+    return shading - _HIDDEN_SKY * np.clip(-smooth, 0, None)
 
 
 _EYES_DISTANCE = 8.1
@@ -174,9 +198,9 @@ def _profile(furrow: Furrow, line: np.ndarray, place: np.ndarray) -> np.ndarray:
     lengths = np.r_[0, np.cumsum(np.hypot(*np.diff(line, axis=0).T))]
     along = np.arange(0, lengths[-1] + _SPACING, _SPACING)
     dense = np.stack([np.interp(along, lengths, line[:, axis]) for axis in (0, 1)], -1)
-    distance = np.linalg.norm(place[:, None] - dense[None], axis=-1)
+    distance = cdist(place, dense)
     nearest = distance.argmin(1)
     away = distance[np.arange(len(place)), nearest] / furrow.width
     end = np.sin(np.pi * np.clip(along[nearest] / lengths[-1], 0.02, 0.98)) ** 0.5
     # A valley with a rim on both sides.
-    return furrow.depth * end * (-np.exp(-(away**2) / 2) + 0.45 * np.exp(-((away - 2) ** 2)))
+    return furrow.depth * end * (-np.exp(-(away**2) / 2) + 0.3 * np.exp(-((away - 2) ** 2)))

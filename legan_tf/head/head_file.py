@@ -24,7 +24,6 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _TEETH_STEP = 0.0005
 
 
-@functools.lru_cache(maxsize=2)
 def load_head(path: str = "") -> MorphableHead:
     """Returns a morphable head; the same object when asked again.
 
@@ -35,9 +34,14 @@ def load_head(path: str = "") -> MorphableHead:
     Raises:
         UserError: There is nothing at the path, or it is no head.
     """
+    return _loaded(path or ASSET)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(path: str) -> MorphableHead:
     if os.path.isdir(path):
         return ict_facekit.read(path).expand()
-    return read(path or ASSET).expand()
+    return read(path).expand()
 
 
 def encode(cage: Cage, steps: np.ndarray) -> bytes:

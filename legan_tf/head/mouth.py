@@ -27,7 +27,7 @@ _TOOTH = np.array([1.131, 0.973, 0.879], np.float32)
 _SCLERA = np.array([1.16, 0.959, 0.954], np.float32)
 _SKIN = np.array([1.62, 0.85, 0.62], np.float32)  # Of luminance 1, in white light.
 _TOOTH_GAIN, _MOST = 1.43, 0.85
-_TINT_RANGE = 0.35, 2.2
+_TINT_RANGE, _SKIN_RANGE = (0.35, 2.2), (0.8, 1.3)
 _GREY = 0.03  # Saturation of the cheeks below which a photograph has no colours.
 _PARTS = {
     "mouth_socket": (0.20, (0.60, 0.17, 0.14)),
@@ -75,8 +75,8 @@ class MouthPainter:
         return blurred(opening, 0.006 * scale) > 0.6
 
     def seen_in_photograph(self, from_: np.ndarray) -> np.ndarray:
-        """Returns whether places [h, w, 2] lie where the photograph shows the mouth's inside."""
-        x, y = np.round(from_).astype(int).transpose(2, 0, 1)
+        """Returns whether places [n, 2] lie where the photograph shows the mouth's inside."""
+        x, y = np.round(from_).astype(int).T
         within = (x >= 0) & (y >= 0) & (x < self._frame.width) & (y < self._frame.height)
         opening = self._opening
         return within & opening[np.where(within, y, 0), np.where(within, x, 0)]
@@ -186,7 +186,8 @@ class MouthPainter:
     def _tint(self) -> np.ndarray:
         """Colour of the photograph's light, float32 [3], by that of the skin."""
         tint = self._cheek / max(luminance(self._cheek), 1e-4) / _SKIN
-        return np.clip(tint, *_TINT_RANGE)
+        # People's skins differ by as much as this in white light.
+        return np.clip(tint, *_TINT_RANGE) / np.clip(tint, *_SKIN_RANGE)
 
     @functools.cached_property
     def _is_grey(self) -> bool:
@@ -208,12 +209,12 @@ class MouthPainter:
         """Returns the linear colour of the white of the eyes, or None if too little is seen."""
         points, found = self._points, []
         shape = self._frame.height, self._frame.width
-        y, x = np.mgrid[: shape[0], : shape[1]]
         for eye in (face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE):
             middle = points[list(eye)].mean(0)
             inner = polygon(shape, (points[list(_ring(eye))] - middle) * 0.85 + middle) > 0.5
-            iris = np.hypot(x - middle[0], y - middle[1]) < 0.085 * self._frame.scale
-            found.append(self._image[inner & ~iris])
+            y, x = np.nonzero(inner)
+            white = np.hypot(x - middle[0], y - middle[1]) >= 0.085 * self._frame.scale
+            found.append(self._image[y[white], x[white]])
         white = to_linear(np.concatenate(found))
         if len(white) < 20:
             return None
@@ -244,11 +245,19 @@ class MouthPainter:
 def polygon(shape: tuple[int, int], ring: np.ndarray) -> np.ndarray:
     """Returns how much of each point [h, w] a polygon [n, 2] covers, float32 0 to 1."""
     finer = 4
-    canvas = Image.new("L", (shape[1] * finer, shape[0] * finer))
-    corners = [tuple(place) for place in (np.asarray(ring) + 0.5) * finer - 0.5]
+    covered = np.zeros(shape, np.float32)
+    size = np.array(shape[::-1])
+    low = np.clip(np.floor(ring.min(0)).astype(int) - 1, 0, size)
+    high = np.clip(np.ceil(ring.max(0)).astype(int) + 2, 0, size)
+    if (low >= high).any():
+        return covered
+    width, height = (high - low).tolist()
+    canvas = Image.new("L", (width * finer, height * finer))
+    corners = [tuple(place) for place in (ring - low + 0.5) * finer - 0.5]
     ImageDraw.Draw(canvas).polygon(corners, fill=255)
-    small = np.asarray(canvas, np.float32).reshape(shape[0], finer, shape[1], finer)
-    return small.mean((1, 3)) / 255
+    small = np.asarray(canvas, np.float32).reshape(height, finer, width, finer)
+    covered[low[1] : high[1], low[0] : high[0]] = small.mean((1, 3)) / 255
+    return covered
 
 
 def _ring(eye: tuple[int, ...]) -> tuple[int, ...]:

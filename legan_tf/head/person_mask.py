@@ -53,7 +53,7 @@ def person_mask(image: np.ndarray, points: np.ndarray) -> PersonMask:
         points: Landmarks in the face mesh's numbering, [468 or more, 2 or more] pixels.
     """
     frame = _Frame.of(np.asarray(points, np.float64)[:, :2])
-    window = _Window.around(frame, image.shape[:2])
+    window = _Window.around(frame, image.shape[0], image.shape[1])
     small = window.shrink(image)
     place = _Place.of(window, frame)
     features = np.concatenate(
@@ -62,7 +62,8 @@ def person_mask(image: np.ndarray, points: np.ndarray) -> PersonMask:
     walker = _Walker(small)
     person = _person(features, walker, place)
     skin, hair = _parts(features, walker, place, person)
-    return PersonMask(*window.enlarge(image, small, np.stack([person, skin, hair])))
+    whole = window.enlarge(image, small, person)
+    return PersonMask(whole, *(window.cut(part, whole) for part in (skin, hair)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,8 +131,7 @@ class _Window:
     fade: float
 
     @classmethod
-    def around(cls, frame: _Frame, size: tuple[int, int]) -> _Window:
-        height, width = size
+    def around(cls, frame: _Frame, height: int, width: int) -> _Window:
         low = frame.eyes - frame.scale * np.array(_REACH[:2])
         high = frame.eyes + frame.scale * np.array(_REACH[2:]) + 1
         left, top = (int(v) for v in np.clip(low, 0, (max(width - 2, 0), max(height - 2, 0))))
@@ -158,26 +158,29 @@ class _Window:
         small = part.resize((self.columns, self.rows), Image.Resampling.BOX)
         return np.asarray(small, np.float32) / 255
 
-    def enlarge(self, image: np.ndarray, small: np.ndarray, maps: np.ndarray) -> np.ndarray:
-        """Returns maps [n, rows, columns] at the picture's size, along its edges, [n, H, W]."""
+    def enlarge(self, image: np.ndarray, small: np.ndarray, share: np.ndarray) -> np.ndarray:
+        """Returns a map [rows, columns] at the picture's size, along its edges, [H, W]."""
+        out = np.zeros((self.height, self.width), np.float32)
         part = image[self.top : self.bottom, self.left : self.right]
-        out = np.zeros((len(maps), self.height, self.width), np.float32)
-        inner = out[:, self.top : self.bottom, self.left : self.right]
-        weight = np.minimum.outer(
+        result = out[self.top : self.bottom, self.left : self.right]
+        gain, offset = _guided(small, share)
+        result[:] = _resize(offset, part.shape[:2])
+        for channel in range(3):
+            result += _resize(gain[..., channel] / 255, part.shape[:2]) * part[..., channel]
+        # Below and above these shares the filter's result is noise of the picture.
+        np.clip((result - 0.04) / 0.92, 0, 1, out=result)
+        result *= np.minimum.outer(
             _ramp(self.bottom - self.top, self.top > 0, self.bottom < self.height, self.fade),
             _ramp(self.right - self.left, self.left > 0, self.right < self.width, self.fade),
         )
-        for result, values in zip(inner, maps):
-            gain, offset = _guided(small, values)
-            result[:] = _resize(offset, part.shape[:2])
-            for channel in range(3):
-                result += _resize(gain[..., channel], part.shape[:2]) * (
-                    part[..., channel] * np.float32(1 / 255)
-                )
-            # Below and above these shares the filter's result is noise of the picture.
-            np.clip((result - 0.04) / 0.92, 0, 1, out=result)
-            result *= weight
         return out
+
+    def cut(self, share: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        """Returns a map [rows, columns] at the picture's size, at most the whole [H, W]."""
+        out = np.zeros_like(whole)
+        result = out[self.top : self.bottom, self.left : self.right]
+        result[:] = _resize(share, result.shape)
+        return np.minimum(out, whole, out=out)
 
 
 def _ramp(length: int, first: bool, last: bool, fade: float) -> np.ndarray:
@@ -191,11 +194,11 @@ def _ramp(length: int, first: bool, last: bool, fade: float) -> np.ndarray:
     return np.clip(rise, 0, 1)
 
 
-def _resize(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns a map float32 [h, w] at another size (height, width), bilinear."""
+def _resize(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Returns a map float32 [h, w] at another size (height, width), bilinearly."""
     return np.asarray(
         Image.fromarray(np.ascontiguousarray(values, np.float32)).resize(
-            size[::-1], Image.Resampling.BILINEAR
+            (size[1], size[0]), Image.Resampling.BILINEAR
         )
     )
 
@@ -259,7 +262,7 @@ _BODY = ((-0.5, 0.2, 0.7, 1.2, 2.5, 5.0), (0.5, 0.6, 1.35, 2.0, 2.4, 2.6))
 
 def _person(features: np.ndarray, walker: _Walker, place: _Place) -> np.ndarray:
     """Returns how sure it is that a point shows the person, [rows, columns] in [0, 1]."""
-    odds = np.clip(-place.outside / np.where(place.outside < 0, 0.2, 0.35), -4, 3)
+    odds = np.clip(-place.outside / np.where(place.outside < 0, 0.1, 0.35), -4, 6)
     odds += np.where(place.face, 8.0, 0.0) - np.where(place.outside > 2.5, 4.0, 0.0)
     share = np.clip(0.5 - (place.outside - 0.25) / 0.8, 0, 1)
     inside = outside = None
@@ -308,7 +311,9 @@ class _Walker:
         second = np.concatenate([b.ravel() for _, b in pairs])
         flat = blurred.reshape(-1, 3)
         squared = np.sum((flat[first] - flat[second]) ** 2, -1)
-        weight = stiffness * np.exp(-squared / max(squared.mean(), 1e-5)) + 0.05
+        weight = (
+            stiffness * np.exp(-squared / max(squared.mean() if len(squared) else 0.0, 1e-5)) + 0.05
+        )
         n = rows * columns
         both = sparse.coo_matrix(
             (np.r_[weight, weight], (np.r_[first, second], np.r_[second, first])), (n, n)

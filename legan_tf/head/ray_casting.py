@@ -82,7 +82,8 @@ class Scene:
         Returns:
             bool [n].
         """
-        start = (points - (0, 0, self._nearest)).astype(np.float32)
+        start = points.astype(np.float32)
+        start[:, 2] = points[:, 2] - self._nearest
         way = np.broadcast_to(np.asarray(direction, np.float32), start.shape)
         return self._scene.run(start, np.ascontiguousarray(way), query="OCCLUDED") >= 0
 

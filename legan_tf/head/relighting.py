@@ -28,7 +28,7 @@ from legan_tf.head.sky import sky_light
 _CELLS = 64.0
 """Points of the grid along the eyes' distance."""
 _COARSE = 4
-"""Every which point of the grid has rays of its own where the surface is that of the outline."""
+"""One point in so many of a row has rays of its own where the surface is that of the outline."""
 
 # Lengths in eyes' distances.
 _ROUNDNESS = 0.9  # Radius with which the outline is blown up.
@@ -38,11 +38,11 @@ _BLUR, _HAIR_BLUR, _BODY_BLUR = 0.03, 0.08, 0.25  # Of the change, on skin, hair
 _BODY_FADE = (0.25, 1.1)  # Below the chin, from where to where the change gets weaker.
 
 _CHIN = 152  # The finder's point.
-_LAMP_RADIUS = 0.2
+_LAMP_RADIUS = 0.16  # Tangent of the angle that the lamp is seen under.
 _SOFT_SHADOW = 0.6  # How dark the head's shadow is on hair and clothes.
 _ROOM = 0.6  # Share of the ambient light that reaches every corner.
 _BODY = 0.4  # Share of the change that clothes far from the face have.
-_EYES = 0.85  # Share of the change that eyeballs have.
+_EYES = 0.9  # Share of the change that eyeballs have.
 _DARKEST, _BRIGHTEST = -4.0, 0.9  # Of the log gain.
 _EXPOSURE = 0.6  # Share of a change of the face's mean light that is taken back.
 _KNEE = 0.8  # Linear light from where highlights are rolled off.
@@ -184,7 +184,7 @@ class RelightingSurface:
         )
         out[lit] = skin[lit] * seen
         hair = shading.lamp_light(self.normals, way, shading.HAIR)
-        rows, columns = (slice(_COARSE // 2, None, _COARSE),) * 2
+        rows, columns = _coarse(self.solid)
         solid = (self.solid & (self.soft > 0))[rows, columns]
         free = np.ones(solid.shape)
         free[solid] = shading.lamp_visibility(
@@ -214,7 +214,7 @@ class RelightingSurface:
 
     @functools.cached_property
     def source(self) -> np.ndarray:
-        """Shading by the light that the photograph was taken in, float64 [h, w], 1 in the mean."""
+        """Shading by the light that the photograph was taken in, float64 [h, w], about 1."""
         maps, weights = self._source_parts
         return maps @ weights
 
@@ -414,15 +414,19 @@ def _blown_up(solid: np.ndarray, cells: float, scale: float) -> tuple[np.ndarray
     return height[inner] * scale, normals[inner]
 
 
+def _coarse(grid: np.ndarray) -> tuple[slice, slice]:
+    """Returns those rows and columns of a grid [h, w] that have rays of their own."""
+    rows, columns = (slice(min(_COARSE, n) // 2, None, _COARSE) for n in grid.shape)
+    return rows, columns
+
+
 def _outline_sky(
     scene: Scene, points: np.ndarray, normals: np.ndarray, where: np.ndarray, scale: float
 ) -> np.ndarray:
     """Returns the light of a soft sky [h, w] on the surface that the outline gives."""
-    rows, columns = (slice(_COARSE // 2, None, _COARSE),) * 2
+    rows, columns = _coarse(where)
     chosen = where[rows, columns]
     sky = np.zeros(chosen.shape)
-    if not chosen.size:
-        return np.ones(where.shape)
     sky[chosen] = sky_light(
         scene, points[rows, columns][chosen], normals[rows, columns][chosen], scale, 32
     )
@@ -437,7 +441,7 @@ def _blurred(values: np.ndarray, where: np.ndarray, deviation: float) -> np.ndar
     return ndimage.gaussian_filter(values[tuple(nearest)], deviation, mode="nearest")
 
 
-def _to_size(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _to_size(values: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Returns a map [h, w] at another size (height, width), float32."""
     picture = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    return np.asarray(picture.resize(size[::-1], Image.Resampling.BICUBIC))
+    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BICUBIC))

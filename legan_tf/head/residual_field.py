@@ -11,6 +11,7 @@ from legan_tf.head.morphable_head import MorphableHead
 
 _CARRIED = ("face", "side", "head", "mouth_socket", "eye_socket")
 _CLOSE, _LOOSE = 0.02, 0.15  # Smoothing at lips and lids, and elsewhere.
+_ROWS = 2048  # Vertices that are measured at once.
 _REACH, _FADE = 1.5, 4.0  # cm from the landmarks where the field begins to fade, and how fast.
 
 
@@ -21,7 +22,7 @@ class ResidualField:
     """
 
     def __init__(self, head: MorphableHead, face_points: FacePoints) -> None:
-        """Solves for the weights of every landmark at every vertex."""
+        """Solves for what makes weights of residuals, and measures the distances."""
         place = parted_lips(head)
         marks = face_points.places(place)
         count = len(marks)
@@ -31,11 +32,13 @@ class ResidualField:
         system[:count, :count] = np.diag(smoothing) - cdist(marks, marks)
         system[count, :count] = system[:count, count] = 1
         self._vertices = head.vertices_of(*_CARRIED)
-        distance = cdist(place[self._vertices], marks)
-        basis = np.concatenate([-distance, np.ones((len(distance), 1))], 1)
-        matrix = basis @ np.linalg.inv(system)[:, :count]
-        fade = np.exp(-np.clip(distance.min(1) - _REACH, 0, None) / _FADE)
-        self._matrix = (matrix * fade[:, None]).astype(np.float32)
+        self._weights = np.linalg.inv(system)[:, :count]
+        self._distance = np.empty((len(self._vertices), count), np.float32)
+        for start in range(0, len(self._vertices), _ROWS):
+            rows = slice(start, start + _ROWS)
+            self._distance[rows] = cdist(place[self._vertices[rows]], marks)
+        nearest = self._distance.min(1)[:, None]
+        self._fade = np.exp(-np.clip(nearest - _REACH, 0, None) / _FADE)
         self._above = face_points.rows_of(face_mesh.UNDER_NOSE)
         self._below = face_points.rows_of(face_mesh.UNDER_LIP)
         self._upper = head.vertices_of("upper_teeth")
@@ -54,7 +57,9 @@ class ResidualField:
             row of teeth, none for the eyes.
         """
         moved = np.zeros((self._count, 2))
-        moved[self._vertices] = self._matrix @ residual.astype(np.float32)
+        weights = self._weights @ residual
+        carried = weights[-1] - self._distance @ weights[:-1].astype(np.float32)
+        moved[self._vertices] = carried * self._fade
         moved[self._upper] = residual[self._above].mean(0)
         moved[self._lower] = residual[self._below].mean(0)
         moved[self._between] = residual[np.r_[self._above, self._below]].mean(0)

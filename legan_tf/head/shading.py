@@ -29,9 +29,9 @@ class Material:
     """
 
     wrap: float = 0.1
-    specular: float = 0.5
+    specular: float = 0.6
     sharpness: float = 10.0
-    grazing: float = 8.0
+    grazing: float = 12.0
 
 
 SKIN = Material()

@@ -31,14 +31,14 @@ def sky_light(
     """
     light = np.zeros(len(places), np.float32)
     down = normals * (1, -1, 1)
-    start = places + _OFF_SURFACE * scale * down
+    start = (places + _OFF_SURFACE * scale * down).astype(np.float32)
     ways, shares = _sky(directions)
-    for way, share in zip(ways, shares):
-        facing = normals @ way
+    for way, share, facing in zip(ways, shares, ways @ normals.T):
         lit = np.flatnonzero(facing > _FACING)
         if len(lit):
             towards = way * (1, -1, 1)
-            free = ~scene.occluded(start[lit] + _OFF_SURFACE * scale * towards, towards)
+            off = (_OFF_SURFACE * scale * towards).astype(np.float32)
+            free = ~scene.occluded(start.take(lit, 0) + off, towards)
             light[lit] += share * facing[lit] * free
     return light
 

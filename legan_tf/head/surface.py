@@ -7,7 +7,7 @@ import functools
 
 import numpy as np
 
-from legan_tf.head.frame import Frame
+from legan_tf.head.frame import Frame, Window
 from legan_tf.head.mesh import vertex_normals
 from legan_tf.head.morphable_head import PARTS, MorphableHead
 from legan_tf.head.ray_casting import Scene
@@ -50,38 +50,41 @@ class Shape:
         """Normals of the skin's vertices, float64 [V, 3], y up; 0 elsewhere."""
         return vertex_normals(self.vertices, self.triangles[part_table(*SKIN)[self.part]])
 
-    @functools.cached_property
-    def sky(self) -> np.ndarray:
-        """Light of a soft frontal sky at the face's vertices, float32 [n]."""
-        skin = self._head.vertices_of("face")
-        normals = self.skin_normals[skin]
+    def sky(self, where: np.ndarray) -> np.ndarray:
+        """Returns the light of a soft frontal sky at vertices of the skin, int [n], float32 [n]."""
+        normals = self.skin_normals[where]
         front = np.flatnonzero(normals[:, 2] > _BACK)
-        light = np.zeros(len(skin), np.float32)
-        places = self.vertices[skin[front]]
+        light = np.zeros(len(where), np.float32)
+        places = self.vertices[where[front]]
         light[front] = sky_light(self.scene, places, normals[front], self._scale)
         return light
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Surface:
-    """What a viewer sees of a head.
+    """What a viewer sees of a face.
 
     Attributes:
-        corners: int [h, w, 3], vertices of the triangle seen; 0 where there is none.
-        weights: float32 [h, w, 3], their shares; 0 where there is none.
+        window: Rows and columns of the frame that it is given at, [h, w]: all that can show the
+            face.
+        corners: int64 [3, h, w], vertices of the triangle seen; 0 where there is none.
+        weights: float32 [3, h, w], their shares; 0 where there is none.
         part: uint8 [h, w], index into ``PARTS``; 255 where there is none.
     """
 
+    window: Window
     corners: np.ndarray
     weights: np.ndarray
     part: np.ndarray
 
     def at(self, values: np.ndarray) -> np.ndarray:
-        """Returns values of vertices, [V] or [V, k], at the points, [h, w] or [h, w, k]."""
+        """Returns values of vertices, [V] or [V, k], at the points, float32 [h, w] or [h, w, k]."""
         values = values.astype(np.float32)
-        first, second, third = (values[self.corners[..., i]] for i in range(3))
-        shares = self.weights if values.ndim == 1 else self.weights[..., None, :]
-        return first * shares[..., 0] + second * shares[..., 1] + third * shares[..., 2]
+        shares = self.weights if values.ndim == 1 else self.weights[..., None]
+        mixed = values.take(self.corners[0], 0) * shares[0]
+        for corner in (1, 2):
+            mixed += values.take(self.corners[corner], 0) * shares[corner]
+        return mixed
 
     def shows(self, *parts: str) -> np.ndarray:
         """Returns where one of the parts is seen, bool [h, w]."""
@@ -89,21 +92,19 @@ class Surface:
 
 
 def seen_surface(shape: Shape, frame: Frame) -> Surface:
-    """Returns what is seen of a shape at the points of a frame."""
-    size = frame.height, frame.width
-    corners = np.zeros((*size, 3), np.int32)
-    weights = np.zeros((*size, 3), np.float32)
-    part = np.full(size, 255, np.uint8)
-    used = shape.vertices[np.unique(shape.triangles), :2]
-    low = np.clip(np.ceil(used.min(0)), 0, (frame.width, frame.height)).astype(int)
-    high = np.clip(np.floor(used.max(0)) + 1, 0, (frame.width, frame.height)).astype(int)
-    window = slice(low[1], high[1]), slice(low[0], high[0])
-    y, x = np.mgrid[window]
-    if y.size:
-        first, shares, _ = shape.scene.hits(x.ravel(), y.ravel())
-        first = first.reshape(y.shape)
-        hit = first >= 0
-        corners[window] = np.where(hit[..., None], shape.triangles[first], 0)
-        weights[window] = shares.reshape(*y.shape, 3) * hit[..., None]
-        part[window] = np.where(hit, shape.part[first], 255)
-    return Surface(corners, weights, part)
+    """Returns what is seen of the face of a shape at the points of a frame."""
+    facial = shape.triangles[part_table("face", *MOUTH, *EYES)[shape.part]]
+    used = shape.vertices[np.unique(facial), :2]
+    window = frame.window(used.min(0), used.max(0))
+    x, y = (axis[window] for axis in frame.grid())
+    if not x.size:
+        none = np.zeros((3, *x.shape), np.int64)
+        return Surface(window, none, none.astype(np.float32), np.zeros(x.shape, np.uint8))
+    first, shares, _ = shape.scene.hits(x.ravel(), y.ravel())
+    hit = first >= 0
+    return Surface(
+        window,
+        (shape.triangles[first] * hit[:, None]).T.reshape(3, *x.shape).astype(np.int64, order="C"),
+        np.ascontiguousarray((shares * hit[:, None]).T).reshape(3, *x.shape),
+        np.where(hit, shape.part[first], 255).astype(np.uint8).reshape(x.shape),
+    )

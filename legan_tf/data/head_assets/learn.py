@@ -92,29 +92,38 @@ def learn_statistics(
         UserError: There are fewer than five people with a neutral picture.
     """
     points = _find(manifest, finder, progress)
-    neutral = {who: file for (who, what), file in points.items() if what == NEUTRAL}
+    face_points = with_mean_face(head, _mean_face(manifest, points))
+    return FaceStatistics(face_points, _expressions(head, face_points, points))
+
+
+def _mean_face(manifest: Manifest, points: Mapping[tuple[str, str], Shown]) -> np.ndarray:
+    """Returns the mean points of the neutral people, normalized."""
+    neutral = [shown for (_, what), shown in points.items() if what == NEUTRAL]
     if len(neutral) < _MIN_PEOPLE:
         raise UserError(
             f"{manifest.file}: has {len(neutral)} people with a neutral picture in which a face "
             f"is found; give {_MIN_PEOPLE} or more."
         )
-    mean_face = np.mean([normalized(found) for _, found in neutral.values()], 0)
-    face_points = with_mean_face(head, mean_face)
+    return np.mean([normalized(found) for _, found in neutral], 0)
+
+
+def _expressions(
+    head: MorphableHead, face_points: FacePoints, points: Mapping[tuple[str, str], Shown]
+) -> dict[str, LearnedExpression]:
+    """Returns the expressions that enough people show beside their neutral face."""
     field = ResidualField(head, face_points)
     people: dict[str, list[_Person]] = collections.defaultdict(list)
     for (who, what), shown in sorted(points.items()):
-        if what != NEUTRAL and who in neutral:
+        neutral = points.get((who, NEUTRAL))
+        if what != NEUTRAL and neutral is not None:
             try:
-                person = _compare(head, face_points, field, neutral[who], shown)
+                person = _compare(head, face_points, field, neutral, shown)
             except FitError:
                 continue
             for name in _names(what, person):
                 people[name].append(person)
     mirror = _Mirror(head, face_points)
-    expressions = {
-        name: mirror.mean(found) for name, found in people.items() if len(found) >= _MIN_PEOPLE
-    }
-    return FaceStatistics(face_points, expressions)
+    return {name: mirror.mean(found) for name, found in people.items() if len(found) >= _MIN_PEOPLE}
 
 
 Shown = tuple[str, np.ndarray]
@@ -152,9 +161,12 @@ def _names(expression: str, person: _Person) -> Sequence[str]:
 def _compare(
     head: MorphableHead, face_points: FacePoints, field: ResidualField, before: Shown, after: Shown
 ) -> _Person:
-    fits, lights, facing = [], [], []
+    fits: list[FittedHead] = []
+    lights, facing = [], []
     for (file, points), expressive in ((before, False), (after, True)):
-        fitted = fit_head(head, face_points, field, points, expressive)
+        # The person stays the same, so that all that changes is expression.
+        identity = fits[0].identity if fits else None
+        fitted = fit_head(head, face_points, field, points, expressive, identity)
         light, cosine = _light(fitted, images.decode(file))
         fits.append(fitted)
         lights.append(light)

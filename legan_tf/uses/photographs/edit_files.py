@@ -122,7 +122,10 @@ def _run(
     jobs: Sequence[tuple[str, str]], make: Callable[[Photograph, str], _Made], label: str
 ) -> Report:
     """Makes files of each photograph, and writes them."""
-    written, maps, skipped, notes = [], [], [], []
+    written: list[str] = []
+    maps: list[str] = []
+    skipped: list[str] = []
+    notes: list[str] = []
     progress = Progress(len(jobs), label) if len(jobs) > 1 else None
     for done, (path, target) in enumerate(jobs, 1):
         try:

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -215,7 +216,7 @@ def edit_photograph(
     lighting: Light | str | None = None,
     strength: float = 1.0,
     action_units: Mapping[int, float] | str | None = None,
-    **finding: object,
+    **finding: Any,
 ) -> EditedPhotograph:
     """Edits the faces of a photograph at its own size, with nothing trained.
 
@@ -349,7 +350,8 @@ def chosen_faces(faces: Sequence[np.ndarray], which: str | int, name: str) -> li
     ordered = sorted(faces, key=lambda points: points[:, 0].mean())
     if which == ALL:
         return ordered
-    if which > len(ordered):
+    number = int(which)
+    if number > len(ordered):
         count = "1 face" if len(ordered) == 1 else f"{len(ordered)} faces"
-        raise NoFaceError(f"{name}: has {count}; there is no --face={which}.")
-    return [ordered[which - 1]]
+        raise NoFaceError(f"{name}: has {count}; there is no --face={number}.")
+    return [ordered[number - 1]]

@@ -245,7 +245,8 @@ def _srgb(pixels: np.ndarray, mode: str, file: Image.Image, name: str) -> np.nda
 
 def _from_array(pixels: np.ndarray, mode: str) -> Image.Image:
     if mode == "CMYK":
-        return Image.frombytes("CMYK", pixels.shape[1::-1], pixels.tobytes())
+        height, width = pixels.shape[:2]
+        return Image.frombytes("CMYK", (width, height), pixels.tobytes())
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
