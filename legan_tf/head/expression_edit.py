@@ -31,6 +31,8 @@ _COARSE = 4  # Steps of the grid on which motion is continued beyond the face.
 _STILL = 0.1  # Steps; less motion beyond the face is none.
 _UNSEEN = 2e-3  # Steps of motion and log gain.
 _CLOSED_GAIN = 0.05  # Most log gain around lids that close.
+# Of the eyes' distance: what of a lip's rim is not shown, and where teeth lay behind it.
+_RIM, _BESIDE_TEETH = 0.010, 0.018
 _KEPT = 0.7  # Share of an opening that the photograph shows, from where its inside is kept.
 _DARKEST, _BRIGHTEST = -0.8, 0.6  # Log gain of shading.
 _SEAM = 0.0075  # Width of the dark line between lips that meet.
@@ -92,13 +94,9 @@ class ExpressionEditor:
         valid = skin & (seen.at(moved.skin_normals[:, 2]) > _GRAZING)
         self._mirror_inner_lips(seen, skin, from_, target.lips_meet)
         inside = seen.shows(*MOUTH)
-        own = np.zeros_like(inside)
-        own[inside] = self._mouth.seen_in_photograph(from_[inside])
-        # A person's own teeth and others beside them are two rows: all are kept, or none.
-        kept = np.count_nonzero(own) > _KEPT * np.count_nonzero(inside)
-        own = own if kept else np.zeros_like(inside)
+        taken = self._taken_inside(inside, valid, from_, target.lips_meet)
         motion = from_ - np.stack([axis[seen.window] for axis in frame.grid()], -1)
-        motion = self._continued(seen, motion, valid, inside & ~own, own)
+        motion = self._continued(seen, motion, valid, inside & ~taken, taken)
         gain = np.zeros((frame.height, frame.width), np.float32)
         gain[seen.window] = self._gain(seen, valid, moved, target)
         if target.quotient is None:  # Otherwise it has the folds of people.
@@ -108,7 +106,7 @@ class ExpressionEditor:
         if target.lips_meet:
             self._draw_seam(moved.vertices, gain)
         painted = np.zeros(gain.shape, bool)
-        painted[seen.window] = False if kept else inside
+        painted[seen.window] = inside & ~taken
         paint, cover = self._mouth.paint(moved, painted)
         eyes = self._eyelids.window
         if closing:
@@ -151,7 +149,7 @@ class ExpressionEditor:
         points, scale = self._points, self._frame.scale
         side = seen.at(self._lip_side)
         left, right = face_mesh.LEFT_MOUTH_CORNER, face_mesh.RIGHT_MOUTH_CORNER
-        edge = 0.010 * scale
+        edge = (_BESIDE_TEETH if lips_meet else _RIM) * scale
         if lips_meet and points[14, 1] - points[13, 1] < 0.03 * scale:
             edge = 0.0
         for sign, numbers in ((1, face_mesh.UPPER_INNER_LIP), (-1, face_mesh.LOWER_INNER_LIP)):
@@ -167,13 +165,33 @@ class ExpressionEditor:
             mirrored = np.where(within & (over > 0), limit - sign * 0.6 * over, y)
             from_[(*lip, 1)] = mirrored
 
+    def _taken_inside(
+        self, inside: np.ndarray, valid: np.ndarray, from_: np.ndarray, lips_meet: bool
+    ) -> np.ndarray:
+        """Returns the points inside the mouth that are taken from the photograph, bool [h, w].
+
+        Where lips meet, ``from_`` becomes that of the lips beside what is left open.
+        """
+        taken = np.zeros_like(inside)
+        if lips_meet and valid.any():
+            rows, columns = distance_transform_edt(
+                ~valid, return_distances=False, return_indices=True
+            )
+            from_[inside] = from_[rows[inside], columns[inside]]
+            return inside
+        taken[inside] = self._mouth.seen_in_photograph(from_[inside])
+        # A person's own teeth and others beside them are two rows: all are kept, or none.
+        if np.count_nonzero(taken) > _KEPT * np.count_nonzero(inside):
+            return inside
+        return np.zeros_like(inside)
+
     def _continued(
         self,
         seen: Surface,
         motion: np.ndarray,
         valid: np.ndarray,
         opening: np.ndarray,
-        own: np.ndarray,
+        taken: np.ndarray,
     ) -> np.ndarray:
         """Returns the motion, given where the face is seen, continued over the frame and faded."""
         frame, scale = self._frame, self._frame.scale
@@ -187,9 +205,9 @@ class ExpressionEditor:
         distance = distance_transform_edt(~(_closed(coarse, 15) | coarse)) * _COARSE
         strongest = _length(motion[valid]).max(initial=0.0)
         beyond *= np.exp(-((distance / max(0.35 * scale, 1.6 * strongest)) ** 2))[..., None]
-        result = _enlarged(beyond, everywhere.shape[:2])
+        result = _enlarged(beyond, (frame.height, frame.width))
         result *= np.clip(1 - _STILL / np.maximum(_length(result), _STILL), 0, 1)[..., None]
-        whole = _closed(valid | opening | own, 3)
+        whole = _closed(valid | opening | taken, 3)
         share = np.clip(_distance_inside(whole, frame, seen) / (0.06 * scale), 0, 1)
         share = (blurred(share, 2) * valid)[..., None]
         face = result[seen.window]
@@ -201,7 +219,7 @@ class ExpressionEditor:
             near = distance_transform_edt(~valid[box], return_distances=False, return_indices=True)
             places = opening[box]
             face[box][places] = known[box][tuple(axis[places] for axis in near)]
-        face[own] = motion[own]
+        face[taken] = motion[taken]
         face[seen.shows(*EYES)] = 0
         return result
 
@@ -356,7 +374,7 @@ def _distance_inside(field: np.ndarray, frame: Frame, seen: Surface) -> np.ndarr
     return distance_transform_edt(np.pad(field, beyond))[inner]
 
 
-def _enlarged(field: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _enlarged(field: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Returns a field given at every ``_COARSE``-th point at all points, float32."""
     padded = np.pad(field, ((1, 1), (1, 1), (0, 0)), mode="edge")
     return affine_sample(padded, np.eye(2) / _COARSE, np.ones(2), shape)

@@ -80,7 +80,7 @@ class EyelidPainter:
         """
         scale = self._frame.scale
         x, y = (axis[self.window] for axis in self._frame.grid())
-        shape = x.shape
+        shape = x.shape[0], x.shape[1]
         corner = np.array([self.window[1].start, self.window[0].start])
         hidden = np.zeros(shape, np.float32)
         shade = np.zeros(shape, np.float32)
