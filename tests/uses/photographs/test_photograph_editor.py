@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,8 @@ from legan_tf.uses.photographs.photograph_editor import (
     Target,
     chosen_faces,
 )
+
+EDIT = str(pathlib.Path(__file__).parents[3] / "scripts" / "edit.py")
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +226,23 @@ def test_given_points_need_no_tensorflow(faces, points, tmp_path):
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "False False\n"), done.stderr
+
+
+def test_finding_faces_needs_no_tensorflow(faces, tmp_path):
+    Image.fromarray(faces[0]).save(tmp_path / "face.png")
+    given = [f"--input={tmp_path / 'face.png'}", "--expression=smile", "--lighting=left"]
+    program = f"""
+        import runpy, sys
+        sys.argv = ["edit.py", *{given!r}, "--output={tmp_path / "out.png"}"]
+        try:
+            runpy.run_path({EDIT!r}, run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, end.code
+        print("tensorflow" in sys.modules, "mediapipe" in sys.modules)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "False False"
+    assert (tmp_path / "out.png").exists()
