@@ -14,17 +14,20 @@ from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from legan_tf.head import face_mesh
+from legan_tf.head.color import luminance, to_linear
 from legan_tf.head.eyelids import CLOSED, WIDE, EyelidPainter
 from legan_tf.head.face_points import lip_rim, parted_lips
 from legan_tf.head.fields import blurred, blurred_within, bounds, continued, smooth_step
 from legan_tf.head.fit import FittedHead
-from legan_tf.head.frame import Frame, affine_sample
+from legan_tf.head.frame import Frame, affine_sample, sample
 from legan_tf.head.furrows import furrow_gain
 from legan_tf.head.morphable_head import MorphableHead
 from legan_tf.head.mouth import MouthPainter
 from legan_tf.head.surface import EYES, MOUTH, Shape, Surface, seen_surface
 from legan_tf.head.target import Target
 
+_FOLD_WIDTHS = 0.006, 0.05  # Of the eyes' distance: finer are pores, coarser the face's shading.
+_SMOOTHED, _DEEPEST_FOLD, _DARK = 0.8, 0.5, 0.01
 _GRAZING = 0.25  # Cosine to the viewer from where skin is seen too slantingly to be moved.
 _LIP_RIM = 1.6  # cm around the lips' inner edges that belong to one lip.
 _COARSE = 4  # Steps of the grid on which motion is continued beyond the face.
@@ -99,6 +102,10 @@ class ExpressionEditor:
         motion = self._continued(seen, motion, valid, inside & ~taken, taken)
         gain = np.zeros((frame.height, frame.width), np.float32)
         gain[seen.window] = self._gain(seen, valid, moved, target)
+        if target.folds is not None:
+            from_ = np.stack([axis[seen.window] for axis in frame.grid()], -1)
+            from_ = from_ + motion[seen.window]
+            gain[seen.window] += self._unfolding(seen, valid, from_, target.folds)
         if target.quotient is None:  # Otherwise it has the folds of people.
             gain[seen.window] += furrow_gain(
                 self._head, fitted.expression, target.expression, seen, valid, frame
@@ -249,6 +256,22 @@ class ExpressionEditor:
         around = _closed(valid, 8)
         fade = np.clip(_distance_inside(around, self._frame, seen) / (0.12 * scale), 0, 1)
         return gain * fade
+
+    def _unfolding(
+        self, seen: Surface, valid: np.ndarray, from_: np.ndarray, folds: np.ndarray
+    ) -> np.ndarray:
+        """Returns the log gain that takes dark lines away where folds are, finer than their mean.
+
+        Lines are what is darker than around, coarser than pores and finer than the face's shading.
+        """
+        scale = self._frame.scale
+        values = np.zeros(len(self._head.neutral), np.float32)
+        values[self._skin] = folds
+        weight = np.where(valid, seen.at(values), 0)
+        image = np.clip(sample(self._image, from_), 0, 255)
+        light = np.log(luminance(to_linear(image)) + _DARK)
+        fine, coarse = (blurred_within(light, valid, width * scale) for width in _FOLD_WIDTHS)
+        return -_SMOOTHED * weight * np.clip(fine - coarse, -_DEEPEST_FOLD, 0)
 
     def _with_closed_lips(self, expression: np.ndarray, residual: np.ndarray) -> np.ndarray:
         """Returns the residual with which the inner lips meet half way."""

@@ -23,15 +23,15 @@ PRESETS: dict[str, dict[str, float]] = {
         "eyeWide": 0.7,
         "mouthFunnel": 0.25,
     },
-    # AU4 + 5 + 7 + 17 + 23 + 24, with a trace of 9 and 10: brows down, a glare, lips pressed.
+    # AU4 + 5 + 7 + 23 + 24, with a trace of 9 and 17: brows down, a glare, lips pressed. No AU15,
+    # with which it looks sad.
     "anger": {
         "browDown": 1.7,
         "eyeWide": 0.35,
         "eyeSquint": 0.6,
-        "noseSneer": 0.6,
+        "noseSneer": 0.7,
         "mouthPress": 0.9,
-        "mouthFrown": 0.25,
-        "mouthShrugLower": 0.3,
+        "mouthShrugLower": 0.15,
     },
     "scream": {
         "jawOpen": 0.8,

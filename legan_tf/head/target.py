@@ -23,6 +23,7 @@ _MOUTH_UNITS = ("mouth", "jaw")
 _PRESSED = 0.3  # Of mouthPress, from where the lips meet.
 _TEETH_SHOW = 0.05  # Distance of the lips of a smile with teeth.
 _UNFOLDED = 0.8  # Of the quotient of a smile that is taken back.
+_FOLDED = 0.12  # Quotient of a smile from where it folds the skin.
 _MOST_SMILE = 1.5  # In mean smiles: more is not taken away, or the corners would cross.
 _WIDENING = ("mouthSmile", "mouthStretch", "mouthDimple")
 _NEUTRAL_WIDTH, _MOST_NARROWED = 1.02, 0.6
@@ -42,6 +43,8 @@ class Target:
         residual: float64 [P, 2], residual of the landmarks, in the picture's directions.
         quotient: float64 [n], logarithm of the gain of the face's vertices that the expression has
             in the mean of people; None for none.
+        folds: float64 [n], how far dark lines are taken away at the face's vertices, 0 to 1; None
+            for nowhere.
         lips_meet: Whether the lips touch all along.
         teeth: Which set of teeth.
     """
@@ -49,17 +52,19 @@ class Target:
     expression: np.ndarray
     residual: np.ndarray
     quotient: np.ndarray | None = None
+    folds: np.ndarray | None = None
     lips_meet: bool = False
     teeth: int = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Neutral:
-    """A face without its expression: weights [E], residual [P, 2], log gain [n] of its folds."""
+    """A face without its expression: weights [E], residual [P, 2], log gain and folds [n]."""
 
     expression: np.ndarray
     residual: np.ndarray
-    quotient: np.ndarray | None
+    quotient: np.ndarray | None = None
+    folds: np.ndarray | None = None
 
 
 class Targets:
@@ -86,6 +91,7 @@ class Targets:
                 _between(fitted.expression, neutral.expression, share),
                 _between(fitted.residual, neutral.residual, share),
                 None if neutral.quotient is None else share * neutral.quotient,
+                None if neutral.folds is None else share * neutral.folds,
                 lips_meet=strength > _MEETING,
             )
         learned = self._statistics.expressions.get(expression)
@@ -162,11 +168,12 @@ class Targets:
         kind = SMILES[0] if lips_apart(fitted.points) > _TEETH_SHOW else SMILES[1]
         learned = self._statistics.expressions.get(kind)
         if learned is None:
-            return _Neutral(relaxed, fitted.residual, None)
+            return _Neutral(relaxed, fitted.residual)
         amount = min(self._amount(learned), _MOST_SMILE)
         residual = fitted.residual - amount * learned.residual @ fitted.upright.T
         relaxed = self._narrowed(relaxed, residual, learned)
-        return _Neutral(relaxed, residual, -_UNFOLDED * amount * learned.quotient)
+        folds = min(amount, 1.0) * np.clip(np.abs(learned.quotient) / _FOLDED, 0, 1)
+        return _Neutral(relaxed, residual, -_UNFOLDED * amount * learned.quotient, folds)
 
     def _narrowed(
         self, expression: np.ndarray, residual: np.ndarray, smile: LearnedExpression
