@@ -65,8 +65,13 @@ _LANDMARKS = flags.DEFINE_string(
 _HEAD = flags.DEFINE_string(
     "head", "", "Without --model: another head; a folder of ICT-FaceKit, or a file."
 )
+_STATISTICS = flags.DEFINE_string(
+    "statistics", "", "Without --model: what build_head.py learn wrote, with its expressions."
+)
 
-_OF_PHOTOGRAPHS = ("strength", "action_units", "face", "mask", "finder", "landmarks", "head")
+_OF_PHOTOGRAPHS = (
+    *("strength", "action_units", "face", "mask", "finder", "landmarks", "head", "statistics"),
+)
 
 
 def main(_) -> int:
@@ -98,13 +103,16 @@ def _edit_photographs() -> Report:
     if _GRID.value and _MASK.value:
         raise UserError("--mask is for edits; leave it out with --grid.")
     # Imported here so that a mistyped flag is reported at once.
+    from legan_tf.head import expressions
     from legan_tf.uses.photographs import edit_files, photograph_editor
 
+    if _EXPRESSION.value and not _STATISTICS.value:
+        expressions.expression_units(_EXPRESSION.value)
     target = photograph_editor.Target(
         _EXPRESSION.value, _LIGHTING.value, _STRENGTH.value, _ACTION_UNITS.value
     )
     open_editor = photograph_editor.opener(
-        _FACE.value, _LANDMARKS.value or "", _FINDER.value, _HEAD.value
+        _FACE.value, _LANDMARKS.value or "", _FINDER.value, _HEAD.value, _STATISTICS.value
     )
     if _GRID.value:
         return edit_files.draw_grids(open_editor, _INPUT.value, _OUTPUT.value, _STRENGTH.value)

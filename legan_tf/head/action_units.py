@@ -50,7 +50,7 @@ def parse_action_units(text: str) -> dict[str, float]:
     Raises:
         UserError: It is written in another way, or an action unit is unknown.
     """
-    intensities: dict[int, float] = {}
+    intensities: dict[int | str, float] = {}
     for item in text.split(","):
         name, equals, value = item.partition("=")
         number = name.strip().upper().removeprefix("AU").lstrip("0")
@@ -73,21 +73,23 @@ def parse_action_units(text: str) -> dict[str, float]:
     return units_of_action_units(intensities)
 
 
-def units_of_action_units(intensities: Mapping[int, float]) -> dict[str, float]:
+def units_of_action_units(intensities: Mapping[int | str, float]) -> dict[str, float]:
     """Returns the weights of expression shapes for action units.
 
     Args:
-        intensities: Intensity by number of the action unit. Where several set the same shape, the
-            largest weight counts.
+        intensities: Intensity by number of the action unit, or by its name, ``AU12``. Where several
+            set the same shape, the largest weight counts.
 
     Raises:
         UserError: An action unit is unknown.
     """
     units: dict[str, float] = {}
-    for number, intensity in intensities.items():
-        if number not in SHAPES:
-            known = ", ".join(f"AU{each}" for each in SHAPES)
-            raise UserError(f"AU{number} is not known; known are {known}.")
+    numbers = {f"AU{number}": number for number in SHAPES}
+    for key, intensity in intensities.items():
+        name = f"AU{key}" if isinstance(key, int) else str(key)
+        if name not in numbers:
+            raise UserError(f"{name} is not known; known are {', '.join(numbers)}.")
+        number = numbers[name]
         for name, weight in SHAPES[number].items():
             units[name] = max(units.get(name, 0.0), weight * intensity)
     return units

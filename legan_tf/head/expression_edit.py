@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, maximum_filter, minimum_filter
@@ -33,6 +34,8 @@ _LIP_RIM = 1.6  # cm around the lips' inner edges that belong to one lip.
 _COARSE = 4  # Steps of the grid on which motion is continued beyond the face.
 _STILL = 0.1  # Steps; less motion beyond the face is none.
 _UNSEEN = 2e-3  # Steps of motion and log gain.
+_BLINKED = 0.1  # Of eyeBlink: less is the photograph's own.
+_SHUT = 0.6  # Of the photograph's eyeBlink, from where there is no iris to uncover.
 _CLOSED_GAIN = 0.05  # Most log gain around lids that close.
 # Of the eyes' distance: what of a lip's rim is not shown, and where teeth lay behind it.
 _RIM, _BESIDE_TEETH = 0.010, 0.018
@@ -86,10 +89,8 @@ class ExpressionEditor:
         residual = target.residual
         if target.lips_meet:
             residual = self._with_closed_lips(target.expression, residual)
-        closing = self._weight(target, "eyeBlink") > CLOSED
-        expression = (
-            self._with_half_closed_eyes(target.expression) if closing else target.expression
-        )
+        closing, opening = self._closing(target), self._opening(target)
+        expression = self._with_half_closed_eyes(target.expression, closing)
         moved = self._shape(fitted.vertices(expression, residual, target.teeth))
         seen = seen_surface(moved, frame)
         from_ = seen.at(self._source.vertices[:, :2])
@@ -116,13 +117,13 @@ class ExpressionEditor:
         painted[seen.window] = inside & ~taken
         paint, cover = self._mouth.paint(moved, painted)
         eyes = self._eyelids.window
-        if closing:
+        if any(closing):
             # The fold over a lid is deep, and what its light would become is not known.
             np.minimum(gain, _CLOSED_GAIN, out=gain)
-            lids = self._eyelids.close(moved.vertices, motion[eyes], gain[eyes])
+            lids = self._eyelids.close(moved.vertices, motion[eyes], gain[eyes], closing)
             paint[eyes], cover[eyes] = _over(lids, (paint[eyes], cover[eyes]))
-        elif self._weight(target, "eyeWide") > self._own_weight("eyeWide") + WIDE:
-            lids = self._eyelids.widen(moved.vertices, seen)
+        if any(opening):
+            lids = self._eyelids.widen(moved.vertices, seen, opening)
             paint[eyes], cover[eyes] = _over(lids, (paint[eyes], cover[eyes]))
         motion *= self._taper[..., None]
         gain *= self._taper
@@ -285,23 +286,43 @@ class ExpressionEditor:
         closed[rows[1]] -= half
         return closed
 
-    def _with_half_closed_eyes(self, expression: np.ndarray) -> np.ndarray:
-        """Returns an expression with the lids half way; the way that is left is painted.
+    def _with_half_closed_eyes(
+        self, expression: np.ndarray, closing: tuple[bool, bool]
+    ) -> np.ndarray:
+        """Returns an expression with lids that close half way; the way that is left is painted.
 
         A lid that is stretched over the whole eye would carry lashes and brows down with it.
         """
         half = expression.copy()
-        for side in ("_L", "_R"):
-            row = self._head.expression_index(f"eyeBlink{side}")
+        for row in itertools.compress(self._of_eyes("eyeBlink"), closing):
             half[row] = (self._fitted.expression[row] + expression[row]) / 2
         return half
 
-    def _weight(self, target: Target, unit: str) -> float:
-        """Returns the weight of an expression shape of the eyes in a target."""
-        return float(target.expression[self._head.expression_index(f"{unit}_L")])
+    def _closing(self, target: Target) -> tuple[bool, bool]:
+        """Returns whether the eye at the picture's left closes, and that at its right."""
+        left, right = (
+            bool(
+                target.expression[row] > CLOSED
+                and target.expression[row] > self._fitted.expression[row] + _BLINKED
+            )
+            for row in self._of_eyes("eyeBlink")
+        )
+        return left, right
 
-    def _own_weight(self, unit: str) -> float:
-        return float(self._fitted.expression[self._head.expression_index(f"{unit}_L")])
+    def _opening(self, target: Target) -> tuple[bool, bool]:
+        """Returns whether lids uncover more of the eyes, likewise; not of closed eyes."""
+        left, right = (
+            bool(
+                target.expression[wide] > self._fitted.expression[wide] + WIDE
+                and self._fitted.expression[blink] < _SHUT
+            )
+            for wide, blink in zip(self._of_eyes("eyeWide"), self._of_eyes("eyeBlink"))
+        )
+        return left, right
+
+    def _of_eyes(self, unit: str) -> tuple[int, int]:
+        """Returns the rows of a shape at the picture's left, the person's right, and its right."""
+        return self._head.expression_index(f"{unit}_R"), self._head.expression_index(f"{unit}_L")
 
     def _lip_places(
         self, expression: np.ndarray, residual: np.ndarray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 
@@ -66,7 +67,11 @@ class EyelidPainter:
         return self._frame.window(eyes.min(0) - around, eyes.max(0) + around)
 
     def close(
-        self, moved: np.ndarray, motion: np.ndarray, gain: np.ndarray
+        self,
+        moved: np.ndarray,
+        motion: np.ndarray,
+        gain: np.ndarray,
+        eyes: tuple[bool, bool],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Paints closed lids.
 
@@ -74,6 +79,7 @@ class EyelidPainter:
             moved: float64 [V, 3], the shape, with the lids half way, in the frame.
             motion: float32 [h, w, 2], where the skin around comes from, in the window.
             gain: float32 [h, w], its log gain.
+            eyes: Whether the eye at the picture's left closes, and that at its right.
 
         Returns:
             Linear light, float32 [h, w, 3], and its cover, float32 [h, w], in the window.
@@ -85,7 +91,7 @@ class EyelidPainter:
         hidden = np.zeros(shape, np.float32)
         shade = np.zeros(shape, np.float32)
         places = self._face_points.places(moved)[:, :2]
-        for upper, lower, _ in _EYES:
+        for upper, lower, _ in itertools.compress(_EYES, eyes):
             above = _sorted(self._points[list(upper)])
             below = _sorted(places[self._face_points.rows_of(lower)])
             top = above - (0, _LASHES_ABOVE * scale)
@@ -132,12 +138,15 @@ class EyelidPainter:
         paint = smooth_skin * texture[..., None] * np.exp(np.minimum(gain, 0) + shade)[..., None]
         return paint.astype(np.float32), cover.astype(np.float32)
 
-    def widen(self, moved: np.ndarray, seen: Surface) -> tuple[np.ndarray, np.ndarray]:
+    def widen(
+        self, moved: np.ndarray, seen: Surface, eyes: tuple[bool, bool]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Paints the part of iris and white that lids hid: the lower half, mirrored.
 
         Args:
             moved: float64 [V, 3], the shape with wide eyes, in the frame.
             seen: What is seen of it.
+            eyes: Whether the eye at the picture's left opens, and that at its right.
 
         Returns:
             As ``close`` does.
@@ -150,8 +159,8 @@ class EyelidPainter:
         ball = ball[self.window]
         own = to_linear(np.clip(self._image[self.window], 0, 255))
         places = self._face_points.places(moved)[:, :2]
-        for upper, lower, iris in _EYES:
-            above, below = self._points[list(upper)], self._points[list(lower)]
+        for upper, lower, iris in itertools.compress(_EYES, eyes):
+            above, below = (_sorted(self._points[list(lid)]) for lid in (upper, lower))
             middle = self._iris(iris, above, below)
             lid = places[self._face_points.rows_of(upper)]
             lid = lid[np.argsort(lid[:, 0])]

@@ -20,6 +20,7 @@ from legan_tf.head.ibug_points import from_ibug
 from legan_tf.head.light import Light
 from legan_tf.head.morphable_head import MorphableHead
 from legan_tf.head.person_mask import PersonMask, person_mask
+from legan_tf.head.refinement import refined_points
 from legan_tf.head.relighting import RelightingSurface, relight
 from legan_tf.head.residual_field import ResidualField
 from legan_tf.head.target import Targets
@@ -81,10 +82,17 @@ class FaceEditor:
         self._head = head or load_head()
         self._statistics = statistics or load_statistics(self._head)
         face_points = self._statistics.face_points
+        field = _field(self._head, face_points)
+        self._last: tuple[Light | None, _Lit] | None = None
         if len(points) == len(face_mesh.IBUG):
             points = from_ibug(self._head, face_points, points)
-        self._last: tuple[Light | None, _Lit] | None = None
-        self.fitted = fit_head(self._head, face_points, _field(self._head, face_points), points)
+            self.fitted = fit_head(self._head, face_points, field, points)
+            return
+        # Points that are no face's are refused before they are looked for in the picture. What is
+        # known of the head was learned from refined points.
+        fit_head(self._head, face_points, field, points)
+        points = refined_points(image, np.asarray(points, np.float64))
+        self.fitted = fit_head(self._head, face_points, field, points)
 
     def edit(
         self,
@@ -97,8 +105,8 @@ class FaceEditor:
 
         Args:
             expression: Name of the expression; None for the photograph's own.
-            strength: How strong the expression is, 0 to 2; 0 changes nothing. Of a light alone,
-                how far the picture is taken to it.
+            strength: How strong the expression is, 0 to 2; 0 leaves the photograph's own. Of a
+                light alone, how far the picture is taken to it.
             units: Weights of expression shapes to show in place of a named expression.
             light: The light; None for the photograph's own.
 
@@ -108,7 +116,7 @@ class FaceEditor:
         if not 0 <= strength <= MAX_STRENGTH:
             raise UserError(f"--strength={strength:g} is not within 0 to {MAX_STRENGTH:g}.")
         moves = strength > 0 and (expression is not None or units is not None)
-        if light is not None and not moves:
+        if light is not None and expression is None and units is None:
             light = dataclasses.replace(light, strength=light.strength * strength)
         lit = self._lit(light)
         if not moves:
@@ -119,6 +127,12 @@ class FaceEditor:
             target = self._targets.named(str(expression), strength)
         image, mask = composite(lit.edited.image, self._frame, lit.editor.edit(target))
         return Edited(image, np.maximum(mask, lit.edited.mask))
+
+    def forget(self) -> None:
+        """Frees the memory of what a further edit takes from before, all but the fit."""
+        self._last = None
+        for name in ("_person", "_surface"):
+            self.__dict__.pop(name, None)
 
     @functools.cached_property
     def _targets(self) -> Targets:

@@ -174,8 +174,8 @@ def _checked(fitted: FittedHead) -> FittedHead:
         )
     if fitted.error > MAX_ERROR:
         raise FitError(
-            f"The head does not follow the face: its landmarks are {fitted.error:.3f} of the "
-            f"eyes' distance away in the median, more than {MAX_ERROR:g}."
+            f"The head does not follow the face: half of its landmarks are more than "
+            f"{fitted.error:.4f} of the eyes' distance away; up to {MAX_ERROR:g} can be edited."
         )
     return fitted
 

@@ -28,6 +28,7 @@ _SCLERA = np.array([1.16, 0.959, 0.954], np.float32)
 _SKIN = np.array([1.62, 0.85, 0.62], np.float32)  # Of luminance 1, in white light.
 _TOOTH_GAIN, _MOST = 1.43, 0.85
 _TINT_RANGE, _SKIN_RANGE = (0.35, 2.2), (0.8, 1.3)
+_BLACK = 1e-4
 _GREY = 0.03  # Saturation of the cheeks below which a photograph has no colours.
 _PARTS = {
     "mouth_socket": (0.20, (0.60, 0.17, 0.14)),
@@ -167,7 +168,7 @@ class MouthPainter:
             return own
         white = self._sclera()
         skin = luminance(self._cheek)
-        if white is None:
+        if white is None or luminance(white) < _BLACK:
             level, tint = skin, self._tint
         else:
             level = np.clip(luminance(white), 0.4 * skin, 3 * skin)
@@ -175,7 +176,7 @@ class MouthPainter:
             tint = np.sqrt(white / luminance(white) / _SCLERA * self._tint)
         tooth = tint * _TOOTH
         brightness = min(max(_TOOTH_GAIN * np.sqrt(level * skin), 0.9 * level), _MOST)
-        return (tooth / luminance(tooth) * brightness).astype(np.float32)
+        return (tooth / max(float(luminance(tooth)), _BLACK) * brightness).astype(np.float32)
 
     @functools.cached_property
     def _cheek(self) -> np.ndarray:

@@ -180,7 +180,8 @@ class _Window:
         out = np.zeros_like(whole)
         result = out[self.top : self.bottom, self.left : self.right]
         result[:] = _resize(share, result.shape)
-        return np.minimum(out, whole, out=out)
+        np.minimum(result, whole[self.top : self.bottom, self.left : self.right], out=result)
+        return out
 
 
 def _ramp(length: int, first: bool, last: bool, fade: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Refinement of a finder's points on the pixels: the line between the lips, and the lids."""
+"""Refinement of a finder's points on the pixels: those of the lips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from legan_tf.head.lip_line import refine_lips
 
 
 def refined_points(image: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Returns the points of a face, those of lips and lids moved to the edges that are seen.
+    """Returns the points of a face, those of the lips moved to the edges that are seen.
 
     Args:
         image: uint8 [H, W, 3].

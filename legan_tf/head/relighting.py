@@ -71,7 +71,7 @@ class RelightingSurface:
         luminance: float64 [h, w], the photograph's, linear.
         face: bool [h, w], skin of the face.
         share: float64 [h, w], share of a change of light that is made.
-        near: float64 [h, 1], from 1 at the head to 0 at the shoulders.
+        near: float64 [h, w], from 1 at the head to 0 at the shoulders.
         sky: float64 [h, w], light of a soft sky.
         scene: The head, which casts shadows.
     """
@@ -133,8 +133,9 @@ class RelightingSurface:
         within = ndimage.distance_transform_edt(np.pad(skin, 1, mode="edge"))[1:-1, 1:-1]
         own = np.clip(within / (_SEAM * cells), 0, 1) * np.clip(2 * bare - 0.5, 0, 1)
         own *= own * (3 - 2 * own)
-        below = np.clip((y - fitted.points[_CHIN, 1]) / fitted.scale, 0, None)
-        near = np.interp(below, _BODY_FADE, (1, 0))[:, None]
+        (right_of, under), chin = fitted.upright[:, 1], fitted.points[_CHIN]
+        below = under * (y - chin[1])[:, None] + right_of * (x - chin[0])
+        near = np.interp(below / fitted.scale, _BODY_FADE, (1, 0))
         own *= near
         normals = own[..., None] * head.normals + (1 - own[..., None]) * outline_normals
         normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)

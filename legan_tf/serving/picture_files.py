@@ -165,6 +165,10 @@ def _folder_jobs(
 ) -> list[tuple[str, str]]:
     if os.path.isfile(output):
         raise UserError(f"{output}: is a file, but the output of a folder must be a folder.")
+    if not os.path.isdir(output) and output.lower().endswith(_PICTURE_SUFFIXES):
+        raise UserError(
+            f"{output}: is named like a picture, but the output of a folder is a folder."
+        )
     if os.path.isdir(output) and os.path.samefile(source, output):
         raise UserError(f"{output}: is the input folder itself; choose another output.")
     paths = list_pictures(source)

@@ -74,6 +74,15 @@ def test_no_pixel_changes_where_the_mask_is_0(neutral, target):
     np.testing.assert_array_equal(edited.image[edited.mask == 0], face.image[edited.mask == 0])
 
 
+def test_what_was_forgotten_is_worked_out_again(neutral):
+    _, editor = neutral
+    before = editor.edit("smile", light=LAMP)
+    editor.forget()
+    again = editor.edit("smile", light=LAMP)
+    np.testing.assert_array_equal(again.image, before.image)
+    np.testing.assert_array_equal(again.mask, before.mask)
+
+
 def test_strength_grows_the_change(neutral):
     face, editor = neutral
     changes = [
@@ -140,6 +149,17 @@ def test_closed_eyes_show_skin(neutral):
         lid = closed[y - 2 : y + 2, x - 2 : x + 2].mean((0, 1))
         assert np.abs(lid - cheek).max() < 45
         assert np.abs(opened - cheek).max() > 60
+
+
+def test_one_eye_closes_alone(neutral):
+    face, editor = neutral
+    winked = editor.edit(units={"eyeBlink_L": 1.0}).image.astype(float)
+    changes = []
+    for eye in (face_mesh.LEFT_EYE, face_mesh.RIGHT_EYE):
+        part = face_part(face.points[list(eye)])
+        changes.append(np.abs(winked[part] - face.image[part]).mean())
+    # The person's left eye is at the right of the picture.
+    assert changes[1] > 5 * max(changes[0], 1)
 
 
 def test_own_teeth_stay_where_the_mouth_is_left_alone():

@@ -69,6 +69,19 @@ def face_of(case):
     return inside & (case.mask.person > 0)
 
 
+def test_a_face_upside_down_is_lit_as_the_upright_one(case, fitted_to):
+    def turned(values):
+        return np.ascontiguousarray(np.rot90(values, 2))
+
+    image = turned(case.drawn.image)
+    mask = PersonMask(*(turned(getattr(case.mask, part)) for part in ("person", "skin", "hair")))
+    surface = RelightingSurface.of(image, fitted_to(SIZE - 1 - case.drawn.points), mask)
+    lit = turned(relight(image, surface, mask, Light(50, -10, ambient=0.3)))
+    upright = case.relit(SIDE).astype(float)
+    change = np.abs(upright - case.drawn.image).mean()
+    assert np.abs(lit - upright).mean() < 0.1 * change
+
+
 def test_the_surface_has_the_normals_of_the_head(case):
     left, top, right, bottom = case.surface.box
     rows, columns = case.surface.solid.shape

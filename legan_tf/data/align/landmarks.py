@@ -170,7 +170,7 @@ def _read(
         names = choose(reader.fieldnames)
         missing = [name for name in ("path", *names) if name not in reader.fieldnames]
         if missing:
-            some = ", ".join(missing[:6]) + (" ..." if len(missing) > 6 else "")
+            some = ", ".join(missing[:6]) + (" and others" if len(missing) > 6 else "")
             raise UserError(f"{file}: has no column {some}.")
         rows = {}
         for row in reader:

@@ -24,6 +24,7 @@ NO_FACE, NOT_FOLLOWED = "no face is found", "the head does not follow the face"
 
 # Without ears, neck and hair, which the landmarks say nothing of. Mouth and eyes are no holes; the
 # sockets of the eyes are left out, since gaps at the lids are filled better than seen through.
+_FOREHEAD = 2.0, 12.0  # cm from the middle and above the eyes' middle line's origin.
 _PARTS = ("face", "left_eye", "right_eye", *MOUTH)
 
 
@@ -87,6 +88,11 @@ def face_mesh(fitted: FittedHead) -> Mesh:
     # Moved in the picture alone, vertices that follow the landmarks have worse depth and normals.
     vertices = fitted.vertices(residual=np.zeros_like(fitted.residual))
     triangles = head.triangles[head.triangles_of(*_PARTS)].astype(np.int64)
+    # At the hairline the scalp reaches into the face's outline.
+    scalp = head.triangles[head.triangles_of("head")].astype(np.int64)
+    places = head.neutral[scalp]
+    brow = (np.abs(places[..., 0]) < _FOREHEAD[0]) & (places[..., 1] < _FOREHEAD[1])
+    triangles = np.concatenate([triangles, scalp[(brow & (places[..., 2] > 0)).all(1)]])
     # Otherwise the inner side of a cheek might be seen beside the teeth.
     front = facing_normals(vertices[triangles])[:, 2] > 0
     return Mesh(vertices, triangles[front])

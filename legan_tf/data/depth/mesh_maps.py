@@ -134,11 +134,10 @@ def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> Me
         if fitted.picture:
             with rejected_if_unreadable(UNREADABLE[1], fitted.picture):
                 picture = images.decode(fitted.picture)
-        if fitted.mesh:
-            placed = _from_file(options, size, fitted, picture)
-        else:
-            assert picture is not None
+        if picture is not None and not fitted.mesh:
             placed = _from_picture(options, picture)
+        else:
+            placed = _from_file(options, size, fitted, picture)
         try:
             view = cast_rays(placed.mesh, placed.height, placed.width)
             filled = fill_holes(view, options.fill_holes, options.max_hole_share)

@@ -95,7 +95,7 @@ def grid(editor: PhotographEditor, strength: float = 1.0) -> bytes:
     rows: list[tuple[str, list[tuple[np.ndarray, str]]]] = []
     for number, points in enumerate(editor.faces, 1):
         image, near = _cell(editor.photograph, points)
-        small = PhotographEditor(image, points=near, head=editor.head)
+        small = PhotographEditor(image, points=near, head=editor.head, statistics=editor.statistics)
         cells = [(small.edit_to(target).image, str(target) or "as it is") for target in targets]
         label = f"face {number}" if len(editor.faces) > 1 else ""
         rows += [

@@ -79,8 +79,9 @@ def updated_exif(image: Image.Image, size: tuple[int, int], edited: bool) -> byt
     with warnings.catch_warnings(), contextlib.suppress(Exception):
         # On damaged blocks Pillow's reader warns, or fails in many ways.
         warnings.simplefilter("ignore")
-        exif = image.getexif()
-        _details(exif)
+        found = image.getexif()
+        _details(found)
+        exif = found
     if not len(exif) and not edited:
         return b""
     for tag in _OF_STORAGE & set(exif):
@@ -137,7 +138,17 @@ def updated_xmp(packet: bytes | str | None, description: str) -> bytes:
         The new packet, UTF-8. It holds no time, so that an edit that is made again is the same
         file.
     """
-    document = _parsed(packet) or _empty()
+    document = _parsed(packet)
+    if document is not None:
+        with contextlib.suppress(RecursionError):  # Nested as no packet is.
+            content = _marked(document, description)
+            if len(content) <= _MOST_XMP_BYTES:
+                return content
+    return _marked(_empty(), description)
+
+
+def _marked(document: xml.dom.minidom.Document, description: str) -> bytes:
+    """Returns a packet with the mark of an edit, and without what the edit makes wrong."""
     root = document.getElementsByTagNameNS(_RDF, "RDF")[0]
     history: list[xml.dom.minidom.Element] = []
     for block in list(root.getElementsByTagNameNS(_RDF, "Description")):
@@ -147,7 +158,7 @@ def updated_xmp(packet: bytes | str | None, description: str) -> bytes:
             )
         _remove(block, lambda node: node.namespaceURI in _OF_OTHER_PICTURES)
     for old in root.getElementsByTagNameNS(_NAMESPACES["xmpMM"], "History"):
-        history += old.getElementsByTagNameNS(_RDF, "li")
+        history += [_with_prefixes(entry) for entry in old.getElementsByTagNameNS(_RDF, "li")]
         old.parentNode.removeChild(old)
     subject = _subject(root)
     for block in root.getElementsByTagNameNS(_RDF, "Description"):
@@ -179,28 +190,40 @@ def updated_xmp(packet: bytes | str | None, description: str) -> bytes:
     events.appendChild(sequence)
     mark.appendChild(events)
     root.appendChild(mark)
-    content = _PACKET.format(document.documentElement.toxml()).encode()
-    if len(content) > _MOST_XMP_BYTES and packet:
-        return updated_xmp(None, description)
-    return content
+    return _PACKET.format(document.documentElement.toxml()).encode()
 
 
 def _parsed(packet: bytes | str | None) -> xml.dom.minidom.Document | None:
     """Returns a packet that can be read; it comes from anybody, and may not define entities."""
     content = packet.encode() if isinstance(packet, str) else packet or b""
-    if not content or len(content) > _MOST_XMP_BYTES or b"<!" in content:
+    content = content.strip(b"\0 \t\r\n")
+    # In UTF-16, which has zeros, an entity's definition would look otherwise.
+    if not content or len(content) > _MOST_XMP_BYTES or b"<!" in content or b"\0" in content:
         return None
     try:
-        document = xml.dom.minidom.parseString(content.strip(b"\0 \t\r\n"))
-    except (ExpatError, ValueError, LookupError):
+        document = xml.dom.minidom.parseString(content)
+        return document if document.getElementsByTagNameNS(_RDF, "RDF") else None
+    except (ExpatError, ValueError, LookupError, RecursionError):
         return None
-    return document if document.getElementsByTagNameNS(_RDF, "RDF") else None
 
 
 def _empty() -> xml.dom.minidom.Document:
     return xml.dom.minidom.parseString(
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'
     )
+
+
+def _with_prefixes(entry: xml.dom.minidom.Element) -> xml.dom.minidom.Element:
+    """Returns an element that declares itself the prefixes that elements around it declare."""
+    text, block = entry.toxml(), entry.parentNode
+    while block is not None and block.nodeType == block.ELEMENT_NODE:
+        for attribute in block.attributes.values():
+            space, _, prefix = attribute.name.partition(":")
+            used = space == "xmlns" and f"{prefix}:" in text
+            if used and not entry.hasAttribute(attribute.name):
+                entry.setAttribute(attribute.name, attribute.value)
+        block = block.parentNode
+    return entry
 
 
 def _remove(block: xml.dom.minidom.Element, chosen) -> None:

@@ -113,6 +113,8 @@ class Photograph:
         for top in range(0, len(result), _BAND_ROWS):  # Few at a time, for the memory.
             band = slice(top, top + _BAND_ROWS)
             changed = np.any(edited[band] != self.image[band], axis=-1)
+            if not changed.any():
+                continue
             result[band][changed] = self._changed(
                 result[band][changed], self.image[band][changed], edited[band][changed], profile
             )

@@ -102,7 +102,7 @@ def test_points_that_are_missing_in_a_csv_are_told(tmp_path):
     with pytest.raises(UserError, match="has no column x_467, y_467"):
         landmarks.read_csv(str(file))
     file.write_text(HEADER + "a,1,2,3,2,2,5,,\n")
-    with pytest.raises(UserError, match=r"has no column x_0, y_0, x_1, y_1, x_2, y_2 \.\.\."):
+    with pytest.raises(UserError, match="has no column x_0, y_0, x_1, y_1, x_2, y_2 and others"):
         landmarks.read_point_csv(str(file))
     file.write_text(numbered(np.full((68, 2), np.inf)))
     with pytest.raises(UserError, match=":2: a.jpg: not all coordinates are numbers"):

@@ -39,9 +39,7 @@ def people(tmp_path_factory):
 
 def test_the_smile_of_drawn_people_is_learned(people):
     file = str(people / "statistics.npz")
-    report = write_statistics(
-        "", str(people / "people.csv"), None, "tflite", file, ignore
-    )
+    report = write_statistics("", str(people / "people.csv"), None, "tflite", file, ignore)
     assert "with smile" in report
     head = load_head()
     learned = load_statistics(head, file)
@@ -62,9 +60,7 @@ def test_the_smile_of_drawn_people_is_learned(people):
 def test_the_same_people_give_the_same_bytes(people):
     files = [people / "one.npz", people / "other.npz"]
     for file in files:
-        write_statistics(
-            "", str(people / "people.csv"), None, "tflite", str(file), ignore
-        )
+        write_statistics("", str(people / "people.csv"), None, "tflite", str(file), ignore)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -72,9 +68,7 @@ def test_too_few_people_are_refused(people):
     lines = (people / "people.csv").read_text().splitlines()[:5]
     (people / "few.csv").write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match="few.csv: has 2 people with a neutral picture"):
-        write_statistics(
-            "", str(people / "few.csv"), None, "tflite", str(people / "no"), ignore
-        )
+        write_statistics("", str(people / "few.csv"), None, "tflite", str(people / "no"), ignore)
 
 
 def test_statistics_of_another_head_or_damaged_ones_are_refused(people, tmp_path):

@@ -68,6 +68,15 @@ def test_a_second_edit_adds_to_the_history():
     assert len(list(root_of(twice).iter(f"{RDF}Description"))) == 2
 
 
+def test_a_history_in_prefixes_of_its_own_stays():
+    block = b"""<rdf:Description xmlns:mm="http://ns.adobe.com/xap/1.0/mm/"
+     xmlns:ev="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"><mm:History><rdf:Seq>
+     <rdf:li rdf:parseType="Resource"><ev:action>saved</ev:action></rdf:li>
+     </rdf:Seq></mm:History></rdf:Description></rdf:RDF>"""
+    packet = metadata.updated_xmp(PACKET.replace(b"</rdf:RDF>", block), "x")
+    assert [event["action"] for event in events(packet)] == ["saved", "edited"]
+
+
 @pytest.mark.parametrize(
     "packet",
     [
@@ -75,9 +84,11 @@ def test_a_second_edit_adds_to_the_history():
         PACKET[:200],
         b"<x/>",
         b'<!DOCTYPE x [<!ENTITY a "b">]>' + PACKET,
+        f'<!DOCTYPE x [<!ENTITY a "b">]>{PACKET.decode()}'.encode("utf-16"),
         PACKET.replace(b"mine", b"m" * 70_000),
+        PACKET.replace(b"mine", b"<a>" * 7000 + b"</a>" * 7000),
     ],
-    ids=["text", "cut", "other", "entities", "long"],
+    ids=["text", "cut", "other", "entities", "entities in UTF-16", "long", "deep"],
 )
 def test_a_packet_that_cannot_be_used_is_left_out(packet):
     assert metadata.updated_xmp(packet, "x") == metadata.updated_xmp(None, "x")
@@ -177,8 +188,15 @@ def tagged(exif: Image.Exif) -> Image.Image:
     return Image.open(content)
 
 
-def test_a_damaged_block_is_left_out():
-    damaged = picture(b"Exif\0\0II*\0\xff\xff\xff\x7f")
+def pointing_nowhere() -> bytes:
+    """EXIF whose directory of details begins before the block."""
+    entry = b"\x69\x87" + (9).to_bytes(2, "little") + (1).to_bytes(4, "little") + b"\xff" * 4
+    return b"Exif\0\0II*\0\x08\0\0\0" + (1).to_bytes(2, "little") + entry + bytes(4)
+
+
+@pytest.mark.parametrize("block", [b"Exif\0\0II*\0\xff\xff\xff\x7f", pointing_nowhere()])
+def test_a_damaged_block_is_left_out(block):
+    damaged = picture(block)
     assert dict(reread(metadata.updated_exif(damaged, (16, 8), edited=True))) == {
         ExifTags.Base.Orientation: 1,
         ExifTags.Base.Software: metadata.software(),

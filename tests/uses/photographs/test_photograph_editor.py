@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import pathlib
 import subprocess
@@ -13,6 +14,8 @@ from PIL import ExifTags, Image
 import legan_tf
 from legan_tf.errors import UserError
 from legan_tf.head import face_mesh
+from legan_tf.head.face_statistics import encode, load_statistics
+from legan_tf.head.head_file import load_head
 from legan_tf.head.light import Light
 from legan_tf.uses.photographs.photograph_editor import (
     NoFaceError,
@@ -123,6 +126,17 @@ def test_faces_count_from_the_left(faces, points):
         PhotographEditor(row, face=4)
 
 
+def test_people_side_by_side_are_lit_as_each_alone(faces):
+    row = np.ascontiguousarray(np.concatenate([faces[0][:, 30:-40], faces[2][:, 40:-30]], 1))
+    everybody = PhotographEditor(row, face="all")
+    together = everybody.edit(lighting="left").image
+    for number, mesh in enumerate(everybody.faces, 1):
+        alone = PhotographEditor(row, face=number).edit(lighting="left").image
+        (left, top), (right, bottom) = (f(mesh[:, :2], 0).astype(int) for f in (np.min, np.max))
+        face = np.s_[top:bottom, left:right]
+        assert (together[face] != alone[face]).any(-1).mean() < 0.05
+
+
 def test_a_crowd_of_40(faces):
     small = [np.asarray(Image.fromarray(face).resize((128, 128))) for face in faces]
     rows = [np.concatenate([small[(r + c) % 4] for c in range(8)], 1) for r in range(5)]
@@ -171,7 +185,6 @@ def test_which_face():
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        ({"expression": "smlie"}, "'smlie' is no expression that is known; known are neutral"),
         ({"lighting": "lfet"}, "lfet is no light that is known"),
         ({"lighting": "azimuth=north"}, "'north' is no number"),
         ({"action_units": "AU12"}, "write them as AU12=.8"),
@@ -246,3 +259,21 @@ def test_finding_faces_needs_no_tensorflow(faces, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "False False"
     assert (tmp_path / "out.png").exists()
+
+
+def test_action_units_are_named_by_number_or_name():
+    assert Target(action_units={"AU12": 0.5}).shapes() == Target(action_units={12: 0.5}).shapes()
+
+
+def test_an_expression_that_was_learned_has_its_name(faces, points, tmp_path):
+    head = load_head()
+    shipped = load_statistics(head)
+    learned = dataclasses.replace(shipped, expressions={"grin": shipped.expressions["smile"]})
+    file = tmp_path / "statistics.npz"
+    file.write_bytes(encode(learned))
+    editor = PhotographEditor(faces[0], points=points[0], statistics=str(file))
+    assert editor.edit("grin").mask.any()
+    with pytest.raises(UserError, match="'grn' is no expression that is known"):
+        editor.edit("grn")
+    with pytest.raises(UserError, match="'grin' is no expression that is known"):
+        PhotographEditor(faces[0], points=points[0]).edit("grin")

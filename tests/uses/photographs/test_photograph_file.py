@@ -108,6 +108,16 @@ def test_colours_beyond_srgb_survive_an_edit_beside_and_on_them():
     ).max() <= 4
 
 
+def test_a_tall_picture_that_is_changed_at_one_end_keeps_the_rest():
+    tall = Image.fromarray(np.random.default_rng(0).integers(0, 255, (700, 8, 3), np.uint8))
+    read = photograph_file.read(encoded(tall, "PNG", icc_profile=P3))
+    edited = read.image.copy()
+    edited[:5] = 255 - edited[:5]
+    after = np.asarray(Image.open(io.BytesIO(read.encode(edited, ".png", "smile"))))
+    np.testing.assert_array_equal(after[5:], np.asarray(tall)[5:])
+    assert (after[:5] != np.asarray(tall)[:5]).any()
+
+
 def test_grey_stays_grey_in_its_own_profile():
     read = photograph_file.read(encoded(scene("L"), "PNG", icc_profile=GREY))
     target, changed = edited(read.image)

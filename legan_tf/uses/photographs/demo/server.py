@@ -36,6 +36,7 @@ _KEPT = 3
 """Photographs in memory; the one that was used longest ago is forgotten for a new one."""
 _PREVIEW = 1024
 _PREVIEW_SUFFIX = ".jpg"
+_MOST_STRENGTH = 1e9
 _BODY_S = 30.0
 _WAIT_S = 60.0
 """How long a request waits for the one that is worked on."""
@@ -262,7 +263,8 @@ class _Handler(http_server.Handler):
     def _refuse(self, refused: _Refused) -> None:
         # The unread rest of a body would be taken for the next request.
         self.close_connection = True
-        self._send(refused.status, f"{refused}\n".encode(), "text/plain; charset=utf-8")
+        content = f"{refused}\n".encode(errors="replace")
+        self._send(refused.status, content, "text/plain; charset=utf-8")
 
     def _send_json(self, values: Any) -> None:
         self._send(200, json.dumps(values).encode(), "application/json")
@@ -289,6 +291,8 @@ def _target(asked: Any) -> Target:
     )
     texts = (expression, lighting)
     numeric = isinstance(strength, (int, float)) and not isinstance(strength, bool)
+    # Python's JSON has NaN, and whole numbers that no float holds.
+    numeric = numeric and abs(strength) < _MOST_STRENGTH
     if any(text is not None and not isinstance(text, str) for text in texts) or not numeric:
         raise _Refused(400, "Targets are names, strength is a number.")
     return Target(expression, lighting, strength)

@@ -154,6 +154,9 @@ def test_wrong_edits_are_told(server, face_file):
         ({"strength": 5}, 422, "strength 5 is not within 0 to 2"),
         ({"expression": ["smile"]}, 400, "Targets are names"),
         ({"strength": True}, 400, "strength is a number"),
+        ({"strength": 10**400}, 400, "strength is a number"),
+        ({"strength": float("nan")}, 400, "strength is a number"),
+        ({"lighting": "\ud800"}, 422, "is no light that is known"),
         ({"photograph": "another"}, 410, "no longer kept"),
         ({"photograph": [1]}, 410, "no longer kept"),
     ):
