@@ -45,6 +45,8 @@ _BODY = 0.4  # Share of the change that clothes far from the face have.
 _EYES = 0.9  # Share of the change that eyeballs have.
 _DARKEST, _BRIGHTEST = -4.0, 0.9  # Of the log gain.
 _EXPOSURE = 0.6  # Share of a change of the face's mean light that is taken back.
+_HALF_TONES = 0.08, 0.6  # Largest linear channel of skin that has its full colour,
+_PALE = 0.4, 0.85  # and from where highlights have less and less.
 _KNEE = 0.8  # Linear light from where highlights are rolled off.
 
 # Lamps that a photograph's light is taken to be a sum of, with a soft sky, and the usual sum.
@@ -290,6 +292,7 @@ def relight(
     out = image.copy()
     left, top, right, bottom = surface.box
     log = _to_size(surface.log_gain(light, source), (bottom - top, right - left))
+    tint = _skin_tint(image, mask, surface.box)
     strip = max(1, (1 << 19) // max(right - left, 1))
     for first in range(0, bottom - top, strip):
         rows = slice(top + first, min(top + first + strip, bottom))
@@ -300,6 +303,9 @@ def relight(
         inner = np.clip(share * 2.5 - 1.5, 0, 1)
         change = np.where(change > 0, np.minimum(change, _BRIGHTEST) * inner, change * share)
         changed = _exposed(to_linear(part), change)
+        if tint is not None:
+            skin = mask.skin[rows, left:right]
+            changed = _tinted(changed, to_linear(part), change, skin, tint)
         out[rows, left:right] = np.where(
             (change != 0)[..., None], np.round(to_srgb(changed)).astype(np.uint8), part
         )
@@ -312,6 +318,32 @@ def _exposed(linear: np.ndarray, log: np.ndarray) -> np.ndarray:
     gain = np.exp(log)
     risen = most + _rolled(most * gain) - _rolled(most)
     return linear * np.where(gain > 1, risen / most, gain)[..., None]
+
+
+def _skin_tint(
+    image: np.ndarray, mask: PersonMask, box: tuple[int, int, int, int]
+) -> np.ndarray | None:
+    """Returns the linear colour of the skin's half-tones, of luminance 1; None if there are few."""
+    left, top, right, bottom = box
+    step = max(1, (bottom - top) // 256)
+    part = slice(top, bottom, step), slice(left, right, step)
+    skin = to_linear(image[part])[mask.skin[part] > 0.7]
+    most = skin.max(-1, initial=0)
+    skin = skin[(most > _HALF_TONES[0]) & (most < _HALF_TONES[1])]
+    if len(skin) < 50:
+        return None
+    colour = np.median(skin / luminance(skin)[:, None], 0)
+    return (colour / luminance(colour)).astype(np.float32)
+
+
+def _tinted(
+    changed: np.ndarray, before: np.ndarray, log: np.ndarray, skin: np.ndarray, tint: np.ndarray
+) -> np.ndarray:
+    """Returns linear light with the skin's colour where a highlight without colour got dark."""
+    most = before.max(-1)
+    bright = np.clip((most - _PALE[0]) / (_PALE[1] - _PALE[0]), 0, 1)
+    share = (skin * bright * np.clip(-log, 0, 1))[..., None]
+    return (1 - share) * changed + share * luminance(changed)[..., None] * tint
 
 
 def _rolled(light: np.ndarray) -> np.ndarray:
