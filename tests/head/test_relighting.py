@@ -169,6 +169,7 @@ def test_mirrored_light_on_a_mirrored_picture_is_the_mirror_image(case, fitted_t
 def test_colours_are_kept_where_it_gets_darker(case):
     before, after = to_linear(case.drawn.image), to_linear(case.relit(LIGHTS["left"]))
     darker = face_of(case) & (after.sum(-1) < 0.8 * before.sum(-1)) & (after.min(-1) > 0.03)
+    darker &= before.max(-1) < 0.4  # Highlights beyond may have lost their colour.
     assert darker.sum() > 200
     for channel in (0, 2):
         share = after[darker][:, channel] / after[darker][:, 1]
