@@ -39,6 +39,7 @@ _SHUT = 0.6  # Of the photograph's eyeBlink, from where there is no iris to unco
 _CLOSED_GAIN = 0.05  # Most log gain around lids that close.
 # Of the eyes' distance: what of a lip's rim is not shown, and where teeth lay behind it.
 _RIM, _BESIDE_TEETH = 0.010, 0.018
+_GROWN = 1.6  # How much larger than the photograph's an opening may be to keep its inside.
 _KEPT = 0.7  # Share of an opening that the photograph shows, from where its inside is kept.
 _DARKEST, _BRIGHTEST = -0.8, 0.6  # Log gain of shading.
 _SEAM = 0.0075  # Width of the dark line between lips that meet.
@@ -188,8 +189,10 @@ class ExpressionEditor:
             from_[inside] = from_[rows[inside], columns[inside]]
             return inside
         taken[inside] = self._mouth.seen_in_photograph(from_[inside])
-        # A person's own teeth and others beside them are two rows: all are kept, or none.
-        if np.count_nonzero(taken) > _KEPT * np.count_nonzero(inside):
+        # A person's own teeth and others beside them are two rows: all are kept, or none; and an
+        # opening that was small is not stretched.
+        size = np.count_nonzero(inside)
+        if np.count_nonzero(taken) > _KEPT * size and size < _GROWN * self._mouth.opening_size:
             return inside
         return np.zeros_like(inside)
 

@@ -36,7 +36,7 @@ _PARTS = {
     "tongue": (0.48, (0.70, 0.29, 0.27)),
 }
 _UPPER_TEETH, _LOWER_TEETH = 1.1, 0.97
-_PALE = 0.5  # Blue beside red of what may be a tooth; lips and tongue have less.
+_PALE = 0.66  # Blue beside red of what may be a tooth; lips and tongue have less.
 _TOOTH_SHARE = 0.2  # Of an opening that teeth fill, from where their colour is theirs.
 _FINER = 2  # Samples per step of the frame and axis.
 _AMBIENT = 0.07  # Light that reaches every place of the mouth.
@@ -74,6 +74,11 @@ class MouthPainter:
         ]
         opening = polygon((self._frame.height, self._frame.width), ring)
         return blurred(opening, 0.006 * scale) > 0.6
+
+    @property
+    def opening_size(self) -> int:
+        """How many points of the frame show the inside of the photograph's mouth."""
+        return int(np.count_nonzero(self._opening))
 
     def seen_in_photograph(self, from_: np.ndarray) -> np.ndarray:
         """Returns whether places [n, 2] lie where the photograph shows the mouth's inside."""
@@ -200,7 +205,7 @@ class MouthPainter:
         if len(light) < 20:
             return None
         bright = luminance(light)
-        pale = light[:, 2] > _PALE * light[:, 0]
+        pale = light[:, 2] * self._tint[0] > _PALE * light[:, 0] * self._tint[2]
         chosen = pale & (bright >= np.quantile(bright, 0.5))
         if np.count_nonzero(chosen) < _TOOTH_SHARE * len(light):
             return None
