@@ -37,6 +37,7 @@ class Server(http.server.ThreadingHTTPServer):
         self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._lock = threading.Lock()
         self._awaited: dict[socket.socket, float] = {}
+        self._held: set[socket.socket] = set()
         super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -46,13 +47,22 @@ class Server(http.server.ThreadingHTTPServer):
             self.close_slowest()
             room = self._connections.acquire(timeout=_ROOM_S)
         if room:
+            with self._lock:
+                self._held.add(request)
             super().process_request(request, client_address)
         else:
             super().shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
-        """Ends a connection."""
-        self._connections.release()
+        """Ends a connection, and gives its place back once.
+
+        An interrupt while its thread starts ends it both there and in the thread.
+        """
+        with self._lock:
+            held = request in self._held
+            self._held.discard(request)
+        if held:
+            self._connections.release()
         super().shutdown_request(request)
 
     @contextlib.contextmanager
