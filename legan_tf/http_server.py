@@ -20,6 +20,19 @@ _CHUNK_BYTES = 2**16
 _ROOM_S = 1.0
 
 
+class Refused(Exception):
+    """A request that is answered with an error.
+
+    Attributes:
+        status: HTTP status code.
+    """
+
+    def __init__(self, status: int, sentence: str) -> None:
+        """Takes the status and what is wrong."""
+        super().__init__(sentence)
+        self.status = status
+
+
 class Server(http.server.ThreadingHTTPServer):
     """A thread for each connection; of too many, the one that its client holds up longest ends."""
 

@@ -69,9 +69,7 @@ _STATISTICS = flags.DEFINE_string(
     "statistics", "", "Without --model: what build_head.py learn wrote, with its expressions."
 )
 
-_OF_PHOTOGRAPHS = (
-    *("strength", "action_units", "face", "mask", "finder", "landmarks", "head", "statistics"),
-)
+_OF_PHOTOGRAPHS = tuple("strength action_units face mask finder landmarks head statistics".split())
 
 
 def main(_) -> int:

@@ -23,7 +23,7 @@ from legan_tf.head.fit import FittedHead
 from legan_tf.head.frame import Frame, affine_sample, sample
 from legan_tf.head.furrows import furrow_gain
 from legan_tf.head.morphable_head import MorphableHead
-from legan_tf.head.mouth import MouthPainter
+from legan_tf.head.mouth import OPEN, MouthPainter
 from legan_tf.head.surface import EYES, MOUTH, Shape, Surface, seen_surface
 from legan_tf.head.target import Target
 
@@ -159,7 +159,7 @@ class ExpressionEditor:
         side = seen.at(self._lip_side)
         left, right = face_mesh.LEFT_MOUTH_CORNER, face_mesh.RIGHT_MOUTH_CORNER
         edge = (_BESIDE_TEETH if lips_meet else _RIM) * scale
-        if lips_meet and points[14, 1] - points[13, 1] < 0.03 * scale:
+        if lips_meet and points[14, 1] - points[13, 1] < OPEN * scale:
             edge = 0.0
         for sign, numbers in ((1, face_mesh.UPPER_INNER_LIP), (-1, face_mesh.LOWER_INNER_LIP)):
             lip = np.nonzero(skin & (sign * side > 0.5))
@@ -181,13 +181,13 @@ class ExpressionEditor:
 
         Where lips meet, ``from_`` becomes that of the lips beside what is left open.
         """
-        taken = np.zeros_like(inside)
         if lips_meet and valid.any():
             rows, columns = distance_transform_edt(
                 ~valid, return_distances=False, return_indices=True
             )
             from_[inside] = from_[rows[inside], columns[inside]]
             return inside
+        taken = np.zeros_like(inside)
         taken[inside] = self._mouth.seen_in_photograph(from_[inside])
         # A person's own teeth and others beside them are two rows: all are kept, or none; and an
         # opening that was small is not stretched.

@@ -162,16 +162,15 @@ class EyelidPainter:
         for upper, lower, iris in itertools.compress(_EYES, eyes):
             above, below = (_sorted(self._points[list(lid)]) for lid in (upper, lower))
             middle = self._iris(iris, above, below)
-            lid = places[self._face_points.rows_of(upper)]
-            lid = lid[np.argsort(lid[:, 0])]
+            lid = _sorted(places[self._face_points.rows_of(upper)])
             inside = ball & (x > above[0, 0]) & (x < above[-1, 0])
-            old = np.interp(x, above[:, 0], above[:, 1])
+            old = _heights(above, x)
             share = np.clip((old + 0.030 * scale - y) / (0.018 * scale), 0, 1) * inside
-            rim = np.interp(x, below[:, 0], below[:, 1])
+            rim = _heights(below, x)
             from_ = np.minimum(2 * middle[1] - y, rim - _LOWER_LASHES * scale)
             mirrored = to_linear(np.clip(sample(self._image, np.stack([x, from_], -1)), 0, 255))
             eye = share[..., None] * mirrored + (1 - share[..., None]) * own
-            under = np.clip(y - np.interp(x, lid[:, 0], lid[:, 1]), 0, None)
+            under = np.clip(y - _heights(lid, x), 0, None)
             eye *= (1 - _LID_SHADOW_DEPTH * np.exp(-under / (_LID_SHADOW * scale)))[..., None]
             part = inside & (y < middle[1] + 0.1 * scale) & (y < rim - 0.005 * scale)
             part_cover = blurred(part, 0.004 * scale)

@@ -22,7 +22,7 @@ from legan_tf.head.morphable_head import MorphableHead
 from legan_tf.head.person_mask import PersonMask, person_mask
 from legan_tf.head.refinement import refined_points
 from legan_tf.head.relighting import RelightingSurface, relight
-from legan_tf.head.residual_field import ResidualField
+from legan_tf.head.residual_field import residual_field
 from legan_tf.head.target import Targets
 
 MAX_STRENGTH = 2.0
@@ -82,7 +82,7 @@ class FaceEditor:
         self._head = head or load_head()
         self._statistics = statistics or load_statistics(self._head)
         face_points = self._statistics.face_points
-        field = _field(self._head, face_points)
+        field = residual_field(self._head, face_points)
         self._last: tuple[Light | None, _Lit] | None = None
         if len(points) == len(face_mesh.IBUG):
             points = from_ibug(self._head, face_points, points)
@@ -170,8 +170,3 @@ class FaceEditor:
     def _wide(self) -> np.ndarray:
         """The shape that reaches farthest: with the mouth wide open."""
         return self._head.expression_vector({"jawOpen": 1.0})
-
-
-@functools.lru_cache(maxsize=2)
-def _field(head: MorphableHead, face_points: object) -> ResidualField:
-    return ResidualField(head, face_points)  # type: ignore[arg-type]

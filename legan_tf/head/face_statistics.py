@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import os
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from legan_tf.errors import UserError, first_line
+from legan_tf.head import archive
 from legan_tf.head.face_points import FacePoints, with_mean_face
+from legan_tf.head.head_file import load_head
 from legan_tf.head.morphable_head import MorphableHead
 
 ASSET = os.path.join(os.path.dirname(__file__), "assets", "face_statistics.npz")
 """The statistics that come with the package, for the head that comes with it."""
 
 _MAX_BYTES = 1 << 26
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,13 +72,7 @@ def encode(statistics: FaceStatistics) -> bytes:
         arrays[f"{name}.weights"] = np.array(weights, np.float32)
         arrays[f"{name}.residual"] = learned.residual.astype(np.float32)
         arrays[f"{name}.quotient"] = learned.quotient.astype(np.float16)
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            data = io.BytesIO()
-            np.lib.format.write_array(data, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), data.getvalue())
-    return content.getvalue()
+    return archive.encode(arrays)
 
 
 @functools.lru_cache(maxsize=4)
@@ -94,9 +88,9 @@ def load_statistics(head: MorphableHead, path: str = "") -> FaceStatistics:
     Raises:
         UserError: The file is not there, or is no such file, or is for another head.
     """
-    if path or head.name == _shipped_head().name:
+    if path or head.name == load_head().name:
         return _read(path or ASSET, head)
-    return transferred(load_statistics(_shipped_head()), _shipped_head(), head)
+    return transferred(load_statistics(load_head()), load_head(), head)
 
 
 def transferred(
@@ -106,8 +100,6 @@ def transferred(
     points = with_mean_face(other, statistics.face_points.mean_face)
     here = head.neutral[head.vertices_of("face")]
     there = other.neutral[other.vertices_of("face")]
-    from scipy.spatial import cKDTree
-
     # The noses' tips lie on one another.
     shift = head.neutral[head.landmark_vertices[30]] - other.neutral[other.landmark_vertices[30]]
     nearest = cKDTree(here).query(there + shift)[1]
@@ -121,21 +113,9 @@ def transferred(
     return FaceStatistics(points, expressions)
 
 
-def _shipped_head() -> MorphableHead:
-    from legan_tf.head.head_file import load_head
-
-    return load_head()
-
-
 def _read(path: str, head: MorphableHead) -> FaceStatistics:
     try:
-        if os.path.getsize(path) > _MAX_BYTES:
-            raise UserError(f"{path}: is too large for a file of face statistics.")
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        statistics = _decode(arrays)
-    except UserError:
-        raise
+        statistics = _decode(archive.decode(path, _MAX_BYTES))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({first_line(error)}).") from error
     except Exception as error:  # Damaged archives fail in many ways.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 import zipfile
 import zlib
@@ -11,7 +10,7 @@ import zlib
 import numpy as np
 
 from legan_tf.errors import UserError
-from legan_tf.head import ict_facekit
+from legan_tf.head import archive, ict_facekit
 from legan_tf.head.cage import Cage
 from legan_tf.head.morphable_head import MorphableHead
 
@@ -20,7 +19,6 @@ ASSET = os.path.join(os.path.dirname(__file__), "assets", "head.npz")
 
 _FORMAT = 1
 _MAX_BYTES = 1 << 29
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 _TEETH_STEP = 0.0005
 
 
@@ -78,15 +76,7 @@ def encode(cage: Cage, steps: np.ndarray) -> bytes:
         "teeth_low": teeth_low,
         "teeth_high": teeth_high,
     }
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.asanyarray(array), (1, 0), allow_pickle=False)
-            # A fixed time of change: the same head is the same file.
-            info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED, 9)
-    return content.getvalue()
+    return archive.encode(arrays)
 
 
 def read(path: str) -> Cage:
@@ -96,7 +86,7 @@ def read(path: str) -> Cage:
         UserError: It cannot be read or is no such file.
     """
     try:
-        arrays = _arrays(path)
+        arrays = archive.decode(path, _MAX_BYTES)
         if arrays["format"].shape or arrays["format"] != _FORMAT:
             raise ValueError("it is of another version")
         steps = arrays["steps"]
@@ -136,19 +126,6 @@ def _no_head(path: str, why: str) -> str:
     return (
         f"--head={path}: it is no head as scripts/build_head.py writes them ({why}). Make it again."
     )
-
-
-def _arrays(path: str) -> dict[str, np.ndarray]:
-    arrays = {}
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if sum(member.file_size for member in members) > _MAX_BYTES:
-            raise ValueError(f"more than {_MAX_BYTES >> 20} MB")
-        for member in members:
-            content = io.BytesIO(archive.read(member))
-            array = np.lib.format.read_array(content, allow_pickle=False)
-            arrays[member.filename[: -len(".npy")]] = array
-    return arrays
 
 
 def _bytes_of(whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

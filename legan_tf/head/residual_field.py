@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -64,3 +66,9 @@ class ResidualField:
         moved[self._lower] = residual[self._below].mean(0)
         moved[self._between] = residual[np.r_[self._above, self._below]].mean(0)
         return moved
+
+
+@functools.lru_cache(maxsize=2)
+def residual_field(head: MorphableHead, face_points: FacePoints) -> ResidualField:
+    """Returns the residual field of a head and points on it; the same when asked again."""
+    return ResidualField(head, face_points)

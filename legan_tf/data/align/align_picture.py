@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from typing import Any
 
@@ -15,7 +14,7 @@ from legan_tf.data.align import alignment, landmarks
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.face_quality import contrast_and_sharpness, rejection
 from legan_tf.data.align.hull_mask import hull_mask
-from legan_tf.data.align.landmark_finder import LandmarkFinder, make_finder
+from legan_tf.data.align.landmark_finder import make_finder
 from legan_tf.data.align.landmarks import Face
 from legan_tf.data.output_folder import Rejected, rejected_if_unreadable
 
@@ -138,7 +137,7 @@ def _align(options: AlignOptions, size: int, picture: Picture) -> Outcome:
 
 def _face(options: AlignOptions, picture: Picture, image: np.ndarray) -> Face:
     if not options.landmarks:
-        face, reason = _finder(options.finder).find(image), "no face was found"
+        face, reason = make_finder(options.finder).find(image), "no face was found"
     elif picture.pts:
         with rejected_if_unreadable(UNREADABLE_LANDMARKS, picture.pts):
             return landmarks.from_ibug(landmarks.read_points(picture.pts))
@@ -153,12 +152,6 @@ def _near(face: Face, size: tuple[int, int]) -> bool:
     """Returns whether no point is further outside the picture than its longer side."""
     points = np.stack([face.left_eye, face.right_eye, face.mouth, *face.outline])
     return bool(np.all((points >= -max(size)) & (points <= np.array(size) + max(size))))
-
-
-@functools.lru_cache(maxsize=1)
-def _finder(name: str) -> LandmarkFinder:
-    """Returns the process's one finder; its networks take up to a second to load."""
-    return make_finder(name)
 
 
 def cut_out(image: np.ndarray, transform: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

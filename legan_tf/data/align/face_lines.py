@@ -48,14 +48,8 @@ def misplaced(picture: np.ndarray, wanted: Lines) -> Lines | None:
 
 
 def _find() -> Callable[[np.ndarray], Lines | None] | None:
-    finder = _finder()
-    return None if finder is None else functools.partial(_lines, finder)
-
-
-@functools.lru_cache(maxsize=1)
-def _finder() -> LandmarkFinder | None:
     try:
-        return make_finder()
+        return functools.partial(_lines, make_finder())
     except UnavailableError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
 
 import numpy as np
@@ -52,6 +53,11 @@ def make_finder(name: str = FINDERS[0]) -> LandmarkFinder:
     Raises:
         UnavailableError: The finder's package is absent or does not work here.
     """
+    return _made(name)
+
+
+@functools.lru_cache(maxsize=len(FINDERS))
+def _made(name: str) -> LandmarkFinder:
     return _finder_class(name)()
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 
 import numpy as np
 
-from legan_tf.data.align.landmark_finder import LandmarkFinder, make_finder
+from legan_tf.data.align.landmark_finder import make_finder
 from legan_tf.data.output_folder import Rejected
 from legan_tf.head.action_units import action_units_of
 from legan_tf.head.face_statistics import load_statistics
@@ -16,7 +15,7 @@ from legan_tf.head.fit import FitError, FittedHead, fit_head
 from legan_tf.head.head_file import load_head
 from legan_tf.head.mesh import Mesh, facing_normals
 from legan_tf.head.refinement import refined_points
-from legan_tf.head.residual_field import ResidualField
+from legan_tf.head.residual_field import residual_field
 from legan_tf.head.surface import MOUTH
 
 NO_FACE, NOT_FOLLOWED = "no face is found", "the head does not follow the face"
@@ -24,8 +23,8 @@ NO_FACE, NOT_FOLLOWED = "no face is found", "the head does not follow the face"
 
 # Without ears, neck and hair, which the landmarks say nothing of. Mouth and eyes are no holes; the
 # sockets of the eyes are left out, since gaps at the lids are filled better than seen through.
-_FOREHEAD = 2.0, 12.0  # cm from the middle and above the eyes' middle line's origin.
 _PARTS = ("face", "left_eye", "right_eye", *MOUTH)
+_FOREHEAD = 2.0, 12.0  # cm of head space: most to either side, and up, of its middle.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +58,7 @@ def fit_face(image: np.ndarray, finder: str, head: str) -> FittedFace:
         UserError: There is no such head.
         UnavailableError: The finder's package does not work here.
     """
-    meshes = _finder(finder).meshes(image)
+    meshes = make_finder(finder).meshes(image)
     if not meshes:
         raise Rejected(NO_FACE)
     try:
@@ -79,7 +78,7 @@ def fitted_to(points: np.ndarray, head: str = "") -> FittedHead:
     """
     model = load_head(head)
     face_points = load_statistics(model).face_points
-    return fit_head(model, face_points, _field(head), points)
+    return fit_head(model, face_points, residual_field(model, face_points), points)
 
 
 def face_mesh(fitted: FittedHead) -> Mesh:
@@ -96,14 +95,3 @@ def face_mesh(fitted: FittedHead) -> Mesh:
     # Otherwise the inner side of a cheek might be seen beside the teeth.
     front = facing_normals(vertices[triangles])[:, 2] > 0
     return Mesh(vertices, triangles[front])
-
-
-@functools.lru_cache(maxsize=1)
-def _finder(name: str) -> LandmarkFinder:
-    return make_finder(name)
-
-
-@functools.lru_cache(maxsize=1)
-def _field(head: str) -> ResidualField:
-    model = load_head(head)
-    return ResidualField(model, load_statistics(model).face_points)

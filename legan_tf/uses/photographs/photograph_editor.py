@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import functools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from legan_tf.data.align import landmark_finder, landmarks
-from legan_tf.data.align.landmark_finder import LandmarkFinder
 from legan_tf.errors import UserError
 from legan_tf.head.action_units import parse_action_units, units_of_action_units
 from legan_tf.head.face_editor import MAX_STRENGTH, FaceEditor
@@ -168,7 +166,7 @@ class PhotographEditor:
         model = load_head(head)
         learned = load_statistics(model, statistics)
         if points is None:
-            found = _finder(checked_finder(finder)).meshes(source.image)
+            found = landmark_finder.make_finder(checked_finder(finder)).meshes(source.image)
             chosen = chosen_faces(found, face, source.name)
         else:
             found = chosen = [_checked_points(points, source)]
@@ -292,7 +290,7 @@ def opener(
     checked_finder(finder)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         loaded = pool.submit(lambda: load_statistics(load_head(head), statistics))
-        _finder(finder)
+        landmark_finder.make_finder(finder)
         loaded.result()
     return lambda photograph: PhotographEditor(
         photograph, face, finder=finder, head=head, statistics=statistics
@@ -315,11 +313,6 @@ def _checked_points(points: np.ndarray, photograph: Photograph) -> np.ndarray:
             "upright picture, the centre of the first being (0, 0)."
         )
     return values
-
-
-@functools.lru_cache(maxsize=2)
-def _finder(name: str) -> LandmarkFinder:
-    return landmark_finder.make_finder(name)
 
 
 def checked_finder(name: str) -> str:

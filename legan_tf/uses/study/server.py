@@ -32,18 +32,6 @@ _PNG = "image/png"
 _POLICY = "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"
 
 
-class _Refused(Exception):
-    """A request that is answered with an error.
-
-    Attributes:
-        status: HTTP status code.
-    """
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
 class StudyServer(http_server.Server):
     """Serves the page of one study and appends answers to ``answers/RATER.jsonl``.
 
@@ -86,7 +74,7 @@ class StudyServer(http_server.Server):
         """Assigns the lowest rater number that is free since the server started.
 
         Raises:
-            _Refused: There is none left, or the file cannot be created.
+            http_server.Refused: There is none left, or the file cannot be created.
         """
         # Without a lock: creating a file fails for all but one, and so one may begin too low.
         for rater in range(self._next_rater, MAX_RATERS + 1):
@@ -99,7 +87,7 @@ class StudyServer(http_server.Server):
                 continue
             except OSError as error:
                 raise _not_stored(path, error) from error
-        raise _Refused(409, "All numbers are taken.")
+        raise http_server.Refused(409, "All numbers are taken.")
 
     def store(self, content: Any) -> int:
         """Checks answers and appends them.
@@ -111,20 +99,20 @@ class StudyServer(http_server.Server):
             The number of answers.
 
         Raises:
-            _Refused: An answer is invalid; none is stored then.
+            http_server.Refused: An answer is invalid; none is stored then.
         """
         if not isinstance(content, dict) or content.get("study") != self.study.id:
-            raise _Refused(400, "These are no answers to this study.")
+            raise http_server.Refused(400, "These are no answers to this study.")
         rater, person, answers = (content.get(key) for key in ("rater", "person", "answers"))
         if not isinstance(person, str) or not PERSON.fullmatch(person):
-            raise _Refused(400, "The person must be 12 digits and letters from a to f.")
+            raise http_server.Refused(400, "The person must be 12 digits and letters from a to f.")
         if not isinstance(answers, list) or not answers:
-            raise _Refused(400, "There must be a list of answers.")
+            raise http_server.Refused(400, "There must be a list of answers.")
         lines, owner = [], {"study": self.study.id, "rater": rater, "person": person}
         for record in answers:
             problem = problem_with(self.study, rater, record)
             if problem:
-                raise _Refused(400, problem)
+                raise http_server.Refused(400, problem)
             kept = {key: record[key] for key in ("trial", "answer", "ms", "at")}
             lines.append(json.dumps({**owner, **kept}).encode() + b"\n")
         self._append(self._file(rater), b"".join(lines))
@@ -138,7 +126,7 @@ class StudyServer(http_server.Server):
             with self._writing, open(path, "a+b") as file:
                 length = file.seek(0, os.SEEK_END)
                 if length + len(lines) > MAX_BYTES_PER_RATER:
-                    raise _Refused(413, "This person has sent too many answers.")
+                    raise http_server.Refused(413, "This person has sent too many answers.")
                 if length:
                     file.seek(-1, os.SEEK_END)
                     if file.read(1) != b"\n":  # The server was killed while writing.
@@ -155,9 +143,9 @@ class StudyServer(http_server.Server):
             super().handle_error(request, client_address)
 
 
-def _not_stored(path: str, error: OSError) -> _Refused:
+def _not_stored(path: str, error: OSError) -> http_server.Refused:
     print(f"{path}: cannot be written ({error.strerror}).", file=sys.stderr)
-    return _Refused(507, "Nothing can be stored now.")
+    return http_server.Refused(507, "Nothing can be stored now.")
 
 
 def _own_address() -> str:
@@ -205,8 +193,8 @@ class _Handler(http_server.Handler):
             elif path == "/answers":
                 answer = {"stored": self.server.store(self._json())}
             else:
-                raise _Refused(404, "There is nothing here.")
-        except _Refused as refused:
+                raise http_server.Refused(404, "There is nothing here.")
+        except http_server.Refused as refused:
             # The unread rest of the body would be taken for the next request.
             self.close_connection = True
             self._answer(refused.status, f"{refused}\n")
@@ -216,20 +204,20 @@ class _Handler(http_server.Handler):
     def _json(self) -> Any:
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch("[0-9]{1,9}", length):
-            raise _Refused(411, "The request must state its length.")
+            raise http_server.Refused(411, "The request must state its length.")
         if int(length) > MAX_REQUEST_BYTES:
-            raise _Refused(413, f"A request may have {MAX_REQUEST_BYTES} bytes at most.")
+            raise http_server.Refused(413, f"A request may have {MAX_REQUEST_BYTES} bytes at most.")
         # Pages of other sites cannot send this type without CORS permission, which is not given.
         if self.headers.get_content_type() != "application/json":
-            raise _Refused(415, "It must be sent as application/json.")
+            raise http_server.Refused(415, "It must be sent as application/json.")
         try:
             return json.loads(b"".join(self.body(int(length), _BODY_S)))
         except TimeoutError as error:
-            raise _Refused(408, "The request did not come in time.") from error
+            raise http_server.Refused(408, "The request did not come in time.") from error
         except ConnectionError as error:
-            raise _Refused(400, "The request broke off.") from error
+            raise http_server.Refused(400, "The request broke off.") from error
         except (ValueError, RecursionError) as error:
-            raise _Refused(400, "The request is not JSON.") from error
+            raise http_server.Refused(400, "The request is not JSON.") from error
 
     def _answer(self, status: int, content: str | bytes, kind: str = "text/plain") -> None:
         body = content.encode() if isinstance(content, str) else content

@@ -59,18 +59,6 @@ _HEADERS = {
 _TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff", "WEBP": "image/webp"}
 
 
-class _Refused(Exception):
-    """A request that is answered with an error.
-
-    Attributes:
-        status: HTTP status code.
-    """
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
 class _Session:
     """A photograph that is edited: a preview of a size that a screen shows, and the whole of it."""
 
@@ -144,9 +132,9 @@ class DemoServer(http_server.Server):
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
-        """Lets one request at a time use memory and processor; raises ``_Refused`` if too many."""
+        """Lets one request at a time use memory and processor; refuses too many."""
         if not self._working.acquire(timeout=_WAIT_S):
-            raise _Refused(503, "The computer is busy with other photographs.")
+            raise http_server.Refused(503, "The computer is busy with other photographs.")
         try:
             yield
         finally:
@@ -164,7 +152,7 @@ class DemoServer(http_server.Server):
     def session(self, token: Any) -> _Session:
         """Returns a photograph that is kept."""
         if not isinstance(token, str) or token not in self._sessions:
-            raise _Refused(410, "This photograph is no longer kept; choose it again.")
+            raise http_server.Refused(410, "This photograph is no longer kept; choose it again.")
         self._sessions.move_to_end(token)
         return self._sessions[token]
 
@@ -189,10 +177,10 @@ class _Handler(http_server.Handler):
                 self._send_json({"expressions": list(PRESETS), "lights": list(NAMED_LIGHTS)})
                 return
             if self.path not in _FILES:
-                raise _Refused(404, "There is nothing here.")
+                raise http_server.Refused(404, "There is nothing here.")
             name, kind = _FILES[self.path]
             self._send(200, (_PAGE / name).read_bytes(), kind)
-        except _Refused as refused:
+        except http_server.Refused as refused:
             self._refuse(refused)
 
     def do_POST(self) -> None:
@@ -203,11 +191,11 @@ class _Handler(http_server.Handler):
             elif self.path in ("/preview", "/file"):
                 self._edit()
             else:
-                raise _Refused(404, "There is nothing here.")
-        except _Refused as refused:
+                raise http_server.Refused(404, "There is nothing here.")
+        except http_server.Refused as refused:
             self._refuse(refused)
         except UserError as error:
-            self._refuse(_Refused(422, str(error)))
+            self._refuse(http_server.Refused(422, str(error)))
 
     def _open(self) -> None:
         with self.server.working():
@@ -220,7 +208,7 @@ class _Handler(http_server.Handler):
         try:
             asked = json.loads(self._body("application/json", MAX_REQUEST_BYTES))
         except (ValueError, RecursionError) as error:
-            raise _Refused(400, "The request is not JSON.") from error
+            raise http_server.Refused(400, "The request is not JSON.") from error
         target = _target(asked)
         with self.server.working():
             session = self.server.session(asked.get("photograph"))
@@ -234,33 +222,33 @@ class _Handler(http_server.Handler):
         """Refuses what is asked by pages of other sites, or under a name that leads here.
 
         Raises:
-            _Refused: It is such a request.
+            http_server.Refused: It is such a request.
         """
         port = self.server.server_address[1]
         hosts = [f"{host}:{port}" for host in (HOST, "localhost")]
         origin = self.headers.get("Origin")
         if self.headers.get("Host") not in hosts:
-            raise _Refused(403, "This page is for the browser of this computer.")
+            raise http_server.Refused(403, "This page is for the browser of this computer.")
         if origin is not None and origin not in [f"http://{host}" for host in hosts]:
-            raise _Refused(403, "This is not for pages of other sites.")
+            raise http_server.Refused(403, "This is not for pages of other sites.")
 
     def _body(self, kind: str, most: int) -> bytes:
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch("[0-9]{1,12}", length):
-            raise _Refused(411, "The request must state its length.")
+            raise http_server.Refused(411, "The request must state its length.")
         if int(length) > most:
-            raise _Refused(413, f"It has more than {most / 2**20:.3g} MiB.")
+            raise http_server.Refused(413, f"It has more than {most / 2**20:.3g} MiB.")
         # Pages of other sites cannot send these types without permission, which is not given.
         if self.headers.get_content_type() != kind:
-            raise _Refused(415, f"It must be sent as {kind}.")
+            raise http_server.Refused(415, f"It must be sent as {kind}.")
         try:
             return b"".join(self.body(int(length), _BODY_S))
         except TimeoutError as error:
-            raise _Refused(408, "The request did not come in time.") from error
+            raise http_server.Refused(408, "The request did not come in time.") from error
         except ConnectionError as error:
-            raise _Refused(400, "The request broke off.") from error
+            raise http_server.Refused(400, "The request broke off.") from error
 
-    def _refuse(self, refused: _Refused) -> None:
+    def _refuse(self, refused: http_server.Refused) -> None:
         # The unread rest of a body would be taken for the next request.
         self.close_connection = True
         content = f"{refused}\n".encode(errors="replace")
@@ -280,11 +268,11 @@ def _target(asked: Any) -> Target:
     """Returns the target that a request asks for.
 
     Raises:
-        _Refused: It is no such request.
+        http_server.Refused: It is no such request.
         UserError: A target is unknown.
     """
     if not isinstance(asked, Mapping):
-        raise _Refused(400, "The request must be an object.")
+        raise http_server.Refused(400, "The request must be an object.")
     expression, lighting, strength = (
         asked.get(key, default)
         for key, default in (("expression", None), ("lighting", None), ("strength", 1.0))
@@ -294,7 +282,7 @@ def _target(asked: Any) -> Target:
     # Python's JSON has NaN, and whole numbers that no float holds.
     numeric = numeric and abs(strength) < _MOST_STRENGTH
     if any(text is not None and not isinstance(text, str) for text in texts) or not numeric:
-        raise _Refused(400, "Targets are names, strength is a number.")
+        raise http_server.Refused(400, "Targets are names, strength is a number.")
     return Target(expression, lighting, strength)
 
 
