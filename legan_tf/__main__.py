@@ -8,9 +8,9 @@ import sys
 import types
 from collections.abc import Mapping
 
-from legan_tf import cli
+from legan_tf.command_line import cli
+from legan_tf.command_line.flagfiles import shipped_folder
 from legan_tf.errors import UserError
-from legan_tf.flagfiles import shipped_folder
 
 
 def main() -> int:

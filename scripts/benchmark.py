@@ -31,7 +31,7 @@ import os
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 
 _OUTPUT = flags.DEFINE_string(
     "output",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 from legan_tf.data.align.landmark_finder import FINDERS
 from legan_tf.errors import UserError
 

@@ -18,7 +18,7 @@ import sys
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 from legan_tf.errors import UserError
 
 _SERVER = flags.DEFINE_string("server", None, "HOST:PORT of the server's gRPC.", required=True)

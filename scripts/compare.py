@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli, options
+from legan_tf.command_line import cli, options
 from legan_tf.evaluation.config import EvaluationConfig
 
 _MODELS = flags.DEFINE_string(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 
 _RUNS = flags.DEFINE_list("runs", None, "Run folders, with commas between them.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "PNG file to write.", required=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 
 _PORT = flags.DEFINE_integer("port", 8000, "Port to listen at; 0 for any.", 0, 65535)
 _FINDER = flags.DEFINE_string("finder", "tflite", "Finder of faces: tflite or mediapipe.")

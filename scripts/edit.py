@@ -20,7 +20,7 @@ import sys
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 from legan_tf.errors import UserError
 from legan_tf.serving.picture_files import Report
 

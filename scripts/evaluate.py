@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli, options
+from legan_tf.command_line import cli, options
 from legan_tf.errors import UserError
 from legan_tf.evaluation.config import EvaluationConfig
 

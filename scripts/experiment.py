@@ -12,7 +12,7 @@ from __future__ import annotations
 from absl import flags
 
 from legan_research.experiments.config import ExperimentOptions
-from legan_tf import cli, options
+from legan_tf.command_line import cli, options
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Run folder or .keras file of an editor.", required=True

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli
-from legan_tf.target import TARGETS
+from legan_tf.command_line import cli
+from legan_tf.graph_ops.target import TARGETS
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run folder with its model.keras, or a .keras file.", required=True

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 from legan_tf.errors import UserError
-from legan_tf.training import weight_files
+from legan_tf.models.pretrained import weight_files
 
 _NETWORK = flags.DEFINE_enum(
     "network", None, list(weight_files.WEIGHT_FILES), "What the file holds."
@@ -38,7 +38,7 @@ def main(_) -> None:
     if missing:
         raise UserError(f"give {', '.join(missing)}; --list tells which files are known.")
 
-    from legan_tf.training.import_weights import import_weights
+    from legan_tf.models.pretrained.import_weights import import_weights
 
     print(
         import_weights(

@@ -15,7 +15,7 @@ import dataclasses
 
 from absl import flags
 
-from legan_tf import cli, options
+from legan_tf.command_line import cli, options
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.depth.config import DepthOptions
 from legan_tf.data.readers.registry import reader_options

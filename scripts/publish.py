@@ -12,7 +12,7 @@ import os
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 from legan_tf.errors import UserError
 from legan_tf.serving import publishing, server_files
 

@@ -10,7 +10,7 @@ import time
 
 from absl import flags
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/quickstart", "Folder of all outputs.")
 _FLAGFILE = flags.DEFINE_string(

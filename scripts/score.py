@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from legan_tf import cli, options
+from legan_tf.command_line import cli, options
 from legan_tf.uses.scoring.config import ScoringConfig
 
 _MODEL = flags.DEFINE_string(

@@ -6,7 +6,7 @@ The flags of one system: python scripts/train.py --model=quality --helpshort
 
 from __future__ import annotations
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 from legan_tf.training import systems
 from legan_tf.training.train import train
 

@@ -21,6 +21,7 @@ TESTS = pathlib.Path(__file__).parent
 # The rest trains, starts servers, browsers and whole programs, and is marked as slow.
 QUICK = (
     "test_*.py",
+    "command_line/test_*.py",
     "data/test_*.py",
     "data/align/test_landmarks.py",
     "data/align/test_region.py",
@@ -29,6 +30,7 @@ QUICK = (
     "data/head_assets/test_teeth.py",
     "data/readers/test_*.py",
     "evaluation/metrics/test_*.py",
+    "graph_ops/test_*.py",
     "head/test_action_units.py",
     "head/test_camera_fit.py",
     "head/test_contour_search.py",
@@ -43,6 +45,9 @@ QUICK = (
     "head/test_subdivision.py",
     "losses/test_*.py",
     "models/test_*.py",
+    "models/pretrained/test_torch_files.py",
+    "plotting/test_*.py",
+    "runtime/test_*.py",
     "serving/test_labels.py",
     "serving/test_wire.py",
     "training/test_run_config.py",

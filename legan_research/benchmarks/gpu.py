@@ -21,9 +21,9 @@ import tensorflow as tf
 import legan_tf
 from legan_research.benchmarks import profile, training
 from legan_research.benchmarks.paired import PAIRS, figure, table
-from legan_tf.cli import counter
+from legan_tf.command_line.cli import counter
 from legan_tf.errors import UserError
-from legan_tf.hardware import float32_arithmetic
+from legan_tf.runtime.hardware import float32_arithmetic
 from legan_tf.serving import export
 from legan_tf.training import devices
 from legan_tf.training.systems.stargan import Stargan

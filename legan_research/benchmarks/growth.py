@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from legan_research.benchmarks import training
 from legan_research.benchmarks.paired import PAIRS, figure, table
-from legan_tf.cli import counter
-from legan_tf.drawing import as_png, panels, style, style_axes
+from legan_tf.command_line.cli import counter
+from legan_tf.plotting.drawing import as_png, panels, style, style_axes
 from legan_tf.training.run_folder import METRICS_FILE, RECORD_FILE, Checkpoints
 from legan_tf.training.systems.stargan import Stargan
 

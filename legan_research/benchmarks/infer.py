@@ -14,10 +14,10 @@ from legan_research.benchmarks import training
 from legan_research.benchmarks.local_server import running
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare, with_rates
 from legan_research.benchmarks.torch_stargan import TorchStargan
-from legan_tf.hardware import usable_cores
+from legan_tf.graph_ops.target import current_target
 from legan_tf.models import QualityEstimator, StarganGenerator
+from legan_tf.runtime.hardware import usable_cores
 from legan_tf.serving import Client, export, server_files
-from legan_tf.target import current_target
 from legan_tf.training.datasets import EXPRESSIONS
 from legan_tf.training.devices import POLICIES
 from legan_tf.training.options import PRECISIONS

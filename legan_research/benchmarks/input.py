@@ -13,7 +13,7 @@ import tensorflow as tf
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare, with_rates
 from legan_research.benchmarks.training import Training
 from legan_tf import models
-from legan_tf.cli import bar
+from legan_tf.command_line.cli import bar
 from legan_tf.data import attributes, pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.images import Image

@@ -11,7 +11,7 @@ from multiprocessing.synchronize import Barrier
 
 import numpy as np
 
-from legan_tf.cli import Progress
+from legan_tf.command_line.cli import Progress
 from legan_tf.serving import Client
 
 _START_S = 120.0  # Eight interpreters start slowly on two cores.

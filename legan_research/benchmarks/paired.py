@@ -13,8 +13,8 @@ import numpy as np
 import scipy
 import tensorflow as tf
 
-from legan_tf import hardware
-from legan_tf.cli import Progress
+from legan_tf.command_line.cli import Progress
+from legan_tf.runtime import hardware
 
 PAIRS = 5
 """Least number of pairs of a published median."""

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from legan_research.benchmarks.paired import PAIRS, figure, table
-from legan_tf.cli import Progress
+from legan_tf.command_line.cli import Progress
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.uses.photographs.photograph_editor import PhotographEditor
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from legan_research.benchmarks import training
 from legan_research.benchmarks.paired import PAIRS, figure, table
 from legan_research.benchmarks.peak import Peak, peak
-from legan_tf.cli import Progress
+from legan_tf.command_line.cli import Progress
 from legan_tf.training.options import PRECISIONS
 from legan_tf.training.systems.stargan import Stargan
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from legan_research.benchmarks.paired import figure, table
 from legan_tf.data import attributes
-from legan_tf.drawing import as_png, panels, style, style_axes, write_shared_legend
 from legan_tf.models import Discriminator, LeganGenerator, Network, StarganGenerator
+from legan_tf.plotting.drawing import as_png, panels, style, style_axes, write_shared_legend
 from legan_tf.training.systems.legan import Legan
 
 GPUS = tuple(2**power for power in range(11))

@@ -13,9 +13,9 @@ import tensorflow as tf
 from legan_research.benchmarks import load
 from legan_research.benchmarks.local_server import running
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare
+from legan_tf.graph_ops.target import current_target
 from legan_tf.models import LeganGenerator
 from legan_tf.serving import Client, export, server_files, wire
-from legan_tf.target import current_target
 
 ROWS = 8
 """Images in a request."""

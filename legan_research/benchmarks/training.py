@@ -20,8 +20,8 @@ from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
-from legan_tf.hardware import usable_cores
 from legan_tf.models import Network
+from legan_tf.runtime.hardware import usable_cores
 from legan_tf.training import devices, train
 from legan_tf.training.adversarial import AdversarialTrainer
 from legan_tf.training.datasets import Datasets, rendered_split

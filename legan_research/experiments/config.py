@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from legan_tf import options
+from legan_tf.command_line import options
+from legan_tf.command_line.options import NOT_NEGATIVE, POSITIVE, Options, between, option
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.options import NOT_NEGATIVE, POSITIVE, Options, between, option
 from legan_tf.uses.augment.config import RATING_OR_0
 
 SIZES: Mapping[str, Mapping[str, int]] = {

@@ -14,14 +14,13 @@ from threadpoolctl import threadpool_limits
 from legan_research.experiments.config import ExperimentOptions
 from legan_research.experiments.experiment import Experiment, open_experiment
 from legan_research.experiments.provenance import chain_of, flags_of
-from legan_tf.cli import counter
+from legan_tf.command_line.cli import counter
 from legan_tf.data import storage
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered import rated_faces
 from legan_tf.data.rendered.damage import DAMAGES
 from legan_tf.data.rendered.dataset import damage_done
 from legan_tf.data.rendered.ratings import naturalness
-from legan_tf.drawing import as_png, new_figure, style, style_axes, write_legend
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache, array_sha256
 from legan_tf.evaluation.edit_plan import ATTRIBUTES, adapt_editor, draw_plan, shared_classes
@@ -35,8 +34,9 @@ from legan_tf.evaluation.metrics.kid import kid
 from legan_tf.evaluation.metrics.registry import registered
 from legan_tf.evaluation.metrics.ssim import ssim
 from legan_tf.evaluation.tables import Column, Figure, Row, Table, as_markdown
+from legan_tf.plotting.drawing import as_png, new_figure, style, style_axes, write_legend
+from legan_tf.plotting.sheet import captioned_sheet, enlarged
 from legan_tf.serving.loading import Scorer
-from legan_tf.sheet import captioned_sheet, enlarged
 from legan_tf.training.datasets import HELD_OUT_PEOPLE
 from legan_tf.training.run_folder import NETWORK_FILE
 

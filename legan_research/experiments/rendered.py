@@ -15,7 +15,7 @@ from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered import geometry, shade
 from legan_tf.data.rendered.dataset import identity_name, run_in_threads
 from legan_tf.data.resumable import MANIFEST
-from legan_tf.sheet import sheet
+from legan_tf.plotting.sheet import sheet
 from legan_tf.uses.augment.policies import Edit
 
 

@@ -12,8 +12,8 @@ from scipy import stats
 
 from legan_research.experiments.experiment import Experiment
 from legan_research.experiments.published import SOURCE, PublishedRow
-from legan_tf.drawing import as_png, marker, panels, style_axes, write_shared_legend
 from legan_tf.evaluation.tables import Column, Figure, Row, Table, as_markdown
+from legan_tf.plotting.drawing import as_png, marker, panels, style_axes, write_shared_legend
 
 _LEVEL = 0.95
 _COUNTS = (

@@ -12,7 +12,7 @@ from legan_research.experiments.config import ExperimentOptions
 from legan_research.experiments.experiment import Experiment
 from legan_research.experiments.provenance import flags_of
 from legan_research.experiments.report import Result
-from legan_tf.cli import say
+from legan_tf.command_line.cli import say
 from legan_tf.data import storage
 from legan_tf.data.manifest import to_csv
 from legan_tf.errors import UserError

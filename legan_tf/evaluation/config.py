@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from legan_tf import options
+from legan_tf.command_line import options
+from legan_tf.command_line.options import option, parse_crop
 from legan_tf.errors import UserError
-from legan_tf.options import option, parse_crop
 from legan_tf.training.options import DATASETS
 
 LPIPS_NETWORKS = ("", "alex", "vgg", "squeeze")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from legan_tf.cli import counter
+from legan_tf.command_line.cli import counter
 from legan_tf.data.faceset import FaceSet
 from legan_tf.evaluation.edit_plan import ATTRIBUTES, Edit
 from legan_tf.evaluation.image_networks import BATCH

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.cli import counter
+from legan_tf.command_line.cli import counter
 from legan_tf.data.attributes import UNKNOWN
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
@@ -23,7 +23,7 @@ from legan_tf.evaluation.judge_networks import JudgeNetworks, load_judge_network
 from legan_tf.evaluation.map_predictor import load_map_predictor
 from legan_tf.evaluation.report import write_report
 from legan_tf.files import make_writable
-from legan_tf.hardware import float32_arithmetic
+from legan_tf.runtime.hardware import float32_arithmetic
 from legan_tf.training.datasets import (
     HELD_OUT_PEOPLE,
     rendered_classes,

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.cli import counter
+from legan_tf.command_line.cli import counter
 from legan_tf.data import maps
 from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import read_manifest
-from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache, array_sha256
 from legan_tf.evaluation.config import EvaluationConfig
@@ -27,9 +26,10 @@ from legan_tf.evaluation.evaluator import SHARD, Arrays
 from legan_tf.evaluation.metrics.maps import THRESHOLD, map_inputs, shown
 from legan_tf.evaluation.metrics.registry import average, compute
 from legan_tf.evaluation.report import row_label, write_depth_report
-from legan_tf.hardware import float32_arithmetic
+from legan_tf.graph_ops.pixels import to_uint8
 from legan_tf.models import DepthNetwork
 from legan_tf.models.network import predict_in_batches
+from legan_tf.runtime.hardware import float32_arithmetic
 from legan_tf.training.datasets import rendered_split
 from legan_tf.training.run_folder import load_network
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.cli import counter
+from legan_tf.command_line.cli import counter
 from legan_tf.data import images, storage
 from legan_tf.data.attributes import UNKNOWN
 from legan_tf.errors import UserError
@@ -20,7 +20,7 @@ from legan_tf.evaluation.evaluator import Evaluator
 from legan_tf.evaluation.judge_networks import load_judge_networks
 from legan_tf.evaluation.metrics.feature_sets import resampled_units
 from legan_tf.evaluation.report import write_report
-from legan_tf.hardware import float32_arithmetic
+from legan_tf.runtime.hardware import float32_arithmetic
 
 
 class PictureFolder:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.cli import counter
+from legan_tf.command_line.cli import counter
 from legan_tf.data.rendered import rated_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import array_sha256
@@ -21,7 +21,7 @@ from legan_tf.evaluation.evaluate import (
 from legan_tf.evaluation.evaluator import SHARD
 from legan_tf.evaluation.metrics.registry import compute
 from legan_tf.evaluation.report import write_rating_report
-from legan_tf.hardware import float32_arithmetic
+from legan_tf.runtime.hardware import float32_arithmetic
 
 
 @float32_arithmetic()

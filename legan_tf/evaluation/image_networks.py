@@ -15,11 +15,11 @@ import tensorflow as tf
 from legan_tf.data import storage
 from legan_tf.errors import UserError, first_line
 from legan_tf.evaluation.tfgan_inception import SIZE, canonical_inception
+from legan_tf.graph_ops.resizing import resize
 from legan_tf.models import FaceNetwork, FidInception, Network
 from legan_tf.models.lightcnn import LUMA
 from legan_tf.models.model_files import check_model_file, load_model
 from legan_tf.models.network import predict_in_batches
-from legan_tf.resizing import resize
 from legan_tf.training.run_folder import network_file
 
 BATCH = 64

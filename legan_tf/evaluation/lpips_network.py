@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import storage
-from legan_tf.data.pipeline import to_float
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.lpips import lpips_from_taps
 from legan_tf.evaluation.metrics.ssim import check_images
+from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models.model_files import check_model_file
 from legan_tf.models.perceptual import (
     SCALE,
@@ -24,7 +24,7 @@ from legan_tf.models.perceptual import (
     SqueezeNetTrunk,
     Vgg16Trunk,
 )
-from legan_tf.torch_files import check_shapes, finite_float32, read_tensors
+from legan_tf.models.pretrained.torch_files import check_shapes, finite_float32, read_tensors
 
 NETWORKS = {"alex": AlexNetTrunk, "vgg": Vgg16Trunk, "squeeze": SqueezeNetTrunk}
 """By the names that the reference implementation has for them."""

@@ -7,9 +7,9 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
 from legan_tf.evaluation.image_networks import ImageNetwork, network_sha256
+from legan_tf.graph_ops.pixels import to_uint8
 from legan_tf.models import DepthNetwork
 from legan_tf.training.run_folder import DEPTH_FILE, load_network_of
 

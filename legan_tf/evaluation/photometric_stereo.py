@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from legan_tf.cli import counter
+from legan_tf.command_line.cli import counter
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.rendered import lights
 from legan_tf.evaluation.edit_plan import Edit

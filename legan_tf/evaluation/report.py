@@ -21,7 +21,7 @@ from legan_tf.evaluation.plots import (
 )
 from legan_tf.evaluation.tables import Column
 from legan_tf.files import write_atomically
-from legan_tf.sheet import sheet
+from legan_tf.plotting.sheet import sheet
 
 REPORT_FILE = "report.json"
 MARKDOWN_FILE = "report.md"

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from legan_tf.options import NOT_NEGATIVE, Options, option
+from legan_tf.command_line.options import NOT_NEGATIVE, Options, option
 
 Loss = Callable[..., tf.Tensor]
 

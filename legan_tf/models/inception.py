@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from legan_tf.compat import float32_policy
 from legan_tf.models import layers
 from legan_tf.models.layers import Branches, relu_conv
 from legan_tf.models.network import Network
+from legan_tf.runtime.compat import float32_policy
 
 
 def _mean() -> keras.layers.Layer:

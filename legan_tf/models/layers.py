@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from legan_tf.models import convolutions
-from legan_tf.models.gradients import custom_gradient
+from legan_tf.graph_ops import convolutions
+from legan_tf.graph_ops.gradients import custom_gradient
 
 PACKAGE = "legan_tf"
 OUTPUT_TYPE = "float32"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from legan_tf.data.pipeline import to_uint8
+from legan_tf.graph_ops.pixels import to_uint8
 from legan_tf.models.generator import AttributeGenerator
 from legan_tf.models.hourglass import hourglass
 from legan_tf.models.layers import PACKAGE

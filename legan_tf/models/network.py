@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data.pipeline import to_float
+from legan_tf.graph_ops.pixels import to_float
 
 
 class Network(keras.Model):

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from legan_tf.compat import float32_policy
 from legan_tf.models import layers
 from legan_tf.models.network import Network
+from legan_tf.runtime.compat import float32_policy
 
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)

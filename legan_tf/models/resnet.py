@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from legan_tf.compat import float32_policy
 from legan_tf.models import layers
 from legan_tf.models.network import FaceNetwork, subtract_mean
+from legan_tf.runtime.compat import float32_policy
 
 MEAN = (131.0912, 103.8827, 91.4953)
 """Mean red, green and blue of the training images, 0 to 255."""

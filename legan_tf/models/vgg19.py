@@ -7,9 +7,9 @@ import os
 import keras
 import numpy as np
 
-from legan_tf.compat import float32_policy
 from legan_tf.errors import UserError, first_line
 from legan_tf.models.model_files import check_model_file
+from legan_tf.runtime.compat import float32_policy
 
 TAPS = tuple(f"block{number}_conv1" for number in range(1, 6))
 """The compared layers, each after its ReLU: relu1_1 to relu5_1."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from legan_tf.compat import float32_policy
 from legan_tf.models import layers
 from legan_tf.models.network import FaceNetwork, subtract_mean
+from legan_tf.runtime.compat import float32_policy
 
 MEAN = (129.186279296875, 104.76238250732422, 93.59396362304688)
 """Mean red, green and blue of the training images, 0 to 255."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from legan_tf.cli import Progress
+from legan_tf.command_line.cli import Progress
 from legan_tf.data import images
 from legan_tf.data.align import face_lines
 from legan_tf.data.align.face_lines import Lines

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.errors import UserError
-from legan_tf.hardware import float32_arithmetic
-from legan_tf.models.gradients import without_custom_gradients
+from legan_tf.graph_ops.gradients import without_custom_gradients
+from legan_tf.graph_ops.target import graphs_for
+from legan_tf.runtime.hardware import float32_arithmetic
 from legan_tf.serving import model_card, publishing, signatures, warmup
-from legan_tf.target import graphs_for
 
 
 @float32_arithmetic()

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.compat import float32_policy
 from legan_tf.data import storage
-from legan_tf.data.pipeline import to_float, to_uint8
 from legan_tf.errors import UserError, first_line
+from legan_tf.graph_ops.pixels import to_float, to_uint8
 from legan_tf.models import Network
+from legan_tf.runtime.compat import float32_policy
 from legan_tf.serving import publishing, signatures
 from legan_tf.serving.graph_checks import MAX_ROWS
 from legan_tf.serving.inputs import as_list, same_size

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from legan_tf.resizing import resize
+from legan_tf.graph_ops.resizing import resize
 from legan_tf.serving.graph_checks import at_most_max_rows, require, row_names
 
 MAX_PIXELS = 2**25

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from legan_tf.cli import say
+from legan_tf.command_line.cli import say
 from legan_tf.data import images
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.evaluate import evaluate
 from legan_tf.evaluation.report import as_markdown
+from legan_tf.graph_ops.target import current_target
 from legan_tf.serving import editing, export, loading
-from legan_tf.target import current_target
 from legan_tf.training import systems
 from legan_tf.training.datasets import held_out_faces
 from legan_tf.training.run_folder import load_network

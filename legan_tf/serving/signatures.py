@@ -16,10 +16,10 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from legan_tf.compat import float32_policy, tensorflow_variable
-from legan_tf.data.pipeline import to_uint8
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
+from legan_tf.graph_ops.pixels import to_uint8
+from legan_tf.graph_ops.target import current_target
 from legan_tf.models import (
     AttributeGenerator,
     DepthNetwork,
@@ -29,11 +29,11 @@ from legan_tf.models import (
     copy_of,
 )
 from legan_tf.models.legan import mask_to_grey
+from legan_tf.runtime.compat import float32_policy, tensorflow_variable
 from legan_tf.serving.attribute_inputs import AttributeInput
 from legan_tf.serving.graph_checks import at_most_max_rows
 from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Labels
 from legan_tf.serving.preprocessing import decoder, encode_png, prepare
-from legan_tf.target import current_target
 
 _Function = Callable[..., dict[str, tf.Tensor]]
 Signatures = dict[str, _Function]

@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
-from legan_tf.compat import assign_in_replica
+from legan_tf.command_line.options import POSITIVE, option
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.losses.terms import LazyInputs, LossTerm
 from legan_tf.models import Discriminator, Network, copy_of
-from legan_tf.options import POSITIVE, option
+from legan_tf.runtime.compat import assign_in_replica
 from legan_tf.training.datasets import Datasets
 from legan_tf.training.options import (
     AdversarialObjective,

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf import compat
-from legan_tf.cli import Progress
+from legan_tf.command_line.cli import Progress
 from legan_tf.errors import UserError
+from legan_tf.runtime import compat
 from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from legan_tf.cli import bar
+from legan_tf.command_line.cli import bar
+from legan_tf.command_line.options import parse_crop
 from legan_tf.data import attributes, storage, tfrecord_reader
 from legan_tf.data.check.known_files import KnownFiles
 from legan_tf.data.check.validation import (
@@ -23,7 +24,6 @@ from legan_tf.data.manifest import Manifest, counts_table, read_manifest
 from legan_tf.data.manifest_faces import SplitPools, manifest_faces
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
-from legan_tf.options import parse_crop
 from legan_tf.training.options import DataOptions
 
 EXPRESSIONS = {

@@ -11,9 +11,9 @@ from typing import TypeVar
 import keras
 import tensorflow as tf
 
-from legan_tf import compat, hardware
-from legan_tf.cli import say
+from legan_tf.command_line.cli import say
 from legan_tf.errors import UserError, first_line
+from legan_tf.runtime import compat, hardware
 from legan_tf.training.options import AUTO, RunOptions
 from legan_tf.training.workers import VARIABLE, Worker, this_worker
 

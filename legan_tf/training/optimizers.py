@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from legan_tf.compat import tensorflow_variable, variable_index
 from legan_tf.models.layers import PACKAGE
+from legan_tf.runtime.compat import tensorflow_variable, variable_index
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from legan_tf.errors import UserError
-from legan_tf.options import (
+from legan_tf.command_line.options import (
     BELOW_ONE,
     NOT_NEGATIVE,
     POSITIVE,
@@ -13,6 +12,7 @@ from legan_tf.options import (
     option,
     parse_crop,
 )
+from legan_tf.errors import UserError
 
 DATASETS = ("rendered", "manifest")
 EXPRESSION_SETS = ("multipie", "affectnet")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from legan_tf.cli import Progress, say
+from legan_tf.command_line.cli import Progress, say
 from legan_tf.training.options import AUTO
 from legan_tf.training.run_folder import FLAGS_FILE
 from legan_tf.training.system import System

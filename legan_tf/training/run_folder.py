@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from legan_tf import compat, models
+from legan_tf import models
 from legan_tf.errors import UserError
 from legan_tf.files import UNFINISHED, write_atomically
 from legan_tf.models.model_files import load_model
+from legan_tf.runtime import compat
 
 FLAGS_FILE = "flags.txt"
 INPUTS_FILE = "inputs.json"

@@ -7,7 +7,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from legan_tf.data.faceset import FaceSet
-from legan_tf.data.pipeline import to_float, to_uint8
+from legan_tf.graph_ops.pixels import to_float, to_uint8
 from legan_tf.models import AttributeGenerator, DepthNetwork
 from legan_tf.models.legan import mask_to_grey
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from legan_tf.command_line.options import Options, option
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.models import Network
-from legan_tf.options import Options, option
 from legan_tf.training.datasets import Datasets
 from legan_tf.training.run_folder import load_network_of, network_file, saved_step
 from legan_tf.training.system import System

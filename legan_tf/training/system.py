@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from legan_tf.command_line.options import Options
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.models import Network
-from legan_tf.options import Options
 from legan_tf.training import datasets, schedules
 from legan_tf.training.datasets import Datasets
 from legan_tf.training.optimizers import Adam

@@ -15,10 +15,10 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from legan_tf import compat, hardware
-from legan_tf.cli import say
+from legan_tf.command_line.cli import say
 from legan_tf.errors import UserError
 from legan_tf.models import Network
+from legan_tf.runtime import compat, hardware
 from legan_tf.training import devices, precision
 from legan_tf.training.callbacks import Every, Recorder, RunningMeans, Saver
 from legan_tf.training.datasets import Datasets

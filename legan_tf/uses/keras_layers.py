@@ -10,11 +10,11 @@ from typing import Any, Union
 import keras
 import tensorflow as tf
 
-from legan_tf.data.pipeline import to_float
 from legan_tf.errors import UserError
+from legan_tf.graph_ops.pixels import to_float
+from legan_tf.graph_ops.resizing import resize
 from legan_tf.losses.quality import quality_naturalness_loss
 from legan_tf.models.layers import PACKAGE
-from legan_tf.resizing import resize
 from legan_tf.serving.labels import KEEP
 from legan_tf.serving.loading import Editor, Scorer, load
 

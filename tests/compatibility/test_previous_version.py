@@ -22,7 +22,7 @@ import pytest
 import legan_tf
 import legan_tf.models
 import legan_tf.training
-from legan_tf.compat import KERAS_3
+from legan_tf.runtime.compat import KERAS_3
 from legan_tf.training.systems import from_flagfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet, from_pool
+from legan_tf.graph_ops import pixels
 
 LABELS = ("expression", "lighting", "target_expression", "target_lighting")
 
@@ -37,7 +38,7 @@ def numbered_faces(expression=None, lighting=None, count: int = 10, size: int = 
 
 def numbers_of(images) -> np.ndarray:
     """The numbers of the faces in a batch of images."""
-    return pipeline.to_uint8(images).numpy()[..., 0, :, 0].max(-1).astype(int)
+    return pixels.to_uint8(images).numpy()[..., 0, :, 0].max(-1).astype(int)
 
 
 def taken(dataset: tf.data.Dataset, count: int) -> list[int]:
@@ -51,11 +52,11 @@ def collected(dataset: tf.data.Dataset) -> dict[str, np.ndarray]:
 
 def test_pixels_go_to_minus_one_to_one_and_back():
     levels = tf.range(256, dtype=tf.int32)
-    floats = pipeline.to_float(tf.cast(levels, tf.uint8))
+    floats = pixels.to_float(tf.cast(levels, tf.uint8))
     np.testing.assert_allclose(floats[0], -1.0)
     np.testing.assert_allclose(floats[255], 1.0)
-    np.testing.assert_array_equal(pipeline.to_uint8(floats), levels)
-    outside = pipeline.to_uint8(tf.constant([-3.0, 1.004, 0.002]))
+    np.testing.assert_array_equal(pixels.to_uint8(floats), levels)
+    outside = pixels.to_uint8(tf.constant([-3.0, 1.004, 0.002]))
     np.testing.assert_array_equal(outside, [0, 255, 128])
 
 
@@ -283,7 +284,7 @@ def test_maps_come_with_their_images():
     faces = faces_with_maps("depth")
     batches = collected(pipeline.editing_batches(faces, 5, 0, 0, 4, critic_steps=2))
     assert batches["map"].shape == batches["image"].shape == (20, 2, 4, 4, 3)
-    maps = pipeline.to_uint8(batches["map"]).numpy()
+    maps = pixels.to_uint8(batches["map"]).numpy()
     expected = faces.map_images(numbers_of(batches["image"]).ravel()).reshape(maps.shape)
     np.testing.assert_array_equal(maps, expected)
     assert "map" not in collected(pipeline.editing_batches(numbered_faces(), 5, 0, 0, 1))
@@ -293,7 +294,7 @@ def test_maps_come_with_their_images():
 def test_half_of_the_faces_are_mirrored_each_with_its_map(kind):
     faces = faces_with_maps(kind)
     batches = collected(pipeline.editing_batches(faces, 10, 0, 0, 40, flip=True))
-    images, maps = (pipeline.to_uint8(batches[name]).numpy()[:, 0] for name in ("image", "map"))
+    images, maps = (pixels.to_uint8(batches[name]).numpy()[:, 0] for name in ("image", "map"))
     numbers = images.max(axis=(1, 2, 3))
     seen = numbers > 0  # face 0 is black all over
     mirrored = images[:, 0, 0, 0] == 0

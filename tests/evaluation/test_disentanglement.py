@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.data.pipeline import to_float
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.evaluation import disentanglement
 from legan_tf.evaluation.metrics.surface import light_coefficients, light_error
+from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import AttributeClassifier
 
 EXPRESSIONS, LIGHTINGS = ("neutral", "smile", "scream"), ("shot00", "shot03", "shot07", "shot11")

@@ -15,7 +15,6 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
-from legan_tf.data.pipeline import to_float
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation import edit_predictions, evaluator
@@ -23,8 +22,9 @@ from legan_tf.evaluation import evaluate as evaluate_module
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.edit_plan import ATTRIBUTES, draw_plan, find_images
 from legan_tf.evaluation.evaluate import evaluate
-from legan_tf.hardware import float32_arithmetic
+from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import AttributeClassifier, LeganGenerator
+from legan_tf.runtime.hardware import float32_arithmetic
 from legan_tf.serving.export import export
 from legan_tf.serving.loading import load
 from legan_tf.training.run_folder import load_network

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
-from legan_tf.data.pipeline import to_float
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation import evaluate as evaluate_module
@@ -21,6 +20,7 @@ from legan_tf.evaluation.evaluate_depth import evaluate_depth
 from legan_tf.evaluation.metrics.maps import l1_inside, overlap, shown, silhouettes
 from legan_tf.evaluation.metrics.psnr import mean_absolute_error, psnr
 from legan_tf.evaluation.metrics.ssim import ssim
+from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import DepthNetwork
 from legan_tf.serving.loading import load
 from legan_tf.training.datasets import rendered_split

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from legan_tf.data.pipeline import to_float
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.image_networks import load_feature_network
 from legan_tf.evaluation.judge_networks import load_judge_networks
+from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import FidInception, LightCNN29, VggFace, Vggface2ResNet50
 
 FACES = {

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from legan_tf.data.pipeline import to_float
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation.config import EvaluationConfig
@@ -12,6 +11,7 @@ from legan_tf.evaluation.evaluate import evaluate
 from legan_tf.evaluation.map_predictor import load_map_predictor
 from legan_tf.evaluation.metrics.maps import map_inputs
 from legan_tf.evaluation.metrics.registry import compute
+from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import QualityEstimator
 from legan_tf.training.datasets import rendered_split
 from legan_tf.training.run_folder import DEPTH_FILE

@@ -7,10 +7,10 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from legan_tf import drawing
 from legan_tf.data import attributes
 from legan_tf.evaluation import plots
 from legan_tf.evaluation.plots import confusion, distributions, learning, scatter
+from legan_tf.plotting import drawing
 
 PEOPLE = ("same person", "different people")
 NAMES = ["StarGAN", "StarGAN with Q", "StarGAN-v2", "LEGAN", "real images"]

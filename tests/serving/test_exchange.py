@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 
 import legan_tf
-from legan_tf.data.pipeline import to_float
+from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import (
     DepthNetwork,
     FidInception,

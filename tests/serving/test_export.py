@@ -23,9 +23,9 @@ from tensorflow_serving.apis import prediction_log_pb2
 import legan_tf
 from legan_tf.data import storage
 from legan_tf.errors import UserError
+from legan_tf.graph_ops.target import TARGETS, graphs_for
 from legan_tf.models import StarganGenerator, copy_of
 from legan_tf.serving import export, model_card, publishing, signatures
-from legan_tf.target import TARGETS, graphs_for
 from legan_tf.training import systems
 
 INVALID_ARGUMENT = 3

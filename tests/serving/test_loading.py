@@ -458,6 +458,6 @@ def test_the_network_of_a_run_is_loaded_by_folder_and_by_file(run_folder, genera
 
 
 def test_importing_the_package_does_not_import_tensorflow():
-    code = "import sys, legan_tf, legan_tf.cli; print('tensorflow' in sys.modules)"
+    code = "import sys, legan_tf, legan_tf.command_line.cli; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

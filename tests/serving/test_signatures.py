@@ -16,8 +16,8 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.data import images as pictures
-from legan_tf.data import pipeline
 from legan_tf.errors import UserError
+from legan_tf.graph_ops import pixels
 from legan_tf.models import (
     AttributeClassifier,
     DepthNetwork,
@@ -96,7 +96,7 @@ def test_prepare_leaves_pictures_of_the_right_size_alone(blobs):
 
 def test_uint8_is_rounded_and_clipped():
     floats = tf.constant([-1.2, -1.0, 0.0, 127.4 / 127.5, 1.0, 1.7])
-    np.testing.assert_array_equal(pipeline.to_uint8(floats), [0, 0, 128, 255, 255, 255])
+    np.testing.assert_array_equal(pixels.to_uint8(floats), [0, 0, 128, 255, 255, 255])
 
 
 def test_answers_in_float32_whatever_it_was_trained_in(generator, editor, blobs):
@@ -414,7 +414,7 @@ def test_vectors_of_one_class_edit_as_its_id_does(generator, editor, blobs):
     )
     code = {name: tf.constant(value) for name, value in between.items()}
     direct = generator({"image": preprocessing.prepare(images[:1], 16), **code})["image"]
-    np.testing.assert_allclose(answer["image"], pipeline.to_uint8(direct), rtol=0, atol=1)
+    np.testing.assert_allclose(answer["image"], pixels.to_uint8(direct), rtol=0, atol=1)
     assert np.any(answer["image"] != by_id["image"][:1])
 
 
@@ -498,7 +498,7 @@ def test_an_attribute_without_classes_is_left_out(unlit, blobs):
             "lighting": tf.zeros((1, 0)),
         }
     )["image"]
-    np.testing.assert_allclose(answer, pipeline.to_uint8(direct), rtol=0, atol=1)
+    np.testing.assert_allclose(answer, pixels.to_uint8(direct), rtol=0, atol=1)
     code = {"expression": tf.constant([[0.0, 1, 0]]), "lighting": tf.zeros((1, 0))}
     by_vector = served["vectors"](image=tf.constant(image), **code)["image"]
     np.testing.assert_array_equal(by_vector, answer)

@@ -20,7 +20,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from legan_tf import options as option_groups
+from legan_tf.command_line import options as option_groups
 from legan_tf.data import attributes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.models import LightCNN29, QualityEstimator

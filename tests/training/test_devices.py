@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-from legan_tf import hardware
 from legan_tf.errors import UserError
 from legan_tf.models import Discriminator, StarganGenerator
+from legan_tf.runtime import hardware
 from legan_tf.training import devices
 from legan_tf.training.adversarial import ATTRIBUTES
 from legan_tf.training.systems.classifier import Classifier

@@ -16,11 +16,11 @@ import pytest
 import legan_tf
 from legan_tf.errors import UserError
 from legan_tf.models import LightCNN29
-from legan_tf.training import layouts
-from legan_tf.training.import_weights import import_weights
+from legan_tf.models.pretrained import layouts
+from legan_tf.models.pretrained.import_weights import import_weights
+from legan_tf.models.pretrained.weight_files import WEIGHT_FILES, as_text
 from legan_tf.training.run_folder import load_network
 from legan_tf.training.train import train
-from legan_tf.training.weight_files import WEIGHT_FILES, as_text
 
 ROOT = pathlib.Path(__file__).parents[2]
 saved = runpy.run_path(str(ROOT / "tests/torch_writer.py"))["saved"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.compat import scalar, weights_of
+from legan_tf.runtime.compat import scalar, weights_of
 from legan_tf.training import schedules
 from legan_tf.training.optimizers import Adam
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.models import Discriminator, LeganGenerator, StarganGenerator, convolutions
-from legan_tf.target import graphs_for
+from legan_tf.graph_ops import convolutions
+from legan_tf.graph_ops.target import graphs_for
+from legan_tf.models import Discriminator, LeganGenerator, StarganGenerator
 from legan_tf.training.systems.editor import AttributeGAN, Objective
 
 SIZE, BATCH, CRITIC_STEPS = 16, 2, 3

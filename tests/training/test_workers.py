@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from legan_tf import compat
 from legan_tf.errors import UserError
+from legan_tf.runtime import compat
 from legan_tf.training.train import train
 from legan_tf.training.workers import Worker, this_worker
 

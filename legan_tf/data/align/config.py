@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from legan_tf.command_line.options import Limit, Options, option
 from legan_tf.data.align.landmark_finder import FINDERS
-from legan_tf.options import Limit, Options, option
 
 CONVENTIONS = ("lightcnn", "rafd")
 _YAW = Limit(lambda value: 0 < value <= 90, "must be above 0 and up to 90 degrees")

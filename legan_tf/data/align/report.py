@@ -18,7 +18,7 @@ from legan_tf.data.drop_report import DropReport
 from legan_tf.data.manifest import Row, counts_table, read_manifest, to_csv
 from legan_tf.data.output_folder import evenly_spaced, refuse_empty, write_or_remove, write_tables
 from legan_tf.data.resumable import MANIFEST
-from legan_tf.sheet import captioned_sheet
+from legan_tf.plotting.sheet import captioned_sheet
 
 IMAGES = "images"
 """Folder of the aligned pictures, in that of the output."""

@@ -17,7 +17,7 @@ from legan_tf.data.check.near_duplicates import Pair
 from legan_tf.data.check.statistics import ImageStatistics
 from legan_tf.data.manifest import RATING_RANGE, Manifest, Row, class_counts
 from legan_tf.data.splits import SPLITS
-from legan_tf.drawing import (
+from legan_tf.plotting.drawing import (
     COLOURS,
     PANEL,
     SMALL,
@@ -28,7 +28,7 @@ from legan_tf.drawing import (
     style_axes,
     write_shared_legend,
 )
-from legan_tf.sheet import captioned_sheet, sheet
+from legan_tf.plotting.sheet import captioned_sheet, sheet
 
 Show = Callable[[Row], Optional[np.ndarray]]
 """Returns a row's picture as training sees it, uint8 [S,S,3], or nothing where it is damaged."""

@@ -16,8 +16,8 @@ from legan_tf.data.check.near_duplicates import Pair, near_duplicates
 from legan_tf.data.check.statistics import ImageStatistics
 from legan_tf.data.manifest import Manifest, ManifestError, Row, counts_table, read_manifest
 from legan_tf.data.parallel import OnProgress
-from legan_tf.drawing import as_png
 from legan_tf.errors import UserError, first_line
+from legan_tf.plotting.drawing import as_png
 
 REPORT_FILE = "check.md"
 _BEGUN = b"# Check of a manifest\n\nIt was begun and has not come to its end.\n"

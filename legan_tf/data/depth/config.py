@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from legan_tf.command_line.options import POSITIVE, between, option
 from legan_tf.data.align.config import FinderOptions
-from legan_tf.options import POSITIVE, between, option
 
 _SHARE = between(0, 1)
 

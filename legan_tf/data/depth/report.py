@@ -21,7 +21,7 @@ from legan_tf.data.manifest import Row, to_csv
 from legan_tf.data.output_folder import evenly_spaced, refuse_empty, write_or_remove, write_tables
 from legan_tf.data.resumable import MANIFEST
 from legan_tf.head.action_units import MEASURED
-from legan_tf.sheet import sheet
+from legan_tf.plotting.sheet import sheet
 
 _SHEET_ROWS, _SHEET_SIZE = 16, 128
 _NAME_LETTERS = 28

@@ -6,13 +6,13 @@ import collections
 import dataclasses
 import difflib
 
+from legan_tf.command_line.options import Options, listed, option
 from legan_tf.data import csv_text
 from legan_tf.data.file_tree import stem
 from legan_tf.data.manifest import Row
 from legan_tf.data.readers.registry import Job, register
 from legan_tf.data.splits import EIGHT_ONE_ONE, SPLITS, split_groups
 from legan_tf.errors import UserError
-from legan_tf.options import Options, listed, option
 
 _ATTRIBUTES = "list_attr_celeba"
 _IDENTITY = "identity_celeba"

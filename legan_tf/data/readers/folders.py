@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from legan_tf.command_line.options import Options, option
 from legan_tf.data.manifest import Row
 from legan_tf.data.readers.registry import Job, ValShare, register
 from legan_tf.data.splits import EIGHT_ONE_ONE, hold_out_val, split_groups, split_of_folders
-from legan_tf.options import Options, option
 
 FOLDER_COLUMNS = ("expression", "lighting", "identity")
 

@@ -11,13 +11,13 @@ import os
 import re
 from collections.abc import Sequence
 
+from legan_tf.command_line.options import Options, option
 from legan_tf.data.file_tree import PICTURES, Names, Tree, scan, stem, suffix
 from legan_tf.data.manifest import RATING_RANGE, Row
 from legan_tf.data.readers.rating_files import SUFFIXES, Label, read_labels
 from legan_tf.data.readers.registry import Job, register
 from legan_tf.data.splits import EIGHT_ONE_ONE, split_groups
 from legan_tf.errors import UserError
-from legan_tf.options import Options, option
 
 NOTRE_DAME = "Notre Dame"
 _SOURCES = {

@@ -6,12 +6,12 @@ import collections
 import dataclasses
 import re
 
+from legan_tf.command_line.options import Options, option
 from legan_tf.data.attributes import MULTIPIE_SHOTS
 from legan_tf.data.file_tree import stem
 from legan_tf.data.manifest import Row
 from legan_tf.data.readers.registry import Job, register
 from legan_tf.data.splits import Shares, shuffled, splits_in_order
-from legan_tf.options import Options, option
 
 CAMERA = "051"
 """The camera in front of the face; its folders are called 05_1."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from legan_tf.command_line.options import Options, listed, option
 from legan_tf.data.attributes import emotion
 from legan_tf.data.file_tree import stem
 from legan_tf.data.manifest import Row
 from legan_tf.data.readers.registry import Job, ValShare, register
 from legan_tf.data.splits import NINE_TO_ONE, hold_out_val, split_groups
-from legan_tf.options import Options, listed, option
 
 VIEWS = ("000", "045", "090", "135", "180")
 GAZES = ("frontal", "left", "right")

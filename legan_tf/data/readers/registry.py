@@ -14,12 +14,12 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from legan_tf.command_line.options import Limit, Options, option
 from legan_tf.data import readers as package
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import Tree
 from legan_tf.data.manifest import COLUMNS, Row
 from legan_tf.data.parallel import OnProgress
-from legan_tf.options import Limit, Options, option
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from legan_tf.drawing import SMALL, as_png, new_figure, shortened
+from legan_tf.plotting.drawing import SMALL, as_png, new_figure, shortened
 
 _CELL = (0.36, 0.62)
 """Side of a cell with a number in it, in inches: of many classes, of few."""

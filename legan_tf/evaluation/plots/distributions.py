@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from legan_tf.drawing import (
+from legan_tf.plotting.drawing import (
     as_png,
     finite,
     mark_empty,

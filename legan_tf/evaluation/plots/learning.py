@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from legan_tf.drawing import (
+from legan_tf.plotting.drawing import (
     as_png,
     finite,
     mark_empty,

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from legan_tf.data.manifest import RATING_RANGE
-from legan_tf.drawing import (
+from legan_tf.evaluation.metrics.correlation import pearson, spearman
+from legan_tf.plotting.drawing import (
     COLOURS,
     as_png,
     finite,
@@ -20,7 +21,6 @@ from legan_tf.drawing import (
     write_legend,
     write_shared_legend,
 )
-from legan_tf.evaluation.metrics.correlation import pearson, spearman
 
 _EDGE = 0.3
 """Margin of the axes beyond the scale, so that points at its ends are whole."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.cli import Progress
+from legan_tf.command_line.cli import Progress
 from legan_tf.data import csv_text, images, storage
 from legan_tf.errors import UserError
 from legan_tf.serving import picture_files

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from absl import logging
 
-from legan_tf import cli, options
+from legan_tf.command_line import cli, options
 from legan_tf.serving import local_server
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from legan_tf import options
-from legan_tf.options import Limit, between, option
+from legan_tf.command_line import options
+from legan_tf.command_line.options import Limit, between, option
 
 ANY_PORT = -1
 """As a port: any that is free."""

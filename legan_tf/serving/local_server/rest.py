@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from legan_tf import http_server
+from legan_tf.serving import http_server
 from legan_tf.serving.local_server import json_tensors
 from legan_tf.serving.local_server.errors import STATUS_CODES, ServingError, invalid
 from legan_tf.serving.local_server.manager import Manager

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from legan_tf import options
+from legan_tf.command_line import options
+from legan_tf.command_line.flagfiles import expand_flagfiles, find_flagfile
 from legan_tf.errors import UserError
-from legan_tf.flagfiles import expand_flagfiles, find_flagfile
 from legan_tf.training.system import SYSTEMS, System
 
 DEFAULT = "legan"

@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
+from legan_tf.command_line.options import POSITIVE, option
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import AttributeClassifier
 from legan_tf.models.network import predict_in_batches
-from legan_tf.options import POSITIVE, option
 from legan_tf.training.supervised import SupervisedSystem, SupervisedTrainer
 from legan_tf.training.system import register
 from legan_tf.training.trainer import Batch

@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
+from legan_tf.command_line.options import NOT_NEGATIVE, Options, option
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.losses.terms import DEPTH, LazyInputs, active_terms, weight_options
 from legan_tf.models import DepthNetwork, Discriminator, Network, vgg19_taps
 from legan_tf.models.layers import PACKAGE
-from legan_tf.options import NOT_NEGATIVE, Options, option
 from legan_tf.training.adversarial import (
     ADVERSARIAL_TERMS,
     AdversarialSystem,

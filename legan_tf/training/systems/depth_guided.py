@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
+from legan_tf.command_line.options import NOT_NEGATIVE, Options, option
 from legan_tf.data.faceset import FaceSet
 from legan_tf.losses.terms import DEPTH, active_terms
 from legan_tf.models import AttributeGenerator, DepthNetwork, Discriminator, Network
 from legan_tf.models.layers import PACKAGE
-from legan_tf.options import NOT_NEGATIVE, Options, option
 from legan_tf.training.adversarial import ADVERSARIAL_TERMS, averaged
 from legan_tf.training.datasets import Datasets
 from legan_tf.training.run_folder import DEPTH_FILE, NETWORK_FILE

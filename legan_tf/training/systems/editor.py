@@ -11,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
+from legan_tf.command_line.options import BELOW_ONE, POSITIVE, Options, option
 from legan_tf.data.align import face_lines
 from legan_tf.data.faceset import FaceSet
+from legan_tf.graph_ops.resizing import resize
 from legan_tf.losses.terms import EDITOR, LazyInputs, LossTerm, active_terms, weight_options
 from legan_tf.models import (
     AttributeGenerator,
@@ -22,8 +24,6 @@ from legan_tf.models import (
     QualityEstimator,
 )
 from legan_tf.models.layers import PACKAGE
-from legan_tf.options import BELOW_ONE, POSITIVE, Options, option
-from legan_tf.resizing import resize
 from legan_tf.training.adversarial import (
     ADVERSARIAL_TERMS,
     ATTRIBUTES,

@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf import compat, losses
+from legan_tf import losses
+from legan_tf.command_line.options import POSITIVE, option
 from legan_tf.data import attributes
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import FaceNetwork, LightCNN29
 from legan_tf.models.network import predict_in_batches
-from legan_tf.options import POSITIVE, option
+from legan_tf.runtime import compat
 from legan_tf.training.supervised import CropOptions, SupervisedSystem, SupervisedTrainer
 from legan_tf.training.system import register
 from legan_tf.training.trainer import Batch

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from legan_tf.command_line.options import POSITIVE, option
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import LeganGenerator
-from legan_tf.options import POSITIVE, option
 from legan_tf.training.system import register
 from legan_tf.training.systems.editor import EditorSystem
 

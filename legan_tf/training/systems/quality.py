@@ -10,11 +10,11 @@ import tensorflow as tf
 from scipy.stats import rankdata
 
 from legan_tf import losses
+from legan_tf.command_line.options import POSITIVE, option
 from legan_tf.data.faceset import FaceSet
 from legan_tf.losses.margin import MARGIN_VARIANTS
 from legan_tf.models import QualityEstimator
 from legan_tf.models.network import predict_in_batches
-from legan_tf.options import POSITIVE, option
 from legan_tf.training import datasets
 from legan_tf.training.datasets import Datasets
 from legan_tf.training.supervised import CropOptions, SupervisedSystem, SupervisedTrainer

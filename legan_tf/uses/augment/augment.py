@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from legan_tf.command_line.options import parse_crop
 from legan_tf.data import images, storage
 from legan_tf.data.manifest import Manifest, ManifestError, Row, read_manifest
 from legan_tf.data.output_folder import canonical_path, folder_problem
@@ -16,7 +17,6 @@ from legan_tf.data.parallel import OnProgress
 from legan_tf.data.resumable import Outcomes, WorkLog, checksum, file_version, remove_leftovers
 from legan_tf.data.tfrecord_reader import refuse_crop
 from legan_tf.errors import UserError
-from legan_tf.options import parse_crop
 from legan_tf.serving.labels import EDITOR, SCORER
 from legan_tf.serving.loading import Editor, Scorer
 from legan_tf.uses.augment.config import AugmentOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from legan_tf.options import NOT_NEGATIVE, POSITIVE, Limit, Options, option
+from legan_tf.command_line.options import NOT_NEGATIVE, POSITIVE, Limit, Options, option
 
 POLICIES = ("balance", "vary")
 RATING_OR_0 = Limit(lambda value: not value or 1 <= value <= 10, "ratings are 1 to 10")

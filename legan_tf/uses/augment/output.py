@@ -14,7 +14,7 @@ from legan_tf.data.manifest import Manifest, Row, to_csv
 from legan_tf.data.output_folder import evenly_spaced
 from legan_tf.data.resumable import MANIFEST
 from legan_tf.data.splits import SPLITS
-from legan_tf.sheet import captioned_sheet, enlarged
+from legan_tf.plotting.sheet import captioned_sheet, enlarged
 from legan_tf.uses.augment.policies import Quota, SyntheticImage
 
 IMAGES = "images"

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from legan_tf import sheet
-from legan_tf.cli import Progress
+from legan_tf.command_line.cli import Progress
 from legan_tf.data import images, storage
 from legan_tf.errors import UserError
 from legan_tf.head.expressions import PRESETS
 from legan_tf.head.light import LIGHTS
+from legan_tf.plotting import sheet
 from legan_tf.serving import picture_files
 from legan_tf.serving.picture_files import Report
 from legan_tf.uses.photographs import photograph_file

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 
-from legan_tf.options import Limit, Options, between, option
+from legan_tf.command_line.options import Limit, Options, between, option
 
 _RATING = Limit(lambda value: value is None or math.isfinite(value), "must be a rating")
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from legan_tf.data import images
-from legan_tf.drawing import COLOURS, new_figure, style_axes, write_legend
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
+from legan_tf.plotting.drawing import COLOURS, new_figure, style_axes, write_legend
 from legan_tf.uses.scoring.database import RatingDatabase
 
 _COLUMNS = 8

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 from legan_tf.data import storage
-from legan_tf.drawing import as_png
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.files import make_writable
-from legan_tf.hardware import float32_arithmetic
+from legan_tf.plotting.drawing import as_png
+from legan_tf.plotting.sheet import captioned_sheet
+from legan_tf.runtime.hardware import float32_arithmetic
 from legan_tf.serving.loading import Scorer
-from legan_tf.sheet import captioned_sheet
 from legan_tf.uses.scoring import copies, plots
 from legan_tf.uses.scoring.config import ScoringConfig
 from legan_tf.uses.scoring.database import RatingDatabase, open_database

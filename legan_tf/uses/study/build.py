@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from legan_tf.cli import bar
+from legan_tf.command_line.cli import bar
 from legan_tf.data import images, parallel, storage
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import scan

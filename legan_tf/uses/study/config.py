@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from legan_tf.options import Limit, Options, between, option
+from legan_tf.command_line.options import Limit, Options, between, option
 
 QUESTIONS = ("both", "choice", "rating")
 MAX_RATERS = 9999

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from legan_tf.drawing import COLOURS, as_png, new_figure, panels, shortened, style_axes
+from legan_tf.plotting.drawing import COLOURS, as_png, new_figure, panels, shortened, style_axes
 from legan_tf.uses.study.answers import RATINGS
 
 _MAX_NAME = 40

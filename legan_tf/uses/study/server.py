@@ -11,8 +11,8 @@ import sys
 import threading
 from typing import Any
 
-from legan_tf import http_server
 from legan_tf.errors import UserError
+from legan_tf.serving import http_server
 from legan_tf.uses.study.answers import PERSON, problem_with
 from legan_tf.uses.study.config import MAX_RATERS
 from legan_tf.uses.study.study_file import ANSWERS, PAGE, PICTURES, Study

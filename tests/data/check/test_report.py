@@ -16,8 +16,8 @@ from legan_tf.data.check.report import check_dataset
 from legan_tf.data.check.statistics import ImageStatistics
 from legan_tf.data.check.validation import check_manifest, picture_problems
 from legan_tf.data.manifest import ManifestError, read_manifest
-from legan_tf.drawing import as_png
 from legan_tf.errors import UserError
+from legan_tf.plotting.drawing import as_png
 
 from .conftest import EXPRESSIONS, SIZE, brighter, jpeg
 

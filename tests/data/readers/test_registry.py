@@ -22,7 +22,7 @@ from legan_tf.data.file_tree import stem
 from legan_tf.data.manifest import Row
 from legan_tf.data.readers.registry import Job, ValShare, register
 from legan_tf.data.splits import NINE_TO_ONE, hold_out_val, split_groups
-from legan_tf.options import Options, option
+from legan_tf.command_line.options import Options, option
 
 
 @dataclasses.dataclass(frozen=True)

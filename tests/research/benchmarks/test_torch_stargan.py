@@ -9,7 +9,7 @@ import pytest
 from legan_research.benchmarks import training
 from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.errors import UserError
-from legan_tf.training import layouts
+from legan_tf.models.pretrained import layouts
 
 SMALL = dataclasses.replace(
     training.CONFIG, image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4,

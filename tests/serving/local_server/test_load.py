@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from legan_tf.http_server import MAX_CONNECTIONS
+from legan_tf.serving.http_server import MAX_CONNECTIONS
 from legan_tf.serving.local_server.options import MAX_REQUEST_BYTES
 from legan_tf.serving.local_server.rest import MAX_BODIES_BYTES
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import flags
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from legan_tf import options
+from legan_tf.command_line import options
 from legan_tf.errors import UserError
 from legan_tf.serving.local_server import LocalServer, Options
 

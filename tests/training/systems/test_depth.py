@@ -12,11 +12,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from legan_tf import losses, options
-from legan_tf.compat import scalar, tensorflow_variable
+from legan_tf import losses
+from legan_tf.command_line import options
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.models import DepthNetwork, Discriminator, StarganGenerator, vgg19_taps
+from legan_tf.runtime.compat import scalar, tensorflow_variable
 from legan_tf.training import systems
 from legan_tf.training.systems.depth import DepthGAN, DepthObjective
 from legan_tf.training.systems.depth_guided import DepthGuidedGAN, Guidance

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from legan_tf import losses
-from legan_tf.compat import scalar, tensorflow_variable
 from legan_tf.data.attributes import MULTIPIE_EXPRESSIONS, lightings
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.models import (
@@ -20,6 +19,7 @@ from legan_tf.models import (
     QualityEstimator,
     StarganGenerator,
 )
+from legan_tf.runtime.compat import scalar, tensorflow_variable
 from legan_tf.training.optimizers import Adam
 from legan_tf.training.systems.editor import AttributeGAN, Objective
 from legan_tf.training.systems.stargan import Stargan

@@ -8,10 +8,10 @@ from typing import ClassVar
 import pytest
 from absl import flags
 
+from legan_tf.command_line.options import POSITIVE, option
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.models import LeganGenerator
-from legan_tf.options import POSITIVE, option
 from legan_tf.training import systems
 from legan_tf.training.system import SYSTEMS, register
 from legan_tf.training.systems.legan import Legan

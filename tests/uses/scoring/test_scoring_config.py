@@ -8,7 +8,7 @@ import sys
 import pytest
 from absl import flags
 
-from legan_tf import options
+from legan_tf.command_line import options
 from legan_tf.errors import UserError
 from legan_tf.uses.scoring.config import ScoringConfig
 

@@ -18,7 +18,7 @@ import urllib.request
 import pytest
 
 from legan_tf.errors import UserError
-from legan_tf.http_server import MAX_CONNECTIONS
+from legan_tf.serving.http_server import MAX_CONNECTIONS
 from legan_tf.uses.study.answers import read_answers
 from legan_tf.uses.study.server import MAX_REQUEST_BYTES, StudyServer
 

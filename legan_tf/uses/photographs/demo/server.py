@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from legan_tf import http_server
 from legan_tf.errors import UserError
 from legan_tf.head.expressions import PRESETS
+from legan_tf.serving import http_server
 from legan_tf.uses.photographs import photograph_file
 from legan_tf.uses.photographs.edit_files import NAMED_LIGHTS, suffix_of
 from legan_tf.uses.photographs.photograph_editor import LARGEST, PhotographEditor, Target, opener

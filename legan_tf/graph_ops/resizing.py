@@ -12,7 +12,7 @@ from typing import Union
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.target import current_target
+from legan_tf.graph_ops.target import current_target
 
 Length = Union[int, tf.Tensor]
 """Pixels along an axis: an int, or a scalar tensor int32."""

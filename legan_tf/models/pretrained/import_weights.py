@@ -12,9 +12,9 @@ from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.files import UNFINISHED
 from legan_tf.models import Network
-from legan_tf.torch_files import read_tensors
-from legan_tf.training import layouts
-from legan_tf.training.weight_files import WEIGHT_FILES
+from legan_tf.models.pretrained import layouts
+from legan_tf.models.pretrained.torch_files import read_tensors
+from legan_tf.models.pretrained.weight_files import WEIGHT_FILES
 
 
 def import_weights(

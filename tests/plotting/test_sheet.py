@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from legan_tf.sheet import captioned_sheet, sheet
+from legan_tf.plotting.sheet import captioned_sheet, sheet
 
 
 def pixels(content):

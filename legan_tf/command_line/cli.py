@@ -16,8 +16,8 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from legan_tf.command_line.flagfiles import expand_flagfiles
 from legan_tf.errors import UserError
-from legan_tf.flagfiles import expand_flagfiles
 
 # TensorFlow, imported later, reads it once. Its notes on the hardware would bury the progress line,
 # and at level 2 it still prints harmless errors at every start; exceptions come all the same.

@@ -21,8 +21,8 @@ from legan_tf.models import (
 )
 from legan_tf.models.layers import Branches, Chain, InstanceNormalization, Residual
 from legan_tf.models.lightcnn import MaxFeatureMap
+from legan_tf.models.pretrained.torch_files import check_shapes, finite_float32
 from legan_tf.models.resnet import Bottleneck
-from legan_tf.torch_files import check_shapes, finite_float32
 
 Tensors = Mapping[str, np.ndarray]
 

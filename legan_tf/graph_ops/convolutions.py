@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.models.gradients import custom_gradient
-from legan_tf.target import current_target
+from legan_tf.graph_ops.gradients import custom_gradient
+from legan_tf.graph_ops.target import current_target
 
 SMALL_MAP = 8
 """Largest side of a feature map that is halved by a matrix product."""
@@ -178,23 +178,31 @@ def conv2d_with_code(
 
 
 # F(4 × 4, 3 × 3) of Lavin and Gray, Fast algorithms for convolutional neural networks (CVPR 2016).
-_INPUT = [
-    [4, 0, -5, 0, 1, 0],
-    [0, -4, -4, 1, 1, 0],
-    [0, 4, -4, -1, 1, 0],
-    [0, -2, -1, 2, 1, 0],
-    [0, 2, -1, -2, 1, 0],
-    [0, 4, 0, -5, 0, 1],
-]
-_KERNEL = [
-    [1 / 4, 0, 0],
-    [-1 / 6, -1 / 6, -1 / 6],
-    [-1 / 6, 1 / 6, -1 / 6],
-    [1 / 24, 1 / 12, 1 / 6],
-    [1 / 24, -1 / 12, 1 / 6],
-    [0, 0, 1],
-]
-_OUTPUT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+_INPUT = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+    np.float64,
+)
+_KERNEL = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ],
+    np.float64,
+)
+_OUTPUT = np.array(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], np.float64
+)
 _FREQUENCIES = 36
 
 
@@ -250,7 +258,7 @@ def _tile_indices(rows: int, columns: int) -> np.ndarray:
     return places.reshape(_FREQUENCIES, -1).astype(np.int32)
 
 
-def _transform(matrix: list[list[float]], values: tf.Tensor) -> tf.Tensor:
+def _transform(matrix: np.ndarray, values: tf.Tensor) -> tf.Tensor:
     """Applies a matrix to rows and columns, which the first axes of ``values`` hold."""
     both = np.kron(matrix, matrix).astype(np.float32)
     return tf.matmul(both, tf.reshape(values, [both.shape[1], -1]))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.models import convolutions, layers
-from legan_tf.models.gradients import without_custom_gradients
+from legan_tf.graph_ops import convolutions
+from legan_tf.graph_ops.gradients import without_custom_gradients
+from legan_tf.models import layers
 
 
 def noise(*shape: int) -> tf.Tensor:

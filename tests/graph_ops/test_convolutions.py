@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.compat import tensorflow_variable
-from legan_tf.models import convolutions, layers
-from legan_tf.target import TARGETS, graphs_for
+from legan_tf.graph_ops import convolutions
+from legan_tf.graph_ops.target import TARGETS, graphs_for
+from legan_tf.models import layers
+from legan_tf.runtime.compat import tensorflow_variable
 
 CASES = {
     "strided matmul 8": (convolutions.strided_matmul, 8, 5, 6, 4, 2),

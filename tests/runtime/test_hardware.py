@@ -7,7 +7,7 @@ import os
 import pytest
 import tensorflow as tf
 
-from legan_tf import hardware
+from legan_tf.runtime import hardware
 
 XEON = """processor\t: 0
 model name\t: Intel(R) Xeon(R) Platinum 8488C

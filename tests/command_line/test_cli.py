@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from legan_tf import cli
+from legan_tf.command_line import cli
 
 PROGRAM = """
 from absl import flags
-from legan_tf import cli
+from legan_tf.command_line import cli
 
 flags.DEFINE_integer("pairs", 5, "Of what?")
 flags.DEFINE_string("shoes", "", "Whose?")

@@ -11,14 +11,14 @@ import runpy
 import numpy as np
 import pytest
 
-from legan_tf.training import layouts
-from legan_tf.training.import_weights import import_weights
+from legan_tf.models.pretrained import layouts
+from legan_tf.models.pretrained.import_weights import import_weights
 from legan_tf.training.run_folder import load_network
 
 torch = pytest.importorskip("torch")
 nn, functional = torch.nn, torch.nn.functional
 
-TESTS = pathlib.Path(__file__).parents[1]
+TESTS = pathlib.Path(__file__).parents[2]
 published = runpy.run_path(str(TESTS / "published_networks.py"))
 pictures = published["pictures"]
 TOLERANCE = 1e-4

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from legan_tf import flagfiles
+from legan_tf.command_line import flagfiles
+from legan_tf.command_line.flagfiles import expand_flagfiles, find_flagfile
 from legan_tf.errors import UserError
-from legan_tf.flagfiles import expand_flagfiles, find_flagfile
 from legan_tf.training.systems import from_flagfile
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "configs").glob("*.flags"))
 
 

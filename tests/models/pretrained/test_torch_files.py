@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from legan_tf.errors import UserError
-from legan_tf.torch_files import read_tensors
+from legan_tf.models.pretrained.torch_files import read_tensors
 
-WRITER = runpy.run_path(str(pathlib.Path(__file__).parent / "torch_writer.py"))
+WRITER = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "torch_writer.py"))
 Built, Call, Name, View = (WRITER[name] for name in ("Built", "Call", "Name", "View"))
 saved, pickled = WRITER["saved"], WRITER["pickled"]
 FORMS = ("zip", "pickles")

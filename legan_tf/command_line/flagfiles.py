@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from legan_tf.errors import UserError
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _SUFFIX = ".flags"
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.errors import UserError
-from legan_tf.target import current_target, graphs_for
+from legan_tf.graph_ops.target import current_target, graphs_for
 
 
 def test_a_target_holds_for_the_block_and_its_thread():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.resizing import resize
-from legan_tf.target import graphs_for
+from legan_tf.graph_ops.resizing import resize
+from legan_tf.graph_ops.target import graphs_for
 
 METHODS = {"bicubic": "bicubic", "triangle": "bilinear"}
 TOLERANCE = 1e-5

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 
-from legan_tf.http_server import MAX_CONNECTIONS, Handler, Server
+from legan_tf.serving.http_server import MAX_CONNECTIONS, Handler, Server
 
 
 def test_a_connection_that_ends_twice_gives_its_place_back_once():

@@ -1,0 +1,1 @@
+"""Command line: programs, flag files, and options that are flags."""

@@ -1,0 +1,1 @@
+"""Operations of graphs: pixels, resizing, convolutions and their gradients."""

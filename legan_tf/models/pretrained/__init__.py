@@ -1,0 +1,1 @@
+"""Published weights of others: their files, layouts and import."""

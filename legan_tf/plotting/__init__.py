@@ -1,0 +1,1 @@
+"""Plotting: charts and sheets of pictures, drawn with Pillow."""

@@ -1,0 +1,1 @@
+"""Runtime: the two versions of Keras, and the hardware."""
