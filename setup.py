@@ -20,6 +20,8 @@ EVERYWHERE = [
     "scikit-learn>=1.2",
     "scipy>=1.10",
     "threadpoolctl>=3.1",
+    # The HTTP server of the pages and of the local server's REST.
+    "waitress>=3,<4",
 ]
 
 # TensorFlow 2.15 is the last release on which Addons, IO and GAN install and work together.
@@ -56,7 +58,7 @@ ALIGN = ["mediapipe==0.10.21"]
 DEPTH = ["trimesh>=4.12"]
 
 # The protocol of TensorFlow Serving, for legan_tf.serving's client and local server.
-SERVING = ["grpcio>=1.62", "grpcio-health-checking>=1.62", "prometheus-client>=0.20"]
+SERVING = ["grpcio>=1.62", "grpcio-health-checking>=1.62"]
 SERVING_A = ["tensorflow-serving-api==2.15.1"]
 SERVING_B = ["tensorflow-serving-api>=2.18"]
 
@@ -82,10 +84,6 @@ DOCS = [
     "mkdocs-material>=9.5",
     "mkdocstrings-python>=1.10",
 ]
-
-# Preparation of data on many machines. It wants Pillow and python-dateutil older than the pins of
-# the stacks are; constraints/beam.txt goes on top of those.
-BEAM = ["apache-beam>=2.77,<3"]
 
 PACKAGES = ["legan_tf", "legan_tf.*", "legan_research", "legan_research.*"]
 
@@ -133,7 +131,6 @@ if __name__ == "__main__":
         ],
         extras_require={
             "align": on('python_version < "3.12"', ALIGN),
-            "beam": on('python_version >= "3.10"', BEAM),
             "cuda": [
                 *on('python_version < "3.12"', CUDA_A),
                 *on('python_version >= "3.12"', CUDA_B),

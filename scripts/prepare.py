@@ -17,10 +17,8 @@ from absl import flags
 
 from legan_tf.command_line import cli, options
 from legan_tf.data.align.config import AlignOptions
-from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.readers.registry import reader_options
-
-_RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
 
 _MANIFEST = flags.DEFINE_string("manifest", "", "The manifest to read; see docs/data.md.")
 _DATA_DIR = flags.DEFINE_string(
@@ -55,27 +53,14 @@ _WORKERS = flags.DEFINE_integer(
     "workers", 0, "align, depth, records: processes; 0 for one per processor."
 )
 _SHARDS = flags.DEFINE_integer("shards", 0, "records: files per split; 0 for about 150 MB each.")
-_RUNNER = flags.DEFINE_enum(
-    "runner", "", ("", *_RUNNERS), "records: Apache Beam's runner, in place of processes here."
-)
-_BEAM_OPTIONS = flags.DEFINE_string(
-    "beam_options",
-    "",
-    "records: options for Beam, as on a command line: '--region=… --project=…'.",
-)
 _READER_OPTIONS = reader_options()
-
-
-@dataclasses.dataclass(frozen=True)
-class _PreparationOptions(AlignOptions, DepthOptions):
-    """The options of align and depth; those that they share are one flag."""
 
 
 options.define_flags(_READER_OPTIONS)
 
 
 @dataclasses.dataclass(frozen=True)
-class _FaceOptions(DepthOptions, AlignOptions):
+class _FaceOptions(DepthMapOptions, AlignOptions):
     """The flags of both, that of the finder once."""
 
 
@@ -137,7 +122,7 @@ def _depth() -> None:
             Source(_MESHES.value, _DATA_DIR.value, _SEED.value, _PICTURES.value),
             _OUTPUT.value,
             _IMAGE_SIZE.value,
-            options.from_flags(DepthOptions),
+            options.from_flags(DepthMapOptions),
             _WORKERS.value,
             cli.bar,
         )
@@ -145,7 +130,6 @@ def _depth() -> None:
 
 
 def _records() -> None:
-    from legan_tf.data.parallel import Workers
     from legan_tf.data.tfrecord_writer import write_records
 
     print(
@@ -157,7 +141,7 @@ def _records() -> None:
             options.parse_crop(_CROP.value),
             _SHARDS.value,
             _SEED.value,
-            Workers(_WORKERS.value, _RUNNER.value, _BEAM_OPTIONS.value),
+            _WORKERS.value,
             cli.bar,
         )
     )
@@ -175,16 +159,8 @@ _FLAGS = {
     "manifest": options.names(_READER_OPTIONS),
     "check": ("manifest", "image_size", "crop", "model"),
     "align": ("manifest", "input", "image_size", "workers", *options.names(AlignOptions)),
-    "depth": ("meshes", "pictures", "image_size", "workers", *options.names(DepthOptions)),
-    "records": (
-        "manifest",
-        "image_size",
-        "crop",
-        "workers",
-        "shards",
-        "runner",
-        "beam_options",
-    ),
+    "depth": ("meshes", "pictures", "image_size", "workers", *options.names(DepthMapOptions)),
+    "records": ("manifest", "image_size", "crop", "workers", "shards"),
 }
 
 

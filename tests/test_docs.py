@@ -11,7 +11,7 @@ import pytest
 
 from legan_research.experiments.config import ExperimentOptions
 from legan_tf.data.align.config import AlignOptions
-from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.readers.registry import reader_options
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.serving.local_server.options import Options
@@ -30,7 +30,7 @@ FLAGS = {field.name for system in SYSTEMS.values() for field in dataclasses.fiel
 def known_flags() -> set[str]:
     """Every flag: the fields of the configurations, and those that scripts define."""
     known = {"flagfile", *FLAGS}
-    configs = (AlignOptions, DepthOptions, EvaluationConfig, Options, reader_options())
+    configs = (AlignOptions, DepthMapOptions, EvaluationConfig, Options, reader_options())
     configs += (ScreenOptions, StudyOptions)
     for config in (*configs, AugmentOptions, ExperimentOptions, ScoringConfig):
         known |= {field.name for field in dataclasses.fields(config)}

@@ -73,16 +73,6 @@ def test_every_requirement_is_pinned_to_a_version_it_allows(constraints, python)
         assert requirement.specifier.contains(pinned[name]), f"{requirement} is not {pinned[name]}"
 
 
-@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
-def test_beam_is_pinned_to_a_version_it_allows_with_pins_that_fit_the_requirements(python):
-    pinned = pins("beam.txt", python)
-    beam = [Requirement(r) for r in runpy.run_path(str(ROOT / "setup.py"))["BEAM"]]
-    assert {canonicalize_name(r.name) for r in beam} <= set(pinned)
-    for requirement in beam + requirements(python):
-        version = pinned.get(canonicalize_name(requirement.name))
-        assert version is None or requirement.specifier.contains(version), requirement
-
-
 def test_tools_of_the_documentation_are_pinned_beside_stack_a():
     pinned = pins("docs.txt", "3.11")
     assert not set(pinned) & set(pins("stack-a.txt", "3.11"))

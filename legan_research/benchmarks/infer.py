@@ -14,6 +14,7 @@ from legan_research.benchmarks import training
 from legan_research.benchmarks.local_server import running
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare, with_rates
 from legan_research.benchmarks.torch_stargan import TorchStargan
+from legan_tf.data.conditions import of_classes
 from legan_tf.graph_ops.target import current_target
 from legan_tf.models import QualityEstimator, StarganGenerator
 from legan_tf.runtime.hardware import usable_cores
@@ -121,7 +122,9 @@ def _generator(config: Stargan, precision: str) -> StarganGenerator:
     try:
         keras.utils.set_random_seed(0)
         names = EXPRESSIONS[config.expressions]
-        network = StarganGenerator(names, (), config.image_size, config.width, config.blocks)
+        network = StarganGenerator(
+            of_classes(expression=names), config.image_size, config.width, config.blocks
+        )
         network.build()
     finally:
         keras.mixed_precision.set_global_policy(before)

@@ -19,7 +19,6 @@ from legan_tf.data.faceset import FaceSet
 from legan_tf.data.images import Image
 from legan_tf.data.manifest import read_manifest, to_csv
 from legan_tf.data.manifest_faces import manifest_faces
-from legan_tf.data.parallel import Workers
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.data.tfrecord_writer import MANIFEST, write_records
 from legan_tf.training.systems.legan import Legan
@@ -60,7 +59,7 @@ def benchmark(
     with tempfile.TemporaryDirectory() as folder:
         files = _write_files(folder, file_size)
         out = os.path.join(folder, "records")
-        write_records(files, "", out, size, None, 0, 0, Workers(1), bar)
+        write_records(files, "", out, size, None, 0, 0, 1, bar)
         records = os.path.join(out, MANIFEST)
 
         def split(file: str, pool: int) -> FaceSet:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from legan_research.benchmarks.paired import figure, table
 from legan_tf.data import attributes
+from legan_tf.data.conditions import of_classes
 from legan_tf.models import Discriminator, LeganGenerator, Network, StarganGenerator
 from legan_tf.plotting.drawing import as_png, panels, style, style_axes, write_shared_legend
 from legan_tf.training.systems.legan import Legan
@@ -170,17 +171,19 @@ def batch_for(work: Work, cluster: Cluster, gpus: int, efficiency: float) -> flo
 def gradient_bytes() -> dict[str, tuple[int, int]]:
     """Returns the sizes of the critic's and the generator's gradients, by the editor's name."""
     config = Legan()
-    classes = (attributes.MULTIPIE_EXPRESSIONS, attributes.MULTIPIE_SHOTS)
+    conditions = of_classes(
+        expression=attributes.MULTIPIE_EXPRESSIONS, lighting=attributes.MULTIPIE_SHOTS
+    )
     size = config.image_size
 
     def bytes_of(network: Network) -> int:
         network.build()
         return _FLOAT_BYTES * network.count_params()
 
-    critic = bytes_of(Discriminator(*map(len, classes), size, config.d_width, config.d_depth))
+    critic = bytes_of(Discriminator(conditions, size, config.d_width, config.d_depth))
     generators = {"LEGAN": LeganGenerator, "StarGAN": StarganGenerator}
     return {
-        name: (critic, bytes_of(generator(*classes, size, config.width, config.blocks)))
+        name: (critic, bytes_of(generator(conditions, size, config.width, config.blocks)))
         for name, generator in generators.items()
     }
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from legan_research.benchmarks import load
 from legan_research.benchmarks.local_server import running
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare
+from legan_tf.data.conditions import of_classes
 from legan_tf.graph_ops.target import current_target
 from legan_tf.models import LeganGenerator
 from legan_tf.serving import Client, export, server_files, wire
@@ -59,7 +60,11 @@ def benchmark(pairs: int = PAIRS, clients: int = 8, seconds: float = 120.0) -> R
     with tempfile.TemporaryDirectory() as folder:
         root = os.path.join(folder, "models")
         for name, form in zip("ab", _FORMS.values()):
-            network = LeganGenerator(*_NAMES, upsampling="pixelshuffle", **form)
+            network = LeganGenerator(
+                of_classes(expression=_NAMES[0], lighting=_NAMES[1]),
+                upsampling="pixelshuffle",
+                **form,
+            )
             keras.utils.set_random_seed(0)
             network.build()
             export.export(network, root, name, target=current_target())

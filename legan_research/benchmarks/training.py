@@ -75,7 +75,7 @@ def benchmark(
 def faces(config: EditorSystem) -> FaceSet:
     """Returns the images of one rendered person, with expressions as their only labels."""
     split = rendered_split("train", 1, config.expressions, True, config.image_size, config.seed)
-    return split.without_lighting_labels()
+    return split.only(["expression"])
 
 
 @dataclasses.dataclass(frozen=True)

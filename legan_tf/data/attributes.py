@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from legan_tf.data.conditions import UNKNOWN as UNKNOWN  # until its users have moved
+
 MULTIPIE_EXPRESSIONS = ("neutral", "smile", "surprise", "squint", "disgust", "scream")
 """The six expressions of Multi-PIE, LEGAN's 6-way expression code (supplement, Table 2)."""
 
@@ -19,9 +21,6 @@ AFFECTNET_EXPRESSIONS = (
 
 MULTIPIE_SHOTS = tuple(f"shot{i:02d}" for i in range(20))
 """The 20 illuminations of a Multi-PIE recording; 00 and 19 are both taken without a flash."""
-
-UNKNOWN = -1
-"""Class id of a label that is not known; such a sample takes part in no loss that needs it."""
 
 
 def lightings(merge_flashless: bool = True) -> tuple[str, ...]:

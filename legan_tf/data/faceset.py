@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data.attributes import UNKNOWN
+from legan_tf.data.conditions import UNKNOWN, ClassCondition, Condition
 
 
 def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -41,6 +42,11 @@ class Surface:
     mask: np.ndarray
 
 
+Truth = Callable[[int, Mapping[str, Any]], np.ndarray]
+"""Maps an index and labels by condition to a picture or a map of the same person under these
+labels, uint8 [S, S, 3]; a condition that is not named, or ``UNKNOWN``, is the picture's own."""
+
+
 @dataclasses.dataclass(frozen=True)
 class FaceSet:
     """One split of one data set: labels in memory, images on demand.
@@ -48,47 +54,68 @@ class FaceSet:
     Attributes:
         name: Its name in reports, for example ``rendered/test``.
         image_size: Height and width of every image, in pixels.
-        expressions: Names of the expression classes.
-        lightings: Names of the lighting classes.
+        conditions: What its pictures are labelled with, in the order of codes and signatures.
+        labels: The labels by condition, int32 [n, *label_shape].
         identities: Names of the people.
-        expression: int32 [n], index into ``expressions``; -1 where unknown.
-        lighting: int32 [n], index into ``lightings``; -1 where unknown.
         identity: int32 [n], index into ``identities``; -1 where unknown.
         rating_mean: float32 [n], mean naturalness rating, 1 to 10; NaN where unknown.
         rating_std: float32 [n], population standard deviation of the ratings; NaN where unknown.
         load: Maps an int64 scalar tensor (an index) to a uint8 image [size, size, 3]. May be
             called inside a TensorFlow graph.
-        truth: Maps (index, expression, lighting) to the true uint8 image of the same person under
-            that expression and light. Only rendered faces have one.
+        truth: The true image under other labels. Only rendered faces have one.
         surface: Maps n indices and n expressions to the true surfaces of the same people under
             these expressions. Only rendered faces have one.
         map_kind: ``depth`` or ``normal`` where ``maps`` are such; empty where there are none.
         maps: Maps an index, like ``load``, to the uint8 map [size, size, 3] of that image's
             surface, as ``legan_tf.data.maps`` has it; all black where it is not known.
-        true_map: Maps (index, expression) to the true map of the same person under that
-            expression, in that form. Only rendered faces that have maps have one.
+        true_map: The true map under other labels, in that form. Only rendered faces that have maps
+            have one.
     """
 
     name: str
     image_size: int
-    expressions: tuple[str, ...]
-    lightings: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    labels: Mapping[str, np.ndarray]
     identities: tuple[str, ...]
-    expression: np.ndarray
-    lighting: np.ndarray
     identity: np.ndarray
     rating_mean: np.ndarray
     rating_std: np.ndarray
     load: Callable[[tf.Tensor], tf.Tensor]
-    truth: Callable[[int, int, int], np.ndarray] | None = None
+    truth: Truth | None = None
     surface: Callable[[np.ndarray, np.ndarray], Surface] | None = None
     map_kind: str = ""
     maps: Callable[[tf.Tensor], tf.Tensor] | None = None
-    true_map: Callable[[int, int], np.ndarray] | None = None
+    true_map: Truth | None = None
 
     def __len__(self) -> int:
         """Returns the number of samples."""
-        return len(self.expression)
+        return len(self.identity)
+
+    def condition(self, name: str) -> Condition | None:
+        """Returns the condition of that name, if its pictures are labelled with it."""
+        return next((one for one in self.conditions if one.name == name), None)
+
+    def names(self, condition: str) -> tuple[str, ...]:
+        """Returns the names of a condition's classes or attributes; none without it."""
+        found = self.condition(condition)
+        return found.names if found else ()
+
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Returns the names of the classes by condition, of those that are one class of several."""
+        return {one.name: one.names for one in self.conditions if one.kind == ClassCondition.kind}
+
+    def only(self, conditions: Sequence[str]) -> FaceSet:
+        """Returns the same faces with some of their conditions, in the order given.
+
+        Raises:
+            KeyError: The faces are not labelled with one of them.
+        """
+        own = {one.name: one for one in self.conditions}
+        return dataclasses.replace(
+            self,
+            conditions=tuple(own[name] for name in conditions),
+            labels={name: self.labels[name] for name in conditions},
+        )
 
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Returns the images at ``indices`` as uint8 [n, size, size, 3]."""
@@ -109,19 +136,19 @@ class FaceSet:
             return np.zeros((0, self.image_size, self.image_size, 3), np.uint8)
         return np.stack([load(tf.constant(int(i), tf.int64)).numpy() for i in indices])
 
-    def without_lighting_labels(self) -> FaceSet:
-        """Returns the same faces without lighting classes, for editors of expressions alone.
+    # Until their users have moved to ``conditions`` and ``labels``.
+    @property
+    def expressions(self):  # noqa: D102
+        return self.names("expression")
 
-        The true image of a face under another expression keeps that face's own light.
-        """
-        own, truth = self.lighting, self.truth
+    @property
+    def lightings(self):  # noqa: D102
+        return self.names("lighting")
 
-        def of_expression(index: int, expression: int, lighting: int) -> np.ndarray:
-            return truth(index, expression, int(own[index]))
+    @property
+    def expression(self):  # noqa: D102
+        return self.labels.get("expression", np.full(len(self), UNKNOWN, np.int32))
 
-        return dataclasses.replace(
-            self,
-            lightings=(),
-            lighting=np.full_like(own, UNKNOWN),
-            truth=of_expression if truth else None,
-        )
+    @property
+    def lighting(self):  # noqa: D102
+        return self.labels.get("lighting", np.full(len(self), UNKNOWN, np.int32))

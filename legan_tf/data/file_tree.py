@@ -19,7 +19,6 @@ PICTURES = frozenset(
 MAPS = PICTURES | {".exr", ".npy"}
 """Suffixes of depth and normal maps, in lower case."""
 
-_UNITS = 100  # Folders, at the first level that has as many, are what progress counts.
 _SYSTEM = frozenset(("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"))
 
 
@@ -61,16 +60,6 @@ class Tree:
         return os.path.join(self.folder, path)
 
 
-def skip_output(folder: str, output: str) -> Callable[[str], str]:
-    """Returns a ``skip`` for ``scan`` of a folder that leaves out the folder ``output`` in it."""
-
-    def skip(inside: str) -> str:
-        same = os.path.realpath(os.path.join(folder, inside)) == os.path.realpath(output)
-        return "the output" if same else ""
-
-    return skip
-
-
 def scan(
     folder: str,
     flag: str,
@@ -85,10 +74,10 @@ def scan(
         folder: The local folder to begin with.
         flag: Name of the flag that gave it, for errors.
         report: Counts what is skipped.
-        on_progress: Called with (parts of the tree done, parts in all).
+        on_progress: Called with (folders looked through, folders found so far).
         skip: Given the path of a folder from ``folder``, returns the reason to leave it out, or
             nothing.
-        leave_out: Full path of a file to ignore, such as the manifest itself.
+        leave_out: Path of the output, a file or a folder, which is not listed.
 
     Raises:
         UserError: The folder, or one in it, cannot be listed, or there is no file in it.
@@ -99,50 +88,44 @@ def scan(
         found = os.path.exists(folder)
         what = "is a file; name the folder that holds it" if found else "there is no such folder"
         raise UserError(f"--{flag}={folder}: {what}.")
+    output = os.path.realpath(leave_out) if leave_out else ""
     files: list[str] = []
+    folders = [""]
     followed: set[str] = set()
-    ignored = os.path.realpath(leave_out) if leave_out else None
-
-    def entries(inside: str) -> list[str]:
-        """Adds the files of a folder to ``files`` and returns its folders."""
-        deeper = []
+    for done, inside in enumerate(folders, start=1):  # It grows meanwhile.
         full = os.path.join(folder, inside)
         try:
-            with os.scandir(full) as found:
-                listed = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(full) as found_entries:
+                entries = sorted(found_entries, key=lambda entry: entry.name)
         except OSError as error:
             raise UserError(f"{full}: cannot be listed ({error.strerror}).") from error
-        for entry in listed:
+        for entry in entries:
             path = f"{inside}/{entry.name}" if inside else entry.name
+            target = os.path.realpath(entry.path) if output or entry.is_symlink() else ""
+            reason = ""
             if entry.name.startswith(".") or entry.name.lower() in _SYSTEM:
-                report.drop("hidden, or of the operating system", path)
+                reason = "hidden, or of the operating system"
             elif entry.is_dir():
-                reason = skip(path) if skip else ""
+                path += "/"
+                if output and target == output:
+                    reason = "the output"
+                elif skip:
+                    reason = skip(path[:-1])
                 if entry.is_symlink():
-                    target = os.path.realpath(entry.path)
-                    circle = os.path.realpath(full).startswith(os.path.join(target, ""))
-                    if circle or target == os.path.realpath(full) or target in followed:
+                    circle = os.path.commonpath([os.path.realpath(full), target]) == target
+                    if circle or target in followed:
                         reason = reason or "link to a folder that is looked into already"
                     followed.add(target)
-                if reason:
-                    report.drop(reason, path + "/")
-                else:
-                    deeper.append(path)
+                if not reason:
+                    folders.append(path[:-1])
             elif not entry.is_file():
-                report.drop("broken link, or no file", path)
-            elif ignored is None or os.path.realpath(entry.path) != ignored:
+                reason = "broken link, or no file"
+            elif not output or target != output:
                 files.append(path)
-        return deeper
-
-    level = [""]
-    while level and len(level) < _UNITS:
-        level = [deeper for inside in level for deeper in entries(inside)]
-    for done, unit in enumerate(level, start=1):
-        pending = [unit]
-        while pending:
-            pending += entries(pending.pop())
+            if reason:
+                report.drop(reason, path)
         if on_progress:
-            on_progress(done, len(level))
+            on_progress(done, len(folders))
     if not files:
         raise UserError(f"--{flag}={folder}: there is no file in it, or below.")
     return Tree(folder, tuple(sorted(files)))

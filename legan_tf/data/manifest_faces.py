@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import attributes, images, maps, parallel, tfrecord_reader
+from legan_tf.data.conditions import ClassCondition
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.data.manifest import Manifest, ManifestError
 from legan_tf.data.parallel import OnProgress
@@ -157,14 +158,17 @@ def manifest_faces(
         paths = [getattr(row, map_kind) for row in rows]
         pool = pools and pools.maps
         map_loader = loader(paths, surface, pool, counted_from(len(files)), map_kind)
+    classes = {"expression": manifest.expressions, "lighting": manifest.lightings}
     return FaceSet(
         name=f"{os.path.basename(manifest.file)}/{split}",
         image_size=image_size,
-        expressions=manifest.expressions,
-        lightings=manifest.lightings,
+        conditions=tuple(ClassCondition(name, names) for name, names in classes.items() if names),
+        labels={
+            name: _ids([getattr(row, name) for row in rows], names)
+            for name, names in classes.items()
+            if names
+        },
         identities=manifest.identities,
-        expression=_ids([row.expression for row in rows], manifest.expressions),
-        lighting=_ids([row.lighting for row in rows], manifest.lightings),
         identity=_ids([row.identity for row in rows], manifest.identities),
         rating_mean=np.array([row.rating_mean for row in rows], np.float32),
         rating_std=np.array([row.rating_std for row in rows], np.float32),

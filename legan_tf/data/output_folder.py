@@ -34,24 +34,14 @@ def folder_problem(output: str) -> str:
 
 
 def flag_problem(output: str, size: int | None, max_size: int, seed: int, workers: int) -> str:
-    """Returns the problem of the flags that preparations share; empty if there is none.
-
-    Args:
-        output: The output folder.
-        size: Height and width of the pictures to make, in pixels; None where it is not given.
-        max_size: The largest ``size``; the smallest is 16.
-        seed: Seed of the splits where a manifest has none; 0 or more.
-        workers: Processes, 0 for one per processor; not negative.
-    """
+    """Returns the problem of the flags that preparations share; empty if there is none."""
     problem = folder_problem(output)
-    if problem:
-        return problem
-    if size is not None and not _MIN_SIZE <= size <= max_size:
-        return f"--image_size={size}: must be {_MIN_SIZE} to {max_size}"
+    if not problem and size is not None and not _MIN_SIZE <= size <= max_size:
+        problem = f"--image_size={size}: must be {_MIN_SIZE} to {max_size}"
     for name, value in (("seed", seed), ("workers", workers)):
-        if value < 0:
-            return f"--{name}={value}: must be 0 or more"
-    return ""
+        if not problem and value < 0:
+            problem = f"--{name}={value}: must be 0 or more"
+    return problem
 
 
 def manifest_rows(
@@ -153,7 +143,7 @@ def _collide(targets: Sequence[str], originals: Sequence[str]) -> bool:
 def write_tables(output: str, tables: Mapping[str, tuple[Sequence[str], Sequence]]) -> None:
     """Writes CSV files: for each name of a file, its columns and its rows."""
     for name, (header, rows) in tables.items():
-        write_or_remove(output, name, csv_text.to_bytes(header, rows))
+        storage.write_bytes(os.path.join(output, name), csv_text.to_bytes(header, rows))
 
 
 def write_or_remove(output: str, name: str, content: bytes | None) -> None:

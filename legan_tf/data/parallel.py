@@ -1,91 +1,21 @@
-"""Parallel work on many items: in processes of this machine, or on many machines by Apache Beam.
-
-The only module that uses Apache Beam.
-"""
+"""Parallel work on many items, in processes or threads of this machine."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import io
-import logging
 import multiprocessing
 import os
-import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from typing import Any
 
-from legan_tf import optional
-from legan_tf.errors import UserError, first_line
+from legan_tf.errors import UserError
 
 OnProgress = Callable[[int, int], None]
 """Called with (done, total)."""
 
 _MAX_THREADS = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Workers:
-    """Where parallel work is done.
-
-    Attributes:
-        processes: Processes on this machine; 0 for one per processor that this process may use.
-        runner: Apache Beam's runner to use instead, ``DirectRunner`` or another; none if empty.
-        beam_options: Further options of Beam, as on a command line.
-    """
-
-    processes: int = 0
-    runner: str = ""
-    beam_options: str = ""
-
-    def check(self) -> None:
-        """Checks the values before the work begins.
-
-        Raises:
-            UserError: The values do not fit each other.
-            UnavailableError: Apache Beam is asked for and not installed.
-        """
-        if self.processes < 0:
-            raise UserError(f"--workers={self.processes}: must be 0 or more.")
-        if self.runner:
-            if self.processes:
-                raise UserError(
-                    "--workers belongs to processes here; set the runner's in --beam_options."
-                )
-            optional.require("apache_beam", f"--runner={self.runner}")
-        elif self.beam_options:
-            raise UserError("--beam_options belongs to --runner.")
-
-
-def for_each(
-    work: Callable[[Any], None],
-    items: Sequence[Any],
-    workers: Workers,
-    on_progress: OnProgress | None = None,
-) -> None:
-    """Calls a function that writes files for every item.
-
-    Args:
-        work: As in ``map_in_processes``.
-        items: Its arguments.
-        workers: Where it is done.
-        on_progress: Called with (done, total); with Beam, whose runners report in their own ways,
-            only when all is done.
-
-    Raises:
-        UserError: A process died, or Beam's pipeline failed.
-        UnavailableError: Apache Beam is asked for and not installed.
-    """
-    if not workers.runner:
-        for _ in map_in_processes(work, items, workers.processes, on_progress):
-            pass
-    elif items:
-        _run_beam_pipeline(work, items, workers)
-        if on_progress:
-            on_progress(len(items), len(items))
 
 
 def map_in_processes(
@@ -135,8 +65,9 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
-        parent.join()
-        os._exit(1)
+        if parent:
+            parent.join()
+            os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -150,44 +81,3 @@ def _map_in_pool(work: Callable[[Any], Any], items: Sequence[Any], workers: int)
             raise UserError(
                 "A worker process died, probably for want of memory; give fewer with --workers."
             ) from error
-
-
-def _run_beam_pipeline(work: Callable[[Any], None], items: Sequence[Any], workers: Workers) -> None:
-    beam = optional.require("apache_beam", f"--runner={workers.runner}")
-    options = _beam_options(workers)
-    logger = logging.getLogger("apache_beam")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # Tracebacks of the errors reported below.
-    try:
-        with beam.Pipeline(options=options) as pipeline:
-            # Without Reshuffle all items would stay with the one worker that makes them.
-            _ = pipeline | beam.Create(items) | beam.Reshuffle() | beam.Map(work)
-    except Exception as error:  # Runners, their machines and networks fail in many ways.
-        reason, ours = str(error).partition(" [while running")[0], isinstance(error, UserError)
-        if "Traceback (most recent call last)" in reason:  # Of another process.
-            reason = reason.strip().splitlines()[-1]
-            if reason.startswith("legan_tf."):
-                reason, ours = reason.partition(": ")[2], True
-        if ours:
-            raise UserError(reason) from error
-        reason = (" ".join(reason.split()) or type(error).__name__).rstrip(".")
-        raise UserError(f"--runner={workers.runner}: the pipeline failed ({reason}).") from error
-    finally:
-        logger.setLevel(level)
-
-
-def _beam_options(workers: Workers) -> Any:
-    """Returns Beam's options; it would end the process on wrong ones."""
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    messages = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(messages):
-            options = PipelineOptions(shlex.split(workers.beam_options), runner=workers.runner)
-            options.get_all_options()
-    except (SystemExit, ValueError) as error:
-        reason = messages.getvalue().rpartition("error: ")[2].strip() or first_line(error)
-        raise UserError(
-            f"--beam_options={workers.beam_options}: Beam refuses them ({reason})."
-        ) from error
-    return options

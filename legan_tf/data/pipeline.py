@@ -14,12 +14,15 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data.attributes import UNKNOWN
+from legan_tf.data.conditions import UNKNOWN, ClassCondition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.graph_ops.pixels import to_float
 from legan_tf.graph_ops.resizing import resize
 
 Batch = dict  # of tensors, by name
+
+_TARGET_SALTS = (1, 2, *range(2**33, 2**33 + 100))
+"""What is added to the seed of each condition's targets; 0 and 3 are other draws'."""
 
 
 def _passes(members: np.ndarray, seed: int, group: int, start: int) -> tf.data.Dataset:
@@ -86,19 +89,6 @@ def endless_order(
     return tf.data.Dataset.choose_from_datasets(in_turn, choice)
 
 
-def _draw_target(
-    source: tf.Tensor, classes: int, keep_share: float, seed: tf.Tensor, salt: int
-) -> tf.Tensor:
-    """Returns a class drawn uniformly, or ``UNKNOWN`` to leave the attribute as it is."""
-    draws = tf.random.stateless_uniform([2], tf.stack([seed[0] + salt, seed[1]]))
-    target = tf.minimum(tf.cast(draws[0] * classes, tf.int32), classes - 1)
-    if not keep_share:
-        return target
-    # Where the source is not known, a change could not be undone by the cycle.
-    keep = (draws[1] < keep_share) | (source < 0)
-    return tf.where(keep, UNKNOWN, target)
-
-
 def editing_batches(
     faces: FaceSet,
     batch_size: int,
@@ -120,9 +110,10 @@ def editing_batches(
         start_step: Generator updates already done.
         steps: Generator updates to give batches for; endless if none.
         critic_steps: Critic updates for each generator update.
-        keep_share: Share of targets that ask to leave an attribute as it is; if it is positive,
-            attributes whose source is unknown are always left.
-        balance: Whether the expressions take turns, as the groups of ``endless_order``.
+        keep_share: Share of targets that ask to leave a condition as it is; if it is positive,
+            what is unknown of the source is always left.
+        balance: Whether the classes of the first condition take turns, as the groups of
+            ``endless_order``, if it is one class of several.
         flip: Whether half of the images are mirrored, each with its map. A mirrored face is lit
             from the other side, so lighting labels are then wrong.
         own: The place of this process among several workers, each of which loads its own part of
@@ -131,16 +122,15 @@ def editing_batches(
     Returns:
         A data set of dictionaries, one element per generator update, each value of shape
         [batch_size, critic_steps, ...]: ``image`` float32 [.., S, S, 3] in [-1, 1], and so ``map``
-        where the faces have maps; ``expression``, ``lighting`` (source) and ``target_expression``,
-        ``target_lighting`` int32, -1 for unknown or to be left; ``alpha`` float32 in [0, 1), the
-        gradient penalty's place between images.
+        where the faces have maps; for each condition, such as ``expression``, the source's label
+        and the target's, ``target_expression``, int32, -1 for unknown or to be left; ``alpha``
+        float32 in [0, 1), the gradient penalty's place between images.
     """
-    expression = tf.constant(faces.expression, tf.int32)
-    lighting = tf.constant(faces.lighting, tf.int32)
+    labels = {one.name: tf.constant(faces.labels[one.name], tf.int32) for one in faces.conditions}
 
     def sample(position: tf.Tensor, index: tf.Tensor) -> Batch:
         key = tf.stack([tf.constant(seed, tf.int64) * 4, position])
-        source = {"expression": expression[index], "lighting": lighting[index]}
+        source = {name: values[index] for name, values in labels.items()}
         shown = {"image": faces.load(index)}
         if faces.maps is not None:
             shown["map"] = faces.maps(index)
@@ -152,21 +142,22 @@ def editing_batches(
                 )
                 for name, image in shown.items()
             }
+        targets = {}
+        for salt, one in zip(_TARGET_SALTS, faces.conditions):
+            own = tf.stack([key[0] + salt, position])
+            targets[f"target_{one.name}"] = one.draw(
+                source[one.name], labels[one.name], own, keep_share
+            )
         return {
             **{name: to_float(image) for name, image in shown.items()},
             **source,
-            "target_expression": _draw_target(
-                source["expression"], len(faces.expressions), keep_share, key, 1
-            ),
-            "target_lighting": _draw_target(
-                source["lighting"], len(faces.lightings), keep_share, key, 2
-            ),
+            **targets,
             "alpha": tf.random.stateless_uniform([], key),
         }
 
-    order = functools.partial(
-        endless_order, len(faces), seed, groups=faces.expression if balance else None
-    )
+    first = faces.conditions[0] if balance and faces.conditions else None
+    groups = faces.labels[first.name] if isinstance(first, ClassCondition) else None
+    order = functools.partial(endless_order, len(faces), seed, groups=groups)
     return _batched(order, sample, batch_size, start_step, steps, critic_steps, own)
 
 
@@ -222,13 +213,14 @@ def labelled_batches(
         own: As ``editing_batches`` has it.
 
     Returns:
-        A data set of dictionaries: ``image`` float32 [B,S,S,3] in [-1, 1]; ``expression``,
-        ``lighting``, ``identity`` int32 [B]; ``rating_mean``, ``rating_std`` float32 [B], NaN where
-        unknown.
+        A data set of dictionaries: ``image`` float32 [B,S,S,3] in [-1, 1]; the label of each
+        condition and ``identity``, int32 [B, ...]; ``rating_mean``, ``rating_std`` float32 [B],
+        NaN where unknown.
     """
-    classes = dict.fromkeys(("expression", "lighting", "identity"), tf.int32)
-    kinds = {**classes, **dict.fromkeys(("rating_mean", "rating_std"), tf.float32)}
-    columns = {name: tf.constant(getattr(faces, name), kind) for name, kind in kinds.items()}
+    labels = {**faces.labels, "identity": faces.identity}
+    columns = {name: tf.constant(values, tf.int32) for name, values in labels.items()}
+    for name in ("rating_mean", "rating_std"):
+        columns[name] = tf.constant(getattr(faces, name), tf.float32)
 
     def sample(position: tf.Tensor, index: tf.Tensor) -> Batch:
         image, key = faces.load(index), tf.stack([tf.cast(seed, tf.int64), position])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
+import operator
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -14,12 +14,10 @@ from legan_tf.data.parallel import OnProgress
 from legan_tf.errors import UserError
 
 Outcomes = list[dict[str, Any]]
-"""The result of each item of a part, in values that JSON can hold."""
+"""The results of several items, in values that JSON can hold."""
 
 MANIFEST = "manifest.csv"
 """Name of the manifest in an output folder; it is written last."""
-
-_ITEMS_PER_PART = 16
 
 
 class Item(Protocol):
@@ -39,7 +37,7 @@ class WorkLog:
 
     Attributes:
         folder: The output folder.
-        done: For the number of each finished part, the checksum of its inputs and its outcomes.
+        done: For the number of each finished part, the checksum of its inputs and its outcome.
     """
 
     def __init__(
@@ -59,50 +57,45 @@ class WorkLog:
                 log's settings are damaged.
         """
         self.folder = folder
-        self.done: dict[int, tuple[str, Outcomes]] = {}
+        self.done: dict[int, tuple[str, Any]] = {}
         self._settings = json.loads(json.dumps(settings))
         self._settings_file = os.path.join(folder, f"{name}.json")
         self._lines_file = os.path.join(folder, f"{name}.jsonl")
         if os.path.exists(self._settings_file):
             self._refuse_other_settings(descriptions)
-        elif os.path.isdir(folder) and os.listdir(folder):
+        elif not storage.is_free(folder):
             raise UserError(f"--output={folder}: holds other files already; name a new folder.")
-        self._valid_bytes = 0
         if os.path.exists(self._lines_file):
-            for line in storage.read_bytes(self._lines_file).splitlines(keepends=True):
-                if not line.endswith(b"\n"):
-                    break  # The program was killed while it wrote this one.
+            for line in storage.read_bytes(self._lines_file).splitlines():
                 try:
-                    part, inputs, outcomes = json.loads(line)
-                    self.done[part] = inputs, outcomes
+                    part, inputs, outcome = json.loads(line)
+                    self.done[operator.index(part)] = inputs, outcome
                 except (ValueError, TypeError):
-                    break  # Damaged: it and what follows is done again.
-                self._valid_bytes += len(line)
+                    break  # Cut short or damaged: it and what follows is done again.
 
     def begin(self) -> None:
-        """Writes the settings and removes an incomplete last line.
+        """Writes the settings, and the lines again without what is damaged.
 
         Raises:
             UserError: The folder cannot be written.
         """
-        if not os.path.exists(self._settings_file):
-            content = json.dumps(self._settings, indent=1, ensure_ascii=False) + "\n"
-            try:
-                storage.write_bytes(self._settings_file, content.encode())
-            except storage.StorageError as error:
-                raise UserError(
-                    f"--output={self.folder}: cannot be written; name another folder ({error})"
-                ) from error
+        content = json.dumps(self._settings, indent=1, ensure_ascii=False) + "\n"
+        try:
+            storage.write_bytes(self._settings_file, content.encode())
+        except storage.StorageError as error:
+            raise UserError(
+                f"--output={self.folder}: cannot be written; name another folder ({error})"
+            ) from error
         if os.path.exists(self._lines_file):
-            os.truncate(self._lines_file, self._valid_bytes)
+            self.close()
 
-    def add(self, part: int, inputs: str, outcomes: Outcomes) -> None:
-        """Appends a finished part with the checksum of its inputs and the outcomes of its items.
+    def add(self, part: int, inputs: str, outcome: Any) -> None:
+        """Appends a finished part with the checksum of its inputs and its outcome.
 
         Raises:
             StorageError: The log cannot be written.
         """
-        self.done[part] = inputs, outcomes
+        self.done[part] = inputs, outcome
         try:
             with open(self._lines_file, "ab") as file:
                 file.write(self._line(part))
@@ -113,9 +106,7 @@ class WorkLog:
 
     def close(self) -> None:
         """Sorts the lines, so that the file does not depend on when the job was stopped."""
-        lines = b"".join(map(self._line, sorted(self.done)))
-        if lines != storage.read_bytes(self._lines_file):
-            storage.write_bytes(self._lines_file, lines)
+        storage.write_bytes(self._lines_file, b"".join(map(self._line, sorted(self.done))))
 
     def _line(self, part: int) -> bytes:
         return json.dumps([part, *self.done[part]], ensure_ascii=False).encode() + b"\n"
@@ -146,7 +137,6 @@ def run(
     items: Sequence[Item],
     work: Callable[[Any], dict[str, Any]],
     temporary: Collection[str],
-    require: Callable[[], object],
     workers: int,
     on_progress: OnProgress,
 ) -> Outcomes:
@@ -161,8 +151,6 @@ def run(
         work: Writes the targets of an item and returns the outcome, whose ``reason`` is empty where
             they were written; as in ``parallel.map_in_processes``.
         temporary: Reasons for which an item is tried again in the next run.
-        require: Raises ``UnavailableError`` where a package that the work needs is missing; called
-            before any work, and not where there is none.
         workers: Processes; 0 for one per processor.
         on_progress: Called with (items done, all items).
 
@@ -172,46 +160,30 @@ def run(
     Raises:
         StorageError: A file cannot be written.
         UserError: A process died.
-        UnavailableError: As ``require`` raises it.
     """
-    parts = [items[i : i + _ITEMS_PER_PART] for i in range(0, len(items), _ITEMS_PER_PART)]
-    checksums = [_inputs_checksum(part) for part in parts]
-    missing = [
-        number
-        for number, part in enumerate(parts)
-        if number not in log.done
-        or log.done[number][0] != checksums[number]
-        or not all(_is_finished(*pair, temporary) for pair in zip(log.done[number][1], part))
-    ]
+    inputs = [checksum([file_version(file) for file in item.inputs]) for item in items]
+
+    def finished(number: int, item: Item) -> bool:
+        before, outcome = log.done.get(number, ("", {}))
+        if before != inputs[number]:
+            return False
+        if outcome["reason"]:
+            return outcome["reason"] not in temporary
+        return all(map(os.path.exists, item.targets))
+
+    missing = [number for number, item in enumerate(items) if not finished(number, item)]
     if missing:
-        require()
-        targets = [file for number in missing for item in parts[number] for file in item.targets]
+        targets = [file for number in missing for file in items[number].targets]
         remove_leftovers(log.folder, [os.path.join(log.folder, MANIFEST), *targets])
         log.begin()
-    done = len(items) - sum(len(parts[number]) for number in missing)
+    done = len(items) - len(missing)
     on_progress(done, len(items))  # Before the first item, networks may be loaded.
-    work = functools.partial(_work_on_part, work)
-    results = parallel.map_in_processes(work, [parts[number] for number in missing], workers)
-    for number, outcomes in zip(missing, results):
-        log.add(number, checksums[number], outcomes)
-        done += len(parts[number])
+    results = parallel.map_in_processes(work, [items[number] for number in missing], workers)
+    for done, (number, outcome) in enumerate(zip(missing, results), start=done + 1):
+        log.add(number, inputs[number], outcome)
         on_progress(done, len(items))
     log.close()
-    return [outcome for number in range(len(parts)) for outcome in log.done[number][1]]
-
-
-def _work_on_part(work: Callable[[Any], dict[str, Any]], part: Sequence[Item]) -> Outcomes:
-    return [work(item) for item in part]
-
-
-def _inputs_checksum(part: Iterable[Item]) -> str:
-    return checksum([[file_version(file) for file in item.inputs] for item in part])
-
-
-def _is_finished(outcome: Mapping[str, Any], item: Item, temporary: Collection[str]) -> bool:
-    if outcome["reason"]:
-        return outcome["reason"] not in temporary
-    return all(map(os.path.exists, item.targets))
+    return [log.done[number][1] for number in range(len(items))]
 
 
 def remove_leftovers(output: str, targets: Iterable[str]) -> None:
@@ -228,7 +200,7 @@ def remove_leftovers(output: str, targets: Iterable[str]) -> None:
             os.remove(target)
 
 
-def file_version(file: str) -> Any:
+def file_version(file: str) -> tuple[int, int] | str | None:
     """Returns size and modification time of a local file, much quicker than a checksum.
 
     None where there is no such file; a URL is returned as it is.

@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data import images, maps, parallel, storage, tfrecord_reader
+from legan_tf.data import images, maps, storage, tfrecord_reader
 from legan_tf.data.check.validation import picture_problems, split_problems
 from legan_tf.data.manifest import Manifest, ManifestError, Row, counts_table, read_manifest, to_csv
-from legan_tf.data.parallel import OnProgress
+from legan_tf.data.parallel import OnProgress, map_in_processes
 from legan_tf.data.splits import SPLITS
 from legan_tf.errors import UserError
 
@@ -52,7 +52,7 @@ def write_records(
     crop: images.Crop | None,
     shards: int,
     seed: int,
-    workers: parallel.Workers,
+    workers: int,
     bar: Callable[[str], OnProgress],
 ) -> str:
     """Writes the pictures of a manifest into records; resumes an earlier call that was stopped.
@@ -70,7 +70,7 @@ def write_records(
         shards: Files of each split, at most one for each picture; 0 for as many as take about
             ``SHARD_BYTES`` each.
         seed: Seed of the split where the manifest has none.
-        workers: Processes, or the runner of Apache Beam.
+        workers: Processes; 0 for one per processor.
         bar: Maps the label of a progress bar to its function of (done, total).
 
     Returns:
@@ -80,8 +80,7 @@ def write_records(
         UserError: An option does not fit, the folder holds something else, the manifest or a
             picture cannot be read, or checksums differ.
     """
-    _check_options(manifest_file, output, image_size, shards)
-    workers.check()
+    _check_options(manifest_file, output, image_size, shards, workers)
     manifest = read_manifest(manifest_file, data_dir or None, seed)
     tfrecord_reader.refuse_crop([row.file for row in manifest.rows], crop)
     plan = {
@@ -123,7 +122,8 @@ def write_records(
         or not storage.exists(storage.join(output, job.name))
     ]
     work = functools.partial(_write_shard, output, image_size, crop)
-    parallel.for_each(work, missing, workers, bar("writing shards"))
+    for _ in map_in_processes(work, missing, workers, bar("writing shards")):
+        pass
     return _finish(manifest, jobs, output)
 
 
@@ -169,7 +169,9 @@ def verify(folder: str, shards: Sequence[str], on_progress: OnProgress | None = 
     return len(found)
 
 
-def _check_options(manifest_file: str, output: str, image_size: int, shards: int) -> None:
+def _check_options(
+    manifest_file: str, output: str, image_size: int, shards: int, workers: int
+) -> None:
     if not manifest_file:
         raise UserError("--manifest is missing: name the manifest whose pictures to store.")
     if not output or output.lower().endswith(".csv"):
@@ -178,6 +180,8 @@ def _check_options(manifest_file: str, output: str, image_size: int, shards: int
         raise UserError(f"--image_size={image_size}: must be 1 or more.")
     if not 0 <= shards < 100_000:
         raise UserError(f"--shards={shards}: must be 0 to 99999.")
+    if workers < 0:
+        raise UserError(f"--workers={workers}: must be 0 or more.")
 
 
 def _is_begun(output: str, plan: dict) -> bool:

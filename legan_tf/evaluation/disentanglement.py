@@ -79,7 +79,12 @@ def one_attribute_edits(
             **asked,
             "edit": np.concatenate(edited),
             "copy": sources,
-            "truth": np.stack([faces.truth(*(int(i) for i in edit)) for edit in wanted]),
+            "truth": np.stack(
+                [
+                    faces.truth(int(i), {"expression": expression, "lighting": lighting})
+                    for i, expression, lighting in wanted
+                ]
+            ),
         }
     return made
 

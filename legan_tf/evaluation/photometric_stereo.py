@@ -169,7 +169,10 @@ def relighting_metrics(
             "edit": editor(copies, expression=np.repeat(expression, len(shots)), lighting=shots),
             "copy": copies,
             "truth": np.stack(
-                [faces.truth(int(source[0]), int(expression[0]), int(shot)) for shot in shots]
+                [
+                    faces.truth(int(source[0]), {"expression": expression[0], "lighting": shot})
+                    for shot in shots
+                ]
             ),
         }
         for name, pictures in relit.items():

@@ -1,4 +1,4 @@
-"""The attribute classifier, trained apart from every generator, which evaluates edits."""
+"""The classifier of conditions, trained apart from every generator, which evaluates edits."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from legan_tf.data.conditions import Condition
 from legan_tf.models import layers
-from legan_tf.models.network import Network
+from legan_tf.models.conditioned import ConditionedNetwork
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
-class AttributeClassifier(Network):
-    """Classifies the expression and the lighting of a face.
+class AttributeClassifier(ConditionedNetwork):
+    """Reads the conditions of a face, such as its expression and its lighting.
 
-    Strided 3 × 3 convolutions with layer normalisation down to 4 × 4, then one dense layer per
-    attribute. Called on float32 images [B,S,S,3] in [-1, 1]; returns ``expression`` [B,E] and
-    ``lighting`` [B,L], logits, float32; only those that have classes.
+    Strided 3 × 3 convolutions with layer normalisation down to 4 × 4, then one dense layer for each
+    condition. Called on float32 images [B,S,S,3] in [-1, 1]; returns the logits of each condition
+    by its name, float32 [B,N].
     """
 
     def __init__(
         self,
-        expressions: Sequence[str],
-        lightings: Sequence[str],
+        conditions: Sequence[Condition],
         image_size: int = 128,
         width: int = 24,
         name: str | None = "attribute_classifier",
@@ -31,8 +31,7 @@ class AttributeClassifier(Network):
         """Makes the layers.
 
         Args:
-            expressions: Names of the expression classes; empty for no such head.
-            lightings: Names of the lighting classes, likewise.
+            conditions: What it reads.
             image_size: Height and width in pixels, a power of two, at least 8.
             width: Channels of the first convolution; doubled each time, up to eight times as many.
             name: Name of the Keras model.
@@ -43,8 +42,7 @@ class AttributeClassifier(Network):
         super().__init__(name=name)
         if image_size < 8 or image_size & (image_size - 1):
             raise ValueError(f"image_size is {image_size}: the classifier needs a power of two ≥ 8")
-        self.expressions = tuple(expressions)
-        self.lightings = tuple(lightings)
+        self.conditions = tuple(conditions)
         self.image_size = image_size
         self.width = width
         made: list[keras.layers.Layer] = []
@@ -56,11 +54,19 @@ class AttributeClassifier(Network):
                 made.append(keras.layers.LayerNormalization())
         self.features = 16 * made[-2].filters
         self.trunk = layers.Chain(made)
-        # Keras 3 has no dense layer without outputs.
-        self.expression_head, self.lighting_head = (
-            keras.layers.Dense(len(names), dtype=layers.OUTPUT_TYPE) if names else None
-            for names in (self.expressions, self.lightings)
-        )
+        # Keras names the weights in files after these attributes.
+        for condition in self.conditions:
+            head = keras.layers.Dense(condition.size, dtype=layers.OUTPUT_TYPE)
+            setattr(self, f"{condition.name}_head", head)
+
+    # Until their users have moved to ``conditions``.
+    @property
+    def expressions(self):  # noqa: D102
+        return self.names("expression")
+
+    @property
+    def lightings(self):  # noqa: D102
+        return self.names("lighting")
 
     def build_layers(self) -> None:
         """Builds the convolutions and the heads."""
@@ -74,5 +80,4 @@ class AttributeClassifier(Network):
         return {name: head(features) for name, head in self._heads().items()}
 
     def _heads(self) -> dict[str, keras.layers.Layer]:
-        heads = {"expression": self.expression_head, "lighting": self.lighting_head}
-        return {name: head for name, head in heads.items() if head is not None}
+        return {one.name: getattr(self, f"{one.name}_head") for one in self.conditions}

@@ -1,12 +1,15 @@
-"""The discriminator of StarGAN and LEGAN: realness of patches and attributes of the face."""
+"""The discriminator of StarGAN and LEGAN: realness of patches and conditions of the face."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
+from legan_tf.data.conditions import Condition
 from legan_tf.models import layers
-from legan_tf.models.network import Network
+from legan_tf.models.conditioned import ConditionedNetwork
 
 
 def strided_trunk(image_size: int, width: int, depth: int, network: str) -> layers.Chain:
@@ -38,18 +41,17 @@ def strided_trunk(image_size: int, width: int, depth: int, network: str) -> laye
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
-class Discriminator(Network):
-    """StarGAN's discriminator with one classifier head per attribute (LEGAN, section 3).
+class Discriminator(ConditionedNetwork):
+    """StarGAN's discriminator with a head for each condition that it reads (LEGAN, section 3).
 
     Called on float32 images [B,S,S,3] in [-1, 1]; returns ``realness`` [B,h,w], a score per patch,
-    and ``expression`` [B,E] and ``lighting`` [B,L], logits, all float32. With 8 attributes at
-    128 × 128 it has 44,786,624 parameters.
+    and the logits of each condition by its name, [B,N], all float32. With 8 classes or attributes
+    at 128 × 128 it has 44,786,624 parameters.
     """
 
     def __init__(
         self,
-        num_expressions: int,
-        num_lightings: int,
+        conditions: Sequence[Condition],
         image_size: int = 128,
         width: int = 64,
         depth: int = 6,
@@ -59,46 +61,39 @@ class Discriminator(Network):
         """Makes the trunk and the heads.
 
         Args:
-            num_expressions: Classes of the expression head; 0 for none.
-            num_lightings: Classes of the lighting head; 0 for none.
+            conditions: What it reads.
             image_size: Height and width in pixels, a multiple of ``2**depth``.
             width: Channels of the first convolution.
             depth: Number of convolutions.
-            fake_class: Whether each head has one more class, "generated" (our own): G then cannot
-                satisfy the head with a change too small to see.
+            fake_class: Whether each head of classes has one more, "generated" (our own): G then
+                cannot satisfy the head with a change too small to see.
             name: Name of the Keras model.
 
         Raises:
             ValueError: The size is no multiple of ``2**depth``.
         """
         super().__init__(name=name)
-        self.num_expressions = num_expressions
-        self.num_lightings = num_lightings
+        self.conditions = tuple(conditions)
         self.image_size = image_size
         self.width = width
         self.depth = depth
         self.fake_class = fake_class
         self.trunk = strided_trunk(image_size, width, depth, "the discriminator")
         self.realness_head = layers.conv(1, 3, dtype=layers.OUTPUT_TYPE)
-        self.expression_head = self._head(num_expressions)
-        self.lighting_head = self._head(num_lightings)
-
-    def _head(self, classes: int) -> keras.layers.Layer | None:
-        """Returns a classifier over the last feature map, or None."""
-        if not classes:
-            return None
-        return keras.layers.Conv2D(
-            classes + (1 if self.fake_class else 0),
-            self.image_size // 2**self.depth,
-            padding="valid",
-            use_bias=False,
-            dtype=layers.OUTPUT_TYPE,
-        )
+        # Keras names the weights in files after these attributes.
+        for condition in self.conditions:
+            head = keras.layers.Conv2D(
+                condition.head_size(fake_class),
+                image_size // 2**depth,
+                padding="valid",
+                use_bias=False,
+                dtype=layers.OUTPUT_TYPE,
+            )
+            setattr(self, f"{condition.name}_head", head)
 
     def _heads(self) -> dict[str, keras.layers.Layer]:
-        """Returns the existing classifiers by attribute."""
-        heads = {"expression": self.expression_head, "lighting": self.lighting_head}
-        return {attribute: head for attribute, head in heads.items() if head is not None}
+        """Returns the heads by condition."""
+        return {one.name: getattr(self, f"{one.name}_head") for one in self.conditions}
 
     def build_layers(self) -> None:
         """Builds the trunk and the heads."""
@@ -112,6 +107,6 @@ class Discriminator(Network):
         """Scores and classifies the images; see the class."""
         features = self.trunk(image)
         outputs = {"realness": self.realness_head(features)[..., 0]}
-        for attribute, head in self._heads().items():
-            outputs[attribute] = head(features)[:, 0, 0, :]
+        for name, head in self._heads().items():
+            outputs[name] = head(features)[:, 0, 0, :]
         return outputs

@@ -1,30 +1,30 @@
-"""The interface of every generator that edits attributes."""
+"""The interface of every generator that edits faces under conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from legan_tf.data.conditions import Condition
+from legan_tf.models.conditioned import ConditionedNetwork
 from legan_tf.models.hourglass import check_image_size
-from legan_tf.models.network import Network
 
 OUTPUTS = ("direct", "affine")
 
 
-class AttributeGenerator(Network):
-    """A generator that edits the expression and the lighting of a face.
+class AttributeGenerator(ConditionedNetwork):
+    """A generator that edits a face under conditions, such as an expression and a lighting.
 
-    Called on a dictionary of ``image`` (float32 [B,S,S,3] in [-1, 1]), ``expression`` (float32
-    [B,E]) and ``lighting`` (float32 [B,L]); returns a dictionary with ``image`` in the same form.
-    Codes are one-hot rows. A row of zeros asks to leave that attribute as it is and is understood
-    only where ``keeps_unnamed`` is true.
+    Called on a dictionary of ``image`` (float32 [B,S,S,3] in [-1, 1]) and the code of each
+    condition by its name (float32 [B,N], ``Condition.code``); returns a dictionary with ``image``
+    in the same form. The code of an unknown label asks to leave that condition as it is and is
+    understood only where ``keeps_unnamed`` is true.
 
     Attributes:
-        expressions: Names of the expression classes, in the order of the code.
-        lightings: Names of the lighting classes, in the order of the code.
+        conditions: What it is told, in the order of the codes.
         image_size: Height and width of the images, in pixels.
-        keeps_unnamed: Whether the model was trained to leave an attribute alone on a zero code.
+        keeps_unnamed: Whether the model was trained to leave alone what its target does not name.
         face_lines: Heights of eyes and mouth in the pictures that it was trained on, as shares of
             their height; empty if unknown.
     """
@@ -33,8 +33,7 @@ class AttributeGenerator(Network):
 
     def __init__(
         self,
-        expressions: Sequence[str],
-        lightings: Sequence[str],
+        conditions: Sequence[Condition],
         image_size: int,
         keeps_unnamed: bool,
         output: str,
@@ -44,8 +43,7 @@ class AttributeGenerator(Network):
         """Checks and stores the arguments that all generators share.
 
         Args:
-            expressions: See the class.
-            lightings: See the class.
+            conditions: See the class.
             image_size: See the class; a multiple of 4.
             keeps_unnamed: See the class.
             output: ``direct`` for the image itself, as published. ``affine`` (our own) for a gain
@@ -60,12 +58,24 @@ class AttributeGenerator(Network):
         check_image_size(image_size)
         if output not in OUTPUTS:
             raise ValueError(f"output is one of {', '.join(OUTPUTS)}, not {output!r}")
-        self.expressions = tuple(expressions)
-        self.lightings = tuple(lightings)
+        self.conditions = tuple(conditions)
         self.image_size = image_size
         self.keeps_unnamed = keeps_unnamed
         self.output_form = output
         self.face_lines = tuple(face_lines)
+
+    def codes(self, labels: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the codes of labels by condition."""
+        return {one.name: one.code(labels[one.name]) for one in self.conditions}
+
+    # Until their users have moved to ``conditions``.
+    @property
+    def expressions(self):  # noqa: D102
+        return self.names("expression")
+
+    @property
+    def lightings(self):  # noqa: D102
+        return self.names("lighting")
 
     @property
     def output_channels(self) -> int:

@@ -24,12 +24,13 @@ def leaky_relu(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor
     The slope is constant but for the jump at 0, so the second derivative is left out: in a gradient
     penalty, TensorFlow's own gradient would send zeros through the whole network.
     """
-    kept = tf.stop_gradient(x)
+    y = tf.nn.leaky_relu(x, LEAK)
+    kept = tf.stop_gradient(y)
 
     def gradient(upstream: tf.Tensor) -> tf.Tensor:
         return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=kept, alpha=LEAK)
 
-    return tf.nn.leaky_relu(x, LEAK), gradient
+    return y, gradient
 
 
 # Named as its base, since Keras names weights in files after the class.

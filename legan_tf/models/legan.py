@@ -1,4 +1,4 @@
-"""LEGAN's tri-hourglass generator: two hourglasses for masks, a third one for the image."""
+"""LEGAN's tri-hourglass generator: one hourglass a condition for masks, one for the image."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from legan_tf.data.conditions import Condition
 from legan_tf.graph_ops.pixels import to_uint8
 from legan_tf.models.generator import AttributeGenerator
 from legan_tf.models.hourglass import hourglass
@@ -20,16 +21,16 @@ class LeganGenerator(AttributeGenerator):
     The expression hourglass sees the image and the expression code, the lighting hourglass the
     image and the lighting code; each gives a transformation mask. The synthesis hourglass makes
     the image from the concatenated masks. The wiring and the 9 input channels of the expression
-    hourglass are published; the tables of layers are inferred.
+    hourglass are published; the tables of layers are inferred. Of other conditions, each has an
+    hourglass and a mask.
 
-    Besides ``image``, the output holds ``expression_mask`` and ``lighting_mask``, float32
-    [B,S,S,M], unbounded.
+    Besides ``image``, the output holds a mask for each condition, ``expression_mask`` and
+    ``lighting_mask``, float32 [B,S,S,M], unbounded.
     """
 
     def __init__(
         self,
-        expressions: Sequence[str],
-        lightings: Sequence[str],
+        conditions: Sequence[Condition],
         image_size: int = 128,
         width: int = 64,
         blocks: int = 6,
@@ -42,11 +43,10 @@ class LeganGenerator(AttributeGenerator):
         face_lines: Sequence[float] = (),
         name: str | None = "legan_generator",
     ) -> None:
-        """Makes the three hourglasses.
+        """Makes the hourglasses.
 
         Args:
-            expressions: Names of the expression classes.
-            lightings: Names of the lighting classes.
+            conditions: What it is told; in the paper an expression and a lighting.
             image_size: Height and width in pixels, a multiple of 4.
             width: Channels of each hourglass at full size.
             blocks: Residual blocks of each hourglass.
@@ -59,9 +59,7 @@ class LeganGenerator(AttributeGenerator):
             face_lines: See ``AttributeGenerator``.
             name: Name of the Keras model.
         """
-        super().__init__(
-            expressions, lightings, image_size, keeps_unnamed, output, name, face_lines
-        )
+        super().__init__(conditions, image_size, keeps_unnamed, output, name, face_lines)
         self.width = width
         self.blocks = blocks
         self.mask_channels = mask_channels
@@ -69,31 +67,36 @@ class LeganGenerator(AttributeGenerator):
         self.upsampling = upsampling
         self.stem = stem
         body = {"width": width, "blocks": blocks, "upsampling": upsampling, "stem": stem}
-        self.expression_hourglass = hourglass(mask_channels, **body)
-        self.lighting_hourglass = hourglass(mask_channels, **body)
+        # Keras names the weights in files after these attributes.
+        for condition in self.conditions:
+            setattr(self, f"{condition.name}_hourglass", hourglass(mask_channels, **body))
         self.synthesis_hourglass = hourglass(self.output_channels, **body)
 
     def build_layers(self) -> None:
-        """Builds the three hourglasses."""
+        """Builds the hourglasses."""
         size = (None, self.image_size, self.image_size)
-        self.expression_hourglass.build((*size, 3 + len(self.expressions)))
-        self.lighting_hourglass.build((*size, 3 + len(self.lightings)))
-        image = 3 if self.image_to_synthesis else 0
-        self.synthesis_hourglass.build((*size, 2 * self.mask_channels + image))
+        for condition in self.conditions:
+            self.hourglass_of(condition).build((*size, 3 + condition.size))
+        seen = self.mask_channels * len(self.conditions) + 3 * self.image_to_synthesis
+        self.synthesis_hourglass.build((*size, seen))
+
+    def hourglass_of(self, condition: Condition) -> keras.layers.Layer:
+        """Returns the hourglass that makes the mask of a condition."""
+        return getattr(self, f"{condition.name}_hourglass")
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Edits the images; see ``AttributeGenerator`` and the class."""
         image = inputs["image"]
-        expression = self.expression_hourglass((image, inputs["expression"]))
-        lighting = self.lighting_hourglass((image, inputs["lighting"]))
-        seen = [expression, lighting]
+        masks = {
+            one.name: self.hourglass_of(one)((image, inputs[one.name])) for one in self.conditions
+        }
+        seen = list(masks.values())
         if self.image_to_synthesis:
-            seen.append(tf.cast(image, expression.dtype))
+            seen.append(tf.cast(image, seen[0].dtype))
         features = self.synthesis_hourglass(tf.concat(seen, axis=-1))
         return {
             "image": self.output_image(features, image),
-            "expression_mask": tf.cast(expression, tf.float32),
-            "lighting_mask": tf.cast(lighting, tf.float32),
+            **{f"{name}_mask": tf.cast(mask, tf.float32) for name, mask in masks.items()},
         }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from legan_tf.data.conditions import Condition
 from legan_tf.models.generator import AttributeGenerator
 from legan_tf.models.hourglass import hourglass
 from legan_tf.models.layers import PACKAGE
@@ -14,15 +15,14 @@ from legan_tf.models.layers import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class StarganGenerator(AttributeGenerator):
-    """One hourglass that sees the image and both attribute codes (Choi et al., CVPR 2018).
+    """One hourglass that sees the image and all codes (Choi et al., CVPR 2018).
 
     With 8 attributes it has 8,439,936 parameters, with LEGAN's 26 it has 8,496,384.
     """
 
     def __init__(
         self,
-        expressions: Sequence[str],
-        lightings: Sequence[str] = (),
+        conditions: Sequence[Condition],
         image_size: int = 128,
         width: int = 64,
         blocks: int = 6,
@@ -34,9 +34,7 @@ class StarganGenerator(AttributeGenerator):
         name: str | None = "stargan_generator",
     ) -> None:
         """Makes the hourglass; the arguments are those of ``LeganGenerator``."""
-        super().__init__(
-            expressions, lightings, image_size, keeps_unnamed, output, name, face_lines
-        )
+        super().__init__(conditions, image_size, keeps_unnamed, output, name, face_lines)
         self.width = width
         self.blocks = blocks
         self.upsampling = upsampling
@@ -45,11 +43,11 @@ class StarganGenerator(AttributeGenerator):
 
     def build_layers(self) -> None:
         """Builds the hourglass."""
-        channels = 3 + len(self.expressions) + len(self.lightings)
+        channels = 3 + sum(one.size for one in self.conditions)
         self.hourglass.build((None, self.image_size, self.image_size, channels))
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Edits the images; see ``AttributeGenerator``."""
         image = inputs["image"]
-        codes = tf.concat([inputs["expression"], inputs["lighting"]], -1)
+        codes = tf.concat([inputs[one.name] for one in self.conditions], -1)
         return {"image": self.output_image(self.hourglass((image, codes)), image)}

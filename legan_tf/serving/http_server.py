@@ -1,23 +1,25 @@
-"""HTTP server whose threads and memory clients cannot exhaust by sending slowly, or a lot."""
+"""HTTP servers by Waitress, which bounds connections, headers, bodies, threads and idle clients."""
 
 from __future__ import annotations
 
-import contextlib
-import http.server
-import io
+import dataclasses
+import http
+import json
+import logging
 import socket
-import threading
-import time
-from collections.abc import Container, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
-MAX_CONNECTIONS = 256
-"""Each holds a thread."""
-_HEADERS_S = 30.0
-_MAX_HEADER_BYTES = 2**17
-_CHUNK_BYTES = 2**16
-# How long a new connection waits for the end of the one that makes room for it.
-_ROOM_S = 1.0
+import waitress
+from waitress import wasyncore
+
+CONNECTIONS = 500
+"""Most connections at once; they take no threads. A process may have 1,024 descriptors."""
+_IDLE_S = 30
+_Self = TypeVar("_Self", bound="Server")
+
+# Requests that wait for a thread are no news.
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 class Refused(Exception):
@@ -33,177 +35,133 @@ class Refused(Exception):
         self.status = status
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """A thread for each connection; of too many, the one that its client holds up longest ends."""
-
-    request_queue_size = 128
-    daemon_threads = True
-    # Idle connections would hold the end up.
-    block_on_close = False
-
-    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
-        """Binds the address.
-
-        Raises:
-            OSError: It cannot be listened on.
-        """
-        self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        self._lock = threading.Lock()
-        self._awaited: dict[socket.socket, float] = {}
-        self._held: set[socket.socket] = set()
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Starts a thread for a connection, or closes it if there is no room."""
-        room = self._connections.acquire(blocking=False)
-        if not room:
-            self.close_slowest()
-            room = self._connections.acquire(timeout=_ROOM_S)
-        if room:
-            with self._lock:
-                self._held.add(request)
-            super().process_request(request, client_address)
-        else:
-            super().shutdown_request(request)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Ends a connection, and gives its place back once.
-
-        An interrupt while its thread starts ends it both there and in the thread.
-        """
-        with self._lock:
-            held = request in self._held
-            self._held.discard(request)
-        if held:
-            self._connections.release()
-        super().shutdown_request(request)
-
-    @contextlib.contextmanager
-    def awaiting(self, connection: socket.socket, since: float) -> Iterator[None]:
-        """Marks a connection, inside, as one that waits for its client since that time."""
-        with self._lock:
-            self._awaited[connection] = since
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._awaited.pop(connection, None)
-
-    def close_slowest(
-        self, least_s: float = 0.0, among: Container[socket.socket] | None = None
-    ) -> None:
-        """Closes the connection whose client is waited for longest, if any.
-
-        Args:
-            least_s: Spares those that are waited for since fewer seconds.
-            among: Spares others than these; None for all.
-        """
-        with self._lock:
-            slow = [c for c in self._awaited if among is None or c in among]
-            if not slow:
-                return
-            slowest = min(slow, key=self._awaited.__getitem__)
-            if time.monotonic() - self._awaited[slowest] < least_s:
-                return
-            del self._awaited[slowest]
-        with contextlib.suppress(OSError):  # It has just ended by itself.
-            slowest.shutdown(socket.SHUT_RDWR)
-
-
-class _Reader(io.RawIOBase):
-    """Raw reader of a connection, with a deadline and a size for the whole of what is read."""
-
-    def __init__(self, server: Server, connection: socket.socket) -> None:
-        self._server = server
-        self._connection = connection
-
-    def begin(self, seconds: float, size: int) -> None:
-        """Begins to read at most ``size`` bytes within so many seconds."""
-        self._since = time.monotonic()
-        self._deadline = self._since + seconds
-        self._left = size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        seconds = self._deadline - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError("the request did not come in time")
-        if self._left <= 0:
-            raise ConnectionError("the request is too long")
-        self._connection.settimeout(seconds)
-        try:
-            with self._server.awaiting(self._connection, self._since):
-                count = self._connection.recv_into(buffer)
-        except socket.timeout as error:  # In Python 3.9 that is no TimeoutError yet.
-            raise TimeoutError("the request did not come in time") from error
-        self._left -= count
-        return count
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers the requests of a connection.
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """Answer to a request.
 
     Attributes:
-        send_s: Seconds in which a client has to take an answer.
+        content: The body.
+        content_type: Its type.
+        headers: Further headers.
+        status: HTTP status code.
     """
 
-    protocol_version = "HTTP/1.1"
-    sys_version = ""
-    # Headers and content are two packets: else the second waits 40 ms for the first one's receipt.
-    disable_nagle_algorithm = True
-    server: Server
-    send_s = 30.0
+    content: bytes
+    content_type: str
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    status: int = 200
 
-    def setup(self) -> None:
-        """Prepares to read and write."""
-        super().setup()
-        self._reader = _Reader(self.server, self.connection)
-        self.rfile = io.BufferedReader(self._reader, _CHUNK_BYTES)
 
-    def handle_one_request(self) -> None:
-        """Answers a request whose headers come in time."""
-        self._reader.begin(_HEADERS_S, _MAX_HEADER_BYTES)
-        try:
-            super().handle_one_request()
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True
+class Server:
+    """Serves what ``answer`` returns; a context manager that closes.
 
-    def body(self, length: int, seconds: float) -> Iterator[bytes]:
-        """Yields the body of a request as it comes.
+    Attributes:
+        server_address: Host and port that it listens at.
+    """
+
+    def __init__(self, host: str, port: int, most_bytes: int, **limits: Any) -> None:
+        """Begins to listen; connections wait until ``serve_forever``.
 
         Args:
-            length: Its size in bytes.
-            seconds: Time in which all of it has to come.
+            host: Address to listen at.
+            port: Port; 0 for any.
+            most_bytes: Largest body of a request.
+            **limits: Settings of Waitress by its names, as ``threads``.
 
         Raises:
-            ConnectionError: It breaks off.
-            TimeoutError: It does not come in time.
+            OSError: The address cannot be listened at.
         """
-        self._reader.begin(seconds, length)
-        while length:
-            chunk = self.rfile.read1(min(length, _CHUNK_BYTES))
-            if not chunk:
-                raise ConnectionError("the body is cut short")
-            length -= len(chunk)
-            yield chunk
+        listening = socket.create_server((host, port))
+        self.server_address: tuple[str, int] = listening.getsockname()
+        self._sockets: dict[int, Any] = {}
+        self._server = waitress.create_server(
+            self._respond,
+            map=self._sockets,
+            sockets=[listening],
+            max_request_body_size=most_bytes + 1,  # The smallest that it refuses.
+            connection_limit=CONNECTIONS,
+            channel_timeout=_IDLE_S,
+            asyncore_use_poll=True,
+            log_socket_errors=False,
+            ident=None,
+            **limits,
+        )
 
-    def send(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        """Sends an answer; ``Content-Length`` and ``Connection: close`` are added as they are due.
+    def answer(self, environ: Mapping[str, Any]) -> Answer:
+        """Answers a request, on one of several threads.
+
+        Args:
+            environ: WSGI's environment of the request, whose body has come.
 
         Raises:
-            OSError: The client does not take it.
+            Refused: It is answered by ``refusal``.
         """
-        self.connection.settimeout(self.send_s)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("X-Content-Type-Options", "nosniff")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        with self.server.awaiting(self.connection, time.monotonic()):
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
+        raise NotImplementedError
+
+    def refusal(self, refused: Refused) -> Answer:
+        """Returns the answer to a request that is refused: the sentence as text."""
+        content = f"{refused}\n".encode(errors="replace")
+        return Answer(content, "text/plain; charset=utf-8", status=refused.status)
+
+    def _respond(
+        self, environ: Mapping[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        try:
+            answer = self.answer(environ)
+        except Refused as refused:
+            answer = self.refusal(refused)
+        headers = {
+            "Content-Type": answer.content_type,
+            "X-Content-Type-Options": "nosniff",
+            **answer.headers,
+        }
+        status = http.HTTPStatus(answer.status)
+        start_response(f"{status.value} {status.phrase}", list(headers.items()))
+        return [answer.content]
+
+    def serve_forever(self) -> None:
+        """Serves until ``shutdown``, or Ctrl-C; then up to five seconds, for requests in progress.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C.
+        """
+        self._server.run()
+        if self._sockets:
+            raise KeyboardInterrupt  # Waitress takes it for itself.
+
+    def shutdown(self) -> None:
+        """Ends ``serve_forever``, which runs in another thread."""
+        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
+
+    def __enter__(self: _Self) -> _Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Closes all connections and ends the threads."""
+        wasyncore.close_all(self._sockets)
+        self._server.task_dispatcher.shutdown()
+
+
+def read_json(environ: Mapping[str, Any]) -> Any:
+    """Returns the JSON of a request's body.
+
+    Raises:
+        Refused: It is something else.
+    """
+    # Pages of other sites cannot send this type without CORS permission.
+    check_type(environ, "application/json")
+    try:
+        return json.loads(environ["wsgi.input"].read())
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "The request is not JSON.") from error
+
+
+def check_type(environ: Mapping[str, Any], wanted: str) -> None:
+    """Checks the type of a request's body.
+
+    Raises:
+        Refused: It is another one.
+    """
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != wanted:
+        raise Refused(415, f"It must be sent as {wanted}.")

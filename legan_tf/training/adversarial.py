@@ -25,7 +25,6 @@ from legan_tf.training.options import (
 from legan_tf.training.system import System
 from legan_tf.training.trainer import Batch, Trainer
 
-ATTRIBUTES = ("expression", "lighting")
 SAMPLED_PEOPLE = 3
 ADVERSARIAL_TERMS = ("critic", "penalty", "critic_attributes", "generator", "attributes")
 """Loss terms of every generator and its critic, in the training log."""
@@ -58,8 +57,7 @@ class AdversarialSystem(System, HourglassOptions, DiscriminatorOptions, Adversar
     def discriminator(self, faces: FaceSet) -> Discriminator:
         """Returns the discriminator of the generator's images."""
         return Discriminator(
-            len(faces.expressions),
-            len(faces.lightings),
+            faces.conditions,
             self.image_size,
             self.d_width,
             self.d_depth,
@@ -266,8 +264,8 @@ class AdversarialTrainer(Trainer):
     ) -> tf.Tensor:
         """Classification loss per sample, summed over the attributes that a critic reads."""
         terms = []
-        for name in ATTRIBUTES:
-            if name in judged:
+        for name in judged:
+            if name != "realness":
                 logits = (judged[name], labels[name])
                 term = losses.classification_loss(*logits)
                 if confidence_penalty:
@@ -349,8 +347,8 @@ class AdversarialTrainer(Trainer):
                 if critic.fake_class:
                     fake_labels = {
                         name: tf.fill([count], on_fake[name].shape[-1] - 1)
-                        for name in ATTRIBUTES
-                        if name in on_fake
+                        for name in on_fake
+                        if name != "realness"
                     }
                     attributes += self._attribute_terms(on_fake, fake_labels)
                 total = objective.adversarial_weight * self.record(f"{prefix}critic", adversarial)

@@ -141,8 +141,8 @@ def _labelled(config: DataOptions, data: Datasets) -> Datasets:
     """The data with the labels that the system learns from."""
     if config.learns_lighting:
         return data
-    val = data.val and data.val.without_lighting_labels()
-    return dataclasses.replace(data, train=data.train.without_lighting_labels(), val=val)
+    val = data.val and data.val.only(["expression"])
+    return dataclasses.replace(data, train=data.train.only(["expression"]), val=val)
 
 
 def manifest_datasets(

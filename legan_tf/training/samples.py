@@ -58,14 +58,21 @@ def sample_grid(
         edited = generator(
             {
                 "image": tf.repeat(to_float(tf.constant(source))[None], len(targets), 0),
-                "expression": tf.one_hot(expressions, len(faces.expressions)),
-                "lighting": tf.one_hot(lights, len(faces.lightings)),
+                **generator.codes({"expression": expressions, "lighting": lights}),
             }
         )
         blank = np.full_like(source, 255)
         rows.append([source, *to_uint8(edited["image"]).numpy()])
         if faces.truth is not None:
-            rows.append([blank, *(faces.truth(index, *target) for target in targets)])
+            rows.append(
+                [
+                    blank,
+                    *(
+                        faces.truth(index, {"expression": expression, "lighting": light})
+                        for expression, light in targets
+                    ),
+                ]
+            )
         if "expression_mask" in edited:
             half = len(faces.expressions)
             masks = [
@@ -79,7 +86,9 @@ def sample_grid(
         if depth is not None and faces.maps is not None:
             of_targets = [blank] * len(targets)
             if faces.true_map is not None:
-                of_targets = [faces.true_map(index, expression) for expression, _ in targets]
+                of_targets = [
+                    faces.true_map(index, {"expression": expression}) for expression, _ in targets
+                ]
             rows.append([faces.map_images(np.array([index]))[0], *of_targets])
         names = [faces.expressions[e] for e, _ in targets[: len(faces.expressions)]]
         names += [faces.lightings[light] for _, light in targets[len(faces.expressions) :]]

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.data import pipeline
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.graph_ops import pixels
 
@@ -24,11 +25,14 @@ def numbered_faces(expression=None, lighting=None, count: int = 10, size: int = 
     return FaceSet(
         name="numbered",
         image_size=size,
-        expressions=("neutral", "smile", "scream"),
-        lightings=("left", "right"),
+        conditions=of_classes(
+            expression=("neutral", "smile", "scream"), lighting=("left", "right")
+        ),
+        labels={
+            "expression": np.asarray(expression, np.int32),
+            "lighting": np.asarray(lighting, np.int32),
+        },
         identities=tuple("abcdefghij"[:count]),
-        expression=np.asarray(expression, np.int32),
-        lighting=np.asarray(lighting, np.int32),
         identity=np.arange(count, dtype=np.int32),
         rating_mean=np.arange(count, dtype=np.float32),
         rating_std=np.full(count, np.nan, np.float32),
@@ -312,14 +316,8 @@ def test_half_of_the_faces_are_mirrored_each_with_its_map(kind):
     np.testing.assert_array_equal(again["map"], batches["map"][300:])
 
 
-def test_faces_of_expressions_alone_keep_their_own_light():
-    told = []
-    faces = dataclasses.replace(numbered_faces(), truth=lambda *label: told.append(label))
-    plain = faces.without_lighting_labels()
-    assert plain.lightings == () and (plain.lighting == -1).all()
-    plain.truth(3, 2, 0)
-    plain.truth(4, 1, -1)
-    assert told == [(3, 2, 1), (4, 1, 0)]
-    assert numbered_faces().without_lighting_labels().truth is None
-    batches = collected(pipeline.editing_batches(plain, 10, 0, 0, 3))
-    assert (batches["target_lighting"] == -1).all() and (batches["target_expression"] >= 0).all()
+def test_faces_of_expressions_alone_have_no_other_labels():
+    faces = numbered_faces().only(["expression"])
+    assert faces.names("lighting") == () and list(faces.labels) == ["expression"]
+    batches = collected(pipeline.editing_batches(faces, 10, 0, 0, 3))
+    assert "target_lighting" not in batches and (batches["target_expression"] >= 0).all()

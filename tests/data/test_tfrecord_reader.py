@@ -11,7 +11,6 @@ from legan_tf.data.check.report import check_dataset
 from legan_tf.data.check.validation import check_manifest
 from legan_tf.data.manifest import ManifestError, read_manifest
 from legan_tf.data.manifest_faces import manifest_faces
-from legan_tf.data.parallel import Workers
 from legan_tf.errors import UserError
 
 SIZE, COUNT = 12, 6
@@ -34,7 +33,7 @@ def stored(tmp_path):
         None,
         2,
         0,
-        Workers(1),
+        1,
         lambda label: lambda done, total: None,
     )
     return pictures, folder

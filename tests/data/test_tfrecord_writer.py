@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,14 +14,10 @@ from legan_tf.data import images, maps, pipeline, tfrecord_writer
 from legan_tf.data.check.validation import check_manifest
 from legan_tf.data.manifest import ManifestError, read_manifest
 from legan_tf.data.manifest_faces import manifest_faces
-from legan_tf.data.parallel import Workers
 from legan_tf.data.splits import SPLITS
 from legan_tf.data.storage import StorageError
 from legan_tf.errors import UserError
 
-with_beam = pytest.mark.skipif(
-    importlib.util.find_spec("apache_beam") is None, reason="apache-beam is not installed"
-)
 SIZE = 16
 PICTURES = 14
 
@@ -31,7 +26,7 @@ def quiet(label):
     return lambda done, total: None
 
 
-def make(folder, output, workers=1, shards=2, bar=quiet, crop=None, size=SIZE, data_dir="", **more):
+def make(folder, output, workers=1, shards=2, bar=quiet, crop=None, size=SIZE, data_dir=""):
     return tfrecord_writer.write_records(
         str(folder / "faces.csv"),
         str(data_dir),
@@ -40,7 +35,7 @@ def make(folder, output, workers=1, shards=2, bar=quiet, crop=None, size=SIZE, d
         crop,
         shards,
         0,
-        Workers(workers, **more),
+        workers,
         bar,
     )
 
@@ -143,54 +138,16 @@ def test_the_files_are_the_same_whoever_makes_them_and_sha256sum_confirms_them(f
     assert told.returncode == 0 and told.stdout.count(": OK") == 8
 
 
-@with_beam
-@pytest.mark.parametrize("options", ["", "--direct_num_workers=2"])
-def test_a_beam_pipeline_makes_the_same_files(folder, options):
-    make(folder, folder / "here")
-    make(folder, folder / "beam", 0, runner="DirectRunner", beam_options=options)
-    assert contents(folder / "here") == contents(folder / "beam")
-
-
-@with_beam
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ("'", "No closing quotation"),
-        ("--direct_num_workers=x", "argument --direct_num_workers: invalid int value: 'x'"),
-    ],
-)
-def test_options_that_beam_does_not_take_are_told(folder, options, reason):
-    with pytest.raises(UserError) as error:
-        make(folder, folder / "beam", 0, runner="DirectRunner", beam_options=options)
-    told = f"--beam_options={options}: Beam refuses them ({reason})."
-    assert str(error.value) == told
-
-
-@with_beam
-@pytest.mark.parametrize(
-    "options", ["", "--direct_num_workers=2 --direct_running_mode=multi_processing"]
-)
-def test_a_picture_that_goes_missing_after_the_check_is_told_in_one_sentence(
-    folder, options, caplog
-):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_picture_that_goes_missing_after_the_check_is_told_in_one_sentence(folder, workers):
     def losing(label):
         if label == "writing shards":
             os.remove(folder / "4.png")
         return quiet(label)
 
     with pytest.raises(UserError) as error:
-        make(folder, folder / "beam", 0, 0, losing, runner="DirectRunner", beam_options=options)
+        make(folder, folder / "records", workers, bar=losing)
     assert str(error.value) == f"{folder / '4.png'}: no such file."
-    assert not [record for record in caplog.records if record.exc_info]
-
-
-@pytest.mark.skipif(importlib.util.find_spec("apache_beam"), reason="apache-beam is installed")
-def test_without_beam_a_sentence_says_how_to_get_it(folder):
-    with pytest.raises(
-        UserError, match=r'needs apache-beam.*pip install -c constraints/beam.txt "\.\[beam\]"'
-    ):
-        make(folder, folder / "beam", 0, runner="DirectRunner")
-    assert not (folder / "beam").exists()
 
 
 def test_shards_are_as_many_as_their_size_asks_for(folder, monkeypatch):
@@ -336,8 +293,6 @@ def test_a_file_is_no_output_and_an_empty_folder_is(folder):
         ({"size": 0}, "--image_size=0"),
         ({"shards": -1}, "--shards=-1"),
         ({"workers": -1}, "--workers=-1"),
-        ({"beam_options": "--x"}, "--beam_options belongs to --runner"),
-        ({"runner": "DirectRunner"}, "--workers belongs to processes here; set the runner's in"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(folder, options, complaint):
@@ -406,7 +361,7 @@ def test_maps_go_with_their_pictures(folder, crop):
     assert "complete already" in make(folder, folder / "records", crop=crop)
     again = folder / "again"
     tfrecord_writer.write_records(
-        str(folder / "records/manifest.csv"), "", str(again), SIZE, None, 1, 0, Workers(1), quiet
+        str(folder / "records/manifest.csv"), "", str(again), SIZE, None, 1, 0, 1, quiet
     )
     for one, other in zip(stored.rows, read_manifest(str(again / "manifest.csv")).rows):
         assert bool(one.depth) == bool(other.depth)

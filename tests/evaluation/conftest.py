@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from legan_tf.data import attributes
+from legan_tf.data.conditions import of_classes
 from legan_tf.evaluation import evaluate
 from legan_tf.models import AttributeClassifier, DepthNetwork, LightCNN29, QualityEstimator
 from legan_tf.training.datasets import rendered_split
@@ -21,7 +22,9 @@ def judges(tmp_path_factory):
     folder = tmp_path_factory.mktemp("judges")
     keras.utils.set_random_seed(7)
     networks = {
-        "classifier_model": AttributeClassifier(EXPRESSIONS, LIGHTINGS, SIZE, 4),
+        "classifier_model": AttributeClassifier(
+            of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), SIZE, 4
+        ),
         "identity_model": LightCNN29(SIZE, 0.1),
         "quality_model": QualityEstimator(SIZE, 4, 3),
     }

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation.compare_models import compare_models
@@ -53,7 +54,9 @@ def models(tmp_path_factory, config):
     paths = []
     for seed in (1, 2, 3):
         keras.utils.set_random_seed(seed)
-        network = StarganGenerator(*CLASSES, 16, 4, blocks=0)
+        network = StarganGenerator(
+            of_classes(expression=CLASSES[0], lighting=CLASSES[1]), 16, 4, blocks=0
+        )
         network.build()
         (folder / f"run{seed}").mkdir()
         network.save(folder / f"run{seed}" / "model.keras")
@@ -179,7 +182,9 @@ def test_a_model_that_is_not_there_is_told_before_any_is_judged(models, config, 
 
 def network_in(folder, classes, size):
     keras.utils.set_random_seed(4)
-    network = StarganGenerator(*classes, size, 4, blocks=0)
+    network = StarganGenerator(
+        of_classes(expression=classes[0], lighting=classes[1]), size, 4, blocks=0
+    )
     network.build()
     folder.mkdir()
     network.save(folder / "model.keras")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.evaluation import disentanglement
 from legan_tf.evaluation.metrics.surface import light_coefficients, light_error
@@ -21,7 +22,7 @@ def faces():
 
 @pytest.fixture(scope="module")
 def read():
-    network = AttributeClassifier(EXPRESSIONS, LIGHTINGS, 32, 4)
+    network = AttributeClassifier(of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), 32, 4)
     network.build()
 
     def reader(images):

@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pytest
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
@@ -26,12 +27,13 @@ def editor_of(expressions, lightings):
 def labelled(expression, lighting, identity, expressions=EXPRESSIONS, lightings=LIGHTINGS):
     """A face set whose pictures are black and labels as given."""
     count = len(identity)
-    columns = (np.array(column, np.int32) for column in (expression, lighting, identity))
+    conditions = of_classes(expression=expressions, lighting=lightings)
+    given = {"expression": expression, "lighting": lighting}
+    labels = {one.name: np.array(given[one.name], np.int32) for one in conditions}
+    people = np.array(identity, np.int32)
     nan = np.full(count, np.nan, np.float32)
     pool = from_pool(np.zeros((count, 16, 16, 3), np.uint8))
-    return FaceSet(
-        "mine/test", 16, expressions, lightings, ("anna", "ben"), *columns, nan, nan, pool
-    )
+    return FaceSet("mine/test", 16, conditions, labels, ("anna", "ben"), people, nan, nan, pool)
 
 
 def test_the_truth_is_that_person_under_the_target(faces):

@@ -15,6 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation import edit_predictions, evaluator
@@ -270,7 +271,9 @@ def test_an_editor_of_expressions_alone_is_asked_for_no_light(
 def test_a_model_scores_the_same_from_its_run_and_from_its_export(manifest, judges, tmp_path):
     keras.utils.set_random_seed(3)
     classes = ("neutral", "smile"), ("shot00", "shot04")
-    network = LeganGenerator(*classes, 16, 4, blocks=0, mask_channels=2)
+    network = LeganGenerator(
+        of_classes(expression=classes[0], lighting=classes[1]), 16, 4, blocks=0, mask_channels=2
+    )
     network.build()
     (tmp_path / "run").mkdir()
     network.save(tmp_path / "run" / "model.keras")
@@ -389,7 +392,9 @@ def test_what_cannot_be_measured_is_named(manifest, judges, copying, tmp_path):
 def test_six_of_affectnets_eight_expressions_have_an_accuracy_of_their_own(
     manifest, judges, tmp_path, handmade
 ):
-    classifier = AttributeClassifier(AFFECTNET_EXPRESSIONS, ("shot00",), 16, 4)
+    classifier = AttributeClassifier(
+        of_classes(expression=AFFECTNET_EXPRESSIONS, lighting=("shot00",)), 16, 4
+    )
     classifier.build()
     classifier.save(tmp_path / "eight.keras")
 
@@ -466,7 +471,9 @@ def test_an_output_that_is_no_folder_is_told_before_anything_is_edited(
 def test_a_wrong_command_ends_in_a_sentence(arguments, told, tmp_path):
     (tmp_path / "file").write_text("")
     if "--model=model.keras" in arguments:
-        network = LeganGenerator(("neutral", "smile"), ("shot00",), 16, 4, blocks=0)
+        network = LeganGenerator(
+            of_classes(expression=("neutral", "smile"), lighting=("shot00",)), 16, 4, blocks=0
+        )
         network.build()
         network.save(tmp_path / "model.keras")
     done = subprocess.run(

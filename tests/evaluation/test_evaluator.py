@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pytest
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache
@@ -98,7 +99,9 @@ def test_a_network_of_another_kind_is_refused(judges, faces):
 
 
 def test_a_classifier_that_lacks_a_class_is_refused(judges, faces, tmp_path):
-    network = AttributeClassifier(("neutral", "scream"), ("shot00", "shot04"), 16, 4)
+    network = AttributeClassifier(
+        of_classes(expression=("neutral", "scream"), lighting=("shot00", "shot04")), 16, 4
+    )
     network.build()
     network.save(tmp_path / "c.keras")
     config = EvaluationConfig(**{**judges, "classifier_model": str(tmp_path / "c.keras")})
@@ -107,7 +110,7 @@ def test_a_classifier_that_lacks_a_class_is_refused(judges, faces, tmp_path):
 
 
 def test_a_classifier_of_one_attribute_reads_that_one(judges, faces, tmp_path):
-    network = AttributeClassifier(("neutral", "smile"), (), 16, 4)
+    network = AttributeClassifier(of_classes(expression=("neutral", "smile")), 16, 4)
     network.build()
     network.save(tmp_path / "c.keras")
     config = EvaluationConfig(**{**judges, "classifier_model": str(tmp_path / "c.keras")})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.models import (
     AttributeClassifier,
     Discriminator,
@@ -27,10 +28,11 @@ LIGHTINGS = ("left", "right")
 BODY = {"image_size": SIZE, "width": 4, "blocks": 1}
 
 NETWORKS = {
-    "legan": lambda: LeganGenerator(EXPRESSIONS, LIGHTINGS, **BODY, mask_channels=5),
+    "legan": lambda: LeganGenerator(
+        of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), **BODY, mask_channels=5
+    ),
     "legan-small-form": lambda: LeganGenerator(
-        EXPRESSIONS,
-        LIGHTINGS,
+        of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS),
         **BODY,
         mask_channels=3,
         image_to_synthesis=True,
@@ -39,13 +41,21 @@ NETWORKS = {
         stem=False,
         keeps_unnamed=True,
     ),
-    "stargan": lambda: StarganGenerator(EXPRESSIONS, LIGHTINGS, **BODY),
-    "stargan-one-attribute": lambda: StarganGenerator(
-        EXPRESSIONS, **BODY, output="affine", upsampling="pixelshuffle", stem=False
+    "stargan": lambda: StarganGenerator(
+        of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), **BODY
     ),
-    "discriminator": lambda: Discriminator(3, 2, SIZE, width=4, depth=2),
+    "stargan-one-attribute": lambda: StarganGenerator(
+        of_classes(expression=EXPRESSIONS),
+        **BODY,
+        output="affine",
+        upsampling="pixelshuffle",
+        stem=False,
+    ),
+    "discriminator": lambda: Discriminator(
+        of_classes(expression="abc", lighting="ab"), SIZE, width=4, depth=2
+    ),
     "discriminator-small-form": lambda: Discriminator(
-        3, 0, SIZE, width=4, depth=3, fake_class=True
+        of_classes(expression="abc"), SIZE, width=4, depth=3, fake_class=True
     ),
     "quality": lambda: QualityEstimator(SIZE, width=4, depth=3),
     "quality-lrelu": lambda: QualityEstimator(SIZE, width=4, depth=2, fc_activation="lrelu"),
@@ -53,8 +63,12 @@ NETWORKS = {
     "lightcnn-version-1": lambda: LightCNN29(SIZE, width=0.05, version=1),
     "vgg-face": lambda: VggFace(width=0.03),
     "vggface2-resnet50": lambda: Vggface2ResNet50(width=0.06),
-    "classifier": lambda: AttributeClassifier(EXPRESSIONS, LIGHTINGS, SIZE, width=4),
-    "classifier-expressions": lambda: AttributeClassifier(EXPRESSIONS, (), SIZE, width=4),
+    "classifier": lambda: AttributeClassifier(
+        of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), SIZE, width=4
+    ),
+    "classifier-expressions": lambda: AttributeClassifier(
+        of_classes(expression=EXPRESSIONS), SIZE, width=4
+    ),
 }
 GENERATORS = [name for name in NETWORKS if name.startswith(("legan", "stargan"))]
 EXPECTED_SHAPES = {
@@ -215,7 +229,10 @@ def test_each_mask_sees_its_own_attribute_only():
 def test_the_synthesis_sees_the_image_only_through_the_masks_unless_asked():
     for sees in (False, True):
         network = LeganGenerator(
-            EXPRESSIONS, LIGHTINGS, **BODY, mask_channels=3, image_to_synthesis=sees
+            of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS),
+            **BODY,
+            mask_channels=3,
+            image_to_synthesis=sees,
         )
         network.build()
         # Masks that say nothing: the image can only come through the synthesis hourglass.
@@ -246,15 +263,36 @@ def test_lightcnn_sees_grey_only():
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: LeganGenerator(EXPRESSIONS, LIGHTINGS, image_size=18), "multiple of 4"),
-        (lambda: StarganGenerator(EXPRESSIONS, output="residual"), "direct, affine"),
-        (lambda: StarganGenerator(EXPRESSIONS, upsampling="bilinear"), "pixelshuffle, nearest"),
-        (lambda: Discriminator(3, 2, image_size=48, depth=5), "multiple of 32"),
+        (
+            lambda: LeganGenerator(
+                of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), image_size=18
+            ),
+            "multiple of 4",
+        ),
+        (
+            lambda: StarganGenerator(of_classes(expression=EXPRESSIONS), output="residual"),
+            "direct, affine",
+        ),
+        (
+            lambda: StarganGenerator(of_classes(expression=EXPRESSIONS), upsampling="bilinear"),
+            "pixelshuffle, nearest",
+        ),
+        (
+            lambda: Discriminator(
+                of_classes(expression="abc", lighting="ab"), image_size=48, depth=5
+            ),
+            "multiple of 32",
+        ),
         (lambda: QualityEstimator(image_size=100), "multiple of 64"),
         (lambda: QualityEstimator(fc_activation="relu"), "none, lrelu"),
         (lambda: LightCNN29(image_size=40), "multiple of 16"),
         (lambda: LightCNN29(version=3), "version is 1 or 2, not 3"),
-        (lambda: AttributeClassifier(EXPRESSIONS, LIGHTINGS, image_size=48), "power of two"),
+        (
+            lambda: AttributeClassifier(
+                of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), image_size=48
+            ),
+            "power of two",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_refused_in_words(make, told):

@@ -7,6 +7,7 @@ import gc
 import pytest
 
 from legan_tf.data import attributes
+from legan_tf.data.conditions import of_classes
 from legan_tf.models import (
     Discriminator,
     FidInception,
@@ -31,13 +32,13 @@ def freed():
 
 
 def test_stargan_generator_of_eight_attributes():
-    network = StarganGenerator(EIGHT)
+    network = StarganGenerator(of_classes(expression=EIGHT))
     network.build()
     assert network.count_params() == 8_439_936
 
 
 def test_stargan_generator_of_legans_26_attributes():
-    network = StarganGenerator(SIX, TWENTY)
+    network = StarganGenerator(of_classes(expression=SIX, lighting=TWENTY))
     network.build()
     assert network.count_params() == 8_496_384
 
@@ -47,7 +48,8 @@ def test_stargan_generator_of_legans_26_attributes():
     [(8, 0, 128, 44_786_624), (6, 20, 128, 44_934_080), (8, 0, 256, 44_983_232)],
 )
 def test_discriminator(expressions, lightings, size, count):
-    network = Discriminator(expressions, lightings, size)
+    conditions = of_classes(expression=EIGHT[:expressions], lighting=TWENTY[:lightings])
+    network = Discriminator(conditions, size)
     network.build()
     assert network.count_params() == count
 
@@ -101,7 +103,7 @@ def test_fid_inception():
 
 
 def test_legan_generator():
-    network = LeganGenerator(SIX, TWENTY)
+    network = LeganGenerator(of_classes(expression=SIX, lighting=TWENTY))
     network.build()
     # By hand, convolutions and scales: in, 4x4, 4x4, six blocks, two doublings, out.
     shared = 128 + (131_072 + 256) + (524_288 + 512) + 6 * 1_180_672

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.models import DepthNetwork, LeganGenerator, QualityEstimator, StarganGenerator
 from legan_tf.serving import export
 from legan_tf.serving.labels import EDITOR, Labels
@@ -26,8 +27,7 @@ LIGHTINGS = ("left", "right")
 def generator():
     keras.utils.set_random_seed(1)
     network = LeganGenerator(
-        EXPRESSIONS,
-        LIGHTINGS,
+        of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS),
         image_size=16,
         width=4,
         blocks=0,
@@ -43,7 +43,7 @@ def generator():
 def unlit():
     """An editor of expressions alone, as Bodur et al. train."""
     keras.utils.set_random_seed(5)
-    network = StarganGenerator(EXPRESSIONS, image_size=16, width=4, blocks=0)
+    network = StarganGenerator(of_classes(expression=EXPRESSIONS), image_size=16, width=4, blocks=0)
     network.build()
     return network
 

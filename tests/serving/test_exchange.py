@@ -19,6 +19,7 @@ import pytest
 import tensorflow as tf
 
 import legan_tf
+from legan_tf.data.conditions import of_classes
 from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import (
     DepthNetwork,
@@ -51,8 +52,12 @@ def exchange():
 def networks() -> dict[str, keras.Model]:
     sizes = {"image_size": 32, "width": 8, "blocks": 1}
     made = {
-        "legan": LeganGenerator(("a", "b"), ("c", "d", "e"), mask_channels=3, **sizes),
-        "stargan": StarganGenerator(("a", "b"), ("c", "d", "e"), output="affine", **sizes),
+        "legan": LeganGenerator(
+            of_classes(expression=("a", "b"), lighting=("c", "d", "e")), mask_channels=3, **sizes
+        ),
+        "stargan": StarganGenerator(
+            of_classes(expression=("a", "b"), lighting=("c", "d", "e")), output="affine", **sizes
+        ),
         "quality": QualityEstimator(image_size=32, width=4, depth=4),
         "depth": DepthNetwork(geometry="depth", **sizes),
         "normal": DepthNetwork(geometry="normal", stem=False, **sizes),

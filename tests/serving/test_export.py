@@ -22,6 +22,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 import legan_tf
 from legan_tf.data import storage
+from legan_tf.data.conditions import of_classes
 from legan_tf.errors import UserError
 from legan_tf.graph_ops.target import TARGETS, graphs_for
 from legan_tf.models import StarganGenerator, copy_of
@@ -38,7 +39,9 @@ def served(serving_root):
 
 @pytest.fixture(scope="module")
 def tiny():
-    network = StarganGenerator(("a", "b"), ("c", "d"), image_size=8, width=2, blocks=0)
+    network = StarganGenerator(
+        of_classes(expression=("a", "b"), lighting=("c", "d")), image_size=8, width=2, blocks=0
+    )
     network.build()
     return network
 
@@ -137,7 +140,9 @@ def test_an_editor_edits_the_same_with_a_depth_network_beside_it(serving_root, s
 def by_target(tmp_path_factory):
     """Signatures of an editor that has layers for every algorithm, exported for each target."""
     keras.utils.set_random_seed(0)
-    network = StarganGenerator(("a", "b"), ("c", "d"), image_size=16, width=32, blocks=1)
+    network = StarganGenerator(
+        of_classes(expression=("a", "b"), lighting=("c", "d")), image_size=16, width=32, blocks=1
+    )
     network.build()
     root = tmp_path_factory.mktemp("targets")
     versions = {

@@ -13,6 +13,7 @@ from PIL import Image
 
 import legan_tf
 from legan_tf.data import storage
+from legan_tf.data.conditions import of_classes
 from legan_tf.errors import UserError
 from legan_tf.models import AttributeClassifier, DepthNetwork, LeganGenerator, copy_of
 from legan_tf.serving import export, loading, preprocessing, publishing, signatures
@@ -29,7 +30,13 @@ def editor(serving_root):
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory):
     """An editor that must be told both attributes."""
-    network = LeganGenerator(("a", "b"), ("c", "d"), 16, width=4, blocks=0, mask_channels=1)
+    network = LeganGenerator(
+        of_classes(expression=("a", "b"), lighting=("c", "d")),
+        16,
+        width=4,
+        blocks=0,
+        mask_channels=1,
+    )
     network.build()
     file = tmp_path_factory.mktemp("strict") / "strict.keras"
     network.save(file)
@@ -427,7 +434,9 @@ def test_paths_without_a_model_are_told(tmp_path, serving_root):
     shutil.rmtree(tmp_path / "foreign" / "assets.extra")
     shutil.copytree(serving_root / "legan" / "1", tmp_path / "damaged")
     (tmp_path / "damaged" / "saved_model.pb").write_bytes(b"\x00\x01")
-    classifier = AttributeClassifier(("a", "b"), ("c", "d"), image_size=16, width=2)
+    classifier = AttributeClassifier(
+        of_classes(expression=("a", "b"), lighting=("c", "d")), image_size=16, width=2
+    )
     classifier.build()
     classifier.save(tmp_path / "classifier.keras")
     for name, sentence in (

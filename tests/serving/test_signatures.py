@@ -16,6 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.data import images as pictures
+from legan_tf.data.conditions import of_classes
 from legan_tf.errors import UserError
 from legan_tf.graph_ops import pixels
 from legan_tf.models import (
@@ -469,7 +470,13 @@ def test_a_server_can_be_asked_for_the_labels(editor, generator, quality, mappin
 
 
 def test_a_code_cannot_be_left_out_where_the_model_never_learned_it(blobs):
-    network = LeganGenerator(("a", "b"), ("c", "d"), 16, width=4, blocks=0, mask_channels=1)
+    network = LeganGenerator(
+        of_classes(expression=("a", "b"), lighting=("c", "d")),
+        16,
+        width=4,
+        blocks=0,
+        mask_channels=1,
+    )
     network.build()
     served = signatures.build(network).signatures
     image = tf.constant(blobs(16, 16, count=2))
@@ -623,7 +630,9 @@ def test_wrong_pictures_of_a_depth_network_are_told(mapping, signature, inputs, 
 
 
 def test_other_networks_are_refused():
-    classifier = AttributeClassifier(("a", "b"), ("c", "d"), image_size=16, width=2)
+    classifier = AttributeClassifier(
+        of_classes(expression=("a", "b"), lighting=("c", "d")), image_size=16, width=2
+    )
     classifier.build()
     with pytest.raises(UserError, match="AttributeClassifier neither edits nor rates"):
         signatures.build(classifier)

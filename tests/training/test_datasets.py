@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from legan_tf.data import attributes
-from legan_tf.data.parallel import Workers
 from legan_tf.data.tfrecord_writer import write_records
 from legan_tf.errors import UserError
 from legan_tf.training import systems
@@ -57,7 +56,7 @@ def test_records_are_not_cropped_again_and_enlarging_them_is_told(tmp_path):
     (tmp_path / "faces.csv").write_text("\n".join(lines))
     folder = str(tmp_path / "records")
     source = str(tmp_path / "faces.csv")
-    write_records(source, "", folder, 16, None, 0, 0, Workers(1), lambda label: lambda *at: None)
+    write_records(source, "", folder, 16, None, 0, 0, 1, lambda label: lambda *at: None)
     options = {
         "model": "classifier",
         "dataset": "manifest",

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.errors import UserError
 from legan_tf.models import Discriminator, StarganGenerator
 from legan_tf.runtime import hardware
@@ -55,8 +56,13 @@ def test_no_weight_is_written_before_all_that_need_the_old_one_have_read_it(runs
     strategy = devices.set_up(runs.config(tmp_path, model="stargan"))
     with strategy.scope():
         gan = AttributeGAN(
-            StarganGenerator(("neutral", "smile"), ("left", "right"), SIZE, width=4, blocks=0),
-            Discriminator(2, 2, SIZE, width=4, depth=2),
+            StarganGenerator(
+                of_classes(expression=("neutral", "smile"), lighting=("left", "right")),
+                SIZE,
+                width=4,
+                blocks=0,
+            ),
+            Discriminator(of_classes(expression="ab", lighting="ab"), SIZE, width=4, depth=2),
             objective=Objective(identity_weight=0.0, quality_weight=0.0),
         )
         gan.compile(d_optimizer=keras.optimizers.Adam(), g_optimizer=keras.optimizers.Adam())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.graph_ops import convolutions
 from legan_tf.graph_ops.target import graphs_for
 from legan_tf.models import Discriminator, LeganGenerator, StarganGenerator
@@ -33,8 +34,10 @@ def updated() -> tuple[dict[str, float], dict[str, list[np.ndarray]]]:
     keras.utils.set_random_seed(0)
     # Wide enough for Winograd in the residual blocks.
     gan = AttributeGAN(
-        StarganGenerator(*NAMES, SIZE, width=32, blocks=1),
-        Discriminator(3, 2, SIZE, width=8, depth=3),
+        StarganGenerator(
+            of_classes(expression=NAMES[0], lighting=NAMES[1]), SIZE, width=32, blocks=1
+        ),
+        Discriminator(of_classes(expression="abc", lighting="ab"), SIZE, width=8, depth=3),
         objective=Objective(identity_weight=0.0, quality_weight=0.0),
     )
     gan.compile(d_optimizer=keras.optimizers.SGD(1e-2), g_optimizer=keras.optimizers.SGD(1e-2))
@@ -92,7 +95,13 @@ def test_a_step_makes_the_update_of_plain_convolutions(monkeypatch):
 def test_legan_paints_as_by_plain_convolutions():
     # Its loss has too many kinks near each other for comparing whole updates.
     keras.utils.set_random_seed(0)
-    generator = LeganGenerator(*NAMES, SIZE, width=32, blocks=1, mask_channels=8)
+    generator = LeganGenerator(
+        of_classes(expression=NAMES[0], lighting=NAMES[1]),
+        SIZE,
+        width=32,
+        blocks=1,
+        mask_channels=8,
+    )
     generator.build()
     rng = np.random.default_rng(0)
     inputs = {

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.models import AttributeClassifier, LightCNN29
 from legan_tf.training.systems.classifier import ClassifierTrainer
@@ -29,7 +30,9 @@ def test_the_softmax_tells_apart_only_the_people_of_train():
 
 
 def test_a_classifier_of_one_attribute_learns_and_is_validated_by_that_one():
-    trainer = ClassifierTrainer(AttributeClassifier(("neutral", "smile"), (), 16, 4))
+    trainer = ClassifierTrainer(
+        AttributeClassifier(of_classes(expression=("neutral", "smile")), 16, 4)
+    )
     assert trainer.terms == ("expression",)
     faces = rendered_faces("test", 2, ("neutral", "smile"), ("shot00",), 16, 0)
     batch = {"image": tf.zeros([4, 16, 16, 3]), "expression": tf.constant([0, 1, 1, -1])}

@@ -7,6 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 import legan_tf
+from legan_tf.data.conditions import of_classes
 from legan_tf.errors import UserError
 from legan_tf.models import QualityEstimator, StarganGenerator
 from legan_tf.serving import export
@@ -22,9 +23,11 @@ def models(tmp_path_factory):
     sizes = {"image_size": SIZE, "width": 4, "blocks": 0}
     keras.utils.set_random_seed(1)
     made = {
-        "editor": StarganGenerator(names, lights, **sizes, keeps_unnamed=True),
-        "strict": StarganGenerator(names, lights, **sizes),
-        "unlit": StarganGenerator(names, **sizes),
+        "editor": StarganGenerator(
+            of_classes(expression=names, lighting=lights), **sizes, keeps_unnamed=True
+        ),
+        "strict": StarganGenerator(of_classes(expression=names, lighting=lights), **sizes),
+        "unlit": StarganGenerator(of_classes(expression=names), **sizes),
         "quality": QualityEstimator(SIZE, width=4, depth=2),
     }
     for name, network in made.items():

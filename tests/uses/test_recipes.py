@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from legan_tf.data.attributes import MULTIPIE_EXPRESSIONS, lightings
+from legan_tf.data.conditions import of_classes
 from legan_tf.models import QualityEstimator, StarganGenerator
 from legan_tf.serving import export
 
@@ -20,8 +21,7 @@ def project(tmp_path, monkeypatch):
     """A folder with untrained stand-ins for what the page loads, and a few pictures."""
     keras.utils.set_random_seed(1)
     editor = StarganGenerator(
-        MULTIPIE_EXPRESSIONS,
-        lightings(),
+        of_classes(expression=MULTIPIE_EXPRESSIONS, lighting=lightings()),
         image_size=16,
         width=4,
         blocks=0,

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from legan_tf.data import resumable, storage
 from legan_tf.data.align import alignment, landmark_finder, landmarks
@@ -19,7 +18,7 @@ from legan_tf.data.align.align_picture import (
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.align.report import IMAGES, write_results
 from legan_tf.data.drop_report import DropReport
-from legan_tf.data.file_tree import scan, skip_output, suffix
+from legan_tf.data.file_tree import scan, suffix
 from legan_tf.data.manifest import Row
 from legan_tf.data.output_folder import (
     canonical_path,
@@ -68,16 +67,13 @@ def align_pictures(
     """Aligns the faces of a manifest's or a folder's pictures and writes a manifest of them.
 
     A stopped job is resumed; what changed since then, and what could not be read, is done again.
-    The same pictures, options and seed give the same files, byte for byte, stopped or not. Into
-    ``output`` come ``images``, as PNG, named and sorted into folders as the originals;
-    ``manifest.csv`` with the labels of the originals; ``faces.csv`` with the landmarks and measures
-    of all faces found; ``skipped.csv`` with what has no aligned picture and why; ``sheet.png``, a
-    selection to look at; and ``align.json`` and ``align.jsonl``, the log of the work, with
-    checksums that depend on where the pictures are and on their files' times.
+    The same pictures, options and seed give the same files, byte for byte, stopped or not, but for
+    the log, whose checksums depend on where the pictures are and on their files' times.
 
     Args:
         source: The pictures.
-        output: A folder on this machine, new, or that of a stopped job.
+        output: A folder on this machine, new, or that of a stopped job; docs/data.md lists the
+            files that come into it.
         size: Height and width of the aligned pictures, in pixels; the convention's if none.
         options: The options of ``align``.
         workers: Processes; 0 for one per processor.
@@ -103,17 +99,17 @@ def align_pictures(
         size = alignment.CONVENTIONS[options.convention].size
     base = source.folder or source.data_dir or os.path.dirname(source.manifest) or "."
     targets = target_names([row.file for row in rows], base)
-
-    def require() -> None:
-        if not options.landmarks:
-            landmark_finder.require(options.finder)
-
+    named = [dataclasses.replace(row, file="") for row in rows]
+    settings = job_settings(options, size, "pictures", base, named)
+    if os.path.isdir(options.landmarks):
+        settings["landmarks"] = resumable.checksum(canonical_path(options.landmarks))
+    elif options.landmarks:
+        settings["landmarks"] = storage.sha256(options.landmarks)
     outcomes = resumable.run(
-        resumable.WorkLog(output, "align", _settings(options, size, rows, base), _CHANGED),
+        resumable.WorkLog(output, "align", settings, _CHANGED),
         _pictures(rows, targets, output, options),
         functools.partial(align_picture, options, size),
         (UNREADABLE, UNREADABLE_LANDMARKS),
-        require,
         workers,
         bar("aligning"),
     )
@@ -123,26 +119,21 @@ def align_pictures(
 def _check(
     source: Source, output: str, size: int | None, options: AlignOptions, workers: int
 ) -> None:
-    problem = ""
+    problem = flag_problem(output, size, _MAX_SIZE, source.seed, workers)
     if bool(source.manifest) == bool(source.folder):
         problem = "give either --manifest=FILE or --input=FOLDER"
     elif source.folder and source.data_dir:
         problem = "--data_dir belongs to --manifest"
-    else:
-        problem = flag_problem(output, size, _MAX_SIZE, source.seed, workers)
-    problem = problem or _landmarks_problem(options)
+    elif not problem and options.landmarks and not storage.exists(options.landmarks):
+        problem = f"--landmarks={options.landmarks}: there is no such file or folder"
     if problem:
         raise UserError(f"{problem}.")
-
-
-def _landmarks_problem(options: AlignOptions) -> str:
-    if options.landmarks and not storage.exists(options.landmarks):
-        return f"--landmarks={options.landmarks}: there is no such file or folder"
-    return ""
+    if not options.landmarks:
+        landmark_finder.require(options.finder)
 
 
 def _folder_rows(folder: str, output: str, dropped: DropReport, progress: OnProgress) -> list[Row]:
-    tree = scan(folder, "input", dropped, progress, skip_output(folder, output))
+    tree = scan(folder, "input", dropped, progress, leave_out=output)
     rows = []
     for line, path in enumerate(tree.files, start=1):
         if suffix(path) in _NO_PICTURES:
@@ -176,14 +167,3 @@ def _pictures(
         target = os.path.join(output, IMAGES, target)
         pictures.append(Picture(row.file, target, faces.get(row.path), pts))
     return pictures
-
-
-def _settings(options: AlignOptions, size: int, rows: Sequence[Row], base: str) -> dict[str, Any]:
-    """Returns what the files of the output depend on, besides size and time of the input files."""
-    named = [dataclasses.replace(row, file="") for row in rows]
-    settings = job_settings(options, size, "pictures", base, named)
-    if os.path.isdir(options.landmarks):
-        settings["landmarks"] = resumable.checksum(canonical_path(options.landmarks))
-    elif options.landmarks:
-        settings["landmarks"] = storage.sha256(options.landmarks)
-    return settings

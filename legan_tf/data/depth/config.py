@@ -11,7 +11,7 @@ _SHARE = between(0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
-class DepthOptions(FinderOptions):
+class DepthMapOptions(FinderOptions):
     """The options of ``scripts/prepare.py depth``; each field is a flag.
 
     ``camera_fit`` defines the cameras, ``quality_gate`` the measures of the thresholds.

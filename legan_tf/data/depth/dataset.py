@@ -7,27 +7,24 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from legan_tf import optional
 from legan_tf.data import resumable, storage
 from legan_tf.data.align import landmark_finder
-from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.depth.landmark_vertices import read_landmark_vertices
 from legan_tf.data.depth.mesh_maps import UNREADABLE, FittedMesh, make_maps
 from legan_tf.data.depth.meshes import SUFFIXES, TRIANGLES_FILE
 from legan_tf.data.depth.report import write_results
 from legan_tf.data.drop_report import DropReport
-from legan_tf.data.file_tree import PICTURES, scan, skip_output, stem, suffix
+from legan_tf.data.file_tree import PICTURES, Tree, scan, stem, suffix
 from legan_tf.data.manifest import ManifestError, Problem, Row
 from legan_tf.data.output_folder import flag_problem, job_settings, manifest_rows, target_names
 from legan_tf.data.parallel import OnProgress
 from legan_tf.errors import UserError
 from legan_tf.head.head_file import load_head
 
-DEFAULT_SIZE = 256
-"""Height and width of the maps of meshes that are seen from the front, as in Bodur et al."""
-
+_FRONTAL_SIZE = 256  # Of the maps of meshes that are seen from the front, as in Bodur et al.
 _MAX_SIZE = 4096
 _OF_PICTURES = ("finder", "head")
 _OF_MESHES = ("camera", "first_pixel", "flip_z", "landmark_vertices")
@@ -71,28 +68,21 @@ def make_depth(
     source: Source,
     output: str,
     size: int | None,
-    options: DepthOptions,
+    options: DepthMapOptions,
     workers: int,
     bar: Callable[[str], OnProgress],
 ) -> str:
     """Makes depth and normal maps, as large as their pictures, and writes a manifest of them.
 
     They are those of meshes that were fitted to the pictures, or of a head that is fitted here to
-    the largest face of each.
-
-    A stopped job is resumed; what changed since then, and what could not be read, is done again.
-    The same meshes, pictures, options and seed give the same files, byte for byte, stopped
-    or not. Into ``output`` come ``depth`` and ``normal``, maps that are named and sorted into
-    folders as the pictures, or the meshes where there is no picture; ``manifest.csv`` with the
-    labels of the pictures, which stay where they are; ``meshes.csv`` with the measures of all
-    meshes, or ``faces.csv`` with those of all pictures and ``action_units.csv`` with what their
-    fits show; ``rejected.csv`` with what has no maps and why; ``counts.csv``, how many per
-    expression; ``sheet.png`` and ``rejected.png``, selections to look at; and ``depth.json`` and
-    ``depth.jsonl``, the log of the work.
+    the largest face of each. A stopped job is resumed; what changed since then, and what could not
+    be read, is done again. The same meshes, pictures, options and seed give the same files, byte
+    for byte, stopped or not.
 
     Args:
         source: The meshes, with or without pictures, or the pictures.
-        output: A folder on this machine, new, or that of a stopped job.
+        output: A folder on this machine, new, or that of a stopped job; docs/data.md lists the
+            files that come into it.
         size: Height and width of the maps of meshes without a picture; if none, 256 where the
             camera looks from the front, else such meshes are rejected.
         options: The options of ``depth``.
@@ -109,42 +99,36 @@ def make_depth(
     """
     options.check()
     _check(source, output, size, options, workers)
-    size = DEFAULT_SIZE if size is None and options.camera == "frame" else size
+    size = _FRONTAL_SIZE if size is None and options.camera == "frame" else size
     dropped = DropReport()
     if source.is_manifest:
-        maps_note = " already: the new ones replace them."
-        rows = manifest_rows(
-            source.place,
-            source.data_dir,
-            source.seed,
-            dropped,
-            maps_note,
-            required="mesh" if source.meshes else "",
-        )
         base = source.data_dir or os.path.dirname(source.place) or "."
+        maps_note = " already: the new ones replace them."
+        required = "mesh" if source.meshes else ""
+        rows = manifest_rows(
+            source.place, source.data_dir, source.seed, dropped, maps_note, required
+        )
     else:
-        progress = bar("looking through folders")
-        list_rows = _mesh_rows if source.meshes else _picture_rows
-        rows = list_rows(source.place, output, options, dropped, progress)
-        base = source.place
+        base, flag = source.place, "meshes" if source.meshes else "pictures"
+        tree = scan(base, flag, dropped, bar("looking through folders"), leave_out=output)
+        rows = _mesh_rows(tree, options, dropped) if source.meshes else _picture_rows(tree, dropped)
     if source.pictures:
         rows = [dataclasses.replace(row, mesh="", landmarks="") for row in rows]
     targets = target_names([row.file or row.mesh for row in rows], base, PICTURES | SUFFIXES)
     _refuse_second(source, rows, targets)
     meshes = [_fitted_mesh(row, target, output, options) for row, target in zip(rows, targets)]
-
-    def require() -> None:
-        if source.meshes:
-            optional.require("trimesh", "Reading meshes")
-        else:
-            landmark_finder.require(options.finder)
-
+    named = [
+        dataclasses.replace(row, file="", mesh=_inside(row.mesh, base), landmarks="")
+        for row in rows
+    ]
+    settings = job_settings(options, size, "meshes" if source.meshes else "pictures", base, named)
+    if options.landmark_vertices:
+        settings["landmark_vertices"] = storage.sha256(options.landmark_vertices)
     outcomes = resumable.run(
-        resumable.WorkLog(output, "depth", _settings(source, options, size, rows, base), _CHANGED),
+        resumable.WorkLog(output, "depth", settings, _CHANGED),
         meshes,
         functools.partial(make_maps, options, size),
         UNREADABLE,
-        require,
         workers,
         bar("making maps"),
     )
@@ -152,9 +136,15 @@ def make_depth(
 
 
 def _check(
-    source: Source, output: str, size: int | None, options: DepthOptions, workers: int
+    source: Source, output: str, size: int | None, options: DepthMapOptions, workers: int
 ) -> None:
-    problem = ""
+    problem = flag_problem(output, size, _MAX_SIZE, source.seed, workers)
+    defaults = DepthMapOptions()
+    others = [
+        name
+        for name in (_OF_PICTURES if source.meshes else _OF_MESHES)
+        if getattr(options, name) != getattr(defaults, name)
+    ]
     if bool(source.meshes) == bool(source.pictures):
         problem = (
             "give --meshes=FOLDER, or a manifest with a column 'mesh'; or --pictures=FOLDER, or a "
@@ -164,47 +154,34 @@ def _check(
         problem = "--data_dir belongs to a manifest, not to a folder"
     elif source.pictures and size is not None:
         problem = "--image_size belongs to --meshes; maps of pictures are as large as these"
-    elif _flags_of_others(source, options):
-        problem = _flags_of_others(source, options)
+    elif others:
+        problem = f"--{others[0]} belongs to --{'pictures' if source.meshes else 'meshes'}"
     elif source.meshes and source.is_manifest and options.camera == "frame":
         problem = (
             "--camera=frame looks from the front and not as the pictures of a manifest; give "
             "another camera, or a folder of meshes"
         )
-    else:
-        problem = flag_problem(output, size, _MAX_SIZE, source.seed, workers)
     if problem:
         raise UserError(f"{problem}.")
     if options.landmark_vertices:
         read_landmark_vertices(options.landmark_vertices)
     if source.pictures:
         load_head(options.head)
+        landmark_finder.require(options.finder)
+    else:
+        optional.require("trimesh", "Reading meshes")
 
 
-def _flags_of_others(source: Source, options: DepthOptions) -> str:
-    """Returns what is wrong where flags of meshes are given for pictures, or the other way."""
-    others = _OF_PICTURES if source.meshes else _OF_MESHES
-    defaults = DepthOptions()
-    given = [name for name in others if getattr(options, name) != getattr(defaults, name)]
-    return f"--{given[0]} belongs to --{'pictures' if source.meshes else 'meshes'}" if given else ""
-
-
-def _picture_rows(
-    folder: str, output: str, options: DepthOptions, dropped: DropReport, progress: OnProgress
-) -> list[Row]:
+def _picture_rows(tree: Tree, dropped: DropReport) -> list[Row]:
     """Lists the pictures of a folder."""
-    tree = scan(folder, "pictures", dropped, progress, skip_output(folder, output))
     pictures = tree.pictures(dropped)
     if not pictures:
-        raise UserError(f"--pictures={folder}: there is no picture in it.")
+        raise UserError(f"--pictures={tree.folder}: there is no picture in it.")
     return [Row(line, path, tree.full(path)) for line, path in enumerate(pictures, start=1)]
 
 
-def _mesh_rows(
-    folder: str, output: str, options: DepthOptions, dropped: DropReport, progress: OnProgress
-) -> list[Row]:
+def _mesh_rows(tree: Tree, options: DepthMapOptions, dropped: DropReport) -> list[Row]:
     """Lists the meshes of a folder with the picture and the landmarks of the same name."""
-    tree = scan(folder, "meshes", dropped, progress, skip_output(folder, output))
     beside: dict[str, list[str]] = collections.defaultdict(list)
     for path in tree.files:
         beside[os.path.splitext(path)[0]].append(path)
@@ -222,9 +199,8 @@ def _mesh_rows(
         file = picture and tree.full(picture)
         rows.append(Row(line, picture, file, mesh=tree.full(path), landmarks=points))
     if not rows:
-        raise UserError(
-            f"--meshes={folder}: there is no mesh in it; known are {', '.join(sorted(SUFFIXES))}."
-        )
+        known = ", ".join(sorted(SUFFIXES))
+        raise UserError(f"--meshes={tree.folder}: there is no mesh in it; known are {known}.")
     return rows
 
 
@@ -242,7 +218,7 @@ def _refuse_second(source: Source, rows: Sequence[Row], targets: Sequence[str]) 
             )
 
 
-def _fitted_mesh(row: Row, target: str, output: str, options: DepthOptions) -> FittedMesh:
+def _fitted_mesh(row: Row, target: str, output: str, options: DepthMapOptions) -> FittedMesh:
     name = os.path.splitext(target)[0]
     depth, normal = (
         os.path.join(output, kind, name + _ENDINGS[form])
@@ -251,22 +227,5 @@ def _fitted_mesh(row: Row, target: str, output: str, options: DepthOptions) -> F
     return FittedMesh(row.mesh, row.file, row.landmarks, depth, normal)
 
 
-def _settings(
-    source: Source, options: DepthOptions, size: int | None, rows: Sequence[Row], base: str
-) -> dict[str, Any]:
-    """Returns what the files of the output depend on, besides size and time of the input files."""
-    named = [
-        dataclasses.replace(
-            row, file="", mesh=_inside(row.mesh, base) if row.mesh else "", landmarks=""
-        )
-        for row in rows
-    ]
-    kind = "meshes" if source.meshes else "pictures"
-    settings = job_settings(options, size, kind, base, named)
-    if options.landmark_vertices:
-        settings["landmark_vertices"] = storage.sha256(options.landmark_vertices)
-    return settings
-
-
 def _inside(file: str, base: str) -> str:
-    return file if "://" in file else os.path.relpath(file, base)
+    return file if "://" in file or not file else os.path.relpath(file, base)

@@ -29,20 +29,19 @@ _FOREHEAD = 2.0, 12.0  # cm of head space: most to either side, and up, of its m
 
 @dataclasses.dataclass(frozen=True)
 class FittedFace:
-    """The largest face of a photograph.
+    """A face as a mesh in the coordinates of its picture, as ``camera_fit`` has them.
 
     Attributes:
-        mesh: Its surface in the photograph, as ``camera_fit`` has it: only triangles that face the
-            viewer.
-        error: As ``FittedHead.error``.
-        action_units: Intensity by number, about 0 to 1.
-        faces: How many faces the photograph shows.
+        mesh: Its surface; of a head that was fitted, only triangles that face the viewer.
+        error: As ``FittedHead.error``, or what ``quality_gate.landmark_error`` returns of a mesh.
+        action_units: Intensity by number, about 0 to 1; empty where no head was fitted.
+        faces: How many faces the picture shows; 0 where no head was fitted.
     """
 
     mesh: Mesh
     error: float
-    action_units: Mapping[int, float]
-    faces: int
+    action_units: Mapping[int, float] = dataclasses.field(default_factory=dict)
+    faces: int = 0
 
 
 def fit_face(image: np.ndarray, finder: str, head: str) -> FittedFace:

@@ -13,8 +13,8 @@ import numpy as np
 from legan_tf.data import exr, images, maps, storage
 from legan_tf.data.align.landmarks import IBUG_POINTS, read_points
 from legan_tf.data.depth import quality_gate
-from legan_tf.data.depth.config import DepthOptions
-from legan_tf.data.depth.fitted_face import fit_face
+from legan_tf.data.depth.config import DepthMapOptions
+from legan_tf.data.depth.fitted_face import FittedFace, fit_face
 from legan_tf.data.depth.hole_filling import fill_holes
 from legan_tf.data.depth.landmark_vertices import read_landmark_vertices
 from legan_tf.data.depth.meshes import TRIANGLES_FILE, read_mesh
@@ -87,19 +87,7 @@ class MeshView:
     faces: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class _Placed:
-    """A mesh in the coordinates of its picture, and what is known of it."""
-
-    mesh: Mesh
-    height: int
-    width: int
-    landmark_error: float
-    action_units: Mapping[int, float] = dataclasses.field(default_factory=dict)
-    faces: int = 0
-
-
-def make_maps(options: DepthOptions, size: int | None, mesh: FittedMesh) -> dict[str, Any]:
+def make_maps(options: DepthMapOptions, size: int | None, mesh: FittedMesh) -> dict[str, Any]:
     """Makes the maps of a mesh, writes their files and returns the outcome.
 
     It has reason, detail, measures, the intensities of ``action_units.MEASURED`` and the number of
@@ -123,7 +111,7 @@ def make_maps(options: DepthOptions, size: int | None, mesh: FittedMesh) -> dict
     }
 
 
-def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> MeshView:
+def view_mesh(options: DepthMapOptions, size: int | None, fitted: FittedMesh) -> MeshView:
     """Returns a mesh as its picture shows it; writes nothing.
 
     Raises:
@@ -135,11 +123,12 @@ def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> Me
             with rejected_if_unreadable(UNREADABLE[1], fitted.picture):
                 picture = images.decode(fitted.picture)
         if picture is not None and not fitted.mesh:
-            placed = _from_picture(options, picture)
+            face = fit_face(picture, options.finder, options.head)
+            height, width = picture.shape[:2]
         else:
-            placed = _from_file(options, size, fitted, picture)
+            face, height, width = _read_face(options, size, fitted, picture)
         try:
-            view = cast_rays(placed.mesh, placed.height, placed.width)
+            view = cast_rays(face.mesh, height, width)
             filled = fill_holes(view, options.fill_holes, options.max_hole_share)
         except (UserError, MemoryError):
             raise
@@ -147,37 +136,24 @@ def view_mesh(options: DepthOptions, size: int | None, fitted: FittedMesh) -> Me
             raise Rejected("its maps cannot be made", f"{first_line(error)}.") from error
     except Rejected as rejected:
         return MeshView(rejected.reason, rejected.detail, picture=picture)
-    measures = quality_gate.measure(filled, placed.mesh, placed.landmark_error)
+    measures = quality_gate.measure(filled, face.mesh, face.error)
     reason, detail = quality_gate.rejection(options, measures)
-    return MeshView(
-        reason, detail, measures, filled.view, picture, placed.action_units, placed.faces
-    )
+    return MeshView(reason, detail, measures, filled.view, picture, face.action_units, face.faces)
 
 
-def _from_picture(options: DepthOptions, picture: np.ndarray) -> _Placed:
-    """Fits a head to the largest face of a picture.
-
-    Raises:
-        Rejected: There is none, or the head cannot follow it.
-    """
-    face = fit_face(picture, options.finder, options.head)
-    return _Placed(face.mesh, *picture.shape[:2], face.error, face.action_units, face.faces)
-
-
-def _from_file(
-    options: DepthOptions, size: int | None, fitted: FittedMesh, picture: np.ndarray | None
-) -> _Placed:
-    """Reads a mesh and brings it into the coordinates of its picture.
+def _read_face(
+    options: DepthMapOptions, size: int | None, fitted: FittedMesh, picture: np.ndarray | None
+) -> tuple[FittedFace, int, int]:
+    """Reads a mesh into the coordinates of its picture, whose height and width come with it.
 
     Raises:
         Rejected: It or its landmarks cannot be read, or the camera cannot be found.
     """
-    broken, _, no_landmarks = UNREADABLE
     points = None
-    with rejected_if_unreadable(broken, fitted.mesh):
+    with rejected_if_unreadable(UNREADABLE[0], fitted.mesh):
         mesh = read_mesh(fitted.mesh)
     if fitted.landmarks:
-        with rejected_if_unreadable(no_landmarks, fitted.landmarks):
+        with rejected_if_unreadable(UNREADABLE[2], fitted.landmarks):
             points = read_points(fitted.landmarks)
     if picture is not None:
         height, width = picture.shape[:2]
@@ -185,25 +161,20 @@ def _from_file(
         height = width = size
     else:
         raise Rejected("there is no picture beside it, and no --image_size")
+    vertices = np.full(IBUG_POINTS, -1)
     try:
-        landmark_vertices = _landmark_vertices(options, mesh)
-        mesh = _project(options, mesh, height, landmark_vertices, points)
+        if options.landmark_vertices:
+            vertices = _read_landmark_vertices(options.landmark_vertices)
+            if vertices.max() >= len(mesh.vertices):
+                raise ValueError(
+                    f"--landmark_vertices names vertex {vertices.max()}; it has "
+                    f"{len(mesh.vertices)}."
+                )
+        mesh = _project(options, mesh, height, vertices, points)
     except ValueError as error:
         raise Rejected("the camera cannot be found", str(error)) from error
-    error = quality_gate.landmark_error(mesh, landmark_vertices, points)
-    return _Placed(mesh, height, width, error)
-
-
-def _landmark_vertices(options: DepthOptions, mesh: Mesh) -> np.ndarray:
-    """Returns the vertices of the 68 landmarks, int [68]; -1 for those that are no vertex."""
-    if not options.landmark_vertices:
-        return np.full(IBUG_POINTS, -1)
-    vertices = _read_landmark_vertices(options.landmark_vertices)
-    if vertices.max() >= len(mesh.vertices):
-        raise ValueError(
-            f"--landmark_vertices names vertex {vertices.max()}; it has {len(mesh.vertices)}."
-        )
-    return vertices
+    away = quality_gate.landmark_error(mesh, vertices, points)
+    return FittedFace(mesh, away), height, width
 
 
 # Once per process: all meshes share the file.
@@ -211,7 +182,7 @@ _read_landmark_vertices = functools.lru_cache(maxsize=1)(read_landmark_vertices)
 
 
 def _project(
-    options: DepthOptions,
+    options: DepthMapOptions,
     mesh: Mesh,
     height: int,
     landmark_vertices: np.ndarray,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import warnings
 
 import numpy as np
 import scipy.io
@@ -19,7 +18,7 @@ TRIANGLES_FILE = "tri.mat"
 """Name of the file beside Matlab meshes that has the triangles for all of them."""
 
 _REMARK = re.compile(r"(?<!\S)#.*")
-_INDENT = re.compile(r"^[^\S\n]+", re.MULTILINE)
+_CONTINUED = re.compile(r"\\(\r\n|\r|\n)")
 
 
 class MeshError(UserError):
@@ -52,8 +51,6 @@ def read_mesh(file: str) -> Mesh:
         ) from error
     if not len(mesh.triangles):
         raise MeshError(f"{file}: has no triangles.")
-    if mesh.vertices.ndim != 2 or mesh.vertices.shape[1] != 3:
-        raise MeshError(f"{file}: has vertices without three coordinates.")
     if mesh.triangles.min() < 0 or mesh.triangles.max() >= len(mesh.vertices):
         raise MeshError(f"{file}: has triangles of vertices that are not there; it is cut short.")
     if not np.all(np.isfinite(mesh.vertices)):
@@ -63,69 +60,26 @@ def read_mesh(file: str) -> Mesh:
 
 def _read_obj(file: str, content: bytes) -> Mesh:
     # Not through trimesh: of a vertex with several texture coordinates or normals it makes several,
-    # in another order, and of several materials several meshes; and it takes twice as long.
-    lines = _obj_lines(content)
-    places: list[str] = []
-    polygons: list[str] = []
-    kinds = {"v ": places, "f ": polygons}
-    for line in lines:
-        if line[:2] in kinds:
-            kinds[line[:2]].append(line[2:])
-    if not places or not polygons:
-        raise MeshError(f"{file}: has no triangles.")
-    # A NaN between lines shows where one has more numbers than another.
-    values = _numbers(" nan ".join([*places, ""]), np.float64)
-    columns = len(places[0].split()) + 1  # Colours may follow, of some or all.
-    table = values.reshape(-1, columns) if len(values) == len(places) * columns else None
-    if table is not None and np.isnan(table[:, -1]).all():
-        vertices = table[:, :-1][:, :3]
-    else:
-        rows = [line.split()[:3] for line in places]
-        if any(len(row) < 3 for row in rows):
-            raise MeshError(f"{file}: has vertices without three coordinates.")
-        vertices = np.array(rows, np.float64)
-    corners = re.sub(r"/\S*", "", "\n".join(polygons))
-    counts = np.array([len(line.split()) for line in corners.split("\n")])
-    numbers = _numbers(corners, np.int64)
-    if len(numbers) != counts.sum() or not numbers.all():
-        raise MeshError(f"{file}: has faces whose corners are no vertices.")
-    if numbers.min() < 0:  # Counted back from the last vertex above the face.
-        above = np.cumsum([line[:2] == "v " for line in lines])
-        above = above[[line[:2] == "f " for line in lines]]
-        numbers = np.where(numbers < 0, numbers + np.repeat(above, counts) + 1, numbers)
-    numbers = numbers - 1
-    first = np.cumsum(counts) - counts
-    # Each polygon as a fan around its first corner.
-    fans = [
-        np.stack([first, first + turn, first + turn + 1], -1)[counts > turn + 1]
-        for turn in range(1, counts.max() - 1)
-    ]
-    return Mesh(vertices, numbers[np.concatenate([np.zeros((0, 3), np.int64), *fans])])
-
-
-def _obj_lines(content: bytes) -> list[str]:
-    """Returns the lines of an OBJ without indent and remarks, keywords followed by a space."""
+    # in another order, and of several materials several meshes.
     text = content.decode("utf-8-sig", "replace")
-    # Each only where it is needed, since most files have none of these.
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\\\n" in text:
-        text = text.replace("\\\n", " ")
-    if "\t" in text:
-        text = text.replace("\t", " ")
-    if text.startswith(" ") or "\n " in text:
-        text = _INDENT.sub("", text)
-    lines = text.split("\n")
-    if "#" in text:
-        lines = [_REMARK.sub("", line) if "#" in line else line for line in lines]
-    return lines
-
-
-def _numbers(text: str, kind: type) -> np.ndarray:
-    with warnings.catch_warnings():
-        # numpy only warns of text that is no number and drops it with all that follows.
-        warnings.simplefilter("error", DeprecationWarning)
-        return np.fromstring(text, kind, sep=" ")
+    places: list[list[str]] = []
+    triangles: list[tuple[int, int, int]] = []
+    for line in _CONTINUED.sub(" ", text).splitlines():
+        keyword, *cells = (_REMARK.sub("", line) if "#" in line else line).split() or [""]
+        if keyword == "v":
+            places.append(cells[:3])  # Colours may follow.
+        elif keyword == "f":
+            numbers = [int(cell.partition("/")[0]) for cell in cells]
+            if 0 in numbers:
+                raise MeshError(f"{file}: has faces whose corners are no vertices.")
+            # From 1 on; negative ones count back from the last vertex above.
+            corners = [n - 1 if n > 0 else n + len(places) for n in numbers]
+            # Each polygon is a fan around its first corner.
+            triangles += [(corners[0], *pair) for pair in zip(corners[1:], corners[2:])]
+    if any(len(place) < 3 for place in places):
+        raise MeshError(f"{file}: has vertices without three coordinates.")
+    vertices = np.array(places, np.float64).reshape(-1, 3)
+    return Mesh(vertices, np.array(triangles, np.int64).reshape(-1, 3))
 
 
 def _read_ply(file: str, content: bytes) -> Mesh:

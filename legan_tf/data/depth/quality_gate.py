@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from legan_tf.data.align.landmarks import from_ibug
-from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.depth.hole_filling import Filled
 from legan_tf.head.mesh import Mesh, facing_normals
 from legan_tf.head.ray_casting import View
@@ -60,21 +60,21 @@ def measure(filled: Filled, mesh: Mesh, landmark_error: float) -> Measures:
     """
     hit = filled.view.hit
     depth = filled.view.depth[hit]
-    values = Measures(
-        coverage=hit.mean(),
-        hole_share=filled.hole_share,
-        filled=filled.filled,
-        degenerate=degenerate_share(mesh),
-        bulge=bulge(filled.view),
-        back=filled.view.back,
-        landmark_error=landmark_error,
-        far=depth.min() if depth.size else math.nan,
-        near=depth.max() if depth.size else math.nan,
+    values = (
+        hit.mean(),
+        filled.hole_share,
+        filled.filled,
+        degenerate_share(mesh),
+        bulge(filled.view),
+        filled.view.back,
+        landmark_error,
+        depth.min() if depth.size else math.nan,
+        depth.max() if depth.size else math.nan,
     )
-    return Measures(*(round(float(getattr(values, name)), _DIGITS) for name in MEASURES))
+    return Measures(*(round(float(value), _DIGITS) for value in values))
 
 
-def rejection(options: DepthOptions, measures: Measures) -> tuple[str, str]:
+def rejection(options: DepthMapOptions, measures: Measures) -> tuple[str, str]:
     """Returns why a mesh is rejected, and the value that decided; both empty if it is not."""
     for value, flag, is_maximum, what in (
         (measures.degenerate, "max_degenerate", True, "triangles without area: more"),

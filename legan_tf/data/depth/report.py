@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from legan_tf.data import maps
-from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.depth.mesh_maps import FittedMesh, view_mesh
 from legan_tf.data.depth.quality_gate import MEASURES
 from legan_tf.data.drop_report import DropReport
@@ -27,8 +27,6 @@ _SHEET_ROWS, _SHEET_SIZE = 16, 128
 _NAME_LETTERS = 28
 _LABELS = ("identity", "expression", "lighting", "rating_mean", "rating_std", "split")
 _COUNTS_HEADER = ("expression", "found", "rejected", "kept")
-_UNKNOWN = "(unknown)"
-_TOTAL = "total"
 
 
 def write_results(
@@ -37,7 +35,7 @@ def write_results(
     outcomes: Sequence[dict[str, Any]],
     output: str,
     size: int | None,
-    options: DepthOptions,
+    options: DepthMapOptions,
     dropped: DropReport,
 ) -> str:
     """Writes the tables and the sheets, and last the manifest; returns a report.
@@ -58,7 +56,6 @@ def write_results(
     for row, fitted, outcome in zip(rows, meshes, outcomes):
         picture, reason = relative(fitted.picture), outcome["reason"]
         files = [relative(fitted.mesh), picture] if from_meshes else [picture]
-        depth, normal = (os.path.relpath(file, output) for file in fitted.targets)
         measures = [outcome[name] for name in MEASURES]
         if reason:
             dropped.drop(reason, fitted.mesh or fitted.picture)
@@ -66,9 +63,9 @@ def write_results(
             rejections.append([*files, reason, outcome["detail"]])
             rejected.append((row, fitted, reason))
             continue
+        depth, normal = (os.path.relpath(file, output) for file in fitted.targets)
         found.append([*files, depth, normal, *measures])
-        if not from_meshes:
-            units.append([picture, *outcome["action_units"]])
+        units.append([picture, *outcome["action_units"]])
         kept.append((row, fitted, ""))
         if picture:
             labels = {name: getattr(row, name) for name in _LABELS}
@@ -102,34 +99,30 @@ def write_results(
     refuse_empty(kept, summary, f"{output}/rejected.csv", dropped)
     if not lines:
         summary += "; no manifest, since no mesh has a picture"
-    return "\n".join([_table(counts), *dropped.lines(), summary])
+    width = max(len(str(name)) for name, *_ in counts)
+    table = [
+        f"{name:<{width}}" + "".join(f" {value:>9}" for value in values)
+        for name, *values in (_COUNTS_HEADER, *counts)
+    ]
+    return "\n".join([*table, *dropped.lines(), summary])
 
 
 def _counts(
     rows: Sequence[Row], outcomes: Sequence[dict[str, Any]]
 ) -> list[tuple[str, int, int, int]]:
     """Returns expression, found, rejected and kept; as the paper's Table 4 counts its sets."""
-    found: collections.Counter = collections.Counter()
-    rejected: collections.Counter = collections.Counter()
+    found: collections.Counter[str] = collections.Counter()
+    rejected: collections.Counter[str] = collections.Counter()
     for row, outcome in zip(rows, outcomes):
-        name = row.expression or _UNKNOWN
-        found[name] += 1
-        rejected[name] += bool(outcome["reason"])
-    lines = [(name, found[name], rejected[name]) for name in sorted(found)]
-    lines.append((_TOTAL, sum(found.values()), sum(rejected.values())))
-    return [(name, all_, out, all_ - out) for name, all_, out in lines]
-
-
-def _table(counts: Sequence[tuple[str, int, int, int]]) -> str:
-    rows = [_COUNTS_HEADER, *counts]
-    width = max(len(row[0]) for row in rows)
-    return "\n".join(
-        f"{name:<{width}}" + "".join(f" {value:>9}" for value in values) for name, *values in rows
-    )
+        for name in (row.expression or "(unknown)", "total"):
+            found[name] += 1
+            rejected[name] += bool(outcome["reason"])
+    names = [*sorted(set(found) - {"total"}), "total"]
+    return [(name, found[name], rejected[name], found[name] - rejected[name]) for name in names]
 
 
 def _sheet(
-    chosen: Sequence[tuple[Row, FittedMesh, str]], size: int | None, options: DepthOptions
+    chosen: Sequence[tuple[Row, FittedMesh, str]], size: int | None, options: DepthMapOptions
 ) -> bytes:
     """Draws pictures beside their maps, computed again, with reasons of rejection."""
     ordered = sorted(chosen, key=lambda item: item[0].expression)  # So that all are shown.
@@ -154,6 +147,7 @@ def _thumbnail(image: np.ndarray | None) -> np.ndarray:
     if image is not None:
         small = Image.fromarray(image)
         share = _SHEET_SIZE / max(small.size)
-        small = small.resize([max(1, round(side * share)) for side in small.size])
-        canvas.paste(small, tuple((_SHEET_SIZE - side) // 2 for side in small.size))
+        width, height = (max(1, round(side * share)) for side in small.size)
+        place = (_SHEET_SIZE - width) // 2, (_SHEET_SIZE - height) // 2
+        canvas.paste(small.resize((width, height)), place)
     return np.asarray(canvas)

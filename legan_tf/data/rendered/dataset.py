@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import attributes, faceset, maps, parallel
+from legan_tf.data.conditions import UNKNOWN, ClassCondition
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered import damage, lights, ratings
 from legan_tf.data.rendered.expressions import ACTIONS, actions
@@ -126,14 +127,21 @@ def rendered_faces(
     )
     unrated = np.full(total, np.nan, np.float32)
 
-    def truth(index: int, expression: int, lighting: int) -> np.ndarray:
-        for value, label in ((expression, expressions), (lighting, lightings)):
-            _check_class(value, label)
-        row = np.ravel_multi_index((identity[index], expression, lighting), shape)
+    def wanted_class(index: int, labels: Mapping[str, Any], name: str) -> int:
+        value = int(labels.get(name, UNKNOWN))
+        own = {"expression": expression_of, "lighting": lighting_of}[name]
+        if value == UNKNOWN:
+            return int(own[index])
+        _check_class(value, {"expression": expressions, "lighting": lightings}[name])
+        return value
+
+    def truth(index: int, labels: Mapping[str, Any]) -> np.ndarray:
+        wanted = (wanted_class(index, labels, name) for name in ("expression", "lighting"))
+        row = np.ravel_multi_index((identity[index], *wanted), shape)
         return load(tf.constant(row, tf.int64)).numpy()
 
-    def true_map(index: int, expression: int) -> np.ndarray:
-        _check_class(expression, expressions)
+    def true_map(index: int, labels: Mapping[str, Any]) -> np.ndarray:
+        expression = wanted_class(index, labels, "expression")
         return renderer.of(renderer.surfaces, identity[index] * len(expressions) + expression)
 
     def surface(indices: np.ndarray, wanted: np.ndarray) -> faceset.Surface:
@@ -146,11 +154,12 @@ def rendered_faces(
     return faceset.FaceSet(
         name=f"rendered/{split}",
         image_size=image_size,
-        expressions=expressions,
-        lightings=lightings,
+        conditions=(
+            ClassCondition("expression", expressions),
+            ClassCondition("lighting", lightings),
+        ),
+        labels={"expression": expression_of, "lighting": lighting_of},
         identities=tuple(identity_name(p) for p in numbers),
-        expression=expression_of,
-        lighting=lighting_of,
         identity=identity,
         rating_mean=unrated,
         rating_std=unrated,
@@ -294,11 +303,15 @@ def rated_faces(
     return faceset.FaceSet(
         name=f"rendered-rated/{split}",
         image_size=image_size,
-        expressions=expressions,
-        lightings=lightings,
+        conditions=(
+            ClassCondition("expression", expressions),
+            ClassCondition("lighting", lightings),
+        ),
+        labels={
+            "expression": expression[face_of].astype(np.int32),
+            "lighting": lighting.astype(np.int32),
+        },
         identities=tuple(identity_name(p) for p in numbers),
-        expression=expression[face_of].astype(np.int32),
-        lighting=lighting.astype(np.int32),
         identity=identity[face_of].astype(np.int32),
         rating_mean=rated.mean(axis=1).astype(np.float32),
         rating_std=rated.std(axis=1).astype(np.float32),

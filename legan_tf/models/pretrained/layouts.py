@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from legan_tf.data.conditions import of_classes
 from legan_tf.errors import UserError
 from legan_tf.models import (
     Discriminator,
@@ -253,7 +254,9 @@ def stargan_generator(
     _check_attributes(seen - 3, expressions, lightings)
     blocks = sum(f"main.{9 + i}.main.0.weight" in tensors for i in range(_MOST_BLOCKS))
     width = min(channels, _MOST_CHANNELS // 16)
-    network = StarganGenerator(expressions, lightings, image_size, width, blocks)
+    network = StarganGenerator(
+        of_classes(expression=expressions, lighting=lightings), image_size, width, blocks
+    )
     network.build()
     convs, norms = ["main.0", "main.3", "main.6"], ["main.1", "main.4", "main.7"]
     for i in range(9, 9 + blocks):
@@ -303,7 +306,10 @@ def stargan_discriminator(
     width = max(1, min(width, _MOST_CHANNELS // 2 ** (depth - 1)))
     side = min(side, 16)
     network = Discriminator(
-        len(expressions), len(lightings), side * 2**depth, width=width, depth=depth
+        of_classes(expression=expressions, lighting=lightings),
+        side * 2**depth,
+        width=width,
+        depth=depth,
     )
     network.build()
     names = [f"main.{2 * i}" for i in range(depth)]

@@ -44,8 +44,7 @@ class Classifier(SupervisedSystem):
     def network(self, faces: FaceSet) -> AttributeClassifier:
         """Returns the classifier of the faces' classes."""
         return AttributeClassifier(
-            expressions=faces.expressions,
-            lightings=faces.lightings,
+            conditions=faces.conditions,
             image_size=self.image_size,
             width=self.classifier_width,
         )
@@ -60,8 +59,7 @@ class ClassifierTrainer(SupervisedTrainer):
 
     def __init__(self, network: AttributeClassifier) -> None:
         """Takes the classifier; its terms are the attributes that have classes."""
-        classes = {"expression": network.expressions, "lighting": network.lightings}
-        terms = [name for name, names in classes.items() if names]
+        terms = [one.name for one in network.conditions]
         super().__init__(network, terms, name="classifier_trainer")
 
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:

@@ -149,8 +149,7 @@ class Depth(DepthOptions, DepthObjective, AdversarialSystem):
     def discriminator(self, faces: FaceSet) -> Discriminator:
         """Returns D_depth, which reads expressions alone."""
         return Discriminator(
-            len(faces.expressions),
-            0,
+            faces.only(["expression"]).conditions,
             self.image_size,
             self.d_width,
             self.d_depth,

@@ -26,7 +26,6 @@ from legan_tf.models import (
 from legan_tf.models.layers import PACKAGE
 from legan_tf.training.adversarial import (
     ADVERSARIAL_TERMS,
-    ATTRIBUTES,
     AdversarialSystem,
     AdversarialTrainer,
 )
@@ -167,8 +166,7 @@ class EditorSystem(Objective, AdversarialSystem):
     def generator_options(self, faces: FaceSet) -> dict[str, Any]:
         """Returns the arguments that the generators of all editors take."""
         return {
-            "expressions": faces.expressions,
-            "lightings": faces.lightings,
+            "conditions": faces.conditions,
             "image_size": self.image_size,
             "width": self.width,
             "blocks": self.blocks,
@@ -252,16 +250,12 @@ class AttributeGAN(AdversarialTrainer):
 
     def _request(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The generator's input: the image and the target codes."""
-        return self._coded(batch["image"], {name: batch[f"target_{name}"] for name in ATTRIBUTES})
+        names = [one.name for one in self.generator.conditions]
+        return self._coded(batch["image"], {name: batch[f"target_{name}"] for name in names})
 
     def _coded(self, image: tf.Tensor, labels: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """An image with one-hot codes; a negative label becomes a row of zeros."""
-        classes = {
-            "expression": len(self.generator.expressions),
-            "lighting": len(self.generator.lightings),
-        }
-        codes = {name: tf.one_hot(labels[name], classes[name]) for name in ATTRIBUTES}
-        return {"image": image, **codes}
+        return {"image": image, **self.generator.codes(labels)}
 
     def _generate(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The edited images."""
@@ -278,7 +272,7 @@ class AttributeGAN(AdversarialTrainer):
         """The labels that edited images should have."""
         return {
             name: tf.where(batch[f"target_{name}"] < 0, batch[name], batch[f"target_{name}"])
-            for name in ATTRIBUTES
+            for name in (one.name for one in self.generator.conditions)
         }
 
     def _generator_losses(
@@ -291,7 +285,11 @@ class AttributeGAN(AdversarialTrainer):
         back = self.generator(self._coded(edited, batch), training=True)["image"]
         # Without its source label an attribute that was changed cannot be changed back.
         undoable = tf.reduce_all(
-            [(batch[name] >= 0) | (batch[f"target_{name}"] < 0) for name in ATTRIBUTES], 0
+            [
+                (batch[one.name] >= 0) | (batch[f"target_{one.name}"] < 0)
+                for one in self.generator.conditions
+            ],
+            0,
         )
         reconstruction = losses.reconstruction_loss(original, back)
         total += objective.reconstruction_weight * self.record(

@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from legan_tf.errors import UserError
@@ -20,7 +21,6 @@ from legan_tf.uses.study.study_file import ANSWERS, PAGE, PICTURES, Study
 MAX_REQUEST_BYTES = 64 << 10
 """The page sends up to 100 answers at a time, of about 100 bytes each."""
 MAX_BYTES_PER_RATER = 8 << 20
-_BODY_S = 10.0
 
 _PICTURE = re.compile(rf"/{PICTURES}/(p[0-9a-f]+)\.png")
 _FILES = {
@@ -54,9 +54,9 @@ class StudyServer(http_server.Server):
         except OSError as error:
             raise UserError(f"{self.folder}: cannot be made ({error.strerror}).") from error
         try:
-            super().__init__((host, port), _Handler)
-        except (OSError, OverflowError) as error:
-            if isinstance(error, socket.gaierror) or error.args[0] == errno.EADDRNOTAVAIL:
+            super().__init__(host, port, MAX_REQUEST_BYTES)
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME):
                 raise UserError(
                     f"--host={host}: is no address of this computer; give one, or 0.0.0.0 for all."
                 ) from error
@@ -67,8 +67,33 @@ class StudyServer(http_server.Server):
     @property
     def address(self) -> str:
         """The address of the page; for 0.0.0.0, the address of this computer in its network."""
-        host, port = self.server_address[:2]
+        host, port = self.server_address
         return f"http://{_own_address() if host == '0.0.0.0' else host}:{port}/"
+
+    def answer(self, environ: Mapping[str, Any]) -> http_server.Answer:
+        """Answers with a file of the page, or what became of a request of its program."""
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if (method, path) == ("POST", "/rater"):
+            http_server.read_json(environ)
+            return _as_json({"rater": self.next_rater()})
+        if (method, path) == ("POST", "/answers"):
+            return _as_json({"stored": self.store(http_server.read_json(environ))})
+        picture = _PICTURE.fullmatch(path)
+        if picture and picture[1] in self.study.pictures:
+            name, kind = os.path.join(PICTURES, f"{picture[1]}.png"), _PNG
+        elif path in _FILES:
+            name, kind = _FILES[path]
+        else:
+            raise http_server.Refused(404, "There is nothing here.")
+        try:
+            with open(os.path.join(self.study.folder, PAGE, name), "rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise http_server.Refused(404, "This file of the study is missing.") from error
+        # Prefetched images stay available while the server is down.
+        cached = "max-age=86400" if kind == _PNG else "no-cache"
+        headers = {"Content-Security-Policy": _POLICY, "Cache-Control": cached}
+        return http_server.Answer(content, kind, headers)
 
     def next_rater(self) -> int:
         """Assigns the lowest rater number that is free since the server started.
@@ -137,15 +162,15 @@ class StudyServer(http_server.Server):
         except OSError as error:
             raise _not_stored(path, error) from error
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores broken connections; prints other errors, which are bugs."""
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
-            super().handle_error(request, client_address)
-
 
 def _not_stored(path: str, error: OSError) -> http_server.Refused:
     print(f"{path}: cannot be written ({error.strerror}).", file=sys.stderr)
     return http_server.Refused(507, "Nothing can be stored now.")
+
+
+def _as_json(values: Any) -> http_server.Answer:
+    content = json.dumps(values).encode()
+    return http_server.Answer(content, "application/json", {"Cache-Control": "no-cache"})
 
 
 def _own_address() -> str:
@@ -156,78 +181,6 @@ def _own_address() -> str:
             return probe.getsockname()[0]
         except OSError:
             return "127.0.0.1"
-
-
-class _Handler(http_server.Handler):
-    server: StudyServer
-    server_version = "study"
-    error_message_format = "%(explain)s\n"
-    error_content_type = "text/plain; charset=utf-8"
-
-    def do_GET(self) -> None:
-        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # The body is not read.
-        path = self.path.partition("?")[0]
-        picture = _PICTURE.fullmatch(path)
-        if picture and picture[1] in self.server.study.pictures:
-            name, kind = os.path.join(PICTURES, f"{picture[1]}.png"), _PNG
-        elif path in _FILES:
-            name, kind = _FILES[path]
-        else:
-            self._answer(404, "There is nothing here.\n")
-            return
-        try:
-            with open(os.path.join(self.server.study.folder, PAGE, name), "rb") as file:
-                content = file.read()
-        except OSError:
-            self._answer(404, "This file of the study is missing.\n")
-            return
-        self._answer(200, content, kind)
-
-    def do_POST(self) -> None:
-        path = self.path.partition("?")[0]
-        try:
-            if path == "/rater":
-                self._json()
-                answer = {"rater": self.server.next_rater()}
-            elif path == "/answers":
-                answer = {"stored": self.server.store(self._json())}
-            else:
-                raise http_server.Refused(404, "There is nothing here.")
-        except http_server.Refused as refused:
-            # The unread rest of the body would be taken for the next request.
-            self.close_connection = True
-            self._answer(refused.status, f"{refused}\n")
-            return
-        self._answer(200, json.dumps(answer), "application/json")
-
-    def _json(self) -> Any:
-        length = self.headers.get("Content-Length", "")
-        if not re.fullmatch("[0-9]{1,9}", length):
-            raise http_server.Refused(411, "The request must state its length.")
-        if int(length) > MAX_REQUEST_BYTES:
-            raise http_server.Refused(413, f"A request may have {MAX_REQUEST_BYTES} bytes at most.")
-        # Pages of other sites cannot send this type without CORS permission, which is not given.
-        if self.headers.get_content_type() != "application/json":
-            raise http_server.Refused(415, "It must be sent as application/json.")
-        try:
-            return json.loads(b"".join(self.body(int(length), _BODY_S)))
-        except TimeoutError as error:
-            raise http_server.Refused(408, "The request did not come in time.") from error
-        except ConnectionError as error:
-            raise http_server.Refused(400, "The request broke off.") from error
-        except (ValueError, RecursionError) as error:
-            raise http_server.Refused(400, "The request is not JSON.") from error
-
-    def _answer(self, status: int, content: str | bytes, kind: str = "text/plain") -> None:
-        body = content.encode() if isinstance(content, str) else content
-        # Prefetched images stay available while the server is down.
-        cached = "max-age=86400" if kind == _PNG else "no-cache"
-        headers = {"Content-Type": kind, "Content-Security-Policy": _POLICY}
-        self.send(status, {**headers, "Cache-Control": cached}, body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Logs no requests: the addresses of raters are private."""
 
 
 def serve(study: Study, host: str, port: int) -> None:

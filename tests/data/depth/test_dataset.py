@@ -16,7 +16,7 @@ from PIL import Image
 
 from legan_tf.data import exr, maps
 from legan_tf.data.check.validation import check_manifest
-from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.depth.dataset import Source, make_depth
 from legan_tf.data.manifest import ManifestError, read_manifest
 from legan_tf.data.rendered import surface
@@ -45,7 +45,7 @@ def table(file):
 
 
 def run(meshes, output, workers=1, size=None, **changes):
-    options = DepthOptions(**changes)
+    options = DepthMapOptions(**changes)
     return make_depth(Source(str(meshes)), str(output), size, options, workers, bar)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from legan_tf.data import images
 from legan_tf.data.check.validation import check_manifest
-from legan_tf.data.depth.config import DepthOptions
+from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.depth.dataset import Source, make_depth
 from legan_tf.data.depth.quality_gate import MEASURES
 from legan_tf.data.manifest import ManifestError, read_manifest
@@ -50,7 +50,7 @@ def table(file):
 
 def run(pictures, output, workers=1, size=None, **changes):
     source = Source(pictures=str(pictures))
-    return make_depth(source, str(output), size, DepthOptions(**changes), workers, bar)
+    return make_depth(source, str(output), size, DepthMapOptions(**changes), workers, bar)
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +173,9 @@ def test_what_cannot_be_done_is_told(faces, tmp_path):
         run(tmp_path / "twice.csv", tmp_path / "out")
     both = Source(meshes=str(manifest), pictures=str(manifest))
     with pytest.raises(UserError, match="give --meshes=FOLDER"):
-        make_depth(both, str(tmp_path / "out"), None, DepthOptions(), 1, bar)
+        make_depth(both, str(tmp_path / "out"), None, DepthMapOptions(), 1, bar)
     with pytest.raises(UserError, match="--head belongs to --pictures"):
-        options = DepthOptions(head=ASSET)
+        options = DepthMapOptions(head=ASSET)
         make_depth(Source(meshes=str(manifest)), str(tmp_path / "out"), None, options, 1, bar)
 
 

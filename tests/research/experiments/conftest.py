@@ -6,6 +6,7 @@ import keras
 import pytest
 
 from legan_tf.data import attributes
+from legan_tf.data.conditions import of_classes
 from legan_tf.models import LeganGenerator, LightCNN29, QualityEstimator
 from legan_tf.training import systems
 
@@ -17,8 +18,7 @@ def editor_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("editor")
     keras.utils.set_random_seed(1)
     network = LeganGenerator(
-        attributes.MULTIPIE_EXPRESSIONS,
-        attributes.lightings(),
+        of_classes(expression=attributes.MULTIPIE_EXPRESSIONS, lighting=attributes.lightings()),
         image_size=SIZE,
         width=4,
         blocks=0,

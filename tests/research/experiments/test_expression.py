@@ -16,6 +16,7 @@ from legan_research.experiments.expression import (
     expression_experiment,
 )
 from legan_tf.data import attributes, images
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.manifest import read_manifest
 from legan_tf.data.rendered.dataset import identity_name, split_people
 from legan_tf.errors import UserError
@@ -179,7 +180,9 @@ def test_what_cannot_be_measured_is_reported(editor_run, tmp_path, quiet):
     refused("--people=1000001: must be at most 1000000", people=1_000_001)
     refused("--test_people=1000001: must be at most", test_people=1_000_001)
     refused("--pictures=1: no class would be rarer", pictures=1)
-    network = LeganGenerator(("neutral", "smile"), (), image_size=16, width=4, blocks=0)
+    network = LeganGenerator(
+        of_classes(expression=("neutral", "smile")), image_size=16, width=4, blocks=0
+    )
     network.build()
     network.save(tmp_path / "two.keras")
     refused("it does not know surprise, disgust, which", tmp_path / "two.keras")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from legan_tf import losses
 from legan_tf.command_line import options
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.models import DepthNetwork, Discriminator, StarganGenerator, vgg19_taps
@@ -36,7 +37,7 @@ def pretraining(vgg=None, **objective) -> DepthGAN:
     keras.utils.set_random_seed(1)
     return DepthGAN(
         DepthNetwork(**BODY),
-        Discriminator(3, 0, SIZE, width=4, depth=2),
+        Discriminator(of_classes(expression="abc"), SIZE, width=4, depth=2),
         vgg,
         DepthObjective(**{"perceptual_weight": 0.0, "ema_decay": 0.0, **objective}),
     )
@@ -45,8 +46,8 @@ def pretraining(vgg=None, **objective) -> DepthGAN:
 def editor() -> dict:
     """The two networks of StarGAN, the same each time."""
     keras.utils.set_random_seed(0)
-    generator = StarganGenerator(EXPRESSIONS, **BODY)
-    discriminator = Discriminator(3, 0, SIZE, width=4, depth=2)
+    generator = StarganGenerator(of_classes(expression=EXPRESSIONS), **BODY)
+    discriminator = Discriminator(of_classes(expression="abc"), SIZE, width=4, depth=2)
     for network in (generator, discriminator):
         network.build()
     return {"generator": generator, "discriminator": discriminator, "objective": EDITING}
@@ -316,7 +317,7 @@ def test_what_does_not_fit_is_refused():
         DepthGuidedGAN(
             **editor(),
             depth=DepthNetwork(32, width=4, blocks=0, stem=False),
-            depth_discriminator=Discriminator(3, 0, 32, width=4, depth=2),
+            depth_discriminator=Discriminator(of_classes(expression="abc"), 32, width=4, depth=2),
             depth_objective=PLAIN,
         )
     with pytest.raises(ValueError, match="the optimizers are d_optimizer, g_optimizer"):

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from legan_tf import losses
 from legan_tf.data.attributes import MULTIPIE_EXPRESSIONS, lightings
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.models import (
     Discriminator,
@@ -36,8 +37,10 @@ def legan(objective: Objective = LEGAN) -> AttributeGAN:
     """A tiny LEGAN whose Q and identity network see other sizes than it paints."""
     keras.utils.set_random_seed(0)
     return AttributeGAN(
-        LeganGenerator(EXPRESSIONS, LIGHTINGS, **BODY, mask_channels=3),
-        Discriminator(3, 2, SIZE, width=4, depth=2),
+        LeganGenerator(
+            of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), **BODY, mask_channels=3
+        ),
+        Discriminator(of_classes(expression="abc", lighting="ab"), SIZE, width=4, depth=2),
         quality=QualityEstimator(8, width=4, depth=2),
         identity=LightCNN29(32, width=0.05),
         objective=objective,
@@ -50,8 +53,14 @@ def stargan(
     """The same with one hourglass and, unless asked for, without Q."""
     keras.utils.set_random_seed(0)
     return AttributeGAN(
-        StarganGenerator(EXPRESSIONS, lightings, **BODY),
-        Discriminator(3, len(lightings), SIZE, width=4, depth=2, fake_class=fake_class),
+        StarganGenerator(of_classes(expression=EXPRESSIONS, lighting=lightings), **BODY),
+        Discriminator(
+            of_classes(expression="abc", lighting=lightings),
+            SIZE,
+            width=4,
+            depth=2,
+            fake_class=fake_class,
+        ),
         quality=QualityEstimator(SIZE, width=4, depth=2) if with_q else None,
         objective=dataclasses.replace(PLAIN, **objective),
     )

@@ -15,6 +15,7 @@ from PIL import Image
 
 from legan_tf.data import images
 from legan_tf.data.check.validation import check_manifest
+from legan_tf.data.conditions import of_classes
 from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
 from legan_tf.models import LeganGenerator
@@ -271,8 +272,7 @@ def test_what_does_not_fit_is_reported_in_one_sentence(faces, tmp_path):
 def test_the_script_augments_with_a_network(faces, tmp_path):
     keras.utils.set_random_seed(1)
     network = LeganGenerator(
-        ("neutral", "fear"),
-        ("left",),
+        of_classes(expression=("neutral", "fear"), lighting=("left",)),
         image_size=SIZE,
         width=4,
         blocks=0,

@@ -41,7 +41,7 @@ def study(flags, tmp_path):
 @pytest.fixture
 def server(study):
     with StudyServer(study, "127.0.0.1", 0) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
+        thread = threading.Thread(target=running.serve_forever)
         thread.start()
         yield running
         running.shutdown()

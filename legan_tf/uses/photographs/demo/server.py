@@ -7,15 +7,12 @@ stores and logs nothing.
 from __future__ import annotations
 
 import collections
-import contextlib
 import functools
 import json
 import pathlib
 import re
 import secrets
-import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,15 +28,12 @@ from legan_tf.uses.photographs.photograph_file import Photograph
 
 HOST = "127.0.0.1"
 MAX_PHOTOGRAPH_BYTES = 64 << 20
-MAX_REQUEST_BYTES = 4 << 10
+_IN_MEMORY = 1 << 30
 _KEPT = 3
 """Photographs in memory; the one that was used longest ago is forgotten for a new one."""
 _PREVIEW = 1024
 _PREVIEW_SUFFIX = ".jpg"
 _MOST_STRENGTH = 1e9
-_BODY_S = 30.0
-_WAIT_S = 60.0
-"""How long a request waits for the one that is worked on."""
 
 _PAGE = pathlib.Path(__file__).parent / "page"
 _FILES = {
@@ -101,7 +95,7 @@ class _Session:
 
 
 class DemoServer(http_server.Server):
-    """Serves the page and edits what it sends."""
+    """Serves the page and edits what it sends, one request after the other."""
 
     def __init__(self, port: int, finder: str, head: str) -> None:
         """Loads finder and head, and binds the port on the loopback.
@@ -117,10 +111,11 @@ class DemoServer(http_server.Server):
         opener(finder=finder, head=head)  # What is wrong with them is told now.
         self._finding = {"finder": finder, "head": head}
         self._sessions: collections.OrderedDict[str, _Session] = collections.OrderedDict()
-        self._working = threading.Lock()
+        # Waitress would write what is larger to temporary files.
+        in_memory = {"inbuf_overflow": _IN_MEMORY, "outbuf_overflow": _IN_MEMORY}
         try:
-            super().__init__((HOST, port), _Handler)
-        except (OSError, OverflowError) as error:
+            super().__init__(HOST, port, MAX_PHOTOGRAPH_BYTES, threads=1, **in_memory)
+        except OSError as error:
             raise UserError(
                 f"--port={port}: cannot be opened ({error}); is another server there?"
             ) from error
@@ -130,138 +125,68 @@ class DemoServer(http_server.Server):
         """The address of the page."""
         return f"http://{HOST}:{self.server_address[1]}/"
 
-    @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
-        """Lets one request at a time use memory and processor; refuses too many."""
-        if not self._working.acquire(timeout=_WAIT_S):
-            raise http_server.Refused(503, "The computer is busy with other photographs.")
+    def answer(self, environ: Mapping[str, Any]) -> http_server.Answer:
+        """Answers with a file of the page, a photograph that was opened, or an edit of one."""
+        self._check_origin(environ)
+        asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         try:
-            yield
-        finally:
-            self._working.release()
+            if asked == ("POST", "/photograph"):
+                return self._open(environ)
+            if asked in (("POST", "/preview"), ("POST", "/file")):
+                return self._edit(environ)
+        except UserError as error:
+            raise http_server.Refused(422, str(error)) from error
+        if asked == ("GET", "/targets"):
+            return _as_json({"expressions": list(PRESETS), "lights": list(NAMED_LIGHTS)})
+        if asked[1] not in _FILES:
+            raise http_server.Refused(404, "There is nothing here.")
+        name, kind = _FILES[asked[1]]
+        return http_server.Answer((_PAGE / name).read_bytes(), kind, _HEADERS)
 
-    def open(self, content: bytes, name: str, face: str) -> tuple[str, _Session]:
-        """Reads a photograph and keeps it; returns what to call it by."""
-        session = _Session(photograph_file.read(content, name), face, **self._finding)
+    def _open(self, environ: Mapping[str, Any]) -> http_server.Answer:
+        """Reads a photograph and keeps it; answers with what to call it by."""
+        http_server.check_type(environ, "application/octet-stream")
+        name = re.sub(r"[^\w. -]", "", environ.get("HTTP_X_NAME", ""))[-100:] or "photograph"
+        photograph = photograph_file.read(environ["wsgi.input"].read(), name)
+        session = _Session(photograph, environ.get("HTTP_X_FACE", LARGEST), **self._finding)
         token = secrets.token_urlsafe(16)
         self._sessions[token] = session
         while len(self._sessions) > _KEPT:
             self._sessions.popitem(last=False)
-        return token, session
+        notes = list(session.notes)
+        return _as_json({"photograph": token, "faces": session.found, "notes": notes})
 
-    def session(self, token: Any) -> _Session:
-        """Returns a photograph that is kept."""
+    def _edit(self, environ: Mapping[str, Any]) -> http_server.Answer:
+        asked = http_server.read_json(environ)
+        target = _target(asked)
+        token = asked.get("photograph")
         if not isinstance(token, str) or token not in self._sessions:
             raise http_server.Refused(410, "This photograph is no longer kept; choose it again.")
         self._sessions.move_to_end(token)
-        return self._sessions[token]
+        if environ["PATH_INFO"] == "/preview":
+            content, suffix = self._sessions[token].preview(target), _PREVIEW_SUFFIX
+        else:
+            content, suffix = self._sessions[token].file(target)
+        kind = _TYPES[photograph_file.FORMATS[suffix.lower()]]
+        return http_server.Answer(content, kind, _HEADERS)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores broken connections; prints other errors, which are bugs."""
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
-            super().handle_error(request, client_address)
-
-
-class _Handler(http_server.Handler):
-    server: DemoServer
-    server_version = "legan-tf"
-    error_message_format = "%(explain)s\n"
-    error_content_type = "text/plain; charset=utf-8"
-
-    def do_GET(self) -> None:
-        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # The body is not read.
-        try:
-            self._check_origin()
-            if self.path == "/targets":
-                self._send_json({"expressions": list(PRESETS), "lights": list(NAMED_LIGHTS)})
-                return
-            if self.path not in _FILES:
-                raise http_server.Refused(404, "There is nothing here.")
-            name, kind = _FILES[self.path]
-            self._send(200, (_PAGE / name).read_bytes(), kind)
-        except http_server.Refused as refused:
-            self._refuse(refused)
-
-    def do_POST(self) -> None:
-        try:
-            self._check_origin()
-            if self.path == "/photograph":
-                self._open()
-            elif self.path in ("/preview", "/file"):
-                self._edit()
-            else:
-                raise http_server.Refused(404, "There is nothing here.")
-        except http_server.Refused as refused:
-            self._refuse(refused)
-        except UserError as error:
-            self._refuse(http_server.Refused(422, str(error)))
-
-    def _open(self) -> None:
-        with self.server.working():
-            content = self._body("application/octet-stream", MAX_PHOTOGRAPH_BYTES)
-            name = re.sub(r"[^\w. -]", "", self.headers.get("X-Name", ""))[-100:] or "photograph"
-            token, session = self.server.open(content, name, self.headers.get("X-Face", LARGEST))
-        self._send_json({"photograph": token, "faces": session.found, "notes": list(session.notes)})
-
-    def _edit(self) -> None:
-        try:
-            asked = json.loads(self._body("application/json", MAX_REQUEST_BYTES))
-        except (ValueError, RecursionError) as error:
-            raise http_server.Refused(400, "The request is not JSON.") from error
-        target = _target(asked)
-        with self.server.working():
-            session = self.server.session(asked.get("photograph"))
-            if self.path == "/preview":
-                content, suffix = session.preview(target), _PREVIEW_SUFFIX
-            else:
-                content, suffix = session.file(target)
-        self._send(200, content, _TYPES[photograph_file.FORMATS[suffix.lower()]])
-
-    def _check_origin(self) -> None:
+    def _check_origin(self, environ: Mapping[str, Any]) -> None:
         """Refuses what is asked by pages of other sites, or under a name that leads here.
 
         Raises:
             http_server.Refused: It is such a request.
         """
-        port = self.server.server_address[1]
+        port = self.server_address[1]
         hosts = [f"{host}:{port}" for host in (HOST, "localhost")]
-        origin = self.headers.get("Origin")
-        if self.headers.get("Host") not in hosts:
+        origin = environ.get("HTTP_ORIGIN")
+        if environ.get("HTTP_HOST") not in hosts:
             raise http_server.Refused(403, "This page is for the browser of this computer.")
         if origin is not None and origin not in [f"http://{host}" for host in hosts]:
             raise http_server.Refused(403, "This is not for pages of other sites.")
 
-    def _body(self, kind: str, most: int) -> bytes:
-        length = self.headers.get("Content-Length", "")
-        if not re.fullmatch("[0-9]{1,12}", length):
-            raise http_server.Refused(411, "The request must state its length.")
-        if int(length) > most:
-            raise http_server.Refused(413, f"It has more than {most / 2**20:.3g} MiB.")
-        # Pages of other sites cannot send these types without permission, which is not given.
-        if self.headers.get_content_type() != kind:
-            raise http_server.Refused(415, f"It must be sent as {kind}.")
-        try:
-            return b"".join(self.body(int(length), _BODY_S))
-        except TimeoutError as error:
-            raise http_server.Refused(408, "The request did not come in time.") from error
-        except ConnectionError as error:
-            raise http_server.Refused(400, "The request broke off.") from error
 
-    def _refuse(self, refused: http_server.Refused) -> None:
-        # The unread rest of a body would be taken for the next request.
-        self.close_connection = True
-        content = f"{refused}\n".encode(errors="replace")
-        self._send(refused.status, content, "text/plain; charset=utf-8")
-
-    def _send_json(self, values: Any) -> None:
-        self._send(200, json.dumps(values).encode(), "application/json")
-
-    def _send(self, status: int, content: bytes, kind: str) -> None:
-        self.send(status, {"Content-Type": kind, **_HEADERS}, content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Logs nothing."""
+def _as_json(values: Any) -> http_server.Answer:
+    return http_server.Answer(json.dumps(values).encode(), "application/json", _HEADERS)
 
 
 def _target(asked: Any) -> Target:

@@ -75,6 +75,7 @@ async function open(chosenFile, face) {
   working = true;
   at("view").setAttribute("aria-busy", "true");
   try {
+    if (chosenFile.size > 64 * 2 ** 20) throw new Error("A photograph may have 64 MiB at most.");
     const headers = {"Content-Type": "application/octet-stream", "X-Name": chosenFile.name.replace(/[^\x20-\x7e]/g, "_"), "X-Face": face};
     const opened = await (await ask("photograph", {body: chosenFile, headers})).json();
     [file, photograph] = [chosenFile, opened.photograph];
