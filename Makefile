@@ -44,7 +44,7 @@ quickstart: .venv/installed
 test:
 	rm -rf $(LEGAN_TF_EXCHANGE)
 	$(MAKE) --keep-going lint test-a test-b
-	.venv-a/bin/python -m pytest tests/serving/test_exchange.py -k "not write"
+	.venv-a/bin/python -m pytest tests/serving/test_exchange.py
 
 test-a: .venv-a/installed
 	.venv-a/bin/python -m pytest -n $(JOBS) $(SHARED) $(PYTEST_ARGS)

@@ -8,7 +8,7 @@ With their maps and ratings:
 Maps and ratings of the pictures as they are:
   python scripts/client.py --server=localhost:8500 --input=faces --depth=maps --score=faces.csv
 
-While the server is away, each batch of pictures is retried for --timeout seconds. Results of an
+While the server is away, each batch of pictures waits for it for --timeout seconds. Results of an
 earlier run are replaced. This program needs no TensorFlow.
 """
 
@@ -18,7 +18,9 @@ import sys
 
 from absl import flags
 
+from legan_tf import optional
 from legan_tf.command_line import cli
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 
 _SERVER = flags.DEFINE_string("server", None, "HOST:PORT of the server's gRPC.", required=True)
@@ -59,6 +61,16 @@ _METADATA = flags.DEFINE_multi_string(
 )
 
 
+def _credentials():
+    files = _TLS_ROOT.value, _TLS_KEY.value, _TLS_CERTIFICATE.value
+    if not (_TLS.value or any(files)):
+        return None
+    if bool(_TLS_CERTIFICATE.value) != bool(_TLS_KEY.value):
+        raise UserError("--tls_certificate and --tls_key belong together: give both files.")
+    grpc = optional.require("grpc", "The client")
+    return grpc.ssl_channel_credentials(*(storage.read_bytes(f) if f else None for f in files))
+
+
 def main(_) -> int:
     metadata = []
     for given in _METADATA.value:
@@ -67,18 +79,11 @@ def main(_) -> int:
             raise UserError("--metadata: write NAME=VALUE.")
         metadata.append((name, value))
     # Imported here so that a mistyped flag is reported at once.
-    from legan_tf.serving.client import Client, Tls
+    from legan_tf.serving.client import Client
     from legan_tf.serving.client.editing import FileJob, run_file_job
 
-    job = FileJob(
-        _INPUT.value,
-        _OUTPUT.value,
-        _EXPRESSION.value,
-        _LIGHTING.value,
-        _DEPTH.value,
-        _SCORE.value,
-    )
-    tls = Tls(_TLS_ROOT.value, _TLS_CERTIFICATE.value, _TLS_KEY.value)
+    targets = {flag.name: flag.value for flag in (_EXPRESSION, _LIGHTING) if flag.value}
+    job = FileJob(_INPUT.value, _OUTPUT.value, targets, _DEPTH.value, _SCORE.value)
     client = Client(
         _SERVER.value,
         editor=_MODEL.value,
@@ -86,7 +91,7 @@ def main(_) -> int:
         mapper=_MAPPER.value or None,
         timeout=_TIMEOUT.value,
         max_batch=_MAX_BATCH.value,
-        tls=tls if _TLS.value or tls != Tls() else None,
+        credentials=_credentials(),
         metadata=metadata,
     )
     with client:

@@ -7,6 +7,8 @@ A photograph, at its own size, with nothing to train:
   python scripts/edit.py --input=me.jpg --grid --output=sheet.png
 By a network, with faces that fill the frame:
   python scripts/edit.py --model=runs/legan --input=me.jpg --expression=smile --output=smiling.png
+  python scripts/edit.py --model=runs/celeba --input=me.jpg --attributes=Smiling=1,Young=0 \
+      --output=old.png
   python scripts/edit.py --model=runs/legan --input=me.jpg --grid --output=grid.png
 Depth or normals of pictures, or of the edits of a network that was trained with depth:
   python scripts/edit.py --model=runs/depth --input=faces --output=maps
@@ -36,6 +38,9 @@ _LIGHTING = flags.DEFINE_string(
     None,
     "Target lighting by name; leave out to keep it as it is. Without --model also a direction: "
     "azimuth=-60,elevation=20,ambient=.1",
+)
+_ATTRIBUTES = flags.DEFINE_string(
+    "attributes", None, "With --model: attributes to change, as Smiling=1,Young=0."
 )
 _GRID = flags.DEFINE_bool("grid", False, "Draw every target on one sheet.")
 _MODEL = flags.DEFINE_string(
@@ -76,8 +81,9 @@ def main(_) -> int:
     for name in _OF_PHOTOGRAPHS:
         if _MODEL.value is not None and flags.FLAGS[name].present:
             raise UserError(f"--{name} is for edits without --model; leave one of them out.")
-    if _GRID.value and any((_EXPRESSION.value, _LIGHTING.value, _ACTION_UNITS.value)):
-        raise UserError("Give either --grid or --expression and/or --lighting.")
+    named = (_EXPRESSION.value, _LIGHTING.value, _ATTRIBUTES.value, _ACTION_UNITS.value)
+    if _GRID.value and any(named):
+        raise UserError("Give either --grid or what to edit, such as --expression.")
     report = _edit_photographs() if _MODEL.value is None else _use_network()
     for note in report.notes:
         print(f"Warning: {note}", file=sys.stderr)
@@ -89,6 +95,8 @@ def main(_) -> int:
 
 
 def _edit_photographs() -> Report:
+    if _ATTRIBUTES.value:
+        raise UserError("--attributes needs --model, a network that was trained with them.")
     if _DEPTH.value:
         raise UserError(
             "--depth needs --model; scripts/prepare.py depth makes depth maps of photographs."
@@ -120,11 +128,12 @@ def _edit_photographs() -> Report:
 
 
 def _use_network() -> Report:
-    targets = {"expression": _EXPRESSION.value, "lighting": _LIGHTING.value}
-    if _DEPTH.value and not any(targets.values()):
+    flags_of_conditions = _EXPRESSION, _LIGHTING, _ATTRIBUTES
+    targets = {flag.name: flag.value for flag in flags_of_conditions if flag.value}
+    if _DEPTH.value and not targets:
         raise UserError(
-            "--depth is for the maps of edits: give --expression and/or --lighting, too; for maps "
-            "of the pictures as they are, --model=RUN/depth.keras without --depth."
+            "--depth is for the maps of edits: give what to edit, such as --expression, too; for "
+            "maps of the pictures as they are, --model=RUN/depth.keras without --depth."
         )
     from legan_tf.serving import editing, loading
     from legan_tf.training import devices

@@ -17,10 +17,15 @@ _NETWORK = flags.DEFINE_enum(
 )
 _SOURCE = flags.DEFINE_string("source", None, "File that torch.save wrote.")
 _OUTPUT = flags.DEFINE_string("output", None, ".keras file to write.")
-_EXPRESSIONS = flags.DEFINE_list(
-    "expressions", [], "StarGAN: names of its first attributes, in the order of its code."
+_ATTRIBUTES = flags.DEFINE_list(
+    "attributes",
+    [],
+    "StarGAN: names of attributes of which several may hold at once, in the order of its code.",
 )
-_LIGHTINGS = flags.DEFINE_list("lightings", [], "StarGAN: names of its other attributes.")
+_EXPRESSIONS = flags.DEFINE_list(
+    "expressions", [], "StarGAN: names of its expressions, in the order of its code."
+)
+_LIGHTINGS = flags.DEFINE_list("lightings", [], "StarGAN: names of its lightings, which follow.")
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size", 128, "StarGAN's generator: height and width that it was trained on, in pixels."
 )
@@ -38,16 +43,13 @@ def main(_) -> None:
     if missing:
         raise UserError(f"give {', '.join(missing)}; --list tells which files are known.")
 
+    from legan_tf.data.conditions import BinaryCondition, of_classes
     from legan_tf.models.pretrained.import_weights import import_weights
 
-    print(
-        import_weights(
-            **given,
-            expressions=_EXPRESSIONS.value,
-            lightings=_LIGHTINGS.value,
-            image_size=_IMAGE_SIZE.value,
-        )
-    )
+    conditions = of_classes(expression=_EXPRESSIONS.value, lighting=_LIGHTINGS.value)
+    if _ATTRIBUTES.value:
+        conditions = (BinaryCondition("attribute", tuple(_ATTRIBUTES.value)), *conditions)
+    print(import_weights(**given, conditions=conditions, image_size=_IMAGE_SIZE.value))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ QUICK = (
     "head/test_subdivision.py",
     "losses/test_*.py",
     "models/test_*.py",
-    "models/pretrained/test_torch_files.py",
+    "models/pretrained/test_pytorch_files.py",
     "plotting/test_*.py",
     "runtime/test_*.py",
     "serving/test_labels.py",

@@ -28,10 +28,8 @@ from legan_tf.serving import export
 from legan_tf.training import devices
 from legan_tf.training.systems.stargan import Stargan
 
-ON_GPU = dataclasses.replace(training.CONFIG, batch_size=16)
-ON_PROCESSOR = dataclasses.replace(
-    training.CONFIG, image_size=32, width=8, blocks=1, d_width=8, d_depth=3
-)
+ON_GPU = training.CONFIG.replace(batch_size=16)
+ON_PROCESSOR = training.CONFIG.replace(image_size=32, width=8, blocks=1, d_width=8, d_depth=3)
 FORMS: dict[str, dict[str, Any]] = {
     "float32": {"tensor_float_32": False},
     "TensorFloat-32": {"tensor_float_32": True},
@@ -85,7 +83,9 @@ class Check:
         """Returns the tables."""
         config = self.config
         images = config.critic_steps * config.batch_size
-        flops = 2e-9 * profile.multiply_adds(config, len(training.faces(config).expressions))
+        flops = 2e-9 * profile.multiply_adds(
+            config, len(training.faces(config).names("expression"))
+        )
         rows = []
         for form, speed in self.speeds.items():
             if isinstance(speed, str):
@@ -149,15 +149,15 @@ def check(repeats: int = PAIRS, config: Stargan | None = None) -> Check:
     advance = counter(len(forms) + len(counts) + 5, "gpu")
     speeds: dict[str, Speed | str] = {}
     for name, options in forms.items():
-        form = dataclasses.replace(config, replicas=1, **options)
+        form = config.replace(replicas=1, **options)
         speeds[name] = _speed(form, repeats)
         advance(1)
     replicas = {}
     for count in counts:
-        form = dataclasses.replace(config, replicas=count, batch_size=count * config.batch_size)
+        form = config.replace(replicas=count, batch_size=count * config.batch_size)
         replicas[count] = statistics.median(training.apart(form, repeats)["seconds"])
         advance(1)
-    form = dataclasses.replace(config, replicas=1, deterministic=True)
+    form = config.replace(replicas=1, deterministic=True)
     ends = []
     for _ in range(2):
         ends.append(training.apart(form, _DETERMINISTIC_STEPS)["digest"])
@@ -179,7 +179,7 @@ def _parity(config: Stargan, advance: Callable[[int], None]) -> tuple[int, float
     """Compares edits by one export on the GPU and on the processor; see ``Check.levels``."""
     edits = []
     with tempfile.TemporaryDirectory() as folder:
-        _python("export", json.dumps(dataclasses.asdict(config)), folder)
+        _python("export", json.dumps(config.values()), folder)
         advance(1)
         for number, hidden in enumerate(({}, {"CUDA_VISIBLE_DEVICES": "-1"})):
             file = os.path.join(folder, f"{number}.npy")
@@ -201,7 +201,7 @@ def _python(*arguments: str, **environment: str) -> None:
 
 
 def _export(config: Stargan, folder: str) -> None:
-    strategy = devices.set_up(dataclasses.replace(config, replicas=1))
+    strategy = devices.set_up(config.replace(replicas=1).run)
     with strategy.scope():
         network = config.network(training.faces(config))
         network.build()
@@ -213,11 +213,11 @@ def _edit(model: str, file: str) -> None:
     editor = legan_tf.load(model)
     size = (_EDITED, editor.image_size, editor.image_size, 3)
     images = np.random.default_rng(0).integers(0, 256, size, np.uint8)
-    np.save(file, editor(images, np.arange(_EDITED) % len(editor.expressions)))
+    np.save(file, editor(images, expression=np.arange(_EDITED) % len(editor.names("expression"))))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "export":
-        _export(Stargan(**json.loads(sys.argv[2])), sys.argv[3])
+        _export(Stargan.of(**json.loads(sys.argv[2])), sys.argv[3])
     else:
         _edit(*sys.argv[2:])

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from legan_research.benchmarks import training
-from legan_research.benchmarks.local_server import running
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare, with_rates
 from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.data.conditions import of_classes
-from legan_tf.graph_ops.target import current_target
 from legan_tf.models import QualityEstimator, StarganGenerator
 from legan_tf.runtime.hardware import usable_cores
-from legan_tf.serving import Client, export, server_files
 from legan_tf.training.datasets import EXPRESSIONS
 from legan_tf.training.devices import POLICIES
 from legan_tf.training.options import PRECISIONS
@@ -28,7 +23,6 @@ from legan_tf.training.systems.stargan import Stargan
 BATCH_SIZES = (1, 8)
 SCORED = 32
 """Images rated at once."""
-_MODEL = "stargan"
 _RATINGS = np.arange(1.0, 11.0, dtype=np.float32)
 
 
@@ -49,7 +43,7 @@ def edits(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     config: Stargan = training.CONFIG,
 ) -> list[Comparison]:
-    """Times edits by every implementation and with every batch size.
+    """Times edits in every precision and with every batch size.
 
     Args:
         pairs: Number of timed pairs.
@@ -62,11 +56,12 @@ def edits(
     results = []
     attributes = len(EXPRESSIONS[config.expressions])
     with TorchStargan(config, attributes, usable_cores()) as theirs:
-        for name, edit in _edits(config):
+        for precision in PRECISIONS:
+            edit = _in_process(_generator(config, precision))
             for batch_size in batch_sizes:
                 result = compare(
                     f"edits at {config.image_size} x {config.image_size}, batch {batch_size}",
-                    (name, edit(batch_size)),
+                    (f"legan_tf, {precision}", edit(batch_size)),
                     (f"PyTorch {theirs.version}, float32", theirs.forward(batch_size)),
                     pairs,
                 )
@@ -81,7 +76,7 @@ def ratings(pairs: int, config: Quality | None = None) -> Comparison:
         pairs: Number of timed pairs.
         config: Sizes of images and Q.
     """
-    config = config or Quality()
+    config = config or Quality.of()
     size = config.image_size
     quality = QualityEstimator(size, config.q_width, config.q_depth)
     quality.build()
@@ -100,22 +95,6 @@ def ratings(pairs: int, config: Quality | None = None) -> Comparison:
     return with_rates(result, SCORED)
 
 
-_Edit = Callable[[int], Callable[[], np.ndarray]]
-
-
-def _edits(config: Stargan) -> Iterator[tuple[str, _Edit]]:
-    """Yields name and implementation of each editor; it maps a batch size to a timed callable."""
-    for precision in PRECISIONS:
-        yield f"legan_tf in process, {precision}", _in_process(_generator(config, precision))
-    with tempfile.TemporaryDirectory() as folder:
-        root = os.path.join(folder, "models")
-        export.export(_generator(config, "float32"), root, _MODEL, target=current_target())
-        server_files.write(root, folder)
-        with running(folder) as address, Client(address, editor=_MODEL, timeout=120.0) as client:
-            client.wait_until_available(60.0, models=[_MODEL])
-            yield "legan_tf, client and server", _served(client, config.image_size)
-
-
 def _generator(config: Stargan, precision: str) -> StarganGenerator:
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(POLICIES[precision])
@@ -131,25 +110,18 @@ def _generator(config: Stargan, precision: str) -> StarganGenerator:
     return network
 
 
-def _in_process(network: StarganGenerator) -> _Edit:
-    def of_batch(batch_size: int) -> Callable[[], np.ndarray]:
-        images = tf.constant(_pictures(batch_size, network.image_size) / 127.5 - 1.0, tf.float32)
-        classes = len(network.expressions)
-        codes = tf.one_hot(np.arange(batch_size) % classes, classes)
-        lights = tf.zeros([batch_size, 0])
-        return lambda: traced(images, codes, lights).numpy()
+def _in_process(network: StarganGenerator) -> Callable[[int], Callable[[], np.ndarray]]:
+    """Returns what maps a batch size to a timed callable."""
 
     @tf.function(autograph=False)
-    def traced(images: tf.Tensor, codes: tf.Tensor, lights: tf.Tensor) -> tf.Tensor:
-        return network({"image": images, "expression": codes, "lighting": lights})["image"]
+    def traced(images: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+        return network({"image": images, "expression": codes})["image"]
 
-    return of_batch
-
-
-def _served(client: Client, size: int) -> _Edit:
     def of_batch(batch_size: int) -> Callable[[], np.ndarray]:
-        images = _pictures(batch_size, size)
-        return lambda: client.edit(images, 1)
+        images = tf.constant(_pictures(batch_size, network.image_size) / 127.5 - 1.0, tf.float32)
+        classes = len(network.names("expression"))
+        codes = tf.one_hot(np.arange(batch_size) % classes, classes)
+        return lambda: traced(images, codes).numpy()
 
     return of_batch
 

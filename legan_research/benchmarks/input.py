@@ -14,7 +14,7 @@ from legan_research.benchmarks.paired import PAIRS, Comparison, compare, with_ra
 from legan_research.benchmarks.training import Training
 from legan_tf import models
 from legan_tf.command_line.cli import bar
-from legan_tf.data import attributes, pipeline
+from legan_tf.data import attributes
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.images import Image
 from legan_tf.data.manifest import read_manifest, to_csv
@@ -47,14 +47,14 @@ def benchmark(
         updates: Updates whose images one timed call reads, and training steps of one timed call;
             without a GPU that is one step.
     """
-    config = config or Legan()
+    config = config or Legan.of()
     size, batch_size = config.image_size, config.batch_size
     read_count = updates * batch_size * config.critic_steps
     trained = updates
     if not tf.config.list_physical_devices("GPU"):
         # An update with the paper's batch takes ten minutes of CPU time, and the images per second
         # of a CPU do not depend on the batch.
-        config, trained = dataclasses.replace(config, batch_size=1), 1
+        config, trained = config.replace(batch_size=1), 1
     taken = config.batch_size * config.critic_steps
     with tempfile.TemporaryDirectory() as folder:
         files = _write_files(folder, file_size)
@@ -66,9 +66,8 @@ def benchmark(
             return manifest_faces(read_manifest(file), "train", size, max_pool_bytes=pool)
 
         def reading(faces: FaceSet) -> Callable[[], None]:
-            batches = pipeline.editing_batches(
-                faces, batch_size, 0, steps=updates, critic_steps=config.critic_steps
-            )
+            reads = config.replace(batch_size=batch_size, train_steps=updates)
+            batches = reads.batches(faces, 0)
 
             def read() -> None:
                 for _ in batches:
@@ -95,7 +94,7 @@ def benchmark(
         fed = compare(
             f"the {taken} pictures of one update",
             from_records,
-            ("LEGAN's training step", _training(config, memory, trained)),
+            ("LEGAN's training step", _training(config, memory, folder, trained)),
             pairs,
         )
     share = taken / read_count
@@ -124,8 +123,7 @@ def _write_files(folder: str, size: int) -> str:
         lines.append(
             {
                 "path": name,
-                "expression": faces.expressions[faces.expression[index]],
-                "lighting": faces.lightings[faces.lighting[index]],
+                **{n: names[faces.labels[n][index]] for n, names in faces.classes().items()},
                 "split": "train",
             }
         )
@@ -135,15 +133,19 @@ def _write_files(folder: str, size: int) -> str:
     return file
 
 
-def _training(config: Legan, faces: FaceSet, steps: int) -> Callable[[], None]:
+def _training(config: Legan, faces: FaceSet, folder: str, steps: int) -> Callable[[], None]:
     """Returns a callable that makes training steps on a batch in memory."""
     size = config.image_size
-    step = Training.of(
-        config,
-        faces,
-        quality=models.QualityEstimator(size, depth=most_convolutions(size)),
-        identity=models.LightCNN29(size),
-    ).step()
+    # Untrained, in the sizes of the paper.
+    networks = {
+        "quality_model": models.QualityEstimator(size, depth=most_convolutions(size)),
+        "identity_model": models.LightCNN29(size),
+    }
+    given = {name: os.path.join(folder, f"{name}.keras") for name in networks}
+    for name, network in networks.items():
+        network.build()
+        network.save(given[name])
+    step = Training.of(config.replace(**given), faces).step()
 
     def train() -> None:
         for _ in range(steps):

@@ -78,7 +78,7 @@ def benchmark(repeats: int = PAIRS, config: Stargan = training.CONFIG) -> str:
     for done, precision in enumerate(PRECISIONS):
         peaks[precision] = peak(precision)
         progress.update(2 * done + 1)
-        profiles[precision] = profiled(dataclasses.replace(config, precision=precision), repeats)
+        profiles[precision] = profiled(config.replace(precision=precision), repeats)
         progress.update(2 * done + 2)
     return markdown(profiles, peaks)
 
@@ -104,8 +104,7 @@ def profiled(config: Stargan, repeats: int) -> Profile:
     for (name, kind), seconds in _profile(step).items():
         operations[kind] += seconds
         kinds[kind_of(name, kind)] += seconds
-    attributes = len(made.trainer.generator.expressions)
-    count = multiply_adds(config, attributes)
+    count = multiply_adds(config, len(made.trainer.generator.names("expression")))
     return Profile(wall, processor, count, dict(operations), dict(kinds))
 
 
@@ -188,10 +187,10 @@ def multiply_adds(config: Stargan, attributes: int) -> int:
     edit = generator_layers(config, attributes)
     judge = discriminator_layers(config, attributes)
     once, scored, trunk = sum(judge), sum(judge[:-1]), sum(judge[:-2])
-    critic = 2 * (3 * once - judge[0]) + 2 * scored + 2 * trunk + sum(edit)
-    # Both passes of G, the first of which is counted with the critic, and their gradients.
+    discriminator = 2 * (3 * once - judge[0]) + 2 * scored + 2 * trunk + sum(edit)
+    # Both passes of G, the first of which is counted with D, and their gradients.
     generator = sum(edit) + 4 * sum(edit) - edit[0] + 2 * once
-    return config.batch_size * (config.critic_steps * critic + generator)
+    return config.batch_size * (config.critic_steps * discriminator + generator)
 
 
 def markdown(profiles: Mapping[str, Profile], peaks: Mapping[str, Peak]) -> str:

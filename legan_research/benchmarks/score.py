@@ -43,7 +43,7 @@ def benchmark(
         file_sizes: Heights and widths of the files, in pixels.
         batch_size: Images rated at once by both.
     """
-    config = config or Quality()
+    config = config or Quality.of()
     results = []
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "quality.keras")

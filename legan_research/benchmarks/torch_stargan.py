@@ -13,9 +13,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from legan_research.benchmarks.local_server import wait_or_kill
 from legan_tf.errors import UserError
 from legan_tf.training.systems.stargan import Stargan
+
+_STOP_S = 30.0
 
 
 class TorchStargan:
@@ -68,7 +69,11 @@ class TorchStargan:
         """Terminates the process."""
         with contextlib.suppress(BrokenPipeError):  # It may have terminated already.
             self._process.stdin.close()
-        wait_or_kill(self._process)
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process.stdout.close()
 
     def train_step(self, batch_size: int) -> Callable[[], float]:

@@ -17,22 +17,20 @@ import tensorflow as tf
 from legan_research.benchmarks import peak
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare
 from legan_research.benchmarks.torch_stargan import TorchStargan
-from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
-from legan_tf.models import Network
 from legan_tf.runtime.hardware import usable_cores
 from legan_tf.training import devices, train
-from legan_tf.training.adversarial import AdversarialTrainer
 from legan_tf.training.datasets import Datasets, rendered_split
+from legan_tf.training.gan import EditorGAN
 from legan_tf.training.options import PRECISIONS
 from legan_tf.training.systems.editor import EditorSystem
 from legan_tf.training.systems.stargan import Stargan
 from legan_tf.training.timing import repeated_step
 
-CONFIG = Stargan(
+CONFIG = Stargan.of(
     expressions="affectnet",
-    edit_lighting=False,
+    conditions="expression",
     batch_size=4,
     identity_weight=0.0,
     quality_weight=0.0,
@@ -56,13 +54,13 @@ def benchmark(
         UserError: PyTorch is not installed.
     """
     results = []
-    with TorchStargan(config, len(faces(config).expressions), usable_cores()) as theirs:
+    with TorchStargan(config, len(faces(config).names("expression")), usable_cores()) as theirs:
         for batch_size in batch_sizes:
             for precision in PRECISIONS:
-                form = dataclasses.replace(config, batch_size=batch_size, precision=precision)
+                form = config.replace(batch_size=batch_size, precision=precision)
                 results.append(
                     compare(
-                        f"{config.critic_steps} critic updates and one of G, "
+                        f"{config.critic_steps} updates of D and one of G, "
                         f"{config.image_size} x {config.image_size}, batch {batch_size}",
                         (f"legan_tf, {precision}", Training.of(form).step()),
                         (f"PyTorch {theirs.version}, float32", theirs.train_step(batch_size)),
@@ -85,35 +83,26 @@ class Training:
     Attributes:
         strategy: The distribution strategy.
         trainer: The compiled trainer.
-        optimizers: The optimizers by name.
-        batch: One element of ``editing_batches``.
+        batch: One element of the system's batches.
     """
 
     strategy: tf.distribute.Strategy
-    trainer: AdversarialTrainer
-    optimizers: dict[str, Any]
+    trainer: EditorGAN
     batch: dict[str, tf.Tensor]
 
     @classmethod
-    def of(
-        cls, config: EditorSystem, shown: FaceSet | None = None, **auxiliary: Network
-    ) -> Training:
+    def of(cls, config: EditorSystem, shown: FaceSet | None = None) -> Training:
         """Sets up the devices of this process and builds the training.
 
         Args:
             config: A configuration of an editor.
             shown: Images of the batch; default is ``faces``.
-            **auxiliary: Auxiliary networks by their names in the trainer.
         """
-        strategy = devices.set_up(config)
+        strategy = devices.set_up(config.run)
         data = Datasets(shown or faces(config), None, "")
         with strategy.scope():
-            trainer = train.make_trainer(config, data, auxiliary)
-            optimizers = train.compile_trainer(trainer, config)
-        batches = pipeline.editing_batches(
-            data.train, config.batch_size, config.seed, steps=1, critic_steps=config.critic_steps
-        )
-        return cls(strategy, trainer, optimizers, next(iter(batches)))
+            trainer, _ = train.make_trainer(config, data)
+        return cls(strategy, trainer, next(iter(config.batches(data.train, 0))))
 
     def step(self) -> Callable[[], dict[str, float]]:
         """Returns a callable that makes one step as ``fit`` does and returns the mean losses."""
@@ -137,7 +126,7 @@ def apart(config: EditorSystem, repeats: int, with_peak: bool = False) -> dict[s
         UserError: The configuration cannot be trained on this machine.
         RuntimeError: The process failed; its message is on stderr.
     """
-    order = {"config": dataclasses.asdict(config), "repeats": repeats, "with_peak": with_peak}
+    order = {"config": config.values(), "repeats": repeats, "with_peak": with_peak}
     command = [sys.executable, "-m", __name__, json.dumps(order)]
     process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if process.returncode:
@@ -151,7 +140,7 @@ def apart(config: EditorSystem, repeats: int, with_peak: bool = False) -> dict[s
 def _main() -> None:
     order = json.loads(sys.argv[1])
     # Nothing is written, but a configuration without a folder is refused.
-    config = Stargan(**{**order["config"], "workdir": "unused"})
+    config = Stargan.of(**{**order["config"], "workdir": "unused"})
     try:
         devices.claim(config.replicas)
         measured = _measured(config, order["repeats"], order["with_peak"])

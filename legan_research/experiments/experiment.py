@@ -135,8 +135,13 @@ def _open_editor(path: str) -> Editor:
     editor = load(path)
     if editor.kind != EDITOR:
         raise UserError(f"--model={path}: is no editor, so it cannot make pictures.")
-    unknown = [name for name in editor.expressions if name not in ACTIONS]
-    unknown += [name for name in editor.lightings if name not in LIGHTS]
+    shown = {"expression": ACTIONS, "lighting": LIGHTS}
+    unknown = [
+        name
+        for one in editor.conditions
+        for name in one.names
+        if name not in shown.get(one.name, ())
+    ]
     if unknown:
         raise UserError(
             f"--model={path}: it knows {', '.join(unknown)}, which rendered faces do not show; "

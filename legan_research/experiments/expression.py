@@ -71,7 +71,8 @@ def expression_experiment(
     """
     experiment = open_experiment("expression", model, output, options, scored=True)
     options, editor, scorer = experiment.options, experiment.editor, experiment.scorer
-    unknown = [name for name in CLASSES if name not in (_MOST_COMMON, *editor.expressions)]
+    known = (_MOST_COMMON, *editor.names("expression"))
+    unknown = [name for name in CLASSES if name not in known]
     if unknown:
         raise UserError(
             f"--model={model}: it does not know {', '.join(unknown)}, which are to be filled; give "
@@ -125,7 +126,9 @@ def _prepare(
         chosen = AugmentOptions("balance", quality, quality_above=threshold, seed=seed)
         target = os.path.join(folder, name)
         made = augment(editor, Source(manifest), target, chosen, scorer, bar=bar)
-        added = [Example(os.path.join(target, one.path), one.expression) for one in made.edits]
+        added = [
+            Example(os.path.join(target, one.path), one.targets["expression"]) for one in made.edits
+        ]
         arms[arm], notes[arm] = [*real, *added], made.notes
         return made
 
@@ -156,7 +159,7 @@ def _prepare(
         for one in (edits[row] for row in chosen):
             rating = "" if one.rating is None else f"\nQ {one.rating:.1f}"
             before = labels[one.source].expression
-            names.append(f"{before}\nto {one.expression}{rating}")
+            names.append(f"{before}\nto {one.targets['expression']}{rating}")
         columns = {
             "real source": [files[edits[row].source] for row in chosen],
             "edit": [os.path.join(folder, "augmented", edits[row].path) for row in chosen],
@@ -262,7 +265,7 @@ def _test_images(
 def _evaluate(network: Network, images: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Metrics of a classifier on unseen people."""
     logits = image_network(network)(images)["expression"]
-    columns = [network.expressions.index(name) for name in CLASSES]
+    columns = [network.names("expression").index(name) for name in CLASSES]
     return classification_metrics(softmax(logits[:, columns].astype(np.float64), axis=1), labels)
 
 

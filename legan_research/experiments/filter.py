@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import os
@@ -23,7 +24,7 @@ from legan_tf.data.rendered.dataset import damage_done
 from legan_tf.data.rendered.ratings import naturalness
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache, array_sha256
-from legan_tf.evaluation.edit_plan import ATTRIBUTES, adapt_editor, draw_plan, shared_classes
+from legan_tf.evaluation.edit_plan import adapt_editor, plan_edits
 from legan_tf.evaluation.evaluate import faces_to_edit
 from legan_tf.evaluation.evaluator import SHARD, Evaluator
 from legan_tf.evaluation.judge_networks import load_judge_networks
@@ -274,15 +275,13 @@ def _edits(
     config = experiment.options.for_evaluation(os.path.join(experiment.output, "cache"))
     config.check()
     cache = Cache(config.cache)
-    faces = faces_to_edit(editor, config)
-    plan = draw_plan(faces, shared_classes(editor, faces), config.edits, config.seed)
+    faces = faces_to_edit(config, editor.image_size, editor.conditions)
+    plan = plan_edits(editor, faces, config.edits, config.seed)
     judges = config.judges or os.path.join(experiment.output, "judges")
     networks = load_judge_networks(config, judges, faces, kinds=())
     evaluator = Evaluator(networks, cache, counter(len(plan) + len(plan.reference), "features"))
     edit = adapt_editor(editor, faces)
-    parts: dict[str, list[np.ndarray]] = {
-        field.name: [] for field in dataclasses.fields(Edits) if field.name != "people"
-    }
+    parts: dict[str, list[np.ndarray]] = collections.defaultdict(list)
 
     def edit_and_rate(source: np.ndarray, wanted: Mapping[str, Any]) -> dict[str, np.ndarray]:
         made = edit(source, **wanted)
@@ -291,12 +290,12 @@ def _edits(
     for start in range(0, len(plan), SHARD):
         rows = slice(start, start + SHARD)
         source, truth = faces.images(plan.index[rows]), faces.images(plan.truth[rows])
-        wanted = {name: getattr(plan, name)[rows] for name in ATTRIBUTES}
+        wanted = {name: labels[rows] for name, labels in plan.labels.items()}
         key = {
             "edits_by": editor.sha256,
             "rated_by": scorer.sha256,
             "of": array_sha256(source),
-            **{name: ids.tolist() for name, ids in wanted.items()},
+            **{name: labels.tolist() for name, labels in wanted.items()},
         }
         made = cache.arrays(key, functools.partial(edit_and_rate, source, wanted))
         seen = {
@@ -308,9 +307,7 @@ def _edits(
         }
         for name, values in seen.items():
             parts[name].append(values)
-    for start in range(0, len(plan.reference), SHARD):
-        shown = faces.images(plan.reference[start : start + SHARD])
-        parts["reference"].append(evaluator.predict(shown)["features"])
+    parts["reference"] = [evaluator.predict_all(faces.images, plan.reference)["features"]]
     people = faces.identity[plan.index], faces.identity[plan.reference]
     edits = Edits(**{name: np.concatenate(of) for name, of in parts.items()}, people=people)
     return edits, networks.descriptions, networks.doubts

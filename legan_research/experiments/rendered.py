@@ -100,8 +100,8 @@ def labels_of_edits(labels: Sequence[FaceLabels], edits: Sequence[Edit]) -> list
     """Returns the labels that edits of labelled images should have."""
     return [
         labels[edit.source]._replace(
-            expression=edit.expression or labels[edit.source].expression,
-            lighting=edit.lighting or labels[edit.source].lighting,
+            expression=edit.targets.get("expression") or labels[edit.source].expression,
+            lighting=edit.targets.get("lighting") or labels[edit.source].lighting,
         )
         for edit in edits
     ]

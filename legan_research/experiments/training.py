@@ -96,9 +96,7 @@ def run_seeds(
             name = arm.replace(", ", "_").replace(" ", "_").lower()
             workdir = os.path.join(folder, "runs", name)
             title = f"[{number}/{options.seeds * len(data.arms)}] seed {seed}: {arm}"
-            network = train_arm(
-                dataclasses.replace(config, workdir=workdir), examples, label, title
-            )
+            network = train_arm(config.replace(workdir=workdir), examples, label, title)
             real = sum(example.real for example in examples)
             results[arm].append(Result(real, len(examples) - real, data.evaluate(network)))
     return results, grouped(notes), plots
@@ -166,7 +164,7 @@ def train_arm(config: System, examples: Sequence[Example], label: str, title: st
     if not os.path.exists(manifest) or storage.read_bytes(manifest) != content:
         storage.write_bytes(manifest, content)
     try:
-        stopped = train(dataclasses.replace(config, dataset="manifest", manifest=manifest))
+        stopped = train(config.replace(dataset="manifest", manifest=manifest))
     except UserError as error:
         # --workdir is derived from the experiment's --output.
         raise UserError(str(error).replace("--workdir", "--output")) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from legan_tf.errors import UserError
 
@@ -45,7 +45,11 @@ def find_flagfile(name: str) -> str:
     )
 
 
-def expand_flagfiles(argv: Sequence[str]) -> list[str]:
+Amend = Callable[[str, Sequence[str]], Sequence[str]]
+"""Maps the path of a flag file and its lines to the flags that they stand for."""
+
+
+def expand_flagfiles(argv: Sequence[str], amend: Amend = lambda _, lines: lines) -> list[str]:
     """Replaces every ``--flagfile=NAME`` by the flags in that file, as absl does.
 
     Names are resolved by ``find_flagfile``, also those in flag files that include another. An
@@ -53,14 +57,15 @@ def expand_flagfiles(argv: Sequence[str]) -> list[str]:
 
     Args:
         argv: The command line; arguments after ``--`` stay as they are.
+        amend: Applied to the lines of each file.
 
     Raises:
         UserError: A file is missing, cannot be read or includes itself.
     """
-    return _expand(argv, ())
+    return _expand(argv, (), amend)
 
 
-def _expand(arguments: Sequence[str], including: tuple[str, ...]) -> list[str]:
+def _expand(arguments: Sequence[str], including: tuple[str, ...], amend: Amend) -> list[str]:
     expanded: list[str] = []
     rest = iter(arguments)
     for argument in rest:
@@ -78,6 +83,7 @@ def _expand(arguments: Sequence[str], including: tuple[str, ...]) -> list[str]:
                 lines = [line.strip() for line in file]
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"--flagfile={path}: it cannot be read ({error})") from error
-        flags = [line for line in lines if line and not line.startswith(("#", "//"))]
-        expanded += _expand(flags, (*including, os.path.realpath(path)))
+        amended = amend(path, lines)
+        flags = [line for line in amended if line and not line.startswith(("#", "//"))]
+        expanded += _expand(flags, (*including, os.path.realpath(path)), amend)
     return expanded

@@ -62,31 +62,55 @@ def option(
     )
 
 
+def fields_of(config: typing.Any) -> dict[str, tuple[dataclasses.Field, object]]:
+    """Returns the options of a configuration by name: the field of each, and its default.
+
+    Args:
+        config: A dataclass of options or of groups of them, or an instance of one.
+
+    Raises:
+        ValueError: Two groups have an option of the same name.
+    """
+    found: dict[str, tuple[dataclasses.Field, object]] = {}
+    for field in dataclasses.fields(config):
+        if field.default_factory is dataclasses.MISSING:
+            own = {field.name: (field, field.default)}
+        else:
+            group = field.default_factory()
+            own = {n: (of, getattr(group, n)) for n, (of, _) in fields_of(group).items()}
+        others = {of.name for of in dataclasses.fields(config)} - {field.name}
+        twice = set(own) & {*found, *others}
+        if twice:
+            raise ValueError(f"two groups of options have {', '.join(sorted(twice))}")
+        found.update(own)
+    return found
+
+
 def define_flags(config: type, values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag for each field of a configuration."""
+    """Defines one absl flag for each option of a configuration."""
     makers: dict[object, Callable[..., object]]
     makers = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float}
-    makers[tuple[str, ...]] = flags.DEFINE_multi_string
-    kinds = typing.get_type_hints(config)
-    for field in dataclasses.fields(config):
+    for name, (field, default) in fields_of(config).items():
         text, choices = field.metadata["help"], field.metadata["choices"]
-        default: typing.Any = field.default
         if choices:
-            flags.DEFINE_enum(field.name, default, choices, text, flag_values=values)
+            flags.DEFINE_enum(name, typing.cast(str, default), choices, text, flag_values=values)
+        elif isinstance(default, tuple):
+            flags.DEFINE_multi_string(name, default, text, flag_values=values)
         else:
-            make = makers.get(kinds[field.name], flags.DEFINE_string)
-            make(field.name, default, text, flag_values=values)
+            make = makers.get(type(default), flags.DEFINE_string)
+            make(name, default, text, flag_values=values)
 
 
-def names(config: type) -> tuple[str, ...]:
+def names(config: typing.Any) -> tuple[str, ...]:
     """Returns the names of a configuration's flags."""
-    return tuple(field.name for field in dataclasses.fields(config))
+    return tuple(fields_of(config))
 
 
 def from_flags(config: type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
     """Returns the configuration given on the command line."""
     given = {name: values[name].value for name in names(config)}
-    return config(**{n: tuple(v) if isinstance(v, list) else v for n, v in given.items()})
+    flat = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    return config.of(**flat) if issubclass(config, ComposedOptions) else config(**flat)
 
 
 def wrong_values(config: typing.Any) -> list[str]:
@@ -105,10 +129,7 @@ def wrong_values(config: typing.Any) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """A group of options; groups that several configurations share are base classes of these.
-
-    A group adds its own rules in ``problems``, after those of the groups before it.
-    """
+    """A group of options; a group adds its own rules in ``problems``."""
 
     def problems(self) -> list[str]:
         """Returns a sentence for each rule that the values break."""
@@ -130,6 +151,82 @@ class Options:
             text = str(value).lower() if isinstance(value, bool) else str(value)
             lines.append(f"--{field.name}={text}\n")
         return "".join(lines)
+
+
+def group(kind: type[Options], **defaults: object) -> typing.Any:
+    """Returns a field of ``ComposedOptions`` that holds a group, with other defaults if given."""
+    return dataclasses.field(default_factory=lambda: kind(**defaults))
+
+
+Composed = TypeVar("Composed", bound="ComposedOptions")
+
+
+@dataclasses.dataclass(frozen=True)
+class ComposedOptions:
+    """Options in groups: every field is one, and the options of all have different names.
+
+    An option can be read without its group: ``config.width`` is ``config.hourglass.width``.
+    """
+
+    @classmethod
+    def of(cls: type[Composed], **values: object) -> Composed:
+        """Returns a configuration with options by name; the others keep their defaults.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        return cls().replace(**values)
+
+    def replace(self: Composed, **values: object) -> Composed:
+        """Returns the configuration with other values of some options.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        rest, groups = dict(values), {}
+        for field in dataclasses.fields(self):
+            old = getattr(self, field.name)
+            own = {name: rest.pop(name) for name in names(old) if name in rest}
+            groups[field.name] = dataclasses.replace(old, **own) if own else old
+        if rest:
+            raise TypeError(f"{type(self).__name__} has no option {', '.join(rest)}")
+        return type(self)(**groups)
+
+    def values(self) -> dict[str, typing.Any]:
+        """Returns the value of every option, by name."""
+        return {name: getattr(self, name) for name in names(self)}
+
+    def converted(self, other: type[Composed], **values: object) -> Composed:
+        """Returns another configuration with the options that it shares, and with ``values``."""
+        own = self.values()
+        shared = {name: own[name] for name in names(other) if name in own}
+        return other.of(**{**shared, **values})
+
+    def __getattr__(self, name: str) -> typing.Any:
+        """Returns an option, or a property, of the group that has it."""
+        if not name.startswith("_"):
+            for field in dataclasses.fields(self):
+                held = self.__dict__.get(field.name)
+                if held is not None and hasattr(held, name):
+                    return getattr(held, name)
+        raise AttributeError(f"{type(self).__name__} has no option {name!r}")
+
+    def problems(self) -> list[str]:
+        """Returns a sentence for each rule that the values break."""
+        groups = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return [problem for held in groups for problem in held.problems()]
+
+    def check(self) -> None:
+        """Checks every value and every rule between values.
+
+        Raises:
+            UserError: Something does not fit; the message names the flags and is complete.
+        """
+        refuse(self.problems())
+
+    def to_flagfile(self) -> str:
+        """Returns the text of a flag file that gives these values."""
+        return "".join(getattr(self, f.name).to_flagfile() for f in dataclasses.fields(self))
 
 
 def refuse(problems: Sequence[str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from legan_tf.data.conditions import UNKNOWN as UNKNOWN  # until its users have moved
-
 MULTIPIE_EXPRESSIONS = ("neutral", "smile", "surprise", "squint", "disgust", "scream")
 """The six expressions of Multi-PIE, LEGAN's 6-way expression code (supplement, Table 2)."""
 

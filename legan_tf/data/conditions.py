@@ -21,6 +21,10 @@ from legan_tf.errors import UserError
 if TYPE_CHECKING:
     import tensorflow as tf
 
+ATTRIBUTES = "attributes"
+"""Name of the binary condition of a data set, whose names are its attributes."""
+ATTRIBUTE_COLUMN = "attribute:"
+"""What the columns of a manifest that hold its attributes begin with."""
 UNKNOWN = -1
 """Label that is not known: such a sample takes part in no loss that needs it. As a target: leave
 the condition as it is."""
@@ -60,9 +64,70 @@ class Condition:
         """Shape of one label."""
         raise NotImplementedError
 
+    @property
+    def values(self) -> int:
+        """Number of values of each entry of a label, which are 0 to one less, and ``UNKNOWN``."""
+        raise NotImplementedError
+
+    def each(self, keeps_unnamed: bool) -> np.ndarray:
+        """Returns a target for each of ``names``, int32 [size, *label_shape].
+
+        Args:
+            keeps_unnamed: Whether the network can leave a condition as it is.
+        """
+        raise NotImplementedError
+
+    def changes(self, label: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Returns what can be asked for of a picture with a known label: names and labels."""
+        raise NotImplementedError
+
     def unknown(self, count: int) -> np.ndarray:
         """Returns labels of ``count`` samples of which nothing is known."""
         return np.full((count, *self.label_shape), UNKNOWN, np.int32)
+
+    def labels(self, values: Sequence[Any]) -> np.ndarray:
+        """Returns the labels of n samples, int32 [n, *label_shape].
+
+        Args:
+            values: Of each the name of its class, or a mapping of attributes to 0 and 1; what is
+                no name of the condition's, or not there, is unknown.
+        """
+        raise NotImplementedError
+
+    def of(self, labels: np.ndarray, place: int) -> np.ndarray:
+        """Returns which samples are of a class or have an attribute, bool [n].
+
+        Args:
+            labels: As ``labels`` returns them.
+            place: Place of the class or attribute; ``UNKNOWN`` for samples without known label.
+        """
+        raise NotImplementedError
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Returns the columns of a manifest that hold its labels, each with its cells by label.
+
+        They are in the order of the numbers of a label.
+        """
+        raise NotImplementedError
+
+    def told(self, value: Any) -> tuple[str, ...]:
+        """Returns a value of ``labels`` as requests, one for each number of a label.
+
+        They are empty where it is unknown.
+        """
+        raise NotImplementedError
+
+    def edited(self, value: Any, label: np.ndarray) -> Any:
+        """Returns what a value of ``labels`` is after an edit to a label."""
+        raise NotImplementedError
+
+    def only(self, attributes: Sequence[str]) -> Condition:
+        """Returns the condition with some of its attributes, in this order, if it is binary.
+
+        Raises:
+            KeyError: One of them is none of the condition's.
+        """
+        return self
 
     def head_size(self, fake_class: bool) -> int:
         """Returns the outputs of a discriminator's head, with or without a class "generated"."""
@@ -84,6 +149,34 @@ class Condition:
 
     def code(self, labels: tf.Tensor) -> tf.Tensor:
         """Returns labels as the generator takes them, float32 [B, size]."""
+        raise NotImplementedError
+
+    def asked(self, source: np.ndarray, places: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        """Returns the labels that edits are judged by: each asks for one class or attribute.
+
+        Args:
+            source: Labels of the pictures, int32 [n, *label_shape].
+            places: Which of ``names`` may be asked for, int [k], k at least 1.
+            turns: Which of these each picture is asked for, int [n] of 0 to k - 1.
+        """
+        raise NotImplementedError
+
+    def request(self, source: np.ndarray, wanted: np.ndarray) -> str:
+        """Returns as text what the edit of one picture asks for, by its label and the wanted."""
+        raise NotImplementedError
+
+    def read(self, logits: np.ndarray) -> np.ndarray:
+        """Returns the labels that a classifier reads, of its logits, float [n, size].
+
+        Where a logit of an attribute is NaN the label is ``UNKNOWN``.
+        """
+        raise NotImplementedError
+
+    def translated(self, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Returns labels of a condition with these names as labels of this one, int32.
+
+        What this one has no name for, or is not known, is ``UNKNOWN``.
+        """
         raise NotImplementedError
 
     def ids(
@@ -148,6 +241,23 @@ def from_dict(values: Mapping[str, Any]) -> Condition:
     return _KINDS[values["kind"]](name, tuple(names))
 
 
+def only(
+    conditions: Iterable[Condition], names: Iterable[str], attributes: Sequence[str] = ()
+) -> tuple[Condition, ...]:
+    """Returns some of several conditions, in this order.
+
+    Args:
+        conditions: All of them.
+        names: Names of those to return.
+        attributes: Of the binary one, the attributes to keep, in this order; none for all.
+
+    Raises:
+        KeyError: There is no such condition or attribute.
+    """
+    own = {one.name: one for one in conditions}
+    return tuple(own[name].only(attributes) if attributes else own[name] for name in names)
+
+
 def known(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Returns whether edits can be undone, bool [B]: what is changed is known of the source."""
     import tensorflow as tf
@@ -174,6 +284,40 @@ class ClassCondition(Condition):
         """A label is a number."""
         return ()
 
+    @property
+    def values(self) -> int:
+        """Ids of the classes."""
+        return self.size
+
+    def changes(self, label: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Every class."""
+        return list(zip(self.names, np.arange(self.size, dtype=np.int32)))
+
+    def each(self, keeps_unnamed: bool) -> np.ndarray:
+        """Returns every class."""
+        return np.arange(self.size, dtype=np.int32)
+
+    def labels(self, values: Sequence[Any]) -> np.ndarray:
+        """Values are names of classes."""
+        ids = {name: place for place, name in enumerate(self.names)}
+        return np.array([ids.get(value, UNKNOWN) for value in values], np.int32)
+
+    def of(self, labels: np.ndarray, place: int) -> np.ndarray:
+        """The class is that of the place."""
+        return labels == place
+
+    def told(self, value: Any) -> tuple[str, ...]:
+        """The name of the class, also of one that the condition does not know."""
+        return (value,)
+
+    def edited(self, value: Any, label: np.ndarray) -> Any:
+        """The name of the class."""
+        return self.names[label] if label >= 0 else value
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """One column, of its name."""
+        return {self.name: self.names}
+
     def head_size(self, fake_class: bool) -> int:
         """A logit for each class."""
         return self.size + int(fake_class)
@@ -197,6 +341,23 @@ class ClassCondition(Condition):
         import tensorflow as tf
 
         return tf.one_hot(labels, self.size)
+
+    def asked(self, source: np.ndarray, places: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        """Asks for a class, whatever that of the picture is."""
+        return places[turns].astype(np.int32)
+
+    def request(self, source: np.ndarray, wanted: np.ndarray) -> str:
+        """Returns the name of the class, empty if it is unknown."""
+        return self.names[wanted] if wanted >= 0 else ""
+
+    def read(self, logits: np.ndarray) -> np.ndarray:
+        """Reads the class of the largest logit."""
+        return np.argmax(logits, axis=1).astype(np.int32)
+
+    def translated(self, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Translates classes by their names."""
+        own = [self.names.index(name) if name in self.names else UNKNOWN for name in names]
+        return np.array([*own, UNKNOWN], np.int32)[labels]  # The last is that of -1.
 
     def _is_one(self, targets: Any) -> bool:
         return targets is None or isinstance(targets, str) or np.ndim(targets) == 0
@@ -239,6 +400,52 @@ class BinaryCondition(Condition):
         """A label is a number for each attribute."""
         return (self.size,)
 
+    @property
+    def values(self) -> int:
+        """0 and 1."""
+        return 2
+
+    def changes(self, label: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Every attribute turned, the others as they are."""
+        turned = np.where(np.eye(self.size, dtype=bool), 1 - label, label).astype(np.int32)
+        return list(zip(self.names, turned))
+
+    def each(self, keeps_unnamed: bool) -> np.ndarray:
+        """Returns every attribute alone, the others left, or not there if they cannot be left."""
+        others = UNKNOWN if keeps_unnamed else 0
+        return np.where(np.eye(self.size, dtype=bool), 1, others).astype(np.int32)
+
+    def labels(self, values: Sequence[Any]) -> np.ndarray:
+        """Values are mappings of attributes to 0 and 1."""
+        found = [[value.get(name, UNKNOWN) for name in self.names] for value in values]
+        return np.array(found, np.int32).reshape(len(values), *self.label_shape)
+
+    def of(self, labels: np.ndarray, place: int) -> np.ndarray:
+        """The attribute of the place is there."""
+        if place == UNKNOWN:
+            return np.all(labels == UNKNOWN, axis=1)
+        return labels[:, place] == 1
+
+    def told(self, value: Any) -> tuple[str, ...]:
+        """Each attribute by itself, such as ``Smiling=1``."""
+        return tuple(f"{name}={value[name]}" if name in value else "" for name in self.names)
+
+    def edited(self, value: Any, label: np.ndarray) -> Any:
+        """The attributes that are known."""
+        asked = {name: int(one) for name, one in zip(self.names, label) if one != UNKNOWN}
+        return {**value, **asked}
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """A column for each attribute."""
+        return {f"{ATTRIBUTE_COLUMN}{name}": ("0", "1") for name in self.names}
+
+    def only(self, attributes: Sequence[str]) -> BinaryCondition:
+        """Keeps these attributes."""
+        unknown = set(attributes) - set(self.names)
+        if unknown:
+            raise KeyError(*unknown)
+        return BinaryCondition(self.name, tuple(attributes))
+
     def head_size(self, fake_class: bool) -> int:
         """A logit for each attribute; there is no class "generated" among them."""
         return self.size
@@ -263,10 +470,37 @@ class BinaryCondition(Condition):
 
         return tf.where(labels < 0, 0.5, tf.cast(labels, tf.float32))
 
+    def asked(self, source: np.ndarray, places: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        """Asks for the opposite of one attribute, the next that is known; nothing without one."""
+        wanted = source.copy()
+        for label, turn in zip(wanted, turns):
+            known = [place for place in np.roll(places, -turn) if label[place] != UNKNOWN]
+            for place in known[:1]:
+                label[place] = 1 - label[place]
+        return wanted
+
+    def request(self, source: np.ndarray, wanted: np.ndarray) -> str:
+        """Returns the attributes that change, such as ``Smiling=1``."""
+        changed = np.flatnonzero((wanted != source) & (wanted != UNKNOWN))
+        return ",".join(f"{self.names[place]}={wanted[place]}" for place in changed)
+
+    def read(self, logits: np.ndarray) -> np.ndarray:
+        """Reads an attribute as there where its logit is above 0."""
+        return np.where(np.isnan(logits), UNKNOWN, logits > 0).astype(np.int32)
+
+    def translated(self, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Translates attributes by their names."""
+        found = self.unknown(len(labels))
+        for place, name in enumerate(self.names):
+            if name in names:
+                found[:, place] = labels[:, names.index(name)]
+        return found
+
     def _is_one(self, targets: Any) -> bool:
         if targets is None or isinstance(targets, (str, Mapping)):
             return True
-        return not isinstance(targets[0], (str, Mapping, type(None))) and np.ndim(targets) == 1
+        first = targets[0]
+        return not isinstance(first, (str, Mapping, type(None))) and np.ndim(first) == 0
 
     def _label(self, target: Any, keeps_unnamed: bool) -> np.ndarray:
         if target is None or isinstance(target, (str, Mapping)):

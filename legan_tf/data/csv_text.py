@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -69,20 +70,20 @@ def decode(content: bytes) -> str:
 def lines(text: str, separator: str = ",") -> Iterator[Line]:
     """Yields the lines of a text with their stripped cells; blank lines are left out.
 
-    A space as separator is any run of white space.
+    A space as separator is any run of white space. Equal cells share their memory.
 
     Raises:
         TextError: A line is not valid CSV.
     """
     if separator == " ":
         split = ((number, line.split()) for number, line in enumerate(text.splitlines(), start=1))
-        yield from ((number, cells) for number, cells in split if cells)
+        yield from ((number, list(map(sys.intern, cells))) for number, cells in split if cells)
         return
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
+            cells = [sys.intern(cell.strip()) for cell in row]
             if any(cells):
                 yield line, cells
             line = reader.line_num + 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data.conditions import UNKNOWN, ClassCondition, Condition
+from legan_tf.data.conditions import ClassCondition, Condition, only
 
 
 def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -104,18 +104,17 @@ class FaceSet:
         """Returns the names of the classes by condition, of those that are one class of several."""
         return {one.name: one.names for one in self.conditions if one.kind == ClassCondition.kind}
 
-    def only(self, conditions: Sequence[str]) -> FaceSet:
-        """Returns the same faces with some of their conditions, in the order given.
+    def only(self, conditions: Sequence[str], attributes: Sequence[str] = ()) -> FaceSet:
+        """Returns the same faces with some of their conditions; see ``conditions.only``.
 
         Raises:
             KeyError: The faces are not labelled with one of them.
         """
-        own = {one.name: one for one in self.conditions}
-        return dataclasses.replace(
-            self,
-            conditions=tuple(own[name] for name in conditions),
-            labels={name: self.labels[name] for name in conditions},
-        )
+        kept = only(self.conditions, conditions, attributes)
+        labels = {
+            one.name: one.translated(self.labels[one.name], self.names(one.name)) for one in kept
+        }
+        return dataclasses.replace(self, conditions=kept, labels=labels)
 
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Returns the images at ``indices`` as uint8 [n, size, size, 3]."""
@@ -135,20 +134,3 @@ class FaceSet:
         if len(indices) == 0:
             return np.zeros((0, self.image_size, self.image_size, 3), np.uint8)
         return np.stack([load(tf.constant(int(i), tf.int64)).numpy() for i in indices])
-
-    # Until their users have moved to ``conditions`` and ``labels``.
-    @property
-    def expressions(self):  # noqa: D102
-        return self.names("expression")
-
-    @property
-    def lightings(self):  # noqa: D102
-        return self.names("lighting")
-
-    @property
-    def expression(self):  # noqa: D102
-        return self.labels.get("expression", np.full(len(self), UNKNOWN, np.int32))
-
-    @property
-    def lighting(self):  # noqa: D102
-        return self.labels.get("lighting", np.full(len(self), UNKNOWN, np.int32))

@@ -134,11 +134,13 @@ def scan(
 class Names:
     """Index of files by the names that lists give them, with other folders or none."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        """Indexes ``paths``, with ``/`` between the parts."""
-        self._paths = collections.defaultdict(list)
+    def __init__(self, paths: Iterable[str], with_stems: bool = False) -> None:
+        """Indexes ``paths``, with ``/`` between the parts; on request also without suffixes."""
+        self._paths: dict[str, list[str]] = collections.defaultdict(list)
         for path in paths:
             self._paths[_parts(path)[-1]].append(path)
+            if with_stems:
+                self._paths[stem(_parts(path)[-1])].append(path)
 
     def find(self, name: str, near: str = "") -> list[str]:
         """Returns the files that a name can mean: none, one, or several equally good.
@@ -153,7 +155,7 @@ class Names:
         parts = _parts(name)
         found = self._paths.get(parts[-1], []) if parts else []
         for score in (
-            lambda path: len(os.path.commonprefix([_parts(path)[::-1], parts[::-1]])),
+            lambda path: len(os.path.commonprefix([_parts(path)[-2::-1], parts[-2::-1]])),
             lambda path: len(os.path.commonprefix([_parts(path), _parts(near)])),
         ):
             if len(found) > 1:

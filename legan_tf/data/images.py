@@ -30,9 +30,6 @@ _STEPS_PER_LEVEL = 257.0  # 16-bit steps to one of 8 bits: 65535 / 255.
 _GREY_TOLERANCE = 8  # Between channels: lossy formats do not keep them equal.
 _SAME_PROFILE = 2  # Levels by which the many versions of sRGB's own profile differ at most.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
-# LittleCMS' numbers, of which no names are common to all releases of Pillow.
-_BLACK_POINT_COMPENSATION = 0x2000
-_NO_OPTIMIZATION = 0x0100
 
 
 class ImageError(UserError):
@@ -182,14 +179,7 @@ def from_srgb(image: Image.Image, profile: bytes | None, mode: str) -> Image.Ima
 @functools.lru_cache(maxsize=8)
 def _inverse_conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     """Returns the conversion of sRGB to pixels; raises ``PyCMSError`` where there is none."""
-    return ImageCms.buildTransform(
-        ImageCms.createProfile("sRGB"),
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-        "RGB",
-        mode,
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        _BLACK_POINT_COMPENSATION,
-    )
+    return _transform(_srgb(), _opened(profile), "RGB", mode)
 
 
 @functools.lru_cache(maxsize=8)
@@ -201,15 +191,9 @@ def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         "RGB": np.stack(np.meshgrid(*[levels[::3]] * 3), -1).reshape(1, -1, 3),
     }
     try:
-        conversion = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            mode,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            # Optimised, it would interpolate the curve of greys between 33 points.
-            _BLACK_POINT_COMPENSATION | (_NO_OPTIMIZATION if mode == "L" else 0),
-        )
+        # Optimised, it would interpolate the curve of greys between 33 points.
+        flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+        conversion = _transform(_opened(profile), _srgb(), mode, "RGB", flags)
         if mode in ramps:
             ramp = Image.fromarray(ramps[mode])
             before, after = (
@@ -222,6 +206,26 @@ def _conversion(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     return conversion
 
 
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _opened(profile: bytes) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(io.BytesIO(profile))
+
+
+def _transform(
+    source: ImageCms.ImageCmsProfile,
+    target: ImageCms.ImageCmsProfile,
+    from_mode: str,
+    to_mode: str,
+    flags: ImageCms.Flags = ImageCms.Flags.NONE,
+) -> ImageCms.ImageCmsTransform:
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    flags |= ImageCms.Flags.BLACKPOINTCOMPENSATION
+    return ImageCms.buildTransform(source, target, from_mode, to_mode, intent, flags)
+
+
 def to_square(image: np.ndarray, size: int, crop: Crop | None = None) -> np.ndarray:
     """Crops a picture, cuts the longer side to a square and resizes it, with antialiasing.
 
@@ -232,9 +236,6 @@ def to_square(image: np.ndarray, size: int, crop: Crop | None = None) -> np.ndar
 
     Returns:
         uint8 [size, size, 3].
-
-    Raises:
-        UserError: ``crop`` is not an upright rectangle within the picture.
     """
     return square_of(Image.fromarray(image), size, crop, Image.Resampling.BICUBIC)
 
@@ -246,16 +247,8 @@ def square_of(
 
     Returns:
         [size, size] or [size, size, channels] as Pillow's mode has it.
-
-    Raises:
-        UserError: ``crop`` is not an upright rectangle within the picture.
     """
     left, top, right, bottom = crop or (0.0, 0.0, 1.0, 1.0)
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise UserError(
-            f"crop {left:g},{top:g},{right:g},{bottom:g} is not left,top,right,bottom as fractions "
-            "of the picture: 0 <= left < right <= 1 and 0 <= top < bottom <= 1."
-        )
     width, height = image.size
     left, right, top, bottom = left * width, right * width, top * height, bottom * height
     side = min(right - left, bottom - top)

@@ -1,26 +1,44 @@
 """Manifests: CSV files that name pictures and give their labels.
 
 Columns, in any order; all but ``path`` may be absent, and any cell may be empty (unknown):
-``path,identity,expression,lighting,depth,normal,rating_mean,rating_std,split``.
+``path,identity,expression,lighting,depth,normal,rating_mean,rating_std,split``, and
+``attribute:NAME`` of any number of binary attributes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import math
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from legan_tf.data import attributes, csv_text, storage
+from legan_tf.data import attributes, conditions, csv_text, storage
+from legan_tf.data.conditions import (
+    ATTRIBUTE_COLUMN,
+    ATTRIBUTES,
+    UNKNOWN,
+    BinaryCondition,
+    ClassCondition,
+    Condition,
+)
 from legan_tf.data.splits import SPLITS, fill_splits
 from legan_tf.errors import UserError
 
 RATING_RANGE = (1.0, 10.0)
+CLASSES = {
+    "expression": (attributes.MULTIPIE_EXPRESSIONS, attributes.AFFECTNET_EXPRESSIONS),
+    "lighting": (attributes.MULTIPIE_SHOTS,),
+}
+"""Columns that name a class, each a condition, with vocabularies whose order classes have."""
 
 _SHOWN_PROBLEMS = 50
+_EMPTY = 2
+_CODES = {"0": 0, "1": 1, "": _EMPTY}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +78,44 @@ class ManifestError(UserError):
         super().__init__("\n".join([summary, *shown]))
 
 
+class Attributes(Mapping[str, int]):
+    """The binary attributes of a picture that are known, 1 or 0 by name.
+
+    They take a byte each: as dictionaries, those of CelebA would take half a gigabyte.
+    """
+
+    __slots__ = ("_codes", "_places")
+
+    def __init__(self, places: Mapping[str, int], codes: bytes) -> None:
+        """Takes labels.
+
+        Args:
+            places: The place of each attribute in ``codes``; the lines of a manifest share it.
+            codes: 0 or 1 of each; any other number where it is unknown.
+        """
+        self._places, self._codes = places, codes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that the manifest has a column of, in the order of these."""
+        return tuple(self._places)
+
+    def __getitem__(self, name: str) -> int:
+        """Returns a label."""
+        code = self._codes[self._places[name]]
+        if code > 1:
+            raise KeyError(name)
+        return code
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the names of those that are known."""
+        return (name for name, place in self._places.items() if self._codes[place] <= 1)
+
+    def __len__(self) -> int:
+        """Returns how many are known."""
+        return sum(1 for _ in self)
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One line of a manifest.
@@ -78,6 +134,7 @@ class Row:
         split: ``train``, ``val`` or ``test``.
         mesh: Full path or URL of the mesh that was fitted to the picture.
         landmarks: Full path or URL of the file of the picture's 68 landmarks.
+        attributes: 1 or 0 by binary attribute; those that are not there are unknown.
     """
 
     line: int = 0
@@ -93,6 +150,7 @@ class Row:
     split: str = ""
     mesh: str = ""
     landmarks: str = ""
+    attributes: Mapping[str, int] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
     def rated(self) -> bool:
@@ -100,7 +158,10 @@ class Row:
         return not math.isnan(self.rating_mean)
 
     def has(self, column: str) -> bool:
-        """Returns whether a label or map is known; ``rating`` is the mean rating."""
+        """Returns whether a label or map is known; ``rating`` is the mean rating.
+
+        Of ``attributes``, one is enough.
+        """
         return self.rated if column == "rating" else bool(getattr(self, column))
 
 
@@ -110,7 +171,7 @@ FITTED_COLUMNS = ("mesh", "landmarks")
 COLUMNS = tuple(
     field.name
     for field in dataclasses.fields(Row)
-    if field.name not in ("line", "file", *FITTED_COLUMNS)
+    if field.name not in ("line", "file", ATTRIBUTES, *FITTED_COLUMNS)
 )
 
 
@@ -121,8 +182,9 @@ class Manifest:
     Attributes:
         file: Its path or URL.
         rows: Its lines, in order.
-        expressions: Expression classes; the order of ``attributes`` first, then alphabetical.
-        lightings: Lighting classes, ordered likewise.
+        conditions: What its lines name: ``expression`` and ``lighting``, whose classes have the
+            order of ``data.attributes`` or follow in alphabetical order, then ``attributes``, in
+            the order of their columns.
         identities: People, alphabetical.
         notes: Decisions made while reading, one sentence each.
         problems: Problems of the text itself; ``check_manifest`` reports them.
@@ -130,8 +192,7 @@ class Manifest:
 
     file: str
     rows: tuple[Row, ...]
-    expressions: tuple[str, ...]
-    lightings: tuple[str, ...]
+    conditions: tuple[Condition, ...]
     identities: tuple[str, ...]
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -139,6 +200,57 @@ class Manifest:
     def split(self, name: str) -> tuple[Row, ...]:
         """Returns the lines of one split, in order."""
         return tuple(row for row in self.rows if row.split == name)
+
+    def names(self, condition: str) -> tuple[str, ...]:
+        """Returns the names of a condition's classes or attributes; none without it."""
+        return next((one.names for one in self.conditions if one.name == condition), ())
+
+    def only(self, names: Sequence[str], attributes: Sequence[str] = ()) -> Manifest:
+        """Returns the manifest with some of its conditions; see ``conditions.only``.
+
+        Raises:
+            KeyError: It has not one of them.
+        """
+        kept = dataclasses.replace(
+            self, conditions=conditions.only(self.conditions, names, attributes)
+        )
+        if kept.conditions == self.conditions:
+            return self
+        blank: dict[str, Any] = {one: "" for one in CLASSES if one not in names}
+        places = {name: place for place, name in enumerate(kept.names(ATTRIBUTES))}
+
+        def row(full: Row) -> Row:
+            codes = bytes(full.attributes.get(name, _EMPTY) for name in places)
+            return dataclasses.replace(full, attributes=Attributes(places, codes), **blank)
+
+        return dataclasses.replace(kept, rows=tuple(map(row, self.rows)))
+
+    def labels(self, condition: Condition, rows: Sequence[Row] | None = None) -> np.ndarray:
+        """Returns the labels of lines in a condition, or of their people, int32 [n, *label_shape].
+
+        Args:
+            condition: One of the manifest's, or ``people``.
+            rows: Some of its lines; all of them if none are given.
+        """
+        rows = self.rows if rows is None else rows
+        return condition.labels([getattr(row, condition.name) for row in rows])
+
+    @property
+    def people(self) -> Condition:
+        """The people, as the classes of a condition."""
+        return ClassCondition("identity", self.identities)
+
+    def columns(self) -> Iterator[tuple[Condition, str, tuple[str, ...], np.ndarray]]:
+        """Yields each column of labels, that of people last.
+
+        Yields:
+            Its condition, its name, its cells by label, and the labels of the lines, int32 [n].
+        """
+        for condition in (*self.conditions, self.people):
+            columns = condition.columns()
+            labels = self.labels(condition).reshape(len(self.rows), len(columns))
+            for (name, cells), ids in zip(columns.items(), labels.T):
+                yield condition, name, cells, ids
 
     def with_any(self, columns: Collection[str]) -> Manifest:
         """Returns the manifest without the lines that have none of some labels or maps.
@@ -184,6 +296,8 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
     """
     folder = os.path.dirname(file) if data_dir is None else data_dir
     header, lines = _parse(file, storage.read_bytes(file))
+    binary = tuple(_attribute(column) for column in header if _attribute(column))
+    places = {name: place for place, name in enumerate(binary)}
     problems: list[Problem] = []
     rows: list[Row] = []
     for line, cells in lines:
@@ -194,7 +308,7 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
             )
             problems.append(Problem(file, message, line, cells[0]))
             continue
-        row = _row(file, line, dict(zip(header, cells)), folder, problems)
+        row = _row(file, line, dict(zip(header, cells)), folder, places, problems)
         if row:
             rows.append(row)
     notes: list[str] = []
@@ -204,14 +318,17 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
             notes.append(note)
         except UserError as error:
             problems.append(Problem(file, str(error)))
+    classes = {
+        column: _class_names((getattr(row, column) for row in rows), vocabularies)
+        for column, vocabularies in CLASSES.items()
+    }
     return Manifest(
         file=file,
         rows=tuple(rows),
-        expressions=_class_names(
-            (row.expression for row in rows),
-            (attributes.MULTIPIE_EXPRESSIONS, attributes.AFFECTNET_EXPRESSIONS),
+        conditions=(
+            *conditions.of_classes(**classes),
+            *([BinaryCondition(ATTRIBUTES, binary)] if binary else []),
         ),
-        lightings=_class_names((row.lighting for row in rows), (attributes.MULTIPIE_SHOTS,)),
         identities=_class_names((row.identity for row in rows), ()),
         notes=tuple(notes),
         problems=tuple(problems),
@@ -219,25 +336,24 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
 
 
 def class_counts(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
-    """Counts pictures per attribute, class and split.
+    """Counts pictures per condition, class and split.
 
     Returns:
-        ``counts[attribute][class][split]`` for the attributes ``expression``, ``lighting`` and
-        ``identity``; unknown labels are the class ``""``, where there are any.
+        ``counts[condition][name][split]`` for the manifest's conditions and ``identity``: pictures
+        of a class, or with an attribute; those of which nothing is known have the name ``""``,
+        where there are any.
     """
+    rows = {split: manifest.split(split) for split in SPLITS}
     counts: dict[str, dict[str, dict[str, int]]] = {}
-    for attribute, names in (
-        ("expression", manifest.expressions),
-        ("lighting", manifest.lightings),
-        ("identity", manifest.identities),
-    ):
-        table = {name: dict.fromkeys(SPLITS, 0) for name in (*names, "")}
-        for row in manifest.rows:
-            if row.split in SPLITS:
-                table[getattr(row, attribute)][row.split] += 1
+    for condition in (*manifest.conditions, manifest.people):
+        labels = {split: manifest.labels(condition, rows[split]) for split in SPLITS}
+        table = {
+            name: {split: int(condition.of(labels[split], place).sum()) for split in SPLITS}
+            for place, name in (*enumerate(condition.names), (UNKNOWN, ""))
+        }
         if not any(table[""].values()):
             del table[""]
-        counts[attribute] = table
+        counts[condition.name] = table
     return counts
 
 
@@ -251,9 +367,9 @@ def counts_table(manifest: Manifest) -> str:
         ("rated", "", [sum(row.rated for row in rows) for rows in splits.values()]),
         ("people", "", [len({row.identity for row in rows} - {""}) for rows in splits.values()]),
     ]
-    for attribute in ("expression", "lighting"):
-        for name, per_split in counts[attribute].items():
-            lines.append((attribute, name or "(unknown)", per_split.values()))
+    for condition in manifest.conditions:
+        for name, per_split in counts[condition.name].items():
+            lines.append((condition.name, name or "(unknown)", list(per_split.values())))
     width = max(len(name) for _, name, _ in lines)
     table = [
         f"{title:<10} {name:<{width}}" + "".join(f" {value:>7}" for value in values)
@@ -262,10 +378,11 @@ def counts_table(manifest: Manifest) -> str:
     return "\n".join([*table, *manifest.notes])
 
 
-def to_csv(lines: Iterable[Mapping[str, str | float]]) -> bytes:
+def to_csv(lines: Iterable[Mapping[str, Any]]) -> bytes:
     """Returns the text of a manifest of lines, each with its cells by column.
 
     What is absent or NaN is left empty. Numbers have as many digits as they need to be read back.
+    The cells of binary attributes are those of ``attributes``, as ``Row`` has it.
     """
 
     def cell(value: str | float) -> str:
@@ -273,8 +390,19 @@ def to_csv(lines: Iterable[Mapping[str, str | float]]) -> bytes:
             return value
         return "" if math.isnan(value) else np.format_float_positional(value, trim="-")
 
-    cells = ([cell(line.get(column, "")) for column in COLUMNS] for line in lines)
-    return csv_text.to_bytes(COLUMNS, cells)
+    lines = list(lines)
+    labels = [line.get(ATTRIBUTES, {}) for line in lines]
+    named = (found.names if isinstance(found, Attributes) else found for found in labels)
+    binary = list(dict.fromkeys(itertools.chain.from_iterable(named)))
+    header = (*COLUMNS, *(f"{ATTRIBUTE_COLUMN}{name}" for name in binary))
+    cells = (
+        [
+            *(cell(line.get(column, "")) for column in COLUMNS),
+            *(found.get(name, "") for name in binary),
+        ]
+        for line, found in zip(lines, labels)
+    )
+    return csv_text.to_bytes(header, cells)
 
 
 def _parse(file: str, content: bytes) -> tuple[list[str], list[csv_text.Line]]:
@@ -292,12 +420,19 @@ def _parse(file: str, content: bytes) -> tuple[list[str], list[csv_text.Line]]:
     return header, lines
 
 
+def _attribute(column: str) -> str:
+    """Returns the binary attribute whose labels a column holds; empty if it holds none."""
+    return column[len(ATTRIBUTE_COLUMN) :] if column.startswith(ATTRIBUTE_COLUMN) else ""
+
+
 def _check_header(file: str, line: int, header: list[str]) -> None:
     problems = []
     for name in dict.fromkeys(header):
-        if name not in (*COLUMNS, *FITTED_COLUMNS):
-            close = difflib.get_close_matches(name.lower(), COLUMNS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"columns are {', '.join(COLUMNS)}."
+        if "," in _attribute(name) or "=" in _attribute(name):
+            message = f"column {name!r}: the name of an attribute has no comma and no equals sign."
+            problems.append(Problem(file, message, line))
+        elif name not in (*COLUMNS, *FITTED_COLUMNS) and not _attribute(name):
+            hint = _column_hint(name)
             problems.append(Problem(file, f"column {name!r} is not known; {hint}", line))
         elif header.count(name) > 1:
             problems.append(Problem(file, f"column {name!r} is there twice; keep one.", line))
@@ -308,9 +443,25 @@ def _check_header(file: str, line: int, header: list[str]) -> None:
         raise ManifestError(problems)
 
 
+def _column_hint(name: str) -> str:
+    begin, colon, rest = name.partition(":")
+    if rest and difflib.get_close_matches(f"{begin.lower()}{colon}", [ATTRIBUTE_COLUMN]):
+        return f"did you mean {ATTRIBUTE_COLUMN + rest.strip()!r}?"
+    close = difflib.get_close_matches(name.lower(), COLUMNS, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"columns are {', '.join(COLUMNS)} and {ATTRIBUTE_COLUMN}NAME."
+
+
 def _row(
-    file: str, line: int, named: dict[str, str], folder: str, problems: list[Problem]
+    file: str,
+    line: int,
+    named: dict[str, str],
+    folder: str,
+    places: Mapping[str, int],
+    problems: list[Problem],
 ) -> Row | None:
+    """Returns a line, its attributes at these places; none if it names no picture."""
     path = named["path"]
 
     def report(message: str) -> None:
@@ -348,12 +499,31 @@ def _row(
         hint = f"did you mean {close!r}?" if close else f"splits are {', '.join(SPLITS)}."
         report(f"split {split!r} is not known; {hint}")
     labels = {name: named.get(name, "") for name in ("identity", "expression", "lighting")}
+    codes = bytearray()
+    for name in places:
+        cell = named[ATTRIBUTE_COLUMN + name]
+        if cell not in _CODES:
+            report(
+                f"{ATTRIBUTE_COLUMN}{name} {cell!r} is neither 1 (there) nor 0 (not there); leave "
+                "it empty if unknown."
+            )
+        codes.append(_CODES.get(cell, _EMPTY))
     files = {
         column: storage.join(folder, named[column]) if named.get(column) else ""
         for column in ("depth", "normal", *FITTED_COLUMNS)
     }
     file = storage.join(folder, path)
-    return Row(line, path, file, **labels, **files, rating_mean=mean, rating_std=std, split=split)
+    return Row(
+        line,
+        path,
+        file,
+        **labels,
+        **files,
+        rating_mean=mean,
+        rating_std=std,
+        split=split,
+        attributes=Attributes(places, bytes(codes)),
+    )
 
 
 def _class_names(

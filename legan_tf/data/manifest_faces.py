@@ -9,8 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data import attributes, images, maps, parallel, tfrecord_reader
-from legan_tf.data.conditions import ClassCondition
+from legan_tf.data import images, maps, parallel, tfrecord_reader
 from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.data.manifest import Manifest, ManifestError
 from legan_tf.data.parallel import OnProgress
@@ -76,7 +75,8 @@ class SplitPools:
 
     def put_map(self, index: int, kind: str, values: np.ndarray) -> None:
         """Keeps a map, as ``maps.decode`` returns it."""
-        self.maps.put(index, maps.to_map(values, kind, self.image_size, self.crop))
+        if self.maps is not None:
+            self.maps.put(index, maps.to_map(values, kind, self.image_size, self.crop))
 
 
 def manifest_faces(
@@ -152,35 +152,25 @@ def manifest_faces(
             return _file_loader(paths, read, plain, image_size)
         return _loader(read, image_size, pool, on_progress)
 
-    load = loader(files, picture, pools and pools.pictures, counted_from(0))
+    load = loader(files, picture, pools.pictures if pools else None, counted_from(0))
     map_loader = None
     if map_kind:
         paths = [getattr(row, map_kind) for row in rows]
-        pool = pools and pools.maps
+        pool = pools.maps if pools else None
         map_loader = loader(paths, surface, pool, counted_from(len(files)), map_kind)
-    classes = {"expression": manifest.expressions, "lighting": manifest.lightings}
     return FaceSet(
         name=f"{os.path.basename(manifest.file)}/{split}",
         image_size=image_size,
-        conditions=tuple(ClassCondition(name, names) for name, names in classes.items() if names),
-        labels={
-            name: _ids([getattr(row, name) for row in rows], names)
-            for name, names in classes.items()
-            if names
-        },
+        conditions=manifest.conditions,
+        labels={one.name: manifest.labels(one, rows) for one in manifest.conditions},
         identities=manifest.identities,
-        identity=_ids([row.identity for row in rows], manifest.identities),
+        identity=manifest.labels(manifest.people, rows),
         rating_mean=np.array([row.rating_mean for row in rows], np.float32),
         rating_std=np.array([row.rating_std for row in rows], np.float32),
         load=load,
         map_kind=map_kind,
         maps=map_loader,
     )
-
-
-def _ids(labels: list[str], names: tuple[str, ...]) -> np.ndarray:
-    ids = {name: i for i, name in enumerate(names)}
-    return np.array([ids.get(label, attributes.UNKNOWN) for label in labels], np.int32)
 
 
 def _file_loader(

@@ -101,11 +101,7 @@ def read_map(path: str, kind: str, size: int, crop: images.Crop | None = None) -
     Raises:
         ImageError: The file is damaged or not such a map.
         StorageError: The file cannot be read.
-        UserError: ``crop`` is not an upright rectangle within the map.
-        ValueError: There is no such kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"There is no map of kind {kind!r}; choose from {', '.join(KINDS)}.")
     return to_map(decode(path, kind), kind, size, crop)
 
 
@@ -156,16 +152,7 @@ def decode(path: str, kind: str) -> np.ndarray:
 
 
 def decode_levels(content: bytes, kind: str, name: str = "map") -> np.ndarray:
-    """Reads the values of a map that is stored as a picture; see ``decode``.
-
-    Args:
-        content: Content of the file.
-        kind: One of ``KINDS``.
-        name: Its name in errors.
-
-    Raises:
-        ImageError: The file is damaged or not such a map.
-    """
+    """Reads the values of a map that is stored as a picture, by its content; see ``decode``."""
     if kind == "normal":
         levels = images.decode(content, name, colours=False)
         return levels.astype(np.float32) / np.float32(_NORMAL_STEPS) - 1

@@ -92,8 +92,16 @@ def job_settings(
         **dataclasses.asdict(options),
         "image_size": size,
         kind: checksum(canonical_path(base)),
-        "labels": checksum([dataclasses.astuple(row) for row in rows]),
+        "labels": checksum([_cells(row) for row in rows]),
     }
+
+
+def _cells(row: Row) -> list[Any]:
+    """Returns the values of a row in a form that JSON can hold."""
+    cells: list[Any] = []
+    for value in vars(row).values():
+        cells += sorted(value.items()) if isinstance(value, Mapping) else [value]
+    return cells
 
 
 def canonical_path(path: str) -> str:

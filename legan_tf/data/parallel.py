@@ -26,8 +26,8 @@ def map_in_processes(
 ) -> Iterator[Any]:
     """Yields the results of a function of every item, in the items' order.
 
-    ``ProcessPoolExecutor`` does the work; on top of it, one worker means this process, workers end
-    with a killed parent, and a dead worker raises a ``UserError``. Processes are spawned, not
+    What this adds to ``ProcessPoolExecutor``: a single worker is this process, workers end when
+    their parent is killed, and a dead worker raises a ``UserError``. Processes are spawned, not
     forked: TensorFlow does not survive a fork.
 
     Args:

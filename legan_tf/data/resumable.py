@@ -41,7 +41,12 @@ class WorkLog:
     """
 
     def __init__(
-        self, folder: str, name: str, settings: dict[str, Any], descriptions: Mapping[str, str]
+        self,
+        folder: str,
+        name: str,
+        settings: dict[str, Any],
+        descriptions: Mapping[str, str],
+        output: str = "",
     ) -> None:
         """Reads the log of an earlier run, if there is one; writes nothing.
 
@@ -51,19 +56,22 @@ class WorkLog:
             settings: Everything that the result depends on, as values that JSON can hold.
             descriptions: For each setting whose value is a checksum, the words for another value
                 in error messages: "other pictures".
+            output: The file that ``--output`` names, where it names one: then the folder may hold
+                other files.
 
         Raises:
             UserError: The folder holds other files, its log was made with other settings, or the
                 log's settings are damaged.
         """
         self.folder = folder
+        self._output = output or folder
         self.done: dict[int, tuple[str, Any]] = {}
         self._settings = json.loads(json.dumps(settings))
         self._settings_file = os.path.join(folder, f"{name}.json")
         self._lines_file = os.path.join(folder, f"{name}.jsonl")
         if os.path.exists(self._settings_file):
             self._refuse_other_settings(descriptions)
-        elif not storage.is_free(folder):
+        elif not output and not storage.is_free(folder):
             raise UserError(f"--output={folder}: holds other files already; name a new folder.")
         if os.path.exists(self._lines_file):
             for line in storage.read_bytes(self._lines_file).splitlines():
@@ -84,7 +92,7 @@ class WorkLog:
             storage.write_bytes(self._settings_file, content.encode())
         except storage.StorageError as error:
             raise UserError(
-                f"--output={self.folder}: cannot be written; name another folder ({error})"
+                f"--output={self._output}: cannot be written; name another ({error})"
             ) from error
         if os.path.exists(self._lines_file):
             self.close()
@@ -127,8 +135,8 @@ class WorkLog:
                 continue
             values = f"{name} {before.get(name)!r}, now it is {now.get(name)!r}"
             raise UserError(
-                f"--output={self.folder}: was begun with {descriptions.get(name, values)}; repeat "
-                "the flags of then, or name a new folder."
+                f"--output={self._output}: was begun with {descriptions.get(name, values)}; repeat "
+                "the flags of then, or name a new one."
             )
 
 
@@ -164,8 +172,8 @@ def run(
     inputs = [checksum([file_version(file) for file in item.inputs]) for item in items]
 
     def finished(number: int, item: Item) -> bool:
-        before, outcome = log.done.get(number, ("", {}))
-        if before != inputs[number]:
+        known, outcome = log.done.get(number, ("", {}))
+        if known != inputs[number]:
             return False
         if outcome["reason"]:
             return outcome["reason"] not in temporary
@@ -176,10 +184,10 @@ def run(
         targets = [file for number in missing for file in items[number].targets]
         remove_leftovers(log.folder, [os.path.join(log.folder, MANIFEST), *targets])
         log.begin()
-    done = len(items) - len(missing)
-    on_progress(done, len(items))  # Before the first item, networks may be loaded.
+    before = len(items) - len(missing)
+    on_progress(before, len(items))  # Before the first item, networks may be loaded.
     results = parallel.map_in_processes(work, [items[number] for number in missing], workers)
-    for done, (number, outcome) in enumerate(zip(missing, results), start=done + 1):
+    for done, (number, outcome) in enumerate(zip(missing, results), start=before + 1):
         log.add(number, inputs[number], outcome)
         on_progress(done, len(items))
     log.close()

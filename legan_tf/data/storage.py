@@ -60,18 +60,17 @@ def record_place(path: str) -> tuple[str, int] | None:
 
 def exists(path: str) -> bool:
     """Returns whether there is a file or folder at ``path``; of a record, whether its file is."""
-    place = record_place(path)
+    shard, _ = record_place(path) or (path, 0)
     with _files(path) as files:
-        return files.exists(place[0] if place else path)
+        return files.exists(shard)
 
 
 def read_bytes(path: str) -> bytes:
-    """Returns the content of a file, or the picture of a record.
+    """Returns the content of a file, or the picture of a record, whose checksums are compared.
 
     Args:
-        path: Local path or URL (``gs://``; with tensorflow-io also ``s3://`` and others). With
-            ``FILE.tfrecord#OFFSET``, the record that begins there is read and its checksums are
-            compared.
+        path: Local path or URL (``gs://``; with tensorflow-io also ``s3://`` and others), or
+            ``FILE.tfrecord#OFFSET`` of a record.
 
     Raises:
         StorageError: The file is missing or cannot be read, or holds no such record.
@@ -83,11 +82,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_feature(path: str, name: str = "") -> bytes:
-    """Returns a feature that is one string of bytes of the record ``FILE.tfrecord#OFFSET``.
-
-    Args:
-        path: The record.
-        name: The feature; default is the encoded picture.
+    """Returns a feature of the record ``FILE.tfrecord#OFFSET``; default is the encoded picture.
 
     Raises:
         StorageError: The file is missing or cannot be read, or holds no such record or feature.
@@ -99,7 +94,8 @@ def read_feature(path: str, name: str = "") -> bytes:
     wanted = name or PICTURE
     feature = {wanted: tf.io.FixedLenFeature([], tf.string, default_value="")}
     with record_errors(path):
-        record = serialized_record(*record_place(path))
+        shard, offset = record_place(path) or (path, 0)
+        record = serialized_record(shard, offset)
         content = tf.io.parse_single_example(record, feature)[wanted].numpy()
     if content:
         return content
@@ -193,7 +189,8 @@ def record_errors(path: str) -> Iterator[None]:
     """Turns TensorFlow's errors at ``FILE.tfrecord#OFFSET`` into ``StorageError``."""
     import tensorflow as tf
 
-    with tensorflow_files(record_place(path)[0]):
+    shard, _ = record_place(path) or (path, 0)
+    with tensorflow_files(shard):
         try:
             yield
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:

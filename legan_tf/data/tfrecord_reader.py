@@ -125,7 +125,7 @@ def pool(
 def _places(files: Sequence[str]) -> tuple[list[str], list[int], list[int]]:
     """Returns the shards, and shard and offset of each file."""
     numbers: dict[str, int] = {}
-    places = [storage.record_place(file) for file in files]
+    places = [storage.record_place(file) or (file, 0) for file in files]
     shard_of = [numbers.setdefault(shard, len(numbers)) for shard, _ in places]
     for shard in numbers:
         if not storage.exists(shard):

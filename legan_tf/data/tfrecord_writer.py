@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from legan_tf.data import images, maps, storage, tfrecord_reader
 from legan_tf.data.check.validation import picture_problems, split_problems
+from legan_tf.data.conditions import ATTRIBUTE_COLUMN
 from legan_tf.data.manifest import Manifest, ManifestError, Row, counts_table, read_manifest, to_csv
 from legan_tf.data.parallel import OnProgress, map_in_processes
 from legan_tf.data.splits import SPLITS
@@ -145,9 +146,10 @@ def verify(folder: str, shards: Sequence[str], on_progress: OnProgress | None = 
     """
     sums = storage.join(folder, SUMS)
     text = storage.read_bytes(sums).decode(errors="replace")
-    found = [_SUM.fullmatch(line) for line in text.splitlines()]
+    lines = text.splitlines()
+    found = [match for match in map(_SUM.fullmatch, lines) if match]
     names = {MANIFEST, PLAN, *shards}
-    if not all(found) or sorted(line[2] for line in found) != sorted(names):
+    if len(found) < len(lines) or sorted(line[2] for line in found) != sorted(names):
         raise UserError(
             f"{sums}: is damaged, or not the list of the {len(names)} files that belong here. Copy "
             "the folder again, or delete it and make the records anew."
@@ -252,11 +254,13 @@ def _record(row: Row, png: bytes, encoded: dict[str, bytes], image_size: int) ->
     def number(value: float) -> tf.train.Feature:
         return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
 
-    size = tf.train.Feature(int64_list=tf.train.Int64List(value=[image_size]))
+    def whole(value: int) -> tf.train.Feature:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
     features = {
         tfrecord_reader.PICTURE: text(png),
-        tfrecord_reader.HEIGHT: size,
-        tfrecord_reader.WIDTH: size,
+        tfrecord_reader.HEIGHT: whole(image_size),
+        tfrecord_reader.WIDTH: whole(image_size),
         "image/format": text("png"),
         "image/filename": text(row.path),
         "identity": text(row.identity),
@@ -265,6 +269,7 @@ def _record(row: Row, png: bytes, encoded: dict[str, bytes], image_size: int) ->
         "rating_mean": number(row.rating_mean),
         "rating_std": number(row.rating_std),
         "split": text(row.split),
+        **{f"{ATTRIBUTE_COLUMN}{name}": whole(label) for name, label in row.attributes.items()},
         **{name: text(content) for name, content in encoded.items()},
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
@@ -281,7 +286,7 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
         for row, offset, digest in zip(job.rows, done["offsets"], done["pictures"]):
             place = f"{job.name}#{offset}"
             kept = {kind: place for kind in maps.KINDS if getattr(row, kind)}
-            lines.append({**dataclasses.asdict(row), "path": place, **kept})
+            lines.append({**vars(row), "path": place, **kept})
             other = first.setdefault(digest, row)
             if other.split != row.split:
                 same.append(f"{other.path} ({other.split}) and {row.path} ({row.split})")

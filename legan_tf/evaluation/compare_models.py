@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
 from collections.abc import Callable
@@ -12,18 +11,20 @@ from typing import Any
 import numpy as np
 
 from legan_tf.data import storage
-from legan_tf.data.manifest import read_manifest
+from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation.comparison_inputs import check_form, parse_models, read_preferences
 from legan_tf.evaluation.comparison_tables import compare
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.edit_plan import ATTRIBUTES, adapt_editor, draw_plan, shared_classes
+from legan_tf.evaluation.edit_plan import adapt_editor, plan_edits, shared_names
 from legan_tf.evaluation.edit_predictions import SHOWN
 from legan_tf.evaluation.evaluate import evaluate, faces_to_edit
 from legan_tf.evaluation.metrics.registry import registered
-from legan_tf.evaluation.plots import correlation_picture, identity_distance_picture
+from legan_tf.evaluation.plots.distributions import identity_distance_figure
+from legan_tf.evaluation.plots.scatter import correlation_figure
 from legan_tf.evaluation.report import REPORT_FILE, edit_sheet
 from legan_tf.files import make_writable, write_atomically
+from legan_tf.plotting.drawing import as_png
 from legan_tf.training.run_folder import NETWORK_FILE
 
 _REFERENCES = {"truth": "the true pictures", "others": "different people"}
@@ -64,9 +65,11 @@ def compare_models(
     )
     # All models are loaded and all reports checked before the evaluation, which takes long.
     opened = {name: [_open(load, path) for path in paths] for name, paths in groups.items()}
-    _check_alike([pair for name in groups for pair in zip(groups[name], opened[name])], config)
+    faces = _check_alike(
+        [pair for name in groups for pair in zip(groups[name], opened[name])], config
+    )
     reports: dict[str, list[dict[str, Any]]] = {}
-    editors = {}
+    editors: dict[str, Any] = {}
     for name, runs in opened.items():
         reports[name] = []
         for number, run in enumerate(runs, start=1):
@@ -79,7 +82,7 @@ def compare_models(
     pictures = {
         "identity.png": _identity(reports),
         "correlation.png": _correlation(reports),
-        "edits.png": _edits(editors, config),
+        "edits.png": _edits(editors, faces, config) if faces else None,
     }
     for name, content in pictures.items():
         if content:
@@ -113,15 +116,11 @@ def _open(load: Callable[[str], Any], path: str) -> Any:
     return report
 
 
-def _check_alike(runs: list[tuple[str, Any]], config: EvaluationConfig) -> None:
-    """Checks before the evaluation that all models can be asked for the same edits.
+def _check_alike(runs: list[tuple[str, Any]], config: EvaluationConfig) -> FaceSet | None:
+    """Checks that all models, each after its path, can be asked for the same edits.
 
-    Args:
-        runs: Editors and reports, each after its path.
-        config: The data.
-
-    Raises:
-        UserError: They differ in image size or in classes that the data know.
+    Returns the faces to edit, None if all models are reports. Raises UserError where they differ in
+    image size, or in names that the data know.
     """
     sizes = [
         (path, run["data"]["image_size"] if isinstance(run, dict) else run.image_size)
@@ -134,23 +133,22 @@ def _check_alike(runs: list[tuple[str, Any]], config: EvaluationConfig) -> None:
                 f"on {size} x {size}; models of different image sizes cannot be compared."
             )
     editors = [(path, run) for path, run in runs if not isinstance(run, dict)]
-    if len(editors) < 2:
-        return
-    known = None
-    if config.dataset == "manifest":
-        manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
-        known = {"expressions": manifest.expressions, "lightings": manifest.lightings}
+    if not editors:
+        return None
     (first, editor), *others = editors
-    for (path, other), classes in itertools.product(others, ("expressions", "lightings")):
-        differing = set(getattr(editor, classes)) ^ set(getattr(other, classes))
-        if known:  # No model is asked for others.
-            differing &= set(known[classes])
-        if differing:
-            raise UserError(
-                f"--models: of {first} and {path} only one knows the {classes} "
-                f"{', '.join(sorted(differing))}; models that know different classes cannot be "
-                "compared, as they are asked for different edits."
-            )
+    faces = faces_to_edit(config, editor.image_size, editor.conditions)
+    shared = shared_names(editor, faces)
+    for path, other in others:
+        theirs = shared_names(other, faces)
+        for one in faces.conditions:
+            differing = np.setxor1d(shared[one.name], theirs[one.name])
+            if len(differing):
+                raise UserError(
+                    f"--models: of {first} and {path} only one knows the {one.name} "
+                    f"{', '.join(one.names[place] for place in differing)}; models that know "
+                    "different ones cannot be compared, as they are asked for different edits."
+                )
+    return faces
 
 
 def _identity(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
@@ -166,8 +164,7 @@ def _identity(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
     known = {key: label for key, label in _REFERENCES.items() if key in first["identity_distances"]}
     for key, label in known.items():
         distances[label] = np.array(first["identity_distances"][key])
-    title = "Distance to the person in the input"
-    return identity_distance_picture(distances, title, list(known.values()))
+    return as_png(identity_distance_figure(distances, list(known.values())))
 
 
 def _correlation(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
@@ -189,21 +186,15 @@ def _correlation(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
         and column.network != "depth"
         and all(key in figures for _, figures in runs)
     }
-    return correlation_picture(points, names) if points else None
+    return as_png(correlation_figure(points, names)) if points else None
 
 
-def _edits(editors: dict[str, Any], config: EvaluationConfig) -> bytes | None:
+def _edits(editors: dict[str, Any], faces: FaceSet, config: EvaluationConfig) -> bytes:
     """The first edits of each model that was loaded, beside the input and the truth."""
-    if not editors:
-        return None
-    first = next(iter(editors.values()))
-    faces = faces_to_edit(first, config)
-    plan = draw_plan(faces, shared_classes(first, faces), config.edits, config.seed)
-    index = plan.index[:SHOWN]
-    edits = {"input": faces.images(index)}
-    wanted = {name: getattr(plan, name)[:SHOWN] for name in ATTRIBUTES}
+    plan = plan_edits(next(iter(editors.values())), faces, config.edits, config.seed)
+    images = {"input": faces.images(plan.index[:SHOWN])}
+    labels = {name: of_all[:SHOWN] for name, of_all in plan.labels.items()}
     for name, editor in editors.items():
-        edits[name] = adapt_editor(editor, faces)(edits["input"], **wanted)
-    classes = {"expression": faces.expressions, "lighting": faces.lightings}
+        images[name] = adapt_editor(editor, faces)(images["input"], **labels)
     truth = plan.truth[:SHOWN]
-    return edit_sheet(plan, classes, edits, faces.images(truth[truth >= 0]))
+    return edit_sheet(faces, plan, {**images, "truth": faces.images(truth[truth >= 0])})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import math
 import os
@@ -11,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from legan_tf.data import storage
+from legan_tf.data import csv_text
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.classification import expression_generation_rate
 from legan_tf.evaluation.metrics.registry import registered
@@ -27,21 +25,9 @@ _SAME_FLAGS = {
     "features": "--features (face is the network of --judges or --identity_model)",
     "lpips": "--lpips, --lpips_trunk and --lpips_heads",
 }
-_FORMS = {dict: "object", int: "whole number", str: "text"}
-_PARTS = {
-    ("model",): dict,
-    ("data",): dict,
-    ("data", "name"): str,
-    ("data", "people"): int,
-    ("data", "images"): int,
-    ("data", "image_size"): int,
-    ("edits",): int,
-    ("seed",): int,
-    ("networks",): dict,
-    ("figures",): dict,
-    ("figures", "edit"): dict,
-}
-"""The required parts of a report and their types, each after the part that contains it."""
+_PARTS = ("model", "data", "edits", "seed", "networks", "figures")
+_PARTS_OF_DATA = ("name", "people", "images", "image_size")
+_PARTS_OF_NETWORKS = ("name", "sha256", "input")
 
 
 def parse_models(text: str) -> dict[str, list[str]]:
@@ -107,53 +93,42 @@ def read_preferences(path: str) -> dict[str, float]:
         UserError: The file cannot be read, or a line is wrong; the message names it.
         UnavailableError: It is on a storage that needs tensorflow-io.
     """
-    flag = f"--preferences={path}"
     try:
-        text = storage.read_bytes(path).decode("utf-8-sig")
-    except storage.StorageError as error:
+        lines = csv_text.read_lines(path, ",")
+    except UserError as error:
         raise UserError(f"--preferences={error}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{flag}: is not UTF-8; save it as a CSV file in UTF-8.") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = lines[0][1] if lines else []
+    if sorted(header) != ["model", "preference"]:
+        raise UserError(f"--preferences={path}:1: must be model,preference.")
     found: dict[str, float] = {}
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        if sorted(header) != ["model", "preference"]:
-            raise UserError(f"{flag}: line 1 must be model,preference.")
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != 2:
-                raise UserError(
-                    f"{flag}: line {reader.line_num} has {len(cells)} cells, not 2; quote names "
-                    "that contain a comma."
-                )
-            line = dict(zip(header, (cell.strip() for cell in cells)))
-            if not line["model"]:
-                raise UserError(f"{flag}: line {reader.line_num} names no model.")
-            if line["model"] in found:
-                raise UserError(
-                    f"{flag}: line {reader.line_num} names {line['model']} again; keep one line."
-                )
-            found[line["model"]] = _share(line["preference"], f"{flag}: line {reader.line_num}")
-    except csv.Error as error:
-        raise UserError(f"{flag}: line {reader.line_num} is not CSV ({error}).") from error
+    for number, cells in lines[1:]:
+        line = dict(zip(header, cells))
+        name, share = line.get("model"), line.get("preference")
+        if len(cells) != 2:
+            wrong = f"has {len(cells)} cells, not 2; quote names that contain a comma."
+        elif not name:
+            wrong = "names no model."
+        elif name in found:
+            wrong = f"names {name} again; keep one line."
+        elif not 0 <= _number(share) <= 1:
+            wrong = f"preference must be a share, such as 0.393 for 39.3 %, not {share!r}."
+        else:
+            found[name] = _number(share)
+            continue
+        raise UserError(f"--preferences={path}:{number}: {wrong}")
     if not found:
-        raise UserError(f"{flag}: names no model; give a line for each, such as LEGAN,0.393.")
+        raise UserError(
+            f"--preferences={path}: names no model; give a line for each, such as LEGAN,0.393."
+        )
     return found
 
 
-def _share(text: str, place: str) -> float:
+def _number(value: Any) -> float:
+    """A value as a number, NaN if it is none."""
     try:
-        share = float(text)
-    except ValueError:
-        share = math.nan
-    if not 0 <= share <= 1:
-        raise UserError(
-            f"{place}: preference must be a share from 0 to 1, such as 0.393 for 39.3 %, not "
-            f"{text!r}."
-        )
-    return share
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def check_form(name: str, report: Report) -> None:
@@ -164,50 +139,36 @@ def check_form(name: str, report: Report) -> None:
         report: Content of its ``report.json``.
 
     Raises:
-        UserError: It is one of something else or of an earlier form, or a part of it is missing or
-            of another kind; the message names the part.
+        UserError: It is one of something else or of an earlier form, or it is damaged.
     """
     if report.get("format") != _FORMAT or report.get("kind") not in _KINDS:
         raise UserError(
             f"--models: the report of {name} is not one on edits in today's form; evaluate the "
             "model again, or leave it out if it is no editor."
         )
-    wrong = _wrong_part(report)
+    try:
+        wrong = [f"no {key}" for key in _PARTS if key not in report]
+        wrong += [f"no {key} of data" for key in _PARTS_OF_DATA if key not in report["data"]]
+        wrong += [
+            f"no {key} of {kind} of networks"
+            for kind, network in report["networks"].items()
+            for key in _PARTS_OF_NETWORKS
+            if key not in network
+        ]
+        wrong += [] if "edit" in report["figures"] else ["no edit of figures"]
+        wrong += [
+            f"{value!r} as {key} of {row}, which is no number"
+            for row, figures in report["figures"].items()
+            for key, value in figures.items()
+            if math.isnan(_number(value))
+        ]
+    except (AttributeError, KeyError, TypeError):
+        wrong = wrong or ["parts of other forms"]
     if wrong:
         raise UserError(
-            f"--models: the report of {name} is damaged: it has {wrong}; evaluate the model again."
+            f"--models: the report of {name} is damaged: it has {wrong[0]}; evaluate the model "
+            "again."
         )
-    for row, figures in report["figures"].items():
-        for key, value in figures.items():
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
-                number = math.nan
-            if math.isnan(number):
-                raise UserError(
-                    f"--models: the report of {name} has {value!r} as {key} of {row}, which is "
-                    "no number; evaluate the model again."
-                )
-
-
-def _wrong_part(report: Report) -> str:
-    """The first part of a report that is missing or of another kind, in words; empty if none."""
-    for path, form in _PARTS.items():
-        part: Any = report
-        for key in path:
-            part = part.get(key)
-        if not isinstance(part, form):
-            return f"no {_FORMS[form]} as {' of '.join(reversed(path))}"
-    for kind, network in report["networks"].items():
-        if not isinstance(network, dict):
-            return f"no object as {kind} of networks"
-        for key in ("name", "sha256", "input"):
-            if not isinstance(network.get(key), str):
-                return f"no text as {key} of {kind} of networks"
-    for row, figures in report["figures"].items():
-        if not isinstance(figures, dict):
-            return f"no object as {row} of figures"
-    return ""
 
 
 def check_same_edits(reports: Mapping[str, Report]) -> None:

@@ -191,10 +191,7 @@ def _figures(report: Report, row: str) -> dict[str, Figure]:
     """The metrics of a row of a report."""
     intervals = report.get("intervals", {}).get(row, {})
     return {
-        key: Figure(
-            float(value),
-            interval=tuple(map(float, intervals[key])) if key in intervals else None,
-        )
+        key: Figure(float(value), interval=intervals.get(key))
         for key, value in row_metrics(report, row).items()
     }
 

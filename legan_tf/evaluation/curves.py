@@ -10,7 +10,8 @@ import numpy as np
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError
-from legan_tf.evaluation.plots import learning_curves_picture
+from legan_tf.evaluation.plots.learning import learning_curves_figure
+from legan_tf.plotting.drawing import as_png
 from legan_tf.training.run_folder import METRICS_FILE
 
 SPEED = "images_per_second"
@@ -40,10 +41,10 @@ def read_curves(folder: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         try:
             figures = json.loads(line)
             step = int(figures.pop("step"))
-            values = {name: np.nan if x is None else float(x) for name, x in figures.items()}
+            logged = {name: np.nan if x is None else float(x) for name, x in figures.items()}
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
-        for name, value in values.items():
+        for name, value in logged.items():
             found.setdefault(name, []).append((step, value))
     if not found:
         raise UserError(
@@ -92,7 +93,7 @@ def learning_curves(runs: Sequence[str], output: str, metrics: Sequence[str] = (
         name: {metric: curves[metric] for metric in wanted if metric in curves}
         for name, curves in zip(_names(folders), read.values())
     }
-    picture = learning_curves_picture(chosen)
+    picture = as_png(learning_curves_figure(chosen))
     try:
         storage.write_bytes(output, picture)
     except storage.StorageError as error:

@@ -8,41 +8,36 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS, UNKNOWN
+from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
+from legan_tf.data.conditions import UNKNOWN, Condition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation import disentanglement, photometric_stereo
-from legan_tf.evaluation.disentanglement import one_attribute_edits, one_attribute_metrics
-from legan_tf.evaluation.edit_plan import ATTRIBUTES, EditPlan, adapt_editor, find_images
+from legan_tf.evaluation.disentanglement import one_condition_edits, one_condition_metrics
+from legan_tf.evaluation.edit_plan import EditPlan, adapt_editor, pictures_of
 from legan_tf.evaluation.evaluator import Arrays, Evaluator
 from legan_tf.evaluation.metrics.classification import confusion_matrix
 from legan_tf.evaluation.metrics.feature_sets import resampled_units
 from legan_tf.evaluation.metrics.identity import identity_distance
 from legan_tf.evaluation.metrics.registry import average, computable
-from legan_tf.evaluation.photometric_stereo import can_relight, relighting_metrics
+from legan_tf.evaluation.photometric_stereo import lights_suffice, relighting_metrics
 
 EXCLUDED_FROM_SIX = ("contempt", "disgust")
 """The two of AffectNet's eight expressions over which Bodur et al. report no accuracy."""
-_ONE_ATTRIBUTE_SHARE = 4
-"""Edits in all for each edit of one attribute."""
+_ONE_CONDITION_SHARE = 4
+"""Edits in all for each edit of one condition."""
 _RELIT_PEOPLE = 25
 _PICTURE_NAMES = {"edit": "edit", "copy": "the input of edit", "truth": "the true picture of edit"}
 
 
 def metrics_of_edits(
-    rows: dict[str, Arrays],
-    faces: FaceSet,
-    targets: dict[str, np.ndarray],
-    plan: EditPlan,
-    evaluator: Evaluator,
-    seed: int,
+    rows: dict[str, Arrays], faces: FaceSet, plan: EditPlan, evaluator: Evaluator, seed: int
 ) -> dict[str, Any]:
     """Computes every metric that needs no true surface.
 
     Args:
         rows: Returned by ``predict_edits``.
         faces: The edited faces.
-        targets: The classes that the model is asked for.
         plan: The requested edits.
         evaluator: Evaluates the reference pictures.
         seed: Seed of the intervals.
@@ -54,47 +49,42 @@ def metrics_of_edits(
     Raises:
         UserError: The face network returns an embedding that has no direction.
     """
-    of_row = {"edit": slice(None), "copy": slice(None), "truth": plan.truth >= 0}
+    every = np.arange(len(plan))
+    of_row = {"edit": every, "copy": every, "truth": every[plan.truth >= 0]}
     for name, found in rows.items():
         if "embedding" in found:
-            edits = np.arange(len(plan))[of_row[name]]
-            pictures = [f"{_PICTURE_NAMES[name]} {i + 1}" for i in edits]
+            pictures = [f"{_PICTURE_NAMES[name]} {i + 1}" for i in of_row[name]]
             _check_directions(found["embedding"], pictures, evaluator)
-    reference = evaluator.predict_all(
-        lambda part: faces.images(plan.reference[part]), len(plan.reference)
-    )
+    reference = evaluator.predict_all(faces.images, plan.reference)
     people = faces.identity[plan.index]
-    common = {
-        "reference_features": reference["features"],
-        **(_gallery(faces, evaluator) if evaluator.networks.face else {}),
-    }
-    if faces.expressions == AFFECTNET_EXPRESSIONS:
-        kept = [name not in EXCLUDED_FROM_SIX for name in faces.expressions]
+    common = {"reference_features": reference["features"], **_gallery(faces, evaluator)}
+    expressions = faces.names("expression")
+    if expressions == AFFECTNET_EXPRESSIONS:
+        kept = [name not in EXCLUDED_FROM_SIX for name in expressions]
         common["six_expressions"] = np.flatnonzero(kept)
     result: dict[str, Any] = {
         name: {}
         for name in ("figures", "intervals", "resampled", "confusion", "identity_distances")
     }
     for name, found in rows.items():
+        at = of_row[name]
         inputs, confusion = dict(common), {}
-        shown = people[of_row[name]], faces.identity[plan.reference]
-        for attribute in ATTRIBUTES:
-            if f"{attribute}_logits" in found and len(targets[attribute]):
-                requested = getattr(plan, attribute)[of_row[name]]
-                predicted = np.argmax(found[f"{attribute}_logits"], axis=1)
-                inputs[f"requested_{attribute}"] = requested
-                inputs[f"predicted_{attribute}"] = predicted
-                classes = len(getattr(faces, f"{attribute}s"))
-                confusion[attribute] = confusion_matrix(requested, predicted, classes).tolist()
-        if confusion and name != "copy":  # The classes of a copy are the source's.
+        shown = people[at], faces.identity[plan.reference]
+        for one in faces.conditions:
+            if f"{one.name}_logits" in found and len(plan.asked[one.name]):
+                wanted, read = plan.labels[one.name][at], one.read(found[f"{one.name}_logits"])
+                inputs[f"requested_{one.name}"], inputs[f"predicted_{one.name}"] = wanted, read
+                inputs[f"source_{one.name}"] = faces.labels[one.name][plan.index[at]]
+                confusion.update(_confusion(one, wanted, read))
+        if confusion and name != "copy":  # The labels of a copy are the source's.
             result["confusion"][name] = confusion
         if "embedding" in found:
-            sources = rows["copy"]["embedding"][of_row[name]]
-            known = people[of_row[name]] != UNKNOWN
+            sources = rows["copy"]["embedding"][at]
+            known = people[at] != UNKNOWN
             inputs["source_embedding"] = sources
             if np.any(known):
                 inputs["probe_embedding"] = found["embedding"][known]
-                inputs["probe_identity"] = people[of_row[name]][known]
+                inputs["probe_identity"] = people[at][known]
             if name != "copy":
                 distances = identity_distance(found["embedding"], sources)
                 result["identity_distances"][name] = distances.tolist()
@@ -109,15 +99,28 @@ def metrics_of_edits(
     return result
 
 
+def _confusion(
+    condition: Condition, wanted: np.ndarray, read: np.ndarray
+) -> dict[str, list[list[int]]]:
+    """The confusion matrix of a condition's classes, or of each attribute, as CONDITION:NAME."""
+    names = [condition.name]
+    if condition.label_shape:
+        names = [f"{condition.name}:{name}" for name in condition.names]
+    wanted = np.where(read < 0, UNKNOWN, wanted).reshape(len(wanted), -1)
+    columns = zip(names, wanted.T, read.reshape(len(read), -1).T)
+    return {name: confusion_matrix(w, r, condition.values).tolist() for name, w, r in columns}
+
+
 def _gallery(faces: FaceSet, evaluator: Evaluator) -> Arrays:
-    """One picture of each known person, in the first expression and light if there is one."""
+    """One picture of each known person, with the first class of each condition if there is one."""
     people, first = np.unique(faces.identity, return_index=True)
     people, first = people[people != UNKNOWN], first[people != UNKNOWN]
-    if not len(people):
+    face = evaluator.networks.face
+    if face is None or not len(people):
         return {}
-    zeros = np.zeros(len(people), np.int64)
-    plain = find_images(faces, people, zeros, zeros)
-    embeddings = evaluator.networks.face(faces.images(np.where(plain >= 0, plain, first)))
+    zeros = {one.name: np.zeros_like(one.unknown(len(people))) for one in faces.conditions}
+    plain = pictures_of(faces, people, zeros)
+    embeddings = face(faces.images(np.where(plain >= 0, plain, first)))
     names = [f"the gallery's picture of {faces.identities[i]}" for i in people]
     _check_directions(embeddings, names, evaluator)
     return {"gallery_embedding": embeddings, "gallery_identity": people}
@@ -129,8 +132,8 @@ def _check_directions(embeddings: np.ndarray, names: list[str], evaluator: Evalu
     bad = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if bad.size:
         raise UserError(
-            f"--identity_model: {evaluator.networks.face.description['name']} gives {len(bad)} of "
-            f"{len(names)} pictures, the first of them {names[bad[0]]}, an embedding of length "
+            f"--identity_model: {evaluator.networks.descriptions['face']['name']} gives {len(bad)} "
+            f"of {len(names)} pictures, the first of them {names[bad[0]]}, an embedding of length "
             f"{lengths[bad[0]]:g}, which has no direction to compare; give a network that does "
             "not, such as the same one without a ReLU at its end."
         )
@@ -154,36 +157,36 @@ def metrics_of_surfaces(
         editor: The model.
         faces: The faces to edit; without true surfaces nothing is computed.
         evaluator: Has the classifier and the cache.
-        edits: Edits of all kinds; a quarter as many change one attribute only.
+        edits: Edits of all kinds; a quarter as many change one condition only.
         seed: Seed of the draws.
 
     Returns:
-        Metrics by row, and their counts: ``one_attribute_edits`` of the expression and as many of
-        the light, of each attribute that the model edits; and ``relit_people``, 0 where the lights
-        do not determine shapes or the model edits none. Both are empty where the model does not
-        know all classes of what it edits.
+        Metrics by row, and their counts: ``one_attribute_edits`` of each condition that the model
+        edits; and ``relit_people``, 0 where the lights do not determine shapes or the model edits
+        none. Both are empty where the model does not know all classes of what it edits.
     """
     networks = evaluator.networks
-    changing = [name for name in ATTRIBUTES if getattr(editor, f"{name}s")]
-    known = all(
-        {*getattr(editor, f"{name}s")} >= {*getattr(faces, f"{name}s")} for name in changing
-    )
-    if faces.surface is None or not known or not {*ATTRIBUTES} <= {*networks.columns}:
+    classifier = networks.classifier
+    changing = [name for name in faces.labels if editor.names(name)]
+    known = all({*editor.names(name)} >= {*faces.names(name)} for name in changing)
+    if faces.surface is None or not known or not classifier:
+        return {}, {}
+    if not {*faces.labels} <= {*networks.columns}:
         return {}, {}
     edit = adapt_editor(editor, faces)
-    relights = "lighting" in changing and can_relight(faces)
+    relights = "lighting" in changing and lights_suffice(faces)
     counts = {
-        "one_attribute_edits": -(-edits // _ONE_ATTRIBUTE_SHARE),
+        "one_attribute_edits": -(-edits // _ONE_CONDITION_SHARE),
         "relit_people": min(_RELIT_PEOPLE, len(faces.identities)) if relights else 0,
     }
 
     def classify(images: np.ndarray) -> dict[str, np.ndarray]:
-        logits = networks.in_classes(networks.classifier(images))
-        return {name: np.argmax(values, -1) for name, values in logits.items()}
+        logits = networks.in_names(classifier(images))
+        return {one.name: one.read(logits[one.name]) for one in faces.conditions}
 
-    def of_one_attribute() -> Arrays:
-        made = one_attribute_edits(edit, faces, counts["one_attribute_edits"], seed, changing)
-        return _means(one_attribute_metrics(made, faces, classify))
+    def of_one_condition() -> Arrays:
+        made = one_condition_edits(edit, faces, counts["one_attribute_edits"], seed, changing)
+        return _means(one_condition_metrics(made, faces, classify))
 
     def of_relighting() -> Arrays:
         return _means(relighting_metrics(edit, faces, counts["relit_people"], seed))
@@ -195,12 +198,12 @@ def metrics_of_surfaces(
         "seed": seed,
     }
     # Cached separately, so that an interruption of the second does not lose the first.
-    one_attribute = {
+    one_condition = {
         "one_attribute_edits": counts["one_attribute_edits"],
-        "network": networks.classifier.description,
+        "network": classifier.description,
         "metrics": [metric.key for metric in computable("editor", disentanglement.INPUTS)],
     }
-    means = dict(evaluator.cache.arrays({**key, **one_attribute}, of_one_attribute))
+    means = dict(evaluator.cache.arrays({**key, **one_condition}, of_one_condition))
     if counts["relit_people"]:
         people = {
             "relit_people": counts["relit_people"],
@@ -224,10 +227,13 @@ def _means(found: dict[str, Arrays]) -> Arrays:
 
 
 def labels_sha256(faces: FaceSet) -> str:
-    """Returns the sha256 of the classes, people and labels of a face set."""
-    columns = {
-        name: getattr(faces, name)
-        for name in ("expressions", "lightings", "identities", "expression", "lighting", "identity")
-    }
+    """Returns the sha256 of the names, people and labels of a face set."""
+    # Also without expression or lighting as in reports of before.
+    names = dict.fromkeys(["expression", "lighting", *faces.labels])
+    unknown = np.full(len(faces), UNKNOWN)
+    columns: dict[str, Any] = {f"{name}s": faces.names(name) for name in names}
+    columns["identities"] = faces.identities
+    columns.update({name: faces.labels.get(name, unknown) for name in names})
+    columns["identity"] = faces.identity
     text = json.dumps({name: list(map(str, values)) for name, values in columns.items()})
     return hashlib.sha256(text.encode()).hexdigest()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from legan_tf.data.attributes import UNKNOWN
+from legan_tf.data.conditions import UNKNOWN, Condition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 
+Labels = Mapping[str, np.ndarray]
+"""Labels by condition, int32 [n, *label_shape]; ``UNKNOWN`` where nothing is known or asked for."""
 Edit = Callable[..., np.ndarray]
-"""Called as ``edit(images, expression=ids, lighting=ids)`` with class ids of the face set, -1 for
-an attribute to keep; takes and returns uint8 [n,S,S,3]."""
-
-ATTRIBUTES = ("expression", "lighting")
+"""Called as ``edit(images, **labels)`` with labels of the face set, ``UNKNOWN`` to keep; takes and
+returns uint8 [n,S,S,3]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +26,15 @@ class EditPlan:
 
     Attributes:
         index: int [n], the pictures to edit.
-        expression: int [n], requested classes of the face set; -1 where none is requested or known.
-        lighting: int [n], likewise.
-        truth: int [n], a real picture of that person with these classes; -1 where there is none.
+        labels: The labels that the edits should have, as those of the face set.
+        asked: By condition the places of the names that are asked for; none where it is to stay.
+        truth: int [n], a real picture of that person with these labels; -1 where there is none.
         reference: int [m], the real pictures that sets of edits are compared with.
     """
 
     index: np.ndarray
-    expression: np.ndarray
-    lighting: np.ndarray
+    labels: Labels
+    asked: Labels
     truth: np.ndarray
     reference: np.ndarray
 
@@ -43,66 +43,85 @@ class EditPlan:
         return len(self.index)
 
 
-def shared_classes(editor: Any, faces: FaceSet) -> dict[str, np.ndarray]:
-    """Returns, for each attribute, the class ids of a face set that an editor knows by name.
+def plan_edits(editor: Any, faces: FaceSet, count: int, seed: int) -> EditPlan:
+    """Draws edits that an editor is asked for; see ``draw_plan``.
 
     Raises:
-        UserError: There is none for any attribute, or the editor requires an attribute of which it
-            knows none.
+        UserError: The model and the data share no name, or it must be told what is not known.
+    """
+    plan = draw_plan(faces, shared_names(editor, faces), count, seed)
+    for name, labels in labels_for(editor, faces, plan.labels).items():
+        unknown = int(np.sum((labels < 0).reshape(len(labels), -1).any(axis=1)))
+        if unknown and not editor.keeps_unnamed:
+            raise UserError(
+                f"the model cannot leave the {name} as it is, and {faces.name} has no label that "
+                f"it knows ({', '.join(editor.names(name))}) for {unknown} of {len(plan)} edits. "
+                "Give a model that was trained with --keep_share, or label the pictures so."
+            )
+    return plan
+
+
+def shared_names(editor: Any, faces: FaceSet) -> dict[str, np.ndarray]:
+    """Returns, by condition of a face set, the places of the names that an editor knows too.
+
+    Raises:
+        UserError: There are none.
     """
     shared = {
-        "expression": [i for i, n in enumerate(faces.expressions) if n in editor.expressions],
-        "lighting": [i for i, n in enumerate(faces.lightings) if n in editor.lightings],
+        one.name: np.array([i for i, n in enumerate(one.names) if n in editor.names(one.name)], int)
+        for one in faces.conditions
     }
-    if not any(shared.values()):
+    if not any(map(len, shared.values())):
         raise UserError(
-            f"the model edits the expressions {_listed(editor.expressions)} and the lightings "
-            f"{_listed(editor.lightings)}; of {faces.name} are known {_listed(faces.expressions)} "
-            f"and {_listed(faces.lightings)}: nothing to ask for is known to both."
+            f"the model edits {_listed(editor.conditions)}; of {faces.name} are known "
+            f"{_listed(faces.conditions)}: nothing to ask for is known to both."
         )
-    for name, ids in shared.items():
-        known = getattr(editor, f"{name}s")
-        if known and not ids and not editor.keeps_unnamed:
-            raise UserError(
-                f"the model cannot leave the {name} as it is, and {faces.name} knows none of "
-                f"those that it can be told ({_listed(known)}). Give a model that was trained with "
-                "--keep_share, or name the classes alike."
-            )
-    return {name: np.array(ids, np.int64) for name, ids in shared.items()}
+    return shared
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "(none)"
+def _listed(conditions: Sequence[Condition]) -> str:
+    return " and ".join(f"{one.name} ({', '.join(one.names)})" for one in conditions) or "nothing"
+
+
+def labels_for(editor: Any, faces: FaceSet, labels: Labels) -> dict[str, np.ndarray]:
+    """Returns labels of a face set in the names of an editor's conditions."""
+    count = len(next(iter(labels.values())))
+    return {
+        one.name: one.translated(labels[one.name], faces.names(one.name))
+        if one.name in labels
+        else one.unknown(count)
+        for one in editor.conditions
+    }
 
 
 def adapt_editor(editor: Any, faces: FaceSet) -> Edit:
-    """Returns an editor that takes the class ids of a face set instead of its own.
+    """Returns an editor that takes labels of a face set instead of its own.
 
     Args:
         editor: A generator as ``legan_tf.load`` returns it.
         faces: The face set.
     """
-    own = {}
-    for attribute, names, known in (
-        ("expression", faces.expressions, editor.expressions),
-        ("lighting", faces.lightings, editor.lightings),
-    ):
-        # The last entry is that of -1.
-        own[attribute] = [known.index(n) if n in known else None for n in names] + [None]
 
-    def edit(images: np.ndarray, **ids: np.ndarray) -> np.ndarray:
-        return editor(images, **{name: [own[name][i] for i in ids[name]] for name in ATTRIBUTES})
+    def edit(images: np.ndarray, **labels: np.ndarray) -> np.ndarray:
+        targets = {
+            name: [None if np.all(label < 0) else label for label in own]
+            for name, own in labels_for(editor, faces, labels).items()
+        }
+        return editor(images, **targets)
 
     return edit
 
 
-def draw_plan(faces: FaceSet, targets: dict[str, np.ndarray], count: int, seed: int) -> EditPlan:
+def draw_plan(faces: FaceSet, asked: Labels, count: int, seed: int) -> EditPlan:
     """Draws sources and targets uniformly, without repetition as long as there are others.
+
+    An edit asks for one class of each condition, and of binary attributes for the opposite of one
+    that is known of the source, the others kept.
 
     Args:
         faces: Whom to edit.
-        targets: For each attribute the classes to ask for; where there are none, the source's own
-            is kept.
+        asked: By condition the places of the names to ask for; where there are none, the source's
+            own label is kept.
         count: How many edits.
         seed: Seed of the draws.
 
@@ -120,21 +139,21 @@ def draw_plan(faces: FaceSet, targets: dict[str, np.ndarray], count: int, seed: 
     rng = np.random.default_rng(seed)
     # Pictures that occur twice make a set unlike the real ones.
     index = _draw(len(faces), count, rng)
-    wanted = {name: getattr(faces, name)[index].astype(np.int64) for name in ATTRIBUTES}
-    asked = [name for name in ATTRIBUTES if len(targets[name])]
-    combinations = np.array(list(itertools.product(*(targets[name] for name in asked))), np.int64)
+    labels = {name: of_all[index] for name, of_all in faces.labels.items()}
+    changed = [one for one in faces.conditions if len(asked[one.name])]
+    turns = np.array(list(itertools.product(*(range(len(asked[one.name])) for one in changed))))
     people = faces.identity[index]
     for person in np.unique(people):
         rows = np.flatnonzero(people == person)
-        drawn = combinations[_draw(len(combinations), len(rows), rng)]
-        for column, name in enumerate(asked):
-            wanted[name][rows] = drawn[:, column]
-    truth = find_images(faces, faces.identity[index], wanted["expression"], wanted["lighting"])
+        drawn = turns[_draw(len(turns), len(rows), rng)]
+        for one, turn in zip(changed, drawn.T):
+            labels[one.name][rows] = one.asked(labels[one.name][rows], asked[one.name], turn)
+    truth = pictures_of(faces, people, labels)
     unseen = np.setdiff1d(np.arange(len(faces)), np.concatenate([index, truth]))
     if len(unseen) < max(count / 2, 2):
         unseen = np.arange(len(faces))
     reference = np.sort(rng.permutation(unseen)[:count])
-    return EditPlan(index, wanted["expression"], wanted["lighting"], truth, reference)
+    return EditPlan(index, labels, asked, truth, reference)
 
 
 def _draw(choices: int, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -143,33 +162,23 @@ def _draw(choices: int, count: int, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(turns)[:count]
 
 
-def find_images(
-    faces: FaceSet, identity: np.ndarray, expression: np.ndarray, lighting: np.ndarray
-) -> np.ndarray:
-    """Finds pictures of people with given attributes.
-
-    An attribute of which the face set has no classes is the same in all pictures.
+def pictures_of(faces: FaceSet, identity: np.ndarray, labels: Labels) -> np.ndarray:
+    """Finds pictures of people with given labels.
 
     Args:
         faces: The pictures.
         identity: int [n], people to find.
-        expression: int [n].
-        lighting: int [n].
+        labels: Those to find, of n pictures.
 
     Returns:
         int64 [n], the first such picture; -1 where there is none or something is unknown.
     """
-    columns = [faces.identity]
-    wanted = [identity]
-    if faces.expressions:
-        columns.append(faces.expression)
-        wanted.append(expression)
-    if faces.lightings:
-        columns.append(faces.lighting)
-        wanted.append(lighting)
+
+    def rows(people: np.ndarray, labels: Labels) -> list[list[int]]:
+        return np.column_stack([people, *(labels[one.name] for one in faces.conditions)]).tolist()
+
     first: dict[tuple[int, ...], int] = {}
-    for row, labels in enumerate(zip(*(column.tolist() for column in columns))):
-        if UNKNOWN not in labels:
-            first.setdefault(labels, row)
-    asked = zip(*(np.asarray(column).tolist() for column in wanted))
-    return np.array([first.get(labels, -1) for labels in asked], np.int64)
+    for row, known in enumerate(rows(faces.identity, faces.labels)):
+        if UNKNOWN not in known:
+            first.setdefault(tuple(known), row)
+    return np.array([first.get(tuple(wanted), -1) for wanted in rows(identity, labels)], np.int64)

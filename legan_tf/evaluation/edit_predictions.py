@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.data.attributes import UNKNOWN
+from legan_tf.data import conditions
 from legan_tf.data.faceset import FaceSet
 from legan_tf.evaluation.cache import Cache, array_sha256
-from legan_tf.evaluation.edit_plan import ATTRIBUTES, Edit, EditPlan, adapt_editor
+from legan_tf.evaluation.edit_plan import EditPlan, adapt_editor, labels_for
 from legan_tf.evaluation.evaluator import SHARD, Arrays, Evaluator
+from legan_tf.evaluation.map_predictor import MapPredictor
 from legan_tf.evaluation.metrics.registry import compute
 
 ROWS = ("edit", "copy", "truth")
@@ -21,18 +22,13 @@ _MAP_SHARE = 4
 
 
 def predict_edits(
-    editor: Any,
-    faces: FaceSet,
-    targets: dict[str, np.ndarray],
-    plan: EditPlan,
-    evaluator: Evaluator,
+    editor: Any, faces: FaceSet, plan: EditPlan, evaluator: Evaluator
 ) -> dict[str, Arrays]:
     """Makes the edits, and evaluates them, their inputs and the true pictures.
 
     Args:
         editor: The model.
         faces: The faces to edit.
-        targets: The classes that the model is asked for; see ``edit_plan.shared_classes``.
         plan: The edits to request.
         evaluator: Evaluates pictures.
 
@@ -42,13 +38,13 @@ def predict_edits(
         the edit cannot be reversed; ``truth`` has one for each true picture. Maps are predicted for
         a quarter of them, and metrics of maps are NaN elsewhere. ``images`` holds the first few.
     """
-    edit = adapt_editor(editor, faces)
-    with_maps = -(-len(plan) // _MAP_SHARE) if evaluator.networks.depth else 0
+    depth = evaluator.networks.depth
+    with_maps = -(-len(plan) // _MAP_SHARE)
     parts: dict[str, list[Arrays]] = {name: [] for name in ROWS}
     for start in range(0, len(plan), SHARD):
         rows = slice(start, start + SHARD)
         sources = faces.images(plan.index[rows])
-        made = _edit(editor, edit, sources, faces, targets, plan, rows, evaluator.cache)
+        made, reversible = _edit(editor, sources, faces, plan, rows, evaluator.cache)
         there = plan.truth[rows] >= 0
         truths = faces.images(plan.truth[rows][there])
         for name, images in (("edit", made["edit"]), ("copy", sources)):
@@ -56,15 +52,15 @@ def predict_edits(
             if len(truths):
                 found.update(_spread(evaluator.compare(images[there], truths), there))
             parts[name].append(found)
-        reversible = made["reversible"]
         if np.any(reversible):
             pair = {"cycle_image": made["cycle"], "source_image": sources[reversible]}
             parts["edit"][-1].update(_spread(compute("editor", pair), reversible))
         if len(truths):
             parts["truth"].append({**evaluator.predict(truths), **_shown(truths, start)})
-        if start < with_maps and len(truths):
+        if depth and start < with_maps and len(truths):
+            limit = with_maps - start
             maps = _map_metrics(
-                faces, plan.truth[rows], with_maps - start, made["edit"], sources, evaluator
+                depth, faces, plan.truth[rows], limit, made["edit"], sources, evaluator
             )
             for name, found in maps.items():
                 parts[name][-1].update(found)
@@ -72,46 +68,33 @@ def predict_edits(
 
 
 def _edit(
-    editor: Any,
-    edit: Edit,
-    sources: np.ndarray,
-    faces: FaceSet,
-    targets: dict[str, np.ndarray],
-    plan: EditPlan,
-    rows: slice,
-    cache: Cache,
-) -> Arrays:
-    """Edits of some pictures, and those edited back whose own labels are known."""
-    wanted = {
-        name: getattr(plan, name)[rows] if len(targets[name]) else np.full(len(sources), UNKNOWN)
-        for name in ATTRIBUTES
-    }
-    own, reversible = {}, np.ones(len(sources), bool)
-    for name in ATTRIBUTES:
-        labels = getattr(faces, name)[plan.index[rows]]
-        own[name] = labels if len(targets[name]) else np.full(len(sources), UNKNOWN)
-        if len(targets[name]):
-            reversible &= np.isin(labels, targets[name])
-    key = {
-        "edits_by": editor.sha256,
-        "of": array_sha256(sources),
-        "classes": [faces.expressions, faces.lightings],
-        **{name: [wanted[name].tolist(), own[name].tolist()] for name in ATTRIBUTES},
-    }
+    editor: Any, sources: np.ndarray, faces: FaceSet, plan: EditPlan, rows: slice, cache: Cache
+) -> tuple[Arrays, np.ndarray]:
+    """Edits of some pictures, those edited back, and which: of which is known what was changed."""
+    wanted = {name: labels[rows] for name, labels in plan.labels.items()}
+    own = {name: labels[plan.index[rows]] for name, labels in faces.labels.items()}
+    asked, back = labels_for(editor, faces, wanted), labels_for(editor, faces, own)
+    reversible = np.all([conditions.known(back[name], asked[name]) for name in asked], axis=0)
+    edit = adapt_editor(editor, faces)
 
     def make() -> Arrays:
         edited = edit(sources, **wanted)
         cycled = np.zeros((0, *edited.shape[1:]), np.uint8)
         if np.any(reversible):
-            cycled = edit(
-                edited[reversible], **{name: ids[reversible] for name, ids in own.items()}
-            )
+            known = {name: labels[reversible] for name, labels in own.items()}
+            cycled = edit(edited[reversible], **known)
         return {"edit": edited, "cycle": cycled}
 
-    return {**cache.arrays(key, make), "reversible": reversible}
+    key = {
+        "edits_by": editor.sha256,
+        "of": array_sha256(sources),
+        "asked": {name: [asked[name].tolist(), back[name].tolist()] for name in asked},
+    }
+    return cache.arrays(key, make), reversible
 
 
 def _map_metrics(
+    depth: MapPredictor,
     faces: FaceSet,
     truth: np.ndarray,
     limit: int,
@@ -129,7 +112,7 @@ def _map_metrics(
         return {}
     every = np.arange(len(truth))
     return {
-        name: _spread(evaluator.compare_maps(images, true), np.isin(places, chosen))
+        name: _spread(evaluator.compare_maps(depth, images, true), np.isin(places, chosen))
         for name, images, places in (
             ("edit", edits[chosen], every),
             ("copy", sources[chosen], every),

@@ -5,23 +5,24 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from legan_tf.command_line.cli import counter
-from legan_tf.data.attributes import UNKNOWN
+from legan_tf.data.conditions import UNKNOWN, Condition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache, array_sha256
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.edit_metrics import labels_sha256, metrics_of_edits, metrics_of_surfaces
-from legan_tf.evaluation.edit_plan import ATTRIBUTES, EditPlan, draw_plan, shared_classes
+from legan_tf.evaluation.edit_plan import EditPlan, plan_edits
 from legan_tf.evaluation.edit_predictions import predict_edits
 from legan_tf.evaluation.evaluator import SHARD, Evaluator
 from legan_tf.evaluation.judge_networks import JudgeNetworks, load_judge_networks
 from legan_tf.evaluation.map_predictor import load_map_predictor
-from legan_tf.evaluation.report import write_report
+from legan_tf.evaluation.report import edit_pictures, write_report
 from legan_tf.files import make_writable
 from legan_tf.runtime.hardware import float32_arithmetic
 from legan_tf.training.datasets import (
@@ -55,27 +56,27 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
     """
     config, cache = prepare(output, config)
     depth = load_map_predictor(config.depth_model, editor.path, editor.image_size)
-    faces = faces_to_edit(editor, config, depth.geometry if depth else "")
-    targets = shared_classes(editor, faces)
-    plan = draw_plan(faces, targets, config.edits, config.seed)
+    map_kind = depth.geometry if depth else ""
+    faces = faces_to_edit(config, editor.image_size, editor.conditions, map_kind)
+    plan = plan_edits(editor, faces, config.edits, config.seed)
     networks = load_judge_networks(config, config.judges or os.path.join(output, "judges"), faces)
     networks = dataclasses.replace(networks, depth=depth)
     with_truth = int(np.sum(plan.truth >= 0))
     progress = counter(2 * len(plan) + with_truth + len(plan.reference), "judging")
     evaluator = Evaluator(networks, cache, progress)
-    rows = predict_edits(editor, faces, targets, plan, evaluator)
-    report = {
+    rows = predict_edits(editor, faces, plan, evaluator)
+    report: dict[str, Any] = {
         "format": 2,
         "kind": "editor",
         "model": model_of(editor),
         "data": {**data_of(faces, plan, config), "with_truth": with_truth},
         "edits": len(plan),
         "seed": config.seed,
-        "classes": {"expression": faces.expressions, "lighting": faces.lightings},
+        "classes": {one.name: one.names for one in faces.conditions},
         "networks": networks.descriptions,
         "missing": [*networks.missing(), *_missing(faces, plan, networks)],
         "doubts": networks.doubts,
-        **metrics_of_edits(rows, faces, targets, plan, evaluator, config.seed),
+        **metrics_of_edits(rows, faces, plan, evaluator, config.seed),
     }
     if depth:
         known = ~np.isnan(rows["edit"].get("map_l1", np.zeros(0)))
@@ -85,7 +86,7 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
     )
     for name, metrics in surfaces.items():
         report["figures"][name].update(metrics)
-    return write_report(output, report, rows, plan)
+    return write_report(output, report, edit_pictures(report, rows, faces, plan))
 
 
 def prepare(
@@ -107,24 +108,31 @@ def prepare(
     return config, Cache(config.cache or os.path.join(output, "cache"))
 
 
-def faces_to_edit(model: Any, config: EvaluationConfig, map_kind: str = "") -> FaceSet:
+def faces_to_edit(
+    config: EvaluationConfig,
+    image_size: int,
+    conditions: Sequence[Condition] = (),
+    map_kind: str = "",
+) -> FaceSet:
     """Returns the faces that a configuration names, in the size and the classes of a model.
 
     Args:
-        model: Has ``image_size``, ``expressions`` and ``lightings``.
         config: The configuration.
+        image_size: Height and width, in pixels.
+        conditions: What the model knows, so that rendered faces have these classes.
         map_kind: ``depth`` or ``normal`` to have these maps of them too.
 
     Raises:
         UserError: The size is too small, the manifest or one of its pictures is wrong, or its
             split is empty.
     """
-    check_size(model.image_size)
+    check_size(image_size)
     if config.dataset == "manifest":
-        return faces_of_manifest(config, model.image_size, config.split, map_kind)
-    expressions, merged = rendered_classes(model.expressions, model.lightings)
+        return faces_of_manifest(config, image_size, config.split, map_kind)
+    names = {one.name: one.names for one in conditions}
+    expressions, merged = rendered_classes(names.get("expression", ()), names.get("lighting", ()))
     return rendered_split(
-        "test", HELD_OUT_PEOPLE, expressions, merged, model.image_size, config.seed, map_kind
+        "test", HELD_OUT_PEOPLE, expressions, merged, image_size, config.seed, map_kind
     )
 
 
@@ -190,7 +198,7 @@ def _missing(faces: FaceSet, plan: EditPlan, networks: JudgeNetworks) -> list[st
     if networks.classifier:
         missing += [
             f"The classifier reads no {name}: that figure needs one that does."
-            for name in ATTRIBUTES
-            if getattr(faces, f"{name}s") and name not in networks.columns
+            for name in faces.labels
+            if name not in networks.columns
         ]
     return missing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from legan_tf.command_line.cli import counter
 from legan_tf.data import maps
 from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
+from legan_tf.data.conditions import UNKNOWN, of_classes
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
@@ -23,9 +23,9 @@ from legan_tf.evaluation.evaluate import (
     prepare,
 )
 from legan_tf.evaluation.evaluator import SHARD, Arrays
-from legan_tf.evaluation.metrics.maps import THRESHOLD, map_inputs, shown
+from legan_tf.evaluation.metrics.maps import THRESHOLD, inputs_of_maps, shown
 from legan_tf.evaluation.metrics.registry import average, compute
-from legan_tf.evaluation.report import row_label, write_depth_report
+from legan_tf.evaluation.report import map_sheet, write_report
 from legan_tf.graph_ops.pixels import to_uint8
 from legan_tf.models import DepthNetwork
 from legan_tf.models.network import predict_in_batches
@@ -62,23 +62,21 @@ def evaluate_depth(
     config, cache = prepare(output, config, "depth")
     network = _network(model.path)
     kind = network.geometry
-    like = types.SimpleNamespace(
-        image_size=network.image_size, expressions=AFFECTNET_EXPRESSIONS, lightings=()
-    )
-    faces = faces_to_edit(like, config, kind)
+    classes = of_classes(expression=AFFECTNET_EXPRESSIONS)
+    faces = faces_to_edit(config, network.image_size, classes, kind)
     index = _with_maps(faces, config.edits, config.seed)
     if not len(index):
         raise UserError(
             f"{faces.name} has no {kind} map: fill the column {kind!r} of the manifest, or name "
             "another --split."
         )
-    training = _training_faces(network, config)
-    baseline = _with_maps(training, _BASELINE_PICTURES, config.seed) if training else []
-    means = _means(training, baseline) if training else {}
-    chosen = _to_show(faces, index)
+    training, means = _training_faces(network, config), {}
+    if training:
+        baseline = _with_maps(training, _BASELINE_PICTURES, config.seed)
+        means = _means(training, baseline)
     count = counter(len(index), "reading")
     metrics: dict[str, list[Arrays]] = {}
-    images: dict[str, list[np.ndarray]] = {}
+    images: Arrays = {}
     for start in range(0, len(index), SHARD):
         rows = index[start : start + SHARD]
         pictures, true = faces.images(rows), faces.map_images(rows)
@@ -86,7 +84,7 @@ def evaluate_depth(
         every = {**made, **{name: np.stack([mean] * len(rows)) for name, mean in means.items()}}
         for name in _MAPS:
             if name in every:
-                inputs = map_inputs(every[name], true, kind)
+                inputs = inputs_of_maps(every[name], true, kind)
                 sums = {key: inputs[key] for key in inputs if key == "correlation_sums"}
                 metrics.setdefault(name, []).append({**compute("depth", inputs), **sums})
         for name in _PICTURES:
@@ -94,13 +92,13 @@ def evaluate_depth(
                 pair = {"image": every[name], "true_image": pictures}
                 metrics.setdefault(name, []).append(compute("editor", pair))
         for name, shard in {"input": pictures, "true": true, **made}.items():
-            images.setdefault(name, []).append(shard[np.isin(rows, chosen)])
+            images.setdefault(name, shard[:_SHOWN])
         count(len(rows))
     whole = {
         name: {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
         for name, parts in metrics.items()
     }
-    report = {
+    report: dict[str, Any] = {
         "format": 2,
         "kind": "depth",
         "model": {**model_of(model), "geometry": kind},
@@ -115,12 +113,8 @@ def evaluate_depth(
         report["data"]["baseline"] = f"{len(baseline):,} pictures of {training.name}"
     else:
         report["missing"].append("The mean map needs maps of the manifest's train split.")
-    return write_depth_report(
-        output,
-        report,
-        {name: np.concatenate(parts) for name, parts in images.items()},
-        [_label(faces, i) for i in index[np.isin(index, chosen)]],
-    )
+    names = [_label(faces, i) for i in index[:_SHOWN]]
+    return write_report(output, report, {"maps.png": map_sheet(images, names)})
 
 
 def _network(path: str) -> DepthNetwork:
@@ -138,7 +132,7 @@ def _with_maps(faces: FaceSet, count: int, seed: int) -> np.ndarray:
     """Random pictures that have a map, at most ``count``."""
     drawn: list[int] = []
     for i in np.random.default_rng(seed).permutation(len(faces)):
-        if len(drawn) < count and faces.map_images([i]).any():
+        if len(drawn) < count and faces.map_images(np.array([i])).any():
             drawn.append(int(i))
     return np.array(drawn, np.int64)
 
@@ -149,7 +143,7 @@ def _training_faces(network: DepthNetwork, config: EvaluationConfig) -> FaceSet 
     if config.dataset == "rendered":
         return rendered_split("train", BASELINE_PEOPLE, "affectnet", True, size, config.seed, kind)
     manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
-    if not any(getattr(row, kind) for row in manifest.split("train")):
+    if not any(row.has(kind) for row in manifest.split("train")):
         return None
     return faces_of_manifest(config, size, "train", kind)
 
@@ -202,8 +196,8 @@ def _per_expression(
 ) -> dict[str, dict[str, Any]]:
     """Metrics of maps by the expression of the picture."""
     found = {}
-    for number, name in enumerate(faces.expressions):
-        of_it = faces.expression[index] == number
+    for number, name in enumerate(faces.names("expression")):
+        of_it = faces.labels["expression"][index] == number
         if np.any(of_it):
             rows = {row: whole[row] for row in _MAPS if row in whole}
             found[name] = {
@@ -216,24 +210,8 @@ def _per_expression(
     return found
 
 
-def _to_show(faces: FaceSet, index: np.ndarray) -> np.ndarray:
-    """A few pictures, of as many expressions and people as there are."""
-    chosen: list[int] = []
-    while len(chosen) < min(_SHOWN, len(index)):
-        expressions, people = faces.expression[chosen], faces.identity[chosen]
-        rest = np.setdiff1d(index, chosen)
-        counts = [
-            (np.sum(expressions == faces.expression[i]), np.sum(people == faces.identity[i]))
-            for i in rest
-        ]
-        chosen.append(int(rest[min(range(len(rest)), key=counts.__getitem__)]))
-    return np.array(chosen)
-
-
 def _label(faces: FaceSet, i: int) -> str:
-    """Person, expression and lighting of a picture."""
-    return row_label(
-        (faces.identities, faces.identity[i]),
-        (faces.expressions, faces.expression[i]),
-        (faces.lightings, faces.lighting[i]),
-    )
+    """Person and labels of a picture, a line each."""
+    person = faces.identities[faces.identity[i]] if faces.identity[i] != UNKNOWN else ""
+    labels = (one.request(one.unknown(1)[0], faces.labels[one.name][i]) for one in faces.conditions)
+    return "\n".join(filter(None, [person, *labels]))

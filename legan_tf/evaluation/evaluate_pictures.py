@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import types
 from typing import Any
 
 import numpy as np
 
 from legan_tf.command_line.cli import counter
 from legan_tf.data import images, storage
-from legan_tf.data.attributes import UNKNOWN
+from legan_tf.data.conditions import UNKNOWN
 from legan_tf.errors import UserError
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.edit_plan import ATTRIBUTES, draw_plan
+from legan_tf.evaluation.edit_plan import draw_plan
 from legan_tf.evaluation.evaluate import data_of, faces_to_edit, prepare
 from legan_tf.evaluation.evaluator import Evaluator
 from legan_tf.evaluation.judge_networks import load_judge_networks
@@ -82,9 +81,9 @@ class PictureFolder:
         """Returns the number of pictures."""
         return len(self._paths)
 
-    def images(self, rows: slice) -> np.ndarray:
-        """Returns pictures as uint8 [n,S,S,3]."""
-        return np.stack([images.decode(path) for path in self._paths[rows]])
+    def images(self, index: np.ndarray) -> np.ndarray:
+        """Returns the pictures at ``index`` as uint8 [n,S,S,3]."""
+        return np.stack([images.decode(self._paths[i]) for i in index])
 
 
 @float32_arithmetic()
@@ -108,27 +107,24 @@ def evaluate_pictures(
     """
     config, cache = prepare(output, config)
     pictures = PictureFolder(folder)
-    like = types.SimpleNamespace(image_size=pictures.image_size, expressions=(), lightings=())
-    faces = faces_to_edit(like, config)
+    faces = faces_to_edit(config, pictures.image_size)
     # Only Q and the network of FID need no knowledge of the edits.
     judges_dir = config.judges or os.path.join(output, "judges")
     networks = load_judge_networks(config, judges_dir, faces, kinds=["quality"])
     # The same real pictures as for the edits of an editor.
-    targets = {name: np.arange(len(getattr(faces, f"{name}s"))) for name in ATTRIBUTES}
-    plan = draw_plan(faces, targets, max(config.edits, len(pictures)), config.seed)
+    every = {one.name: np.arange(one.size) for one in faces.conditions}
+    plan = draw_plan(faces, every, max(config.edits, len(pictures)), config.seed)
     # FID depends on the number of pictures: as many true ones as were given.
     truth = plan.truth[plan.truth >= 0][: len(pictures)]
     real = {"truth": truth, "reference": plan.reference}
     progress = counter(len(pictures) + sum(map(len, real.values())), "judging")
     evaluator = Evaluator(networks, cache, progress)
-    found = {"edit": evaluator.predict_all(pictures.images, len(pictures))}
+    found = {"edit": evaluator.predict_all(pictures.images, np.arange(len(pictures)))}
     for name, index in real.items():
         if len(index):
-            found[name] = evaluator.predict_all(
-                lambda part, index=index: faces.images(index[part]), len(index)
-            )
+            found[name] = evaluator.predict_all(faces.images, index)
     reference = found.pop("reference")["features"]
-    report = {
+    report: dict[str, Any] = {
         "format": 2,
         "kind": "pictures",
         "model": {
@@ -136,10 +132,7 @@ def evaluate_pictures(
             "path": folder,
             "sha256": pictures.sha256,
         },
-        "data": {
-            **data_of(faces, plan, config),
-            "with_truth": len(real["truth"]),
-        },
+        "data": {**data_of(faces, plan, config), "with_truth": len(truth)},
         "edits": len(pictures),
         "seed": config.seed,
         "networks": networks.descriptions,

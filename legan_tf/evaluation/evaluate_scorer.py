@@ -20,7 +20,9 @@ from legan_tf.evaluation.evaluate import (
 )
 from legan_tf.evaluation.evaluator import SHARD
 from legan_tf.evaluation.metrics.registry import compute
-from legan_tf.evaluation.report import write_rating_report
+from legan_tf.evaluation.plots.scatter import rating_figure
+from legan_tf.evaluation.report import write_report
+from legan_tf.plotting.drawing import as_png
 from legan_tf.runtime.hardware import float32_arithmetic
 
 
@@ -56,13 +58,15 @@ def evaluate_scorer(
             "Q by. Give a split whose lines have a rating_mean."
         )
     count = counter(len(rated), "rating")
-    predicted = []
-    for start in range(0, len(rated), SHARD):
-        images = faces.images(rated[start : start + SHARD])
+
+    def rate(rows: np.ndarray) -> np.ndarray:
+        images = faces.images(rows)
         key = {"scores_by": scorer.sha256, "of": array_sha256(images)}
-        predicted.append(cache.arrays(key, lambda images=images: {"rating": scorer(images)}))
-        count(len(images))
-    ratings = np.concatenate([part["rating"] for part in predicted])
+        found = cache.arrays(key, lambda: {"rating": scorer(images)})
+        count(len(rows))
+        return found["rating"]
+
+    ratings = np.concatenate([rate(rated[i : i + SHARD]) for i in range(0, len(rated), SHARD)])
     mean, std = faces.rating_mean[rated], faces.rating_std[rated]
     report = {
         "format": 2,
@@ -73,4 +77,5 @@ def evaluate_scorer(
             "scorer", {"predicted_rating": ratings, "mean_rating": mean, "rating_std": std}
         ),
     }
-    return write_rating_report(output, report, ratings, mean, std)
+    picture = as_png(rating_figure(ratings, mean, std))
+    return write_report(output, report, {"ratings.png": picture})

@@ -10,11 +10,11 @@ import numpy as np
 from legan_tf.evaluation.cache import Cache, array_sha256
 from legan_tf.evaluation.image_networks import ImageNetwork, face_features
 from legan_tf.evaluation.judge_networks import JudgeNetworks
+from legan_tf.evaluation.map_predictor import MapPredictor
 from legan_tf.evaluation.metrics.feature_sets import People, resampled_units
-from legan_tf.evaluation.metrics.maps import map_inputs
+from legan_tf.evaluation.metrics.maps import inputs_of_maps
 from legan_tf.evaluation.metrics.registry import (
     INPUTS,
-    Metric,
     average,
     computable,
     compute,
@@ -57,8 +57,8 @@ class Evaluator:
 
         Returns:
             One row per picture, by the names of ``registry.INPUTS`` and by metric. Where the
-            networks are available: ``expression_logits`` and ``lighting_logits`` (in the classes of
-            the face set), ``embedding``, ``predicted_rating`` and ``features``.
+            networks are available: ``CONDITION_logits`` (in the names of the face set),
+            ``embedding``, ``predicted_rating`` and ``features``.
         """
         networks, content = self.networks, array_sha256(images)
 
@@ -71,7 +71,7 @@ class Evaluator:
 
         found: Arrays = dict(compute("editor", {"image": images}))
         if networks.classifier:
-            logits = networks.in_classes(cached(networks.classifier))
+            logits = networks.in_names(cached(networks.classifier))
             found.update({f"{name}_logits": values for name, values in logits.items()})
         if networks.face:
             found["embedding"] = cached(networks.face)["given"]
@@ -84,14 +84,15 @@ class Evaluator:
         self._progress(len(images))
         return found
 
-    def predict_all(self, images: Callable[[slice], np.ndarray], count: int) -> Arrays:
+    def predict_all(self, images: Callable[[np.ndarray], np.ndarray], index: np.ndarray) -> Arrays:
         """Returns ``predict`` of many pictures.
 
         Args:
-            images: Returns some of them, uint8 [n,S,S,3].
-            count: How many there are, at least 1.
+            images: Returns those of some indices, uint8 [n,S,S,3].
+            index: int [n], n at least 1.
         """
-        parts = [self.predict(images(slice(i, i + SHARD))) for i in range(0, count, SHARD)]
+        starts = range(0, len(index), SHARD)
+        parts = [self.predict(images(index[start : start + SHARD])) for start in starts]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def compare(self, images: np.ndarray, true: np.ndarray) -> Arrays:
@@ -115,20 +116,20 @@ class Evaluator:
             inputs["lpips_distance"] = cached["lpips"]
         return compute("editor", inputs, new=("true_image", "lpips_distance"))
 
-    def compare_maps(self, images: np.ndarray, true: np.ndarray) -> Arrays:
-        """Computes the metrics of predicted and true maps; needs a depth network.
+    def compare_maps(self, depth: MapPredictor, images: np.ndarray, true: np.ndarray) -> Arrays:
+        """Computes the metrics of predicted and true maps.
 
         Args:
+            depth: Predicts the maps.
             images: uint8 [n,S,S,3], n at least 1.
             true: The true maps, of the same shape; none is empty.
 
         Returns:
             By metric, float64 [n].
         """
-        predictor = self.networks.depth
-        key = {"maps_by": predictor.description, "images": array_sha256(images)}
-        maps = self.cache.arrays(key, lambda: {"maps": predictor(images)})["maps"]
-        return compute("editor", map_inputs(maps, true, predictor.geometry))
+        key = {"maps_by": depth.description, "images": array_sha256(images)}
+        maps = self.cache.arrays(key, lambda: {"maps": depth(images)})["maps"]
+        return compute("editor", inputs_of_maps(maps, true, depth.geometry))
 
     def metrics_of_row(
         self, found: Arrays, inputs: Mapping[str, Any], seed: int, people: People | None = None
@@ -150,19 +151,18 @@ class Evaluator:
         values = {key: average(found[key]) for key in registered() if key in found}
         intervals = {}
         for metric in computable("editor", inputs):
-            if not metric.interval:
+            interval, arguments = metric.interval, metric.arguments(inputs)
+            if interval is None:
                 values[metric.key] = average(metric(inputs))
                 continue
 
-            def compute_with_interval(metric: Metric = metric) -> Arrays:
-                arguments = metric.arguments(inputs)
-                ends = metric.interval(*arguments, seed=seed, people=people)
+            def with_ends(metric: Any = metric, interval: Any = interval) -> Arrays:
+                ends = interval(*metric.arguments(inputs), seed=seed, people=people)
                 return {"value": np.array([metric(inputs), *ends])}
 
-            arguments = [array_sha256(argument) for argument in metric.arguments(inputs)]
-            key = {"metric": metric.key, "of": arguments, "seed": seed}
+            key = {"metric": metric.key, "of": list(map(array_sha256, arguments)), "seed": seed}
             if people is not None and resampled_units(people) != "pictures":
                 key["people"] = [array_sha256(ids) for ids in people]
-            cached = self.cache.arrays(key, compute_with_interval)
+            cached = self.cache.arrays(key, with_ends)
             values[metric.key], *intervals[metric.key] = cached["value"].tolist()
         return {key: value for key, value in values.items() if not np.isnan(value)}, intervals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,12 +15,12 @@ import tensorflow as tf
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError, first_line
-from legan_tf.evaluation.tfgan_inception import SIZE, canonical_inception
 from legan_tf.graph_ops.resizing import resize
 from legan_tf.models import FaceNetwork, FidInception, Network
 from legan_tf.models.lightcnn import LUMA
 from legan_tf.models.model_files import check_model_file, load_model
 from legan_tf.models.network import predict_in_batches
+from legan_tf.models.pretrained.tfgan_inception import SIZE, canonical_inception
 from legan_tf.training.run_folder import network_file
 
 BATCH = 64
@@ -27,39 +28,31 @@ RESIZER = "bilinear, antialias"
 _HDF5 = (".h5", ".hdf5")
 
 
+@dataclasses.dataclass
 class ImageNetwork:
-    """A network as a function of uint8 pictures of any size, with a description for reports."""
+    """A network as a function of uint8 pictures of any size, with a description for reports.
 
-    def __init__(
-        self,
-        name: str,
-        sha256: str,
-        image_size: int,
-        network: Callable[[tf.Tensor], Any],
-        followed_by: str = "",
-    ) -> None:
-        """Takes the network.
+    Attributes:
+        name: Name in reports.
+        sha256: Of its weights.
+        image_size: Height and width of the images that it takes, in pixels.
+        function: Maps float32 images [n,image_size,image_size,3] in [-1, 1] to a tensor or to a
+            dictionary of tensors, one row each.
+        followed_by: Description of what is done with its output.
+    """
 
-        Args:
-            name: Name in reports.
-            sha256: Of its weights.
-            image_size: Height and width of the images that it takes, in pixels.
-            network: Maps float32 images [n,image_size,image_size,3] in [-1, 1] to a tensor or to a
-                dictionary of tensors, one row each.
-            followed_by: Description of what is done with its output.
-        """
-        self.name = name
-        self.sha256 = sha256
-        self.image_size = image_size
-        self._network = network
-        self._followed_by = followed_by
+    name: str
+    sha256: str
+    image_size: int
+    function: Callable[[tf.Tensor], Any]
+    followed_by: str = ""
 
     @property
     def description(self) -> dict[str, str]:
         """What results depend on: name, sha256, input and processing of the output."""
         steps = f"{self.image_size} x {self.image_size}, {RESIZER}"
-        if self._followed_by:
-            steps += f"; {self._followed_by}"
+        if self.followed_by:
+            steps += f"; {self.followed_by}"
         return {"name": self.name, "sha256": self.sha256, "input": steps}
 
     def __call__(self, images: np.ndarray) -> Any:
@@ -80,24 +73,10 @@ class ImageNetwork:
             )
         return predict_in_batches(self._resized, images, BATCH)
 
-    def then(self, change: Callable[[np.ndarray], np.ndarray], description: str) -> ImageNetwork:
-        """Returns this network followed by a function of its output.
-
-        Args:
-            change: The function.
-            description: What it does.
-        """
-
-        def network(images: tf.Tensor) -> np.ndarray:
-            return change(np.asarray(self._network(images)))
-
-        steps = ", ".join(filter(None, [self._followed_by, description]))
-        return ImageNetwork(self.name, self.sha256, self.image_size, network, steps)
-
     def _resized(self, batch: tf.Tensor) -> Any:
         if batch.shape[1:3] != (self.image_size, self.image_size):
             batch = resize(batch, [self.image_size] * 2, "triangle")
-        return tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), self._network(batch))
+        return tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), self.function(batch))
 
 
 def image_network(network: Network) -> ImageNetwork:
@@ -121,7 +100,12 @@ def _sha256(text: str, weights: Sequence[np.ndarray]) -> str:
 
 def as_features(network: ImageNetwork) -> ImageNetwork:
     """Returns a face network followed by ``face_features``."""
-    return network.then(face_features, "scaled to length √D")
+
+    def features(images: tf.Tensor) -> np.ndarray:
+        return face_features(np.asarray(network.function(images)))
+
+    steps = "scaled to length √D"
+    return ImageNetwork(network.name, network.sha256, network.image_size, features, steps)
 
 
 def face_features(embeddings: np.ndarray) -> np.ndarray:

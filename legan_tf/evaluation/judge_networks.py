@@ -32,9 +32,9 @@ class JudgeNetworks:
     """Networks that no editor was trained against; None for kinds that are not available.
 
     Attributes:
-        classifier: Returns logits of ``expression`` and ``lighting``.
-        columns: By attribute that classifier and face set know: the columns of the logits that
-            belong to the face set's classes, in its order.
+        classifier: Returns logits by condition.
+        columns: By condition that classifier and face set know: the columns of the logits that
+            belong to the face set's names, in its order; -1 where the classifier lacks one.
         face: Returns embeddings of faces.
         quality: Returns ratings.
         features: Returns the features of FID and KID; None to take the angles of ``face``.
@@ -65,16 +65,19 @@ class JudgeNetworks:
         }
         return {name: n.description for name, n in every.items() if n is not None}
 
-    def in_classes(self, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the classifier's logits in the classes of the face set."""
-        return {name: logits[name][:, columns] for name, columns in self.columns.items()}
+    def in_names(self, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the classifier's logits in the names of the face set, NaN where it lacks one."""
+        return {
+            name: np.where(columns < 0, np.nan, logits[name][:, columns])
+            for name, columns in self.columns.items()
+        }
 
     def missing(self, kinds: Collection[str] = KINDS) -> list[str]:
         """Returns a sentence for each of ``kinds`` that is not available, with what to do."""
         networks = {
             "classifier": (
                 self.classifier,
-                "Expression and lighting as read need --classifier_model.",
+                "Expression, lighting and attributes as read need --classifier_model.",
             ),
             "identity": (
                 self.face,
@@ -158,19 +161,18 @@ def _check_lpips_size(lpips: LpipsNetwork, name: str, image_size: int) -> None:
 
 
 def _columns(classifier: AttributeClassifier, faces: FaceSet, flag: str) -> dict[str, np.ndarray]:
-    """The columns of the faces' classes, by attribute that classifier and faces know."""
+    """The columns of the faces' names, by condition that classifier and faces know."""
     columns = {}
-    for attribute, known, names in (
-        ("expression", classifier.expressions, faces.expressions),
-        ("lighting", classifier.lightings, faces.lightings),
-    ):
-        if not known or not names:
-            continue
-        unknown = [name for name in names if name not in known]
-        if unknown:
+    for condition in faces.conditions:
+        known = classifier.names(condition.name)
+        lacking = [name for name in condition.names if name not in known]
+        if known and lacking and condition.name in faces.classes():
             raise UserError(
-                f"{flag}: it cannot tell the {attribute} {', '.join(unknown)} "
+                f"{flag}: it cannot tell the {condition.name} {', '.join(lacking)} "
                 f"of {faces.name}; it knows {', '.join(known)}."
             )
-        columns[attribute] = np.array([known.index(name) for name in names], np.int64)
+        if len(lacking) < condition.size:
+            columns[condition.name] = np.array(
+                [-1 if name in lacking else known.index(name) for name in condition.names], np.int64
+            )
     return columns

@@ -91,7 +91,7 @@ def train_judges(
         UserError: The judges in ``folder`` are others than asked for, or cannot be trained or
             loaded; or training was stopped, and the same call resumes it.
     """
-    expressions, merged = rendered_classes(faces.expressions, faces.lightings)
+    expressions, merged = rendered_classes(faces.names("expression"), faces.names("lighting"))
     configs = {
         kind: judge_config(kind, folder, faces.image_size, expressions, merged, steps)
         for kind in kinds

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 
-import h5py
 import numpy as np
 import tensorflow as tf
 
@@ -15,31 +14,9 @@ from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.lpips import lpips_from_taps
 from legan_tf.evaluation.metrics.ssim import check_images
 from legan_tf.graph_ops.pixels import to_float
-from legan_tf.models.model_files import check_model_file
-from legan_tf.models.perceptual import (
-    SCALE,
-    SHIFT,
-    AlexNetTrunk,
-    PerceptualTrunk,
-    SqueezeNetTrunk,
-    Vgg16Trunk,
-)
-from legan_tf.models.pretrained.torch_files import check_shapes, finite_float32, read_tensors
+from legan_tf.models.perceptual import PerceptualTrunk
+from legan_tf.models.pretrained.lpips_weights import NETWORKS, read_heads, read_trunk
 
-NETWORKS = {"alex": AlexNetTrunk, "vgg": Vgg16Trunk, "squeeze": SqueezeNetTrunk}
-"""By the names that the reference implementation has for them."""
-
-_TRUNKS = {"alex": "7be5be79", "vgg": "397923af", "squeeze": "b8a52dc0"}
-"""How the sha256 of torchvision's files begin, which is in their names."""
-_HEADS = {
-    "alex": "718a8b40b0d22f96192d34ab93c0db5c7943558ff6c2407f44812dce2f29b5f4",
-    "vgg": "9153a2043dccf3b525d4f13db916e93ef040548ea923b6f2100de5ebac141a78",
-    "squeeze": "68f1b1752260e0335c6394983132e210e3ed5c2540e78d239be07671a77130e4",
-}
-"""sha256 of the numbers in the reference implementation's heads, version 0.1, tap after tap."""
-
-_CAFFE_MEANS = (122.679, 116.669, 104.006)
-"""Of red, green and blue, 0 to 255."""
 _PIXELS = 2**17
 """Per batch: VGG16 takes 1.2 KB for each."""
 
@@ -95,8 +72,8 @@ class LpipsNetwork:
         return np.concatenate(distances)
 
     def _measure(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-        taps = [self.network(to_float(images)) for images in (first, second)]
-        return lpips_from_taps(*taps, self._weights)
+        one, other = (self.network(to_float(images)) for images in (first, second))
+        return lpips_from_taps(one, other, self._weights)
 
 
 def load_lpips(net: str, trunk: str, heads: str) -> LpipsNetwork:
@@ -120,110 +97,16 @@ def load_lpips(net: str, trunk: str, heads: str) -> LpipsNetwork:
     """
     if net not in NETWORKS:
         raise ValueError(f"net is one of {', '.join(NETWORKS)}, not {net!r}")
-    network = NETWORKS[net]()
-    network.build()
-    unlike = []
     with _naming("--lpips_trunk"):
-        if not h5py.is_hdf5(trunk):
-            _import_torchvision(network, trunk)
-            if not storage.sha256(trunk).startswith(_TRUNKS[net]):
-                unlike.append("other weights than torchvision's file")
-        elif net == "squeeze":
-            _import_caffe(network, trunk)
-            unlike.append("Caffe's weights")
-        else:
-            raise UserError(
-                f"{trunk}: is a Keras file; {network.title} is read from torchvision's .pth."
-            )
+        network, other_trunk = read_trunk(net, trunk)
     with _naming("--lpips_heads"):
-        weights = _read_heads(network, heads)
-    numbers = hashlib.sha256(b"".join(weight.tobytes() for weight in weights)).hexdigest()
-    if numbers != _HEADS[net]:
-        unlike.append("other heads than those of version 0.1")
+        weights, other_heads = read_heads(net, heads)
+    unlike = " and ".join(filter(None, (other_trunk, other_heads)))
     name = f"LPIPS 0.1, {network.title}"
     if unlike:
-        name = f"LPIPS, {network.title} with {' and '.join(unlike)}: not the published scores"
-    sha256 = hashlib.sha256(
-        b"".join(bytes.fromhex(storage.sha256(path)) for path in (trunk, heads))
-    ).hexdigest()
-    return LpipsNetwork(network, weights, name, sha256)
-
-
-def _import_torchvision(network: PerceptualTrunk, path: str) -> None:
-    """Loads the convolutions from a file of torchvision's."""
-    what = f"torchvision's {network.title}"
-    tensors = {
-        name: tensor
-        for name, tensor in read_tensors(path).items()
-        if not name.startswith("classifier.")
-    }
-    wanted = {}
-    for key, layer in network.convolutions().items():
-        height, width, channels, filters = layer.kernel.shape
-        wanted[f"{key}.weight"] = (filters, channels, height, width)
-        wanted[f"{key}.bias"] = (filters,)
-    check_shapes(path, what, tensors, wanted)
-    for key, layer in network.convolutions().items():
-        kernel, bias = (
-            finite_float32(path, name, tensors[name]) for name in (f"{key}.weight", f"{key}.bias")
-        )
-        layer.set_weights([kernel.transpose(2, 3, 1, 0), bias])
-
-
-def _import_caffe(network: PerceptualTrunk, path: str) -> None:
-    """Loads the convolutions of SqueezeNet that Caffe trained, with its preprocessing.
-
-    Caffe took blue, green and red, 0 to 255, less their means. The first convolution has no
-    padding, so that its kernel and bias can include that.
-    """
-    what = "SqueezeNet 1.1 without top as converted from Caffe"
-    parts = ("squeeze1x1", "expand1x1", "expand3x3")
-    modules = (f"fire{number}/{part}" for number in range(2, 10) for part in parts)
-    layers = dict(zip(("conv1", *modules), network.convolutions().values()))
-    wanted = {}
-    for name, layer in layers.items():
-        wanted[f"{name}/kernel"] = tuple(layer.kernel.shape)
-        wanted[f"{name}/bias"] = tuple(layer.bias.shape)
-    check_model_file(path)
-    try:
-        with h5py.File(path, "r") as file:
-            datasets = {}
-            for layer in file.attrs["layer_names"]:
-                for name in file[layer].attrs["weight_names"]:
-                    short = _text(name).split("/")[-1].split(":")[0]
-                    datasets[f"{_text(layer)}/{short}"] = file[layer][name]
-            check_shapes(path, what, datasets, wanted)
-            tensors = {name: np.asarray(dataset) for name, dataset in datasets.items()}
-    except UserError:
-        raise
-    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: is damaged, or no file of weights that Keras wrote.") from error
-    for key, layer in layers.items():
-        kernel, bias = (
-            finite_float32(path, name, tensors[name]) for name in (f"{key}/kernel", f"{key}/bias")
-        )
-        if key == "conv1":
-            # x = 127.5 (scale t + shift + 1) - mean, where t is what the trunk makes of its input.
-            kernel = kernel[:, :, ::-1].astype(np.float64)
-            offsets = 127.5 * (np.array(SHIFT) + 1) - np.array(_CAFFE_MEANS)
-            bias = bias + np.einsum("hwcf,c->f", kernel, offsets)
-            kernel = kernel * (127.5 * np.array(SCALE))[:, None]
-        layer.set_weights([kernel, bias])
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
-
-
-def _read_heads(network: PerceptualTrunk, path: str) -> list[np.ndarray]:
-    """Returns the weight of each channel of each tap, float32 [c] each."""
-    tensors = read_tensors(path)
-    wanted = {f"lin{i}.model.1.weight": (1, c, 1, 1) for i, c in enumerate(network.channels)}
-    check_shapes(path, f"the linear heads of LPIPS for {network.title}", tensors, wanted)
-    weights = [finite_float32(path, name, tensors[name]).ravel() for name in wanted]
-    if min(weight.min() for weight in weights) < 0:
-        raise UserError(f"{path}: has negative weights, which those of LPIPS never are.")
-    return weights
+        name = f"LPIPS, {network.title} with {unlike}: not the published scores"
+    digests = [bytes.fromhex(storage.sha256(path)) for path in (trunk, heads)]
+    return LpipsNetwork(network, weights, name, hashlib.sha256(b"".join(digests)).hexdigest())
 
 
 @contextlib.contextmanager

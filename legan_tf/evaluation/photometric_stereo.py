@@ -112,11 +112,9 @@ def depth_of_normals(normals: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return depth
 
 
-def can_relight(faces: FaceSet) -> bool:
-    """Whether faces have true surfaces and lights that determine normals."""
-    if faces.surface is None or faces.truth is None:
-        return False
-    shots = [lights.light(name) for name in faces.lightings]
+def lights_suffice(faces: FaceSet) -> bool:
+    """Whether the lights of rendered faces determine normals."""
+    shots = [lights.light(name) for name in faces.names("lighting")]
     directions = [shot.direction for shot in shots if shot.flash]
     return len(directions) < len(shots) and _determine_normals(directions)
 
@@ -133,7 +131,7 @@ def relighting_metrics(
     Args:
         editor: The model.
         faces: Rendered faces, among whose lights are one without flash and three or more flashes
-            that do not lie in one plane; see ``can_relight``.
+            that do not lie in one plane; see ``lights_suffice``.
         people: How many people, at most those of ``faces``.
         seed: Seed of people and pictures.
 
@@ -145,24 +143,25 @@ def relighting_metrics(
     Raises:
         ValueError: The faces have no true surfaces, too few people, or not the lights it takes.
     """
-    if not can_relight(faces):
+    if faces.surface is None or faces.truth is None or not lights_suffice(faces):
         raise ValueError(
             f"{faces.name} cannot be relit: it takes rendered faces, a light without flash, and "
             "three flashes that do not lie in one plane"
         )
     if not 1 <= people <= len(faces.identities):
         raise ValueError(f"people must be 1 to {len(faces.identities)}, not {people}")
-    given = [lights.light(name) for name in faces.lightings]
+    given = [lights.light(name) for name in faces.names("lighting")]
     unlit = next(i for i, light in enumerate(given) if not light.flash)
     flashes = [i for i, light in enumerate(given) if light.flash]
-    shots, directions = np.array([unlit, *flashes]), [given[i].direction for i in flashes]
+    shots = np.array([unlit, *flashes])
+    directions = np.array([given[i].direction for i in flashes])
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(faces.identities), size=people, replace=False)
     found: dict[str, dict[str, list]] = {name: {} for name in ("edit", "copy", "truth")}
     count = counter(people * len(shots), "relighting")
     for person in chosen:
         source = rng.choice(np.flatnonzero(faces.identity == person), size=1)
-        expression = faces.expression[source]
+        expression = faces.labels["expression"][source]
         surface = faces.surface(source, expression)
         copies = np.repeat(faces.images(source), len(shots), axis=0)
         relit = {

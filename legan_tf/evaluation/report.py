@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.evaluation.edit_plan import ATTRIBUTES, EditPlan
+from legan_tf.data.faceset import FaceSet
+from legan_tf.evaluation.edit_plan import EditPlan
 from legan_tf.evaluation.evaluator import Arrays
 from legan_tf.evaluation.metrics.registry import registered
-from legan_tf.evaluation.plots import (
-    confusion_picture,
-    distribution_picture,
-    identity_distance_picture,
-    rating_picture,
-)
-from legan_tf.evaluation.tables import Column
+from legan_tf.evaluation.plots.confusion import confusion_figure
+from legan_tf.evaluation.plots.distributions import distribution_figure, identity_distance_figure
+from legan_tf.evaluation.tables import Column, markdown_table
 from legan_tf.files import write_atomically
+from legan_tf.plotting.drawing import as_png
 from legan_tf.plotting.sheet import sheet
 
 REPORT_FILE = "report.json"
@@ -32,7 +30,6 @@ ROWS = {
 }
 _PICTURES_ROWS = {"edit": "the pictures", "truth": "the true pictures"}
 _OTHERS = "different people"
-_EDIT_COLUMNS = {"input": "copy", "edit": "edit"}
 _MAPS = {"depth": "depth", "normal": "normals"}
 _MAP_ROWS = {"map": "the network's maps", "mean_map": "the mean map of training people"}
 _PICTURE_ROWS = {
@@ -44,82 +41,75 @@ _ERROR_SCALE = 4
 
 
 def write_report(
-    output: str,
-    report: dict[str, Any],
-    rows: dict[str, Arrays] | None = None,
-    plan: EditPlan | None = None,
+    output: str, report: dict[str, Any], pictures: Mapping[str, bytes] | None = None
 ) -> dict[str, Any]:
-    """Writes the report on an editor or on pictures; ``report.json`` comes last.
+    """Writes a report; ``report.json`` comes last.
 
     Args:
         output: An existing folder.
-        report: Made by ``evaluate`` or ``evaluate_pictures``.
-        rows: Returned by ``predict_edits``; None for pictures whose edits are not known.
-        plan: The requested edits.
+        report: Made by one of the evaluations.
+        pictures: PNGs by name of the file.
 
     Returns:
         The content of ``report.json``.
     """
-    pictures: dict[str, bytes] = {}
-    for row, matrices in report.get("confusion", {}).items():
-        for attribute, counts in matrices.items():
-            title = f"{attribute} in {ROWS[row]}, %"
-            pictures[f"{attribute}-{row}.png"] = confusion_picture(
-                np.array(counts), report["classes"][attribute], title
+    report, pictures = _plain(report), pictures or {}
+    for name, picture in pictures.items():
+        write_atomically(os.path.join(output, name), picture)
+    markdown = as_markdown(report, sorted(pictures))
+    write_atomically(os.path.join(output, MARKDOWN_FILE), markdown.encode())
+    content = json.dumps(report, indent=2, allow_nan=False)
+    write_atomically(os.path.join(output, REPORT_FILE), content.encode())
+    return report
+
+
+def edit_pictures(
+    report: dict[str, Any], rows: dict[str, Arrays], faces: FaceSet, plan: EditPlan
+) -> dict[str, bytes]:
+    """Draws the pictures of the report on an editor.
+
+    Args:
+        report: Made by ``evaluate``.
+        rows: Returned by ``predict_edits``.
+        faces: The edited faces.
+        plan: The requested edits.
+
+    Returns:
+        PNGs by name of the file.
+    """
+    figures = {}
+    for row, matrices in report["confusion"].items():
+        for name in set(matrices) & set(faces.classes()):  # Not for each binary attribute.
+            figures[f"{name}-{row}.png"] = confusion_figure(
+                np.array(matrices[name]), faces.names(name), f"{name} in {ROWS[row]}, %"
             )
-    if report.get("identity_distances"):
+    if report["identity_distances"]:
         distances = {
             ROWS.get(row, _OTHERS): np.array(values)
             for row, values in report["identity_distances"].items()
         }
         references = [label for label in distances if label != ROWS["edit"]]
-        title = "Distance to the person in the input"
-        pictures["identity.png"] = identity_distance_picture(distances, title, references)
-    if rows and plan:
-        if "predicted_rating" in rows["edit"]:
-            ratings = {ROWS[row]: found["predicted_rating"] for row, found in rows.items()}
-            pictures["quality.png"] = distribution_picture(ratings, "rating by Q")
-        images = {heading: rows[row]["images"] for heading, row in _EDIT_COLUMNS.items()}
-        true = rows.get("truth", {}).get("images")  # None if the first edits have none.
-        pictures["edits.png"] = edit_sheet(plan, report["classes"], images, true)
-    for name, content in pictures.items():
-        write_atomically(os.path.join(output, name), content)
-    return _write(output, report, sorted(pictures))
+        figures["identity.png"] = identity_distance_figure(distances, references)
+    if "predicted_rating" in rows["edit"]:
+        ratings = {ROWS[row]: found["predicted_rating"] for row, found in rows.items()}
+        figures["quality.png"] = distribution_figure(ratings, "rating by Q")
+    images = {"input": rows["copy"]["images"], "edit": rows["edit"]["images"]}
+    if "images" in rows.get("truth", {}):
+        images["truth"] = rows["truth"]["images"]
+    pictures = {name: as_png(figure) for name, figure in figures.items()}
+    return {**pictures, "edits.png": edit_sheet(faces, plan, images)}
 
 
-def write_rating_report(
-    output: str, report: dict[str, Any], predicted: np.ndarray, mean: np.ndarray, std: np.ndarray
-) -> dict[str, Any]:
-    """Writes the report on Q; ``report.json`` comes last.
+def map_sheet(images: dict[str, np.ndarray], names: Sequence[str]) -> bytes:
+    """Draws maps and pictures of a depth network beside the true ones.
 
     Args:
-        output: An existing folder.
-        report: Made by ``evaluate_scorer``.
-        predicted: float [n], Q's ratings.
-        mean: float [n], people's mean ratings.
-        std: float [n], their standard deviations.
-
-    Returns:
-        The content of ``report.json``.
-    """
-    write_atomically(os.path.join(output, "ratings.png"), rating_picture(predicted, mean, std))
-    return _write(output, report, ["ratings.png"])
-
-
-def write_depth_report(
-    output: str, report: dict[str, Any], images: dict[str, np.ndarray], names: Sequence[str]
-) -> dict[str, Any]:
-    """Writes the report on a depth network; ``report.json`` comes last.
-
-    Args:
-        output: An existing folder.
-        report: Made by ``evaluate_depth``.
         images: A few ``input``, ``true`` (maps), ``map``, ``picture`` and ``cycle``, uint8
             [n,S,S,3] each.
         names: Labels of the n rows.
 
     Returns:
-        The content of ``report.json``.
+        A PNG.
     """
     error = np.abs(images["map"].astype(np.int32) - images["true"]).mean(axis=-1, keepdims=True)
     error = np.clip(_ERROR_SCALE * np.broadcast_to(error, images["map"].shape), 0, 255)
@@ -131,8 +121,7 @@ def write_depth_report(
         "there and back": images["cycle"],
         "from the true map": images["picture"],
     }
-    write_atomically(os.path.join(output, "maps.png"), sheet(columns, names))
-    return _write(output, report, ["maps.png"])
+    return sheet(columns, names)
 
 
 def as_markdown(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
@@ -144,14 +133,6 @@ def as_markdown(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     lines += [f"Model: `{model['path']}`, sha256 {model['sha256'][:16]}…"]
     lines += [f"\n![{name}]({name})" for name in pictures]
     return "\n".join(lines) + "\n"
-
-
-def _write(output: str, report: dict[str, Any], pictures: Sequence[str]) -> dict[str, Any]:
-    report = _plain(report)
-    write_atomically(os.path.join(output, MARKDOWN_FILE), as_markdown(report, pictures).encode())
-    content = json.dumps(report, indent=2, allow_nan=False)
-    write_atomically(os.path.join(output, REPORT_FILE), content.encode())
-    return report
 
 
 def _plain(value: Any) -> Any:
@@ -175,21 +156,19 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
         for column in registered("editor", report["networks"]).values()
         if any(column.key in row for row in figures.values())
     ]
-    lines = [
-        f"| | {' | '.join(names[row] for row in figures)} |",
-        "|---" * (len(figures) + 1) + "|",
-    ]
+    rows = [["", *(names[row] for row in figures)]]
     for column in columns:
-        cells = []
+        cells = [column.title]
         for row, values in figures.items():
             cell = column.text(values.get(column.key))
             interval = report["intervals"].get(row, {}).get(column.key)
             if interval:
                 cell += f" [{', '.join(column.text(end) for end in interval)}]"
             cells.append(cell)
-        lines.append(f"| {column.title} | {' | '.join(cells)} |")
+        rows.append(cells)
     people = f" of {data['people']} people" if data["people"] else ""
-    lines += [
+    lines = [
+        *markdown_table(rows),
         "",
         f"{report['edits']:,} pictures{people}, from {data['name']} ({data['images']:,} pictures, "
         f"{data['image_size']} x {data['image_size']}), seed {report['seed']}.",
@@ -211,10 +190,8 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
         )
         surface = report.get("surface")
         if surface:
-            counts = (
-                f"Light error and what is kept are of {surface['one_attribute_edits']:,} edits "
-            )
-            counts += "of one attribute alone"
+            counts = f"Light error and what is kept are of {surface['one_attribute_edits']:,} edits"
+            counts += " of one condition alone"
             if surface["relit_people"]:
                 counts += f", normal and depth error of {surface['relit_people']} people"
             lines.append(f"{counts}.")
@@ -228,11 +205,12 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
             )
         if data["with_truth"] < report["edits"]:
             lines.append(f"A true picture is known for {data['with_truth']:,} of the edits.")
-    lines += ["", "| measured with | sha256 | pictures enter as |", "|---|---|---|"]
-    for kind, network in report["networks"].items():
-        lines.append(
-            f"| {kind}: {network['name']} | {network['sha256'][:16]}… | {network['input']} |"
-        )
+    used = [
+        [f"{kind}: {network['name']}", f"{network['sha256'][:16]}…", network["input"]]
+        for kind, network in report["networks"].items()
+    ]
+    head = ["measured with", "sha256", "pictures enter as"]
+    lines += ["", *markdown_table([head, *used], "---")]
     notes = [*report.get("doubts", []), *report["missing"]]
     if notes:
         lines += ["", *(f"- {sentence}" for sentence in notes)]
@@ -241,11 +219,12 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
 
 def _rating_lines(report: dict[str, Any]) -> list[str]:
     data = report["data"]
-    lines = ["| | |", "|---|---|"]
-    for key, metric in registered("scorer").items():
-        lines.append(f"| {metric.title} | {metric.text(report['figures'].get(key))} |")
+    rows = [
+        [metric.title, metric.text(report["figures"].get(key))]
+        for key, metric in registered("scorer").items()
+    ]
     return [
-        *lines,
+        *markdown_table([["", ""], *rows]),
         "",
         f"{data['rated']:,} rated pictures of {data['name']}, {data['image_size']} x "
         f"{data['image_size']}, seed {data['seed']}.",
@@ -293,42 +272,34 @@ def _depth_lines(report: dict[str, Any]) -> list[str]:
 
 def _table(columns: Sequence[Column], rows: dict[str, dict[str, Any]]) -> list[str]:
     """A Markdown table with a line for each row of metrics."""
-    lines = [f"| | {' | '.join(column.title for column in columns)} |"]
-    lines.append("|---" * (len(columns) + 1) + "|")
-    for name, values in rows.items():
-        cells = [column.text(values.get(column.key)) for column in columns]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
+    body = [
+        [name, *(column.text(values.get(column.key)) for column in columns)]
+        for name, values in rows.items()
+    ]
+    return markdown_table([["", *(column.title for column in columns)], *body])
 
 
-def row_label(*labels: tuple[Sequence[str], int]) -> str:
-    """Returns a picture's label: a line for each names and id of a class, -1 for an unknown one."""
-    return "\n".join(names[i] for names, i in labels if i >= 0)
-
-
-def edit_sheet(
-    plan: EditPlan,
-    classes: Mapping[str, Sequence[str]],
-    edits: Mapping[str, np.ndarray],
-    true: np.ndarray | None,
-) -> bytes:
+def edit_sheet(faces: FaceSet, plan: EditPlan, images: Mapping[str, np.ndarray]) -> bytes:
     """Draws the first edits of a plan beside their inputs and, if all have one, the true pictures.
 
     Args:
+        faces: The edited faces.
         plan: The requested edits.
-        classes: Names of the classes by attribute.
-        edits: By heading, ``input`` first, uint8 [n,S,S,3] of the first n edits.
-        true: uint8 [m,S,S,3], the true pictures of the first edits that have one.
+        images: By heading, ``input`` first, uint8 [n,S,S,3] of the first n edits; ``truth`` of
+            those that have a true picture.
 
     Returns:
         A PNG.
     """
-    count = len(next(iter(edits.values())))
-    columns = dict(edits)
-    if np.all(plan.truth[:count] >= 0):
-        columns["truth"] = true[:count]
-    names = [
-        row_label(*((classes[name], getattr(plan, name)[row]) for name in ATTRIBUTES))
-        for row in range(count)
+    columns = dict(images)
+    count = len(columns["input"])
+    if not np.all(plan.truth[:count] >= 0):
+        columns.pop("truth", None)
+    requests = [
+        [
+            one.request(*pair)
+            for pair in zip(faces.labels[one.name][plan.index], plan.labels[one.name][:count])
+        ]
+        for one in faces.conditions
     ]
-    return sheet(columns, names)
+    return sheet(columns, ["\n".join(filter(None, row)) for row in zip(*requests)])

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 MISSING = "–"
@@ -139,6 +139,24 @@ class Table:
             return False
         return row.figures[column.key].value == column.best(values)
 
+    def cells(self, before: str, after: str, escape: Callable[[str], str] = str) -> list[list[str]]:
+        """Returns the texts of the rows, headings first.
+
+        Args:
+            before: What stands before the best of a column.
+            after: What stands behind it.
+            escape: Applied to all texts.
+        """
+        rows = [[self.of, *(escape(column.title) for column in self.columns)]]
+        for row in self.rows:
+            texts = [escape(self.name_of(row))]
+            for column in self.columns:
+                text = row.figures[column.key].text(column) if row.has(column) else MISSING
+                best = self.is_best(row, column)
+                texts.append(f"{before}{escape(text)}{after}" if best else escape(text))
+            rows.append(texts)
+        return rows
+
     def marks(self) -> dict[tuple[str, ...], str]:
         """Returns the mark of each set of differences, of which a table has two at most."""
         found = dict.fromkeys(row.differences for row in self.rows if row.differences)
@@ -169,15 +187,7 @@ def as_markdown(title: str, tables: Sequence[Table], notes: Sequence[str]) -> st
     """
     lines = [f"# {title}", "", *_paragraphs(notes)]
     for table in tables:
-        lines += [f"## {table.title}", ""]
-        lines.append(_markdown_row([table.of, *(column.title for column in table.columns)]))
-        lines.append(_markdown_row(["---", *("---:" for _ in table.columns)]))
-        for row in table.rows:
-            cells = [table.name_of(row)]
-            for column in table.columns:
-                text = row.figures[column.key].text(column) if row.has(column) else MISSING
-                cells.append(f"**{text}**" if table.is_best(row, column) else text)
-            lines.append(_markdown_row(cells))
+        lines += [f"## {table.title}", "", *markdown_table(table.cells("**", "**"))]
         lines += ["", *_paragraphs(table.footnotes())]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -186,8 +196,12 @@ def _paragraphs(sentences: Sequence[str]) -> list[str]:
     return [line for sentence in sentences for line in (sentence, "")]
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+def markdown_table(rows: Sequence[Sequence[str]], align: str = "---:") -> list[str]:
+    """Returns the lines of a table in Markdown, the headings first."""
+    head, *body = (
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows
+    )
+    return [head, "| --- |" + f" {align} |" * (len(rows[0]) - 1), *body]
 
 
 def as_csv(tables: Sequence[Table]) -> str:
@@ -233,7 +247,7 @@ def _numbers(key: str, figure: Figure) -> dict[str, float]:
     return numbers
 
 
-_LATEX = {
+_LATEX: dict[str, Any] = {
     "\\": r"\textbackslash{}",
     **{character: f"\\{character}" for character in "%&_#${}"},
     "~": r"\textasciitilde{}",
@@ -270,20 +284,8 @@ def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
     for table in tables:
         lines += ["", rf"\paragraph{{{_latex(table.title)}}}", ""]
         lines += [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\hline"]
-        lines.append(_latex_row([table.of, *(_latex(column.title) for column in table.columns)]))
-        lines.append(r"\hline")
-        for row in table.rows:
-            cells = [_latex(table.name_of(row))]
-            for column in table.columns:
-                text = row.figures[column.key].text(column) if row.has(column) else MISSING
-                best = table.is_best(row, column)
-                cells.append(rf"\textbf{{{_latex(text)}}}" if best else _latex(text))
-            lines.append(_latex_row(cells))
-        lines += [r"\hline", r"\end{tabular}"]
+        head, *body = (" & ".join(row) + r" \\" for row in table.cells(r"\textbf{", "}", _latex))
+        lines += [head, r"\hline", *body, r"\hline", r"\end{tabular}"]
         for sentence in table.footnotes():
             lines += ["", _latex(sentence)]
     return "\n".join(lines) + "\n"
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"

@@ -61,9 +61,9 @@ def _fitting_algorithm(layer: keras.layers.Conv2D, inputs: tf.Tensor) -> Algorit
 def strided_matmul(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Computes a 4 × 4 convolution of stride 2 on a small feature map as one matrix product.
 
-    At the deep end of a discriminator a kernel has a thousand times as many numbers as the feature
-    map, and what a convolution costs is reading its kernel. Libraries of convolutions copy the
-    kernel into an order of their own at every call; a matrix product takes it as it lies.
+    In the last layers of a discriminator the kernel is a thousand times larger than the feature
+    map, so that reading it takes most of the time. Libraries of convolutions reorder the kernel at
+    every call; a matrix product reads it in place.
 
     Args:
         x: [B,S,S,C], S even.
@@ -77,8 +77,8 @@ def strided_matmul(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.reshape(product, [-1, half, half, filters])
 
 
-# The two are each other's transpose and so each other's gradient. TensorFlow's own gradient of
-# patches is a product with a sparse matrix, which GPUs cannot repeat bit for bit.
+# The next two functions are each other's transpose and so each other's gradient. TensorFlow's own
+# gradient of patches is a sparse product, which is not deterministic on GPUs.
 @custom_gradient
 def _patches(x: tf.Tensor):
     """Extracts the patches of a 4 × 4 kernel of stride 2: [B,S,S,C] to [B·S/2·S/2, 16·C]."""
@@ -110,10 +110,10 @@ def _add_patches(patches: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def pixel_blocks(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Computes four neighbouring pixels of few filters as one pixel of many.
+    """Convolves with few filters, for four neighbouring pixels at once.
 
-    A vector of 16 numbers holds the filters of one pixel, and with three filters most of it is
-    idle. One wider kernel holds the kernels of four pixels, each moved by one.
+    Processors compute 16 filters of a pixel in one vector, most of which is idle with three. One
+    wider kernel holds the kernel four times, each time shifted by a pixel.
 
     Args:
         x: [B,H,W,C], W a multiple of 4.
@@ -136,10 +136,10 @@ def pixel_blocks(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 def conv2d_with_code(
     image: tf.Tensor, code: tf.Tensor, kernel: tf.Tensor, stride: int
 ) -> tf.Tensor:
-    """Convolves an image and its code, each number of which stands for a constant plane.
+    """Convolves an image to which the numbers of a code are appended as constant planes.
 
-    Away from the border a constant plane adds the same to every pixel, so that a plane of a few
-    pixels gives the same results as a whole one. Graphs for GPUs have whole ones.
+    Away from the border a constant plane adds the same to every pixel, so that planes of a few
+    pixels suffice. Graphs for GPUs have whole planes.
 
     Args:
         image: [B,S,S,C].
@@ -269,9 +269,8 @@ _TAKEN: dict[str, tuple[Callable, ...]] = {
     "cpu": (strided_matmul, conv2d_with_code, winograd, pixel_blocks),
     "gpu": (),
 }
-"""What graphs for each target are made of. All were timed on processors alone: ``any`` has those
-that do not more than the library's, and the other two save arithmetic that GPUs' libraries save by
-themselves."""
+"""The algorithms in graphs for each target, timed on processors only. ``winograd`` and
+``pixel_blocks`` save arithmetic, which the libraries of GPUs save by themselves."""
 
 
 def _taken() -> tuple[Callable, ...]:

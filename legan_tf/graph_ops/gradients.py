@@ -31,10 +31,10 @@ def custom_gradient(function: Callable[..., tuple[Any, Callable]]) -> Callable[.
 
 @contextlib.contextmanager
 def without_custom_gradients() -> Iterator[None]:
-    """Traces functions of this thread with TensorFlow's own gradients only.
+    """Traces functions of this thread with TensorFlow's own gradients, which they keep.
 
-    What was traced inside stays so. For graphs that are saved: TensorFlow would save the graph of
-    each custom gradient too, and warn of those within it at every load.
+    For graphs that are saved: TensorFlow would save the graph of each custom gradient too, and at
+    every load warn of the custom gradients inside it.
     """
     token = _disabled.set(True)
     try:

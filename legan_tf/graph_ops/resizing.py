@@ -35,8 +35,8 @@ def resize(
         images: uint8 or float [B, H, W, C].
         size: Height and width of the result.
         kernel: ``bicubic`` (Keys, 1981) or ``triangle``, TensorFlow's ``bilinear``.
-        middle: Whether to resize the middle square, to fractions of a pixel, in place of the whole.
-            Its borders are made with the pixels beyond them, as Pillow does it.
+        middle: Whether to resize only the largest centred square, whose sides may lie between
+            pixels. At its border the pixels outside it count, as in Pillow.
 
     Returns:
         float32 [B, *size, C]; ``bicubic`` may overshoot the range of the images.
@@ -55,7 +55,8 @@ def _least(first: Length, second: Length) -> Length:
     return min(first, second) if known else tf.minimum(first, second)
 
 
-# Both resize the first of two axes and swap them, so that applied twice they resize both.
+# Each of the next two functions resizes the first axis of the images and swaps both axes, so that
+# it resizes both when applied twice.
 
 
 def _at_once(
@@ -159,8 +160,9 @@ _KERNELS: dict[str, tuple[float, Callable[[tf.Tensor], tf.Tensor]]] = {
 def _product(weights: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
     """Multiplies weights [N, L] and pixels [B, L, M] with the precision of float32.
 
-    By default TensorFlow lets GPUs round factors to TF32, which shows after rounding to eight bits.
-    So factors are split into what TF32 holds of them and the rest; pixels of eight bits it holds.
+    By default GPUs round factors to TF32, which changes results of eight bits. So each factor is
+    split into a part that TF32 holds exactly and the rest; pixels of eight bits are exact as they
+    are.
     """
     values = tf.cast(pixels, tf.float32)
     if current_target() == "cpu":
@@ -175,6 +177,6 @@ def _product(weights: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
 
 
 def _beyond_tf32(x: tf.Tensor) -> tf.Tensor:
-    """Returns what TF32 leaves out of float32 numbers, without a gradient."""
+    """Returns what float32 numbers lose by truncation to TF32, without a gradient."""
     kept = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, tf.int32), _TF32_BITS), tf.float32)
     return tf.stop_gradient(x - kept)

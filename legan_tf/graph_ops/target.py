@@ -23,7 +23,7 @@ def current_target() -> str:
 
 @contextlib.contextmanager
 def graphs_for(target: str) -> Iterator[None]:
-    """Makes what this thread traces be for a target, one of ``TARGETS``; it then stays so.
+    """Traces functions of this thread for a target, one of ``TARGETS``, which they keep.
 
     Raises:
         UserError: It is none of these.

@@ -151,7 +151,7 @@ class ExpressionEditor:
     def _mirror_inner_lips(
         self, seen: Surface, skin: np.ndarray, from_: np.ndarray, lips_meet: bool
     ) -> None:
-        """Takes the inside of lips, which the photograph does not show, from the red of the lip.
+        """Fills the inside of lips, which the photograph does not show, with the red of the lip.
 
         Without it the dark line between closed lips would be stretched.
         """
@@ -292,7 +292,7 @@ class ExpressionEditor:
     def _with_half_closed_eyes(
         self, expression: np.ndarray, closing: tuple[bool, bool]
     ) -> np.ndarray:
-        """Returns an expression with lids that close half way; the way that is left is painted.
+        """Returns an expression with lids that close half way; the other half is painted.
 
         A lid that is stretched over the whole eye would carry lashes and brows down with it.
         """

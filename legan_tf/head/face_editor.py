@@ -53,7 +53,7 @@ class _Lit:
 class FaceEditor:
     """Edits of one face of a photograph.
 
-    The head is fitted once; a further edit takes what does not depend on it from before.
+    The head is fitted once, and what does not depend on the target is kept for further edits.
 
     Attributes:
         fitted: The head in the photograph.
@@ -129,7 +129,7 @@ class FaceEditor:
         return Edited(image, np.maximum(mask, lit.edited.mask))
 
     def forget(self) -> None:
-        """Frees the memory of what a further edit takes from before, all but the fit."""
+        """Frees what was kept for further edits, but for the fit."""
         self._last = None
         for name in ("_person", "_surface"):
             self.__dict__.pop(name, None)

@@ -60,7 +60,7 @@ class FittedHead:
     Attributes:
         head: The head.
         face_points: The finder's points on it.
-        field: What carries residuals of landmarks over its vertices.
+        field: The field that carries residuals of landmarks over its vertices.
         points: float64 [468 or more, 2], the finder's points in the picture.
         camera: The camera of the picture.
         identity: float64 [I], in standard deviations.
@@ -140,7 +140,7 @@ def fit_head(
     Args:
         head: The head.
         face_points: The finder's points on it.
-        field: What carries residuals over the head.
+        field: The field that carries residuals over the head.
         points: float [468 or more, 2 or 3], in pixels of the picture.
         expressive: Whether the picture may show an expression; False where it is known to show a
             neutral face, of which the shapes tell next to nothing.

@@ -23,7 +23,7 @@ _TEETH_STEP = 0.0005
 
 
 def load_head(path: str = "") -> MorphableHead:
-    """Returns a morphable head; the same object when asked again.
+    """Returns a morphable head; the same object for the same arguments.
 
     Args:
         path: A file that ``scripts/build_head.py`` wrote, or the folder of ICT-FaceKit's meshes or

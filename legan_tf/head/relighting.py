@@ -59,7 +59,7 @@ _USUAL_WEIGHT = 0.1
 class RelightingSurface:
     """The surface of a person on a grid over a photograph.
 
-    All that does not depend on the light asked for, so that a further light is quick.
+    It holds all that does not depend on the light, so that a further light is quick.
 
     Attributes:
         box: Left, top, right, bottom of the person in the picture, pixels.

@@ -24,7 +24,7 @@ class ResidualField:
     """
 
     def __init__(self, head: MorphableHead, face_points: FacePoints) -> None:
-        """Solves for what makes weights of residuals, and measures the distances."""
+        """Computes the matrix from residuals to weights, and the distances."""
         place = parted_lips(head)
         marks = face_points.places(place)
         count = len(marks)
@@ -70,5 +70,5 @@ class ResidualField:
 
 @functools.lru_cache(maxsize=2)
 def residual_field(head: MorphableHead, face_points: FacePoints) -> ResidualField:
-    """Returns the residual field of a head and points on it; the same when asked again."""
+    """Returns the residual field of a head and points on it; the same for the same arguments."""
     return ResidualField(head, face_points)

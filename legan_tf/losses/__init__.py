@@ -7,8 +7,13 @@ batch size, which a mean over the local batch would get wrong.
 import importlib
 import pkgutil
 
-from legan_tf.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
-from legan_tf.losses.classification import classification_loss
+from legan_tf.losses.adversarial import (
+    discriminator_adversarial_loss,
+    generator_adversarial_loss,
+    gradient_penalty,
+    r1_penalty,
+)
+from legan_tf.losses.classification import binary_loss, classification_loss, condition_loss
 from legan_tf.losses.confidence_penalty import confidence_penalty
 from legan_tf.losses.identity import identity_loss
 from legan_tf.losses.margin import margin_loss
@@ -18,10 +23,12 @@ from legan_tf.losses.quality import quality_naturalness_loss, quality_preservati
 from legan_tf.losses.reconstruction import reconstruction_loss
 
 __all__ = [
+    "binary_loss",
     "classification_loss",
+    "condition_loss",
     "confidence_penalty",
-    "critic_loss",
-    "generator_loss",
+    "discriminator_adversarial_loss",
+    "generator_adversarial_loss",
     "gradient_penalty",
     "identity_loss",
     "margin_loss",

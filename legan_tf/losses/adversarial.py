@@ -1,4 +1,4 @@
-"""Adversarial losses and the penalties that keep the critic smooth."""
+"""L_adv, and the penalties that keep the discriminator smooth."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 KINDS = ("wgan-gp", "hinge")
+CHANCE = {"hinge": 2.0}
+"""The discriminator's loss where it tells nothing, all its scores being 0; WGAN's has no scale."""
 
 
-def critic_loss(real: tf.Tensor, fake: tf.Tensor, kind: str) -> tf.Tensor:
-    """Adversarial loss of the critic, without its penalty.
+def discriminator_adversarial_loss(real: tf.Tensor, fake: tf.Tensor, kind: str) -> tf.Tensor:
+    """Adversarial loss of the discriminator, without its penalty.
 
     Args:
         real: Scores of real images, float32 [B,h,w].
@@ -33,7 +35,7 @@ def critic_loss(real: tf.Tensor, fake: tf.Tensor, kind: str) -> tf.Tensor:
     return tf.reduce_mean(score, axis=[1, 2])
 
 
-def generator_loss(fake: tf.Tensor) -> tf.Tensor:
+def generator_adversarial_loss(fake: tf.Tensor) -> tf.Tensor:
     """Adversarial loss of the generator, the same for both kinds: minus the score of its images.
 
     Args:
@@ -45,31 +47,24 @@ def generator_loss(fake: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_mean(fake, axis=[1, 2])
 
 
-def _squared_gradient(scores: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
-    """Squared norm, per image, of the gradient of the summed patch scores."""
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        total = tf.reduce_sum(scores(images))
-    gradient = tf.cast(tape.gradient(total, images), tf.float32)
-    return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
-
-
 def gradient_penalty(
     scores: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, alpha: tf.Tensor
 ) -> tf.Tensor:
     """WGAN-GP's penalty, (|gradient| - 1)² at a point between a real and a generated image.
 
     Args:
-        scores: The critic, from images to patch scores.
+        scores: The discriminator, from images to patch scores.
         real: float32 [B,H,W,3].
         fake: float32 [B,H,W,3].
         alpha: float32 [B] in [0, 1], the coefficient of the real image in the interpolation.
 
     Returns:
-        float32 [B] (Gulrajani et al., NeurIPS 2017, equation 3; summed over patches as StarGAN).
+        float32 [B] (Gulrajani et al., NeurIPS 2017, equation 3; of the scores' sum over patches, as
+        StarGAN's code has it).
     """
     alpha = alpha[:, None, None, None]
-    squared = _squared_gradient(scores, alpha * real + (1.0 - alpha) * fake)
+    between = alpha * real + (1.0 - alpha) * fake
+    squared = _squared_gradient(lambda images: tf.reduce_sum(scores(images)), between)
     return tf.square(tf.sqrt(squared + 1e-12) - 1.0)
 
 
@@ -77,10 +72,22 @@ def r1_penalty(scores: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.
     """R1, half the squared gradient at real images (Mescheder et al., ICML 2018).
 
     Args:
-        scores: The critic, from images to patch scores.
+        scores: The discriminator, from images to patch scores.
         real: float32 [B,H,W,3].
 
     Returns:
-        float32 [B].
+        float32 [B], of the scores' mean over patches, which is what the adversarial loss takes: a
+        weight then means the same whatever the number of patches.
     """
-    return 0.5 * _squared_gradient(scores, real)
+    return 0.5 * _squared_gradient(
+        lambda images: tf.reduce_sum(tf.reduce_mean(scores(images), axis=[1, 2])), real
+    )
+
+
+def _squared_gradient(score: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    """Squared norm, per image, of the gradient of a score summed over images."""
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        total = score(images)
+    gradient = tf.cast(tape.gradient(total, images), tf.float32)
+    return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from legan_tf.losses.terms import EDITOR, loss_term
 
-
-@loss_term(
-    "identity",
-    EDITOR,
-    inputs=("original_embedding", "edited_embedding"),
-    default=10.0,
-    help="Weight of L_id; 0 needs no identity network.",
-    source="LEGAN, section 4 (the metric is inferred)",
-)
 def identity_loss(original: tf.Tensor, edited: tf.Tensor) -> tf.Tensor:
     """Squared distance of unit embeddings (LEGAN's L_id; the metric is our inference).
 

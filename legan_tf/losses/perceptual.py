@@ -6,20 +6,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from legan_tf.losses.terms import DEPTH, loss_term
-
 LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 """From the first layer to the last (Wang et al., pix2pixHD, CVPR 2018; Bodur et al. print none)."""
 
 
-@loss_term(
-    "perceptual",
-    DEPTH,
-    inputs=("map_features", "true_map_features"),
-    default=1.0,
-    help="Depth network: weight of L_per to true maps; 0 needs no VGG19.",
-    source="Bodur et al., equation 10",
-)
 def perceptual_loss(prediction: Sequence[tf.Tensor], truth: Sequence[tf.Tensor]) -> tf.Tensor:
     """Weighted mean absolute difference of features (Bodur et al., equation 10, L_per).
 

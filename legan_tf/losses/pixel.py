@@ -5,17 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from legan_tf.losses.reconstruction import reconstruction_loss
-from legan_tf.losses.terms import DEPTH, loss_term
 
 
-@loss_term(
-    "pixel",
-    DEPTH,
-    inputs=("map", "true_map"),
-    default=100.0,
-    help="Depth network: weight of L_pix to true maps.",
-    source="Bodur et al., equation 9",
-)
 def pixel_loss(prediction: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
     """Returns the mean absolute difference of two maps (Bodur et al., equation 9, L_pix).
 

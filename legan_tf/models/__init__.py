@@ -8,10 +8,10 @@ from legan_tf.models.inception import FidInception
 from legan_tf.models.legan import LeganGenerator
 from legan_tf.models.lightcnn import LightCNN29
 from legan_tf.models.network import FaceNetwork, Network, copy_of
+from legan_tf.models.pretrained.vgg19 import vgg19_taps
 from legan_tf.models.quality import QualityEstimator
 from legan_tf.models.resnet import Vggface2ResNet50
 from legan_tf.models.stargan import StarganGenerator
-from legan_tf.models.vgg19 import vgg19_taps
 from legan_tf.models.vgg_face import VggFace
 
 __all__ = [

@@ -32,6 +32,8 @@ class DepthNetwork(Network):
         geometry: ``depth`` or ``normal``, the kind of its maps.
     """
 
+    kind = "depth"
+
     def __init__(
         self,
         image_size: int = 128,

@@ -29,6 +29,7 @@ class AttributeGenerator(ConditionedNetwork):
             their height; empty if unknown.
     """
 
+    kind = "editor"
     attribute_names = {"output": "output_form"}  # Keras has an ``output`` of its own.
 
     def __init__(
@@ -63,6 +64,11 @@ class AttributeGenerator(ConditionedNetwork):
         self.keeps_unnamed = keeps_unnamed
         self.output_form = output
         self.face_lines = tuple(face_lines)
+
+    @property
+    def mask_names(self) -> tuple[str, ...]:
+        """Names of the masks that it returns beside the image, float32 [B,S,S,M]."""
+        return ()
 
     def codes(self, labels: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the codes of labels by condition."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from legan_tf.models.layers import PACKAGE, Chain, InstanceNormalization, Residual, conv
+from legan_tf.models.layers import PACKAGE, Chain, InstanceNormalization, Residual, Shape, conv
 
 UPSAMPLINGS = ("pixelshuffle", "nearest", "transposed")
 
@@ -16,7 +16,7 @@ UPSAMPLINGS = ("pixelshuffle", "nearest", "transposed")
 class NearestUpsampling(keras.layers.UpSampling2D):
     """Nearest-neighbour upsampling, [B,H,W,C] to [B,2H,2W,C].
 
-    As joins of tensors: TensorFlow's own operation has no deterministic gradient on a GPU.
+    By concatenation, since the gradient of TensorFlow's own operation is not deterministic on GPUs.
     """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -37,7 +37,7 @@ class PixelShuffle(keras.layers.Layer):
         """Returns ``x`` at twice the size with a quarter of the channels."""
         return tf.nn.depth_to_space(x, 2)
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the shape after upsampling."""
         batch, height, width, channels = input_shape
         doubled = [None if side is None else 2 * side for side in (height, width)]

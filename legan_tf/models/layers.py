@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,6 +11,8 @@ import tensorflow as tf
 from legan_tf.graph_ops import convolutions
 from legan_tf.graph_ops.gradients import custom_gradient
 
+Shape = tuple[Any, ...]
+"""Sizes along the axes of a tensor, None where they are not known."""
 PACKAGE = "legan_tf"
 OUTPUT_TYPE = "float32"
 """Type of layers whose output is a score, logits or an embedding, under mixed precision too."""
@@ -25,6 +28,8 @@ def leaky_relu(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor
     penalty, TensorFlow's own gradient would send zeros through the whole network.
     """
     y = tf.nn.leaky_relu(x, LEAK)
+    # The output has the signs of x. Where x itself is kept, TensorFlow cannot fuse bias and
+    # activation into the convolution before them, tries to, and reports "remapper failed".
     kept = tf.stop_gradient(y)
 
     def gradient(upstream: tf.Tensor) -> tf.Tensor:
@@ -41,7 +46,7 @@ class Conv2D(keras.layers.Conv2D):
     image and codes.
     """
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights for [B,H,W,C], planes included."""
         super().build(input_shape)
         self.input_spec = None  # Keras would refuse the codes.
@@ -121,7 +126,7 @@ class Chain(keras.layers.Layer):
         super().__init__(**kwargs)
         self.steps = list(layers)
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Builds every layer on the output shape of the one before it."""
         shape = tuple(input_shape)
         for layer in self.steps:
@@ -135,7 +140,7 @@ class Chain(keras.layers.Layer):
             x = layer(x)
         return x
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the shape after the last layer."""
         shape = tuple(input_shape)
         for layer in self.steps:
@@ -151,7 +156,7 @@ class Branches(keras.layers.Layer):
         super().__init__(**kwargs)
         self.branches = [Chain(branch, **kwargs) for branch in branches]
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Builds every branch."""
         for branch in self.branches:
             branch.build(input_shape)
@@ -161,7 +166,7 @@ class Branches(keras.layers.Layer):
         """Concatenates the outputs of the branches."""
         return tf.concat([branch(x) for branch in self.branches], axis=-1)
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the size of each branch with the channels of all."""
         shapes = [branch.compute_output_shape(input_shape) for branch in self.branches]
         return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
@@ -175,7 +180,7 @@ class Residual(keras.layers.Layer):
         super().__init__(**kwargs)
         self.body = Chain(body)
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Builds the body."""
         self.body.build(input_shape)
         self.built = True
@@ -185,6 +190,6 @@ class Residual(keras.layers.Layer):
         correction = self.body(x)
         return tf.cast(x, correction.dtype) + correction
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns ``input_shape``."""
         return tuple(input_shape)

@@ -72,6 +72,11 @@ class LeganGenerator(AttributeGenerator):
             setattr(self, f"{condition.name}_hourglass", hourglass(mask_channels, **body))
         self.synthesis_hourglass = hourglass(self.output_channels, **body)
 
+    @property
+    def mask_names(self) -> tuple[str, ...]:
+        """A mask for each condition; see ``AttributeGenerator``."""
+        return tuple(f"{one.name}_mask" for one in self.conditions)
+
     def build_layers(self) -> None:
         """Builds the hourglasses."""
         size = (None, self.image_size, self.image_size)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import keras
 import tensorflow as tf
 
 from legan_tf.models import layers
+from legan_tf.models.layers import Shape
 from legan_tf.models.network import FaceNetwork
 
 EMBEDDING = 256
@@ -25,7 +24,7 @@ class MaxFeatureMap(keras.layers.Layer):
         self.filters = filters
         self.convolution = layers.conv(2 * filters, kernel, use_bias=True)
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Builds the convolution."""
         self.convolution.build(input_shape)
         self.built = True
@@ -35,7 +34,7 @@ class MaxFeatureMap(keras.layers.Layer):
         first, second = tf.split(self.convolution(x), 2, axis=-1)
         return tf.maximum(first, second)
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the same size with ``filters`` channels."""
         return (*input_shape[:-1], self.filters)
 
@@ -45,17 +44,12 @@ def light_residual(filters: int) -> keras.layers.Layer:
     return layers.Residual([MaxFeatureMap(filters, 3), MaxFeatureMap(filters, 3)])
 
 
-class MaxAndMeanPool(keras.layers.Layer):
+class MaxAndMeanPool(keras.layers.AveragePooling2D):
     """The sum of a 2 × 2 maximum and a 2 × 2 mean."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Returns ``x`` at half the size."""
-        return tf.nn.max_pool2d(x, 2, 2, "VALID") + tf.nn.avg_pool2d(x, 2, 2, "VALID")
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns half the size with the same channels."""
-        batch, height, width, channels = input_shape
-        return (batch, height // 2, width // 2, channels)
+        return tf.nn.max_pool2d(x, 2, 2, "VALID") + super().call(x)
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
@@ -96,12 +90,12 @@ class LightCNN29(FaceNetwork):
         self.version = version
         pooling = MaxAndMeanPool if version == 2 else keras.layers.MaxPooling2D
         c1, c2, c3, c4 = (max(1, round(channels * width)) for channels in (48, 96, 192, 128))
-        made: list[keras.layers.Layer] = [MaxFeatureMap(c1, 5), pooling()]
+        made: list[keras.layers.Layer] = [MaxFeatureMap(c1, 5), pooling(2)]
         plan = [(1, c1, c2, True), (2, c2, c3, True), (3, c3, c4, False), (4, c4, c4, True)]
         for blocks, channels, following, pool in plan:
             made += [light_residual(channels) for _ in range(blocks)]
             made += [MaxFeatureMap(channels, 1), MaxFeatureMap(following, 3)]
-            made += [pooling()] if pool else []
+            made += [pooling(2)] if pool else []
         self.trunk = layers.Chain(made)
         self.fc = keras.layers.Dense(
             EMBEDDING if version == 2 else 2 * EMBEDDING, dtype=layers.OUTPUT_TYPE

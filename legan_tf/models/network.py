@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -17,10 +17,13 @@ class Network(keras.Model):
     """A network that knows its own input size and so can be built and saved without data.
 
     Its configuration holds only plain values, never a data type policy, so that a ``.keras`` file
-    written by one version of Keras is read by the other. Inputs are taken as they come and cast by
-    the layers that compute: under mixed precision, what goes round them keeps float32.
+    written by one version of Keras is read by the other. Only the layers cast their inputs: under
+    mixed precision, what bypasses them stays float32.
     """
 
+    built: bool
+    kind: ClassVar[str] = ""
+    """What it is in use: ``editor``, ``scorer`` or ``depth``; nothing if it serves training."""
     attribute_names: dict[str, str] = {}
     """By argument of ``__init__``, the attribute that holds it where that has another name."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from legan_tf.models import layers
+from legan_tf.models.layers import Shape
 from legan_tf.models.network import Network
 from legan_tf.runtime.compat import float32_policy
 
@@ -34,7 +34,7 @@ class Fire(keras.layers.Layer):
         self.expand1x1 = layers.relu_conv(expanded, 1)
         self.expand3x3 = layers.relu_conv(expanded, 3)
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Builds the convolutions."""
         self.squeeze.build(input_shape)
         between = (*input_shape[:-1], self.squeeze.filters)
@@ -47,7 +47,7 @@ class Fire(keras.layers.Layer):
         squeezed = self.squeeze(x)
         return tf.concat([self.expand1x1(squeezed), self.expand3x3(squeezed)], axis=-1)
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the same size with the channels of both outputs."""
         return (*input_shape[:-1], 2 * self.expanded)
 
@@ -66,35 +66,27 @@ class PerceptualTrunk(Network):
     """Smallest height and width for which the last tap is not empty."""
     channels: tuple[int, ...]
     """Channels of each tap."""
-    keys: tuple[str, ...]
-    """torchvision's names of the convolutions, in their order."""
 
-    def __init__(self, stages: Sequence[Sequence[keras.layers.Layer]], name: str | None) -> None:
-        """Stores the layers.
+    def __init__(self, name: str | None = None) -> None:
+        """Makes the layers.
 
         Args:
-            stages: Layers between one tap and the next.
             name: Name of the Keras model.
         """
-        super().__init__(name=name)
-        self.stages = [layers.Chain(stage) for stage in stages]
+        with float32_policy():
+            super().__init__(name=name)
+            self.stages = [layers.Chain(stage) for stage in self.layers_between_taps()]
+
+    def layers_between_taps(self) -> list[list[keras.layers.Layer]]:
+        """Returns the layers up to each tap, from the one before it."""
+        raise NotImplementedError
 
     def build_layers(self) -> None:
         """Builds every stage on the output of the one before it."""
-        shape: tuple[int | None, ...] = (None, self.least_size, self.least_size, 3)
+        shape: Shape = (None, self.least_size, self.least_size, 3)
         for stage in self.stages:
             stage.build(shape)
             shape = stage.compute_output_shape(shape)
-
-    def convolutions(self) -> dict[str, keras.layers.Layer]:
-        """Returns every convolution by torchvision's name of it."""
-        found: list[keras.layers.Layer] = []
-        for step in (step for stage in self.stages for step in stage.steps):
-            if isinstance(step, Fire):
-                found += [step.squeeze, step.expand1x1, step.expand3x3]
-            elif isinstance(step, keras.layers.Conv2D):
-                found.append(step)
-        return dict(zip(self.keys, found))
 
     def check_size(self, height: int | None, width: int | None) -> None:
         """Checks that images are large enough; an unknown side passes.
@@ -131,24 +123,17 @@ class AlexNetTrunk(PerceptualTrunk):
     title = "AlexNet"
     least_size = 31
     channels = (64, 192, 384, 256, 256)
-    keys = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))
 
-    def __init__(self, name: str | None = "alexnet_trunk") -> None:
-        """Makes the layers.
-
-        Args:
-            name: Name of the Keras model.
-        """
-        with float32_policy():
-            around = keras.layers.ZeroPadding2D(2)
-            stages = [
-                [around, layers.relu_conv(64, 11, strides=4, padding="valid")],
-                [layers.max_pool(3), layers.relu_conv(192, 5)],
-                [layers.max_pool(3), layers.relu_conv(384, 3)],
-                [layers.relu_conv(256, 3)],
-                [layers.relu_conv(256, 3)],
-            ]
-            super().__init__(stages, name)
+    def layers_between_taps(self) -> list[list[keras.layers.Layer]]:
+        """Returns five convolutions."""
+        around = keras.layers.ZeroPadding2D(2)
+        return [
+            [around, layers.relu_conv(64, 11, strides=4, padding="valid")],
+            [layers.max_pool(3), layers.relu_conv(192, 5)],
+            [layers.max_pool(3), layers.relu_conv(384, 3)],
+            [layers.relu_conv(256, 3)],
+            [layers.relu_conv(256, 3)],
+        ]
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
@@ -158,20 +143,14 @@ class Vgg16Trunk(PerceptualTrunk):
     title = "VGG16"
     least_size = 16
     channels = (64, 128, 256, 512, 512)
-    keys = tuple(f"features.{index}" for index in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
 
-    def __init__(self, name: str | None = "vgg16_trunk") -> None:
-        """Makes the layers.
-
-        Args:
-            name: Name of the Keras model.
-        """
-        with float32_policy():
-            stages: list[list[keras.layers.Layer]] = []
-            for count, filters in zip((2, 2, 3, 3, 3), self.channels):
-                pool = [layers.max_pool(2)] if stages else []
-                stages.append(pool + [layers.relu_conv(filters, 3) for _ in range(count)])
-            super().__init__(stages, name)
+    def layers_between_taps(self) -> list[list[keras.layers.Layer]]:
+        """Returns thirteen convolutions."""
+        stages: list[list[keras.layers.Layer]] = []
+        for count, filters in zip((2, 2, 3, 3, 3), self.channels):
+            pool = [layers.max_pool(2)] if stages else []
+            stages.append(pool + [layers.relu_conv(filters, 3) for _ in range(count)])
+        return stages
 
 
 @keras.saving.register_keras_serializable(package=layers.PACKAGE)
@@ -181,29 +160,15 @@ class SqueezeNetTrunk(PerceptualTrunk):
     title = "SqueezeNet 1.1"
     least_size = 17
     channels = (64, 128, 256, 384, 384, 512, 512)
-    keys = (
-        "features.0",
-        *(
-            f"features.{index}.{part}"
-            for index in (3, 4, 6, 7, 9, 10, 11, 12)
-            for part in ("squeeze", "expand1x1", "expand3x3")
-        ),
-    )
 
-    def __init__(self, name: str | None = "squeezenet_trunk") -> None:
-        """Makes the layers.
-
-        Args:
-            name: Name of the Keras model.
-        """
-        with float32_policy():
-            stages = [
-                [layers.relu_conv(64, 3, strides=2, padding="valid")],
-                [*layers.ceil_mode_max_pool(), Fire(16, 64), Fire(16, 64)],
-                [*layers.ceil_mode_max_pool(), Fire(32, 128), Fire(32, 128)],
-                [*layers.ceil_mode_max_pool(), Fire(48, 192)],
-                [Fire(48, 192)],
-                [Fire(64, 256)],
-                [Fire(64, 256)],
-            ]
-            super().__init__(stages, name)
+    def layers_between_taps(self) -> list[list[keras.layers.Layer]]:
+        """Returns a convolution and eight fire modules."""
+        return [
+            [layers.relu_conv(64, 3, strides=2, padding="valid")],
+            [*layers.ceil_mode_max_pool(), Fire(16, 64), Fire(16, 64)],
+            [*layers.ceil_mode_max_pool(), Fire(32, 128), Fire(32, 128)],
+            [*layers.ceil_mode_max_pool(), Fire(48, 192)],
+            [Fire(48, 192)],
+            [Fire(64, 256)],
+            [Fire(64, 256)],
+        ]

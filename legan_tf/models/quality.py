@@ -22,6 +22,8 @@ class QualityEstimator(Network):
     so not bounded to that scale.
     """
 
+    kind = "scorer"
+
     def __init__(
         self,
         image_size: int = 128,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from legan_tf.models import layers
+from legan_tf.models.layers import Shape
 from legan_tf.models.network import FaceNetwork, subtract_mean
 from legan_tf.runtime.compat import float32_policy
 
@@ -44,7 +44,7 @@ class Bottleneck(keras.layers.Layer):
         shortcut = [layers.relu_conv(4 * filters, 1, strides=stride, **linear)] if projects else []
         self.shortcut = layers.Chain(shortcut)
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Builds the convolutions."""
         self.body.build(input_shape)
         self.shortcut.build(input_shape)
@@ -54,7 +54,7 @@ class Bottleneck(keras.layers.Layer):
         """Returns the ReLU of the sum of shortcut and body."""
         return tf.nn.relu(self.shortcut(x) + self.body(x))
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Returns the shape that the body gives."""
         return self.body.compute_output_shape(input_shape)
 

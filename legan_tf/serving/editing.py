@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -24,8 +25,6 @@ _INK = (32, 32, 32)
 _PAPER = (255, 255, 255)
 
 
-Jobs = Sequence[tuple[str, str]]
-"""Each picture to read with the file to write."""
 PictureFunction = Callable[[np.ndarray], np.ndarray]
 """From a picture uint8 [H, W, 3] to the one to write; a map of depth is grey, [H, W]."""
 
@@ -34,7 +33,7 @@ def use_model(
     model: Editor | Scorer | DepthEstimator,
     source: str,
     output: str,
-    targets: dict[str, str | None],
+    targets: Mapping[str, str],
     grid: bool = False,
     map_output: str = "",
 ) -> Report:
@@ -44,37 +43,35 @@ def use_model(
         model: An editor; or a depth network, which takes no targets, grid or map output.
         source: A picture file or a folder; see ``edit_files``.
         output: Where the edits or maps go; see ``edit_files``.
-        targets: Target ``expression`` and ``lighting``, by name or nothing.
+        targets: By condition, none for maps and grids; see ``Editor.__call__``.
         grid: Whether to draw every target on one sheet instead.
         map_output: Where to write the maps of the edits, or nothing.
 
     Raises:
         UserError: The model cannot do it; or see ``edit_files``.
     """
-    named = any(targets.values())
     if isinstance(model, DepthEstimator):
-        if named or grid or map_output:
+        if targets or grid or map_output:
             raise UserError(
                 f"--model={model.path} maps pictures and cannot edit them: give only --input and "
                 "--output."
             )
-        return map_files(model, source, output)
+        return edit_files(None, source, output, model)
     if not isinstance(model, Editor):
         raise UserError(f"--model={model.path} rates pictures and cannot edit them.")
-    if grid == named:
-        raise UserError("Give either --grid or --expression and/or --lighting.")
-    note = functools.partial(_position_note, model.face_lines) if model.face_lines else None
-    if grid:
-        return edit_files(functools.partial(draw_grid, model), source, output, note=note)
-    edit = functools.partial(model, **targets)
-    if not map_output:
-        return edit_files(edit, source, output, note=note)
-    if not model.geometry:
+    if grid == bool(targets):
+        raise UserError("Give either --grid or targets: --expression, --lighting, --attributes.")
+    if map_output and not model.geometry:
         raise UserError(
             f"--model={model.path} has no depth network, which --depth needs; the folder of a run "
             "with --depth_weight above 0 holds one, and so does its export."
         )
-    return edit_files(edit, source, output, model.depth, map_output, note)
+    edit = functools.partial(draw_grid, model) if grid else functools.partial(model, **targets)
+    note = None
+    if model.face_lines:
+        eyes, mouth = model.face_lines
+        note = functools.partial(_position_note, (eyes, mouth))
+    return edit_files(edit, source, output, model.depth if map_output else None, map_output, note)
 
 
 def _position_note(lines: Lines, path: str, image: np.ndarray) -> str:
@@ -91,54 +88,40 @@ def _position_note(lines: Lines, path: str, image: np.ndarray) -> str:
 
 
 def edit_files(
-    edit: PictureFunction,
+    edit: PictureFunction | None,
     source: str,
     output: str,
     estimate: PictureFunction | None = None,
     map_output: str = "",
     note: Callable[[str, np.ndarray], str] | None = None,
 ) -> Report:
-    """Edits one picture file, or every picture in a folder; also maps the edits if asked to.
+    """Edits one picture file, or every picture in a folder, and maps the edits; or maps pictures.
 
     Each result is written atomically. A picture that cannot be read is skipped and reported; other
     files in a folder are ignored. A folder shows its progress on stderr.
 
     Args:
-        edit: Edits a picture.
+        edit: Edits a picture; None to map the pictures themselves.
         source: A picture file, or a folder of them (its subfolders are not searched).
         output: For one picture a file (its suffix is the format) or a folder; for a folder a
             folder, where ``NAME.png`` is made of each picture. Missing folders are made; results
-            of an earlier job are replaced.
-        estimate: Maps an edit.
-        map_output: Where the maps go, likewise; a file is PNG or BMP, which are lossless.
+            of an earlier job are replaced. Maps that go here are PNG or BMP, which are lossless.
+        estimate: Maps an edit, or without ``edit`` a picture.
+        map_output: Where the maps of edits go, likewise.
         note: Returns a sentence on a picture's path and pixels; empty for none.
 
     Raises:
         UserError: There is no picture at ``source``, or an output is not usable, would replace the
             input, or holds both the edits and the maps.
     """
-    jobs = picture_files.jobs(source, output)
-    map_jobs = picture_files.map_jobs(source, map_output, jobs) if estimate else []
-    return _run(jobs, edit, map_jobs, estimate, note)
-
-
-def map_files(estimate: PictureFunction, source: str, output: str) -> Report:
-    """Maps one picture file, or every picture in a folder, as ``edit_files`` does; PNG or BMP."""
-    return _run([], None, picture_files.map_jobs(source, output), estimate)
-
-
-def _run(
-    edit_jobs: Jobs,
-    edit: PictureFunction | None,
-    map_jobs: Jobs,
-    estimate: PictureFunction | None,
-    note: Callable[[str, np.ndarray], str] | None = None,
-) -> Report:
-    """Edits each picture if there is ``edit``, and maps the result if there is ``estimate``."""
-    written, skipped, maps, notes = [], [], [], []
-    jobs = edit_jobs or map_jobs
+    jobs = picture_files.jobs(source, output) if edit else picture_files.map_jobs(source, output)
+    map_jobs = picture_files.map_jobs(source, map_output, jobs) if edit and estimate else jobs
+    written: list[str] = []
+    skipped: list[str] = []
+    maps: list[str] = []
+    notes: list[str] = []
     progress = Progress(len(jobs), "edited" if edit else "mapped") if len(jobs) > 1 else None
-    for row, (path, _) in enumerate(jobs):
+    for row, ((path, target), (_, map_target)) in enumerate(zip(jobs, map_jobs), start=1):
         try:
             image = images.decode(path)
         except UserError as error:
@@ -147,20 +130,21 @@ def _run(
             notes += filter(None, [note(path, image)] if note else [])
             if edit:
                 image = edit(image)
-                written.append(edit_jobs[row][1])
-                picture_files.save(written[-1], image)
+                picture_files.save(target, image)
+                written.append(target)
             if estimate:
-                maps.append(map_jobs[row][1])
-                picture_files.save(maps[-1], estimate(image))
+                picture_files.save(map_target, estimate(image))
+                maps.append(map_target)
         if progress:
-            progress.update(row + 1)
+            progress.update(row)
     return Report(tuple(written), tuple(skipped), tuple(maps), notes=tuple(notes))
 
 
 def draw_grid(editor: Editor, image: np.ndarray) -> np.ndarray:
-    """Draws one picture edited to every target: rows are expressions, columns are lightings.
+    """Draws one picture edited to every target, with the input in the top left corner.
 
-    The input is in the top left corner.
+    Rows are the names of the first condition, such as expressions, columns those of the others,
+    such as lightings.
 
     Args:
         editor: The model.
@@ -172,9 +156,10 @@ def draw_grid(editor: Editor, image: np.ndarray) -> np.ndarray:
     cells = editor.grid(image)
     zoom = -(-_LEAST_CELL // editor.image_size)
     side = zoom * editor.image_size
-    font = _font(editor.expressions + editor.lightings, side - _MARGIN)
-    row_names = editor.expressions or ("",)
-    column_names = editor.lightings or ("",)
+    first, *others = (condition.names for condition in editor.conditions)
+    row_names, column_names = first, [" ".join(names) for names in itertools.product(*others)]
+    cells = cells.reshape(len(row_names), -1, *cells.shape[-3:])
+    font = _font([*row_names, *column_names], side - _MARGIN)
     left, top = side + _MARGIN, side + _MARGIN
     sheet = Image.new("RGB", (left + side * len(column_names), top + side * len(row_names)), _PAPER)
     draw = ImageDraw.Draw(sheet)

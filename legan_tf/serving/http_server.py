@@ -130,8 +130,9 @@ class Server:
             raise KeyboardInterrupt  # Waitress takes it for itself.
 
     def shutdown(self) -> None:
-        """Ends ``serve_forever``, which runs in another thread."""
-        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
+        """Ends ``serve_forever``, which runs in another thread, and closes all connections."""
+        if self._sockets:
+            self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
 
     def __enter__(self: _Self) -> _Self:
         """Returns itself."""

@@ -1,15 +1,15 @@
-"""Labels of a served network: kind, size, names of its classes. Free of TensorFlow, for clients."""
+"""Labels of a served network: its kind, size and conditions. Free of TensorFlow, for clients."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-from collections.abc import Sequence
-from typing import Any, Union
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from legan_tf.data.conditions import ClassCondition, Condition, from_dict
 from legan_tf.errors import UserError
 
 EDITOR = "editor"
@@ -18,11 +18,6 @@ DEPTH = "depth"
 _KINDS = (EDITOR, SCORER, DEPTH)
 _LARGEST = 4096
 """Largest image size in pixels that clients accept from a server."""
-KEEP = -1
-"""Attribute id that means: leave this attribute as it is."""
-
-Attribute = Union[str, int, None]
-"""A class by name or id; None leaves the attribute as it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +25,13 @@ class Labels:
     """Labels of a network.
 
     Attributes:
-        kind: ``EDITOR`` (image and attributes to image), ``SCORER`` (image to rating) or ``DEPTH``
+        kind: ``EDITOR`` (image and conditions to image), ``SCORER`` (image to rating) or ``DEPTH``
             (image to map).
         architecture: Name of the model class.
         image_size: Height and width the network works at, in pixels.
-        expressions: Names of the expression classes, in the order of their ids.
-        lightings: Names of the lighting classes, in the order of their ids.
-        keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
+        conditions: The conditions that its signatures take. An export of version 0.1 takes an
+            expression and a lighting; of the one that it does not edit there are no names.
+        keeps_unnamed: Whether a condition may be left unnamed, which keeps it as it is.
         geometry: Kind of its maps, ``depth`` or ``normal``; nothing if it makes none.
         target: Kind of device that its graphs are made for: ``any``, ``cpu`` or ``gpu``; nothing
             in exports of before.
@@ -47,73 +42,65 @@ class Labels:
     kind: str
     architecture: str
     image_size: int
-    expressions: tuple[str, ...] = ()
-    lightings: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     keeps_unnamed: bool = False
     geometry: str = ""
     target: str = ""
     face_lines: tuple[float, ...] = ()
 
-    def ids(
-        self, attribute: str, targets: Attribute | Sequence[Attribute], count: int
-    ) -> np.ndarray:
-        """Returns the ids of targets, int32 [count], ``KEEP`` for those left as they are.
+    def condition(self, name: str) -> Condition:
+        """Returns the condition of a name.
+
+        Raises:
+            UserError: There is none.
+        """
+        for condition in self.conditions:
+            if condition.name == name:
+                return condition
+        known = ", ".join(condition.name for condition in self.conditions)
+        raise UserError(f"This model does not edit the {name}; leave it out. It edits: {known}.")
+
+    def names(self, condition: str) -> tuple[str, ...]:
+        """Returns the names of a condition's classes or attributes; none without it."""
+        return next((one.names for one in self.conditions if one.name == condition), ())
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Names of the expressions in the order of their ids."""
+        return self.names("expression")
+
+    @property
+    def lightings(self) -> tuple[str, ...]:
+        """Names of the lightings in the order of their ids."""
+        return self.names("lighting")
+
+    def all_ids(self, targets: Mapping[str, Any], count: int) -> dict[str, np.ndarray]:
+        """Returns the labels of every condition, as signatures take them.
 
         Args:
-            attribute: ``expression`` or ``lighting``.
-            targets: By name or id; one for all pictures or one each. None leaves it as it is.
+            targets: By condition, one for all pictures or one each; see ``Condition.ids``. One
+                that is not named, or None, is left as it is.
             count: Number of pictures.
 
         Raises:
-            UserError: A target is unknown, or left out where the network cannot leave it as it is.
+            UserError: A condition or a target is unknown, or left out where the network cannot
+                leave it as it is.
         """
-        wanted: Any = targets
-        if wanted is None or isinstance(wanted, str) or np.ndim(wanted) == 0:
-            wanted = [wanted] * count
-        if len(wanted) != count:
-            raise UserError(
-                f"{attribute} holds {len(wanted)} targets for {count} pictures: give one for all "
-                "or one for each."
-            )
-        return np.array([self._id(attribute, target) for target in wanted], np.int32)
-
-    def _id(self, attribute: str, target: Attribute) -> int:
-        known = {"expression": self.expressions, "lighting": self.lightings}[attribute]
-        if target is None:
-            if known and not self.keeps_unnamed:
-                raise UserError(
-                    f"This model cannot leave the {attribute} as it is: name one of "
-                    f"{', '.join(known)}."
-                )
-            return KEEP
-        if not known:
-            raise UserError(f"This model does not edit the {attribute}; leave {target!r} out.")
-        if isinstance(target, str):
-            if target in known:
-                return known.index(target)
-            close = difflib.get_close_matches(target, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise UserError(
-                f"{target!r} is no {attribute} of this model; it knows {', '.join(known)}.{hint}"
-            )
-        if not isinstance(target, (int, np.integer)) or isinstance(target, bool):
-            raise UserError(
-                f"{attribute} must be a name, an id or None, not {type(target).__name__}."
-            )
-        if not 0 <= target < len(known):
-            raise UserError(
-                f"{target} is no {attribute} id of this model; it knows 0 to {len(known) - 1} "
-                f"({', '.join(known)})."
-            )
-        return int(target)
+        asked: dict[str, Any] = {condition.name: None for condition in self.conditions}
+        asked.update({name: target for name, target in targets.items() if target is not None})
+        return {
+            name: self.condition(name).ids(target, count, self.keeps_unnamed)
+            for name, target in asked.items()
+        }
 
     def to_json(self) -> str:
         """Returns the labels as JSON, the content of an export's ``labels.json``."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        conditions = [condition.to_dict() for condition in self.conditions]
+        return json.dumps({**dataclasses.asdict(self), "conditions": conditions}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> Labels:
-        """Reads the output of ``to_json``, of this release or a later one with more fields.
+        """Reads the output of ``to_json``, of version 0.1 to a later release with more fields.
 
         Raises:
             ValueError: The text is something else, or names an unknown kind.
@@ -121,6 +108,11 @@ class Labels:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("it holds no JSON object")
+        if "conditions" not in values and values.get("kind") == EDITOR:
+            values["conditions"] = [
+                {"kind": ClassCondition.kind, "name": name, "names": values.get(f"{name}s", [])}
+                for name in ("expression", "lighting")
+            ]
         known = {}
         for field in dataclasses.fields(cls):
             if field.name in values:
@@ -132,24 +124,19 @@ class Labels:
 
 def _checked(name: str, value: Any) -> Any:
     """Returns the value of a field from its value in JSON, or raises ``ValueError``."""
-    if name in ("expressions", "lightings"):
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
-            return tuple(value)
-        raise ValueError(f"{name!r} is no list of names")
+    if name == "conditions":
+        if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+            return tuple(map(from_dict, value))
+        raise ValueError(f"{name!r} is no list of conditions")
     if name == "face_lines":
         numbers = isinstance(value, list) and all(type(one) in (int, float) for one in value)
         if numbers and len(value) in (0, 2):
             return tuple(map(float, value))
         raise ValueError(f"{name!r} is no list of two numbers")
-    if name == "image_size":
-        # True is an int to Python.
-        fits = type(value) is int and 0 < value <= _LARGEST
-    elif name == "keeps_unnamed":
-        fits = isinstance(value, bool)
-    elif name == "kind" and isinstance(value, str) and value not in _KINDS:
-        raise ValueError(f"it names the unknown kind {value!r}")
-    else:
-        fits = isinstance(value, str)
-    if not fits:
+    # True is an int to Python.
+    wanted = {"image_size": int, "keeps_unnamed": bool}.get(name, str)
+    if type(value) is not wanted or (name == "image_size" and not 0 < value <= _LARGEST):
         raise ValueError(f"{name!r} cannot be {value!r}")
+    if name == "kind" and value not in _KINDS:
+        raise ValueError(f"it names the unknown kind {value!r}")
     return value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import storage
+from legan_tf.data.conditions import UNKNOWN
 from legan_tf.errors import UserError, first_line
 from legan_tf.graph_ops.pixels import to_float, to_uint8
 from legan_tf.models import Network
@@ -17,7 +18,7 @@ from legan_tf.runtime.compat import float32_policy
 from legan_tf.serving import publishing, signatures
 from legan_tf.serving.graph_checks import MAX_ROWS
 from legan_tf.serving.inputs import as_list, same_size
-from legan_tf.serving.labels import DEPTH, EDITOR, KEEP, SCORER, Attribute, Labels
+from legan_tf.serving.labels import DEPTH, EDITOR, SCORER, Labels
 from legan_tf.serving.preprocessing import prepare, prepare_differentiably
 from legan_tf.training.run_folder import DEPTH_FILE, load_network, network_file
 
@@ -48,7 +49,7 @@ class _Model:
         self._owner = owner
 
     def _run(
-        self, image: np.ndarray, signature: str = "serving_default", **ids: np.ndarray
+        self, signature: str, image: np.ndarray, ids: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Runs a signature on uint8 [B, H, W, 3] in small batches, to bound the memory."""
         run = self._signatures[signature]
@@ -83,7 +84,11 @@ class _Model:
         return done
 
     def _use(
-        self, images: Any, output: str, signature: str = "serving_default", **targets: Any
+        self,
+        images: Any,
+        output: str,
+        signature: str = "serving_default",
+        targets: Mapping[str, Any] | None = None,
     ) -> Any:
         """Returns an output of a signature for one picture or several, of any sizes.
 
@@ -91,14 +96,14 @@ class _Model:
             images: See ``Editor.__call__``.
             output: Name of the output.
             signature: Name of the signature.
-            **targets: Targets by attribute; see ``Labels.ids``.
+            targets: By condition, of a signature that takes them; see ``Labels.all_ids``.
         """
         batch, single = as_list(images)
-        ids = {name: self._labels.ids(name, given, len(batch)) for name, given in targets.items()}
+        ids = {} if targets is None else self._labels.all_ids(targets, len(batch))
         result: Any = None
         for rows, stack in same_size(batch):
             chosen = {name: value[rows] for name, value in ids.items()}
-            answer = self._run(stack, signature, **chosen)[output]
+            answer = self._run(signature, stack, chosen)[output]
             if result is None:
                 result = np.empty((len(batch), *answer.shape[1:]), answer.dtype)
             result[rows] = answer
@@ -111,12 +116,13 @@ class _Model:
 
 
 class Editor(_Model):
-    """Edits the expression and the lighting of pictures of faces.
+    """Edits pictures of faces under conditions, such as an expression and a lighting.
 
     Attributes:
+        conditions: What it edits.
         expressions: Names of the expressions that it can edit to, in the order of their ids.
         lightings: Names of the lightings, likewise.
-        keeps_unnamed: Whether an attribute may be left unnamed, which keeps it as it is.
+        keeps_unnamed: Whether a condition may be left unnamed, which keeps it as it is.
         face_lines: Heights of eyes and mouth in the pictures that it was trained on, as shares of
             their height; empty if unknown.
     """
@@ -124,65 +130,67 @@ class Editor(_Model):
     def __init__(self, *loaded: Any) -> None:
         """Takes what ``_Model`` takes."""
         super().__init__(*loaded)
-        self.expressions, self.lightings = self._labels.expressions, self._labels.lightings
-        self.keeps_unnamed = self._labels.keeps_unnamed
-        self.face_lines = self._labels.face_lines
+        labels = self._labels
+        self.conditions = tuple(condition for condition in labels.conditions if condition.names)
+        self.expressions, self.lightings = labels.expressions, labels.lightings
+        self.keeps_unnamed, self.face_lines = labels.keeps_unnamed, labels.face_lines
 
-    def __call__(
-        self,
-        images: Any,
-        expression: Attribute | Sequence[Attribute] = None,
-        lighting: Attribute | Sequence[Attribute] = None,
-    ) -> np.ndarray:
+    def names(self, condition: str) -> tuple[str, ...]:
+        """Returns the names of a condition's classes or attributes; none without it."""
+        return self._labels.names(condition)
+
+    def __call__(self, images: Any, **targets: Any) -> np.ndarray:
         """Edits one picture or several.
 
         Args:
             images: A path, a PIL image or an array for one picture, a list of these or an array
                 for several; see ``inputs.as_list``. The middle square is resized.
-            expression: Target expression by name or id, one for all pictures or one each; None
-                leaves it as it is.
-            lighting: Target lighting, likewise.
+            **targets: By condition, one for all pictures or one each: of an expression or a
+                lighting its name or id, of attributes ``"Smiling=1,Young=0"`` or a mapping; None,
+                as what is not named, leaves it as it is.
 
         Returns:
             uint8 [image_size, image_size, 3] for one picture, [B, image_size, image_size, 3] for
             several.
 
         Raises:
-            UserError: A picture or a target cannot be used.
+            UserError: A picture, a condition or a target cannot be used.
         """
-        return self._use(images, "image", expression=expression, lighting=lighting)
+        return self._use(images, "image", targets=targets)
 
-    def edit(
-        self,
-        image: tf.Tensor,
-        expression: tf.Tensor | None = None,
-        lighting: tf.Tensor | None = None,
-    ) -> tf.Tensor:
+    def edit(self, image: tf.Tensor, **labels: tf.Tensor | None) -> tf.Tensor:
         """Edits tensors, in a graph or out of one: in ``tf.data``, in a layer.
 
         Args:
             image: uint8 [B, H, W, 3], or float in [-1, 1], which is rounded to eight bits. Any
                 size: the middle square is resized to ``image_size``.
-            expression: int32 [B], the target expressions by id, -1 to leave it as it is; None
-                leaves that of all.
-            lighting: The target lightings, likewise.
+            **labels: The target labels by condition, int32: of an expression or a lighting the
+                ids [B], of attributes 0 or 1 [B, N]; -1 leaves it as it is. None, as what is not
+                named, leaves that of all.
 
         Returns:
             uint8 [B, image_size, image_size, 3]; the same as of ``__call__``, up to rounding. There
             is no gradient.
 
         Raises:
+            UserError: The model has no such condition.
             tf.errors.InvalidArgumentError: Float pictures are not in [-1, 1], or a target is
                 unknown, or left out where the model cannot leave it as it is.
         """
         image = _eight_bits(tf.convert_to_tensor(image))
-        kept = tf.fill([tf.shape(image)[0]], KEEP)
+        rows = tf.shape(image)[0]
+        targets = {
+            condition.name: tf.fill([rows, *condition.label_shape], UNKNOWN)
+            for condition in self._labels.conditions
+        }
+        for name, label in labels.items():
+            if label is not None:
+                targets[self._labels.condition(name).name] = tf.convert_to_tensor(label)
         return self._run_tensors(
             "image",
             tf.zeros([0, self.image_size, self.image_size, 3], tf.uint8),
             image=image,
-            expression=kept if expression is None else expression,
-            lighting=kept if lighting is None else lighting,
+            **targets,
         )
 
     def depth(self, images: Any) -> np.ndarray:
@@ -211,8 +219,10 @@ class Editor(_Model):
             image: One picture; see ``__call__``.
 
         Returns:
-            uint8 [expressions, lightings, image_size, image_size, 3]. Where the model knows no
-            expressions (lightings), that axis has one entry.
+            uint8 [N, M, image_size, image_size, 3]: an axis for the names of each of
+            ``conditions``, such as expressions and lightings; the second has one entry where there
+            is no second condition. Of attributes each is there alone: the others are left as they
+            are, or not there if the model cannot leave them.
 
         Raises:
             UserError: See ``__call__``.
@@ -220,16 +230,20 @@ class Editor(_Model):
         batch, single = as_list(image)
         if not single:
             raise UserError(f"A grid is made of one picture; {len(batch)} were given.")
-        rows, columns = max(1, len(self.expressions)), max(1, len(self.lightings))
-        expression, lighting = np.divmod(np.arange(rows * columns, dtype=np.int32), columns)
+        each = [condition.each(self.keeps_unnamed) for condition in self.conditions]
+        shape = tuple(map(len, each))
+        places = np.indices(shape).reshape(len(shape), -1)
+        targets = {
+            condition.name: rows[place]
+            for condition, rows, place in zip(self.conditions, each, places)
+        }
+        count = places.shape[1]
         # Resized here, once, as the graph would for every target: at its own size it stays.
         picture = to_uint8(prepare(batch[0][None], self.image_size)).numpy()[0]
-        edited = self._run(
-            np.broadcast_to(picture, (rows * columns, *picture.shape)),
-            expression=expression if self.expressions else np.full_like(expression, KEEP),
-            lighting=lighting if self.lightings else np.full_like(lighting, KEEP),
-        )["image"]
-        return edited.reshape(rows, columns, *edited.shape[1:])
+        copies = np.broadcast_to(picture, (count, *picture.shape))
+        ids = self._labels.all_ids(targets, count)
+        edited = self._run("serving_default", copies, ids)["image"]
+        return edited.reshape(*shape, *[1] * (2 - len(shape)), *edited.shape[1:])
 
 
 class Scorer(_Model):

@@ -36,10 +36,9 @@ _DEVICES = {
 }
 _USES = {
     EDITOR: (
-        "It edits the expression and the light of portraits of consenting people, for research, "
-        "for the making of training data and for pictures that are shown as edited. It is not for "
-        "deception: not for pictures that pass for real ones of a person, and not for changing "
-        "evidence or documents."
+        "It edits portraits of consenting people, for research, for the making of training data "
+        "and for pictures that are shown as edited. It is not for deception: not for pictures that "
+        "pass for real ones of a person, and not for changing evidence or documents."
     ),
     SCORER: (
         "It predicts how natural people would find a synthetic face, to compare generators and to "
@@ -98,9 +97,11 @@ def _facts(labels: Labels, network: keras.Model, depth: keras.Model | None) -> l
         "Network": f"{labels.architecture}, {network.count_params():,} parameters",
         "Depth network beside it": depth and f"{depth.count_params():,} parameters",
         "Works at": f"{size} x {size} pixels",
-        "Expressions": ", ".join(labels.expressions),
-        "Lights": ", ".join(labels.lightings),
-        "Attributes may be left as they are": labels.expressions
+        **{
+            condition.name.capitalize(): ", ".join(condition.names)
+            for condition in labels.conditions
+        },
+        "Conditions may be left as they are": labels.conditions
         and ("yes" if labels.keeps_unnamed else "no"),
         "Faces it was trained on": labels.face_lines
         and "eyes at {:.0%} of the height, mouth at {:.0%}".format(*labels.face_lines),

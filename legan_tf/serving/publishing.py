@@ -8,13 +8,13 @@ and ``.removed-…`` while it is deleted. Free of TensorFlow.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError
@@ -151,14 +151,8 @@ def remove_old(model_folder: str, keep: int) -> list[str]:
     return removed
 
 
-@dataclasses.dataclass(frozen=True)
-class RolledBack:
-    """Result of a roll-back.
-
-    Attributes:
-        withdrawn: Folder of the version that was the newest.
-        newest: Folder of the version that is the newest now.
-    """
+class RolledBack(NamedTuple):
+    """Folders after a roll-back: of the version that was the newest, and of the one that is now."""
 
     withdrawn: str
     newest: str
@@ -200,7 +194,8 @@ def describe(model_folder: str) -> list[tuple[str, str]]:
     for number in _numbers(entries):
         state = "older" if number in complete else "incomplete"
         described.append((str(number), "newest" if complete[-1:] == [number] else state))
-    for name in sorted(entries, key=_natural_order):
+    # 10 after 2.
+    for name in sorted(entries, key=lambda name: (name.rstrip("0123456789"), len(name), name)):
         described += [(name, state) for prefix, state in _STATES.items() if name.startswith(prefix)]
     return described
 
@@ -227,14 +222,15 @@ def verify(version: str) -> list[str]:
     path = os.path.join(version, SUMS_FILE)
     try:
         with open(path, encoding="utf-8") as file:
-            lines = [_SUM_LINE.fullmatch(line) for line in file.read().splitlines()]
+            lines = file.read().splitlines()
     except FileNotFoundError as error:
         raise UserError(f"{version}: has no checksums ({SUMS_FILE}); export it anew.") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read.") from error
-    if not lines or not all(lines):
+    found = [match for line in lines if (match := _SUM_LINE.fullmatch(line))]
+    if not lines or len(found) < len(lines):
         raise UserError(f"{path}: is damaged; it must hold lines as sha256sum writes them.")
-    expected = {line[2]: line[1] for line in lines}
+    expected = {match[2]: match[1] for match in found}
     files = _files(version)
     problems = [f"{version}: {name} is missing." for name in sorted(expected.keys() - set(files))]
     for name in files:
@@ -258,12 +254,6 @@ def _delete(folder: str) -> None:
 
 def _numbers(names: list[str]) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
-
-
-def _natural_order(name: str) -> list[tuple[int, str]]:
-    """Returns a key that sorts 10 after 2."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
 def _listed(folder: str) -> list[str]:

@@ -5,11 +5,11 @@ Free of TensorFlow.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.resources
 import os
 import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from legan_tf.data import storage
 from legan_tf.errors import UserError
@@ -35,14 +35,8 @@ _MODEL_CONFIG = """\
 _CONFIG_MAP = ("models.config", "monitoring.config", "ready.sh")
 
 
-@dataclasses.dataclass(frozen=True)
-class Written:
-    """Result of ``write``.
-
-    Attributes:
-        files: Files that were written.
-        kept: Files that were left as they are, because a person has edited them.
-    """
+class Written(NamedTuple):
+    """Files that were written, and files that were kept since a person has edited them."""
 
     files: tuple[str, ...]
     kept: tuple[str, ...]

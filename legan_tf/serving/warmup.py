@@ -10,7 +10,7 @@ from PIL import Image
 
 from legan_tf.data.images import to_png
 from legan_tf.serving import wire
-from legan_tf.serving.labels import KEEP, Labels
+from legan_tf.serving.labels import Labels
 from legan_tf.serving.publishing import WARMUP_FILE
 from legan_tf.serving.signatures import Servable
 
@@ -65,15 +65,10 @@ def _inputs(labels: Labels) -> dict[tuple[str, tf.DType], np.ndarray]:
         ("image_bytes", tf.string): np.array([to_png(image) for image in images], object),
         ("row", tf.int32): np.arange(2, dtype=np.int32),
     }
-    for attribute, names in (("expression", labels.expressions), ("lighting", labels.lightings)):
-        ends = [0, len(names) - 1] if names else [KEEP] * 2
-        named = [names[end].encode() if names else b"" for end in ends]
-        values[attribute, tf.int32] = np.array(ends, np.int32)
-        values[attribute, tf.string] = np.array(named, object)
-        vectors = np.zeros((2, len(names)), np.float32)
-        if names:
-            vectors[[0, 1], ends] = 1.0
-        values[attribute, tf.float32] = vectors
+    for condition in labels.conditions:
+        values[condition.name, tf.int32] = np.zeros((2, *condition.label_shape), np.int32)
+        values[condition.name, tf.string] = np.array([condition.names[0].encode()] * 2, object)
+        values[condition.name, tf.float32] = np.ones((2, condition.size), np.float32)
     return values
 
 

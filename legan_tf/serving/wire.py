@@ -2,15 +2,13 @@
 
 ``tensorflow-serving-api`` has the same messages, but importing it imports TensorFlow. Here only the
 fields in use are declared, by number and type, which is all that goes over the wire.
-
-Packed numbers are declared as bytes: servers send them in ``float_val`` or ``int_val``, and NumPy
-reads a whole field at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,13 +26,13 @@ _MESSAGES = {
         "dtype": (1, "int32"),
         "tensor_shape": (2, "TensorShapeProto"),
         "tensor_content": (4, "bytes"),
-        "float_val": (5, "bytes"),
-        "double_val": (6, "bytes"),
-        "int_val": (7, "bytes"),
+        "float_val": (5, "*float"),
+        "double_val": (6, "*double"),
+        "int_val": (7, "*int32"),
         "string_val": (8, "*bytes"),
-        "int64_val": (10, "bytes"),
-        "bool_val": (11, "bytes"),
-        "half_val": (13, "bytes"),
+        "int64_val": (10, "*int64"),
+        "bool_val": (11, "*bool"),
+        "half_val": (13, "*int32"),
     },
     "ModelSpec": {
         "name": (1, "string"),
@@ -82,8 +80,8 @@ _NUMBERS: dict[int, tuple[np.dtype, str]] = {
     19: (np.dtype("<f2"), "half_val"),
 }
 _CODES = {dtype: code for code, (dtype, _) in _NUMBERS.items()}
-_VARINT_BYTES = 10
-_MOST_FILLED = 1 << 28
+_MOST_FILLED = 1 << 26
+"""Most bytes of a tensor that repeats its last value: a small message must not fill the memory."""
 _STRING_BYTES = 64
 """Memory of a string beside its content, in Python and in TensorFlow."""
 
@@ -119,13 +117,8 @@ def to_tensor(array: np.ndarray) -> Message:
     return tensor
 
 
-def from_tensor(tensor: Message, most_filled: int = _MOST_FILLED) -> np.ndarray:
-    """Returns a ``TensorProto`` as an array; strings become bytes objects.
-
-    Args:
-        tensor: The message, which is not trusted.
-        most_filled: Most bytes of a tensor that repeats its last value: a small message must not
-            fill the memory.
+def from_tensor(tensor: Message) -> np.ndarray:
+    """Returns a ``TensorProto``, which is not trusted, as an array; strings become bytes objects.
 
     Raises:
         WireError: The type is not supported, or the number of values does not fit the shape.
@@ -150,7 +143,7 @@ def from_tensor(tensor: Message, most_filled: int = _MOST_FILLED) -> np.ndarray:
         empty = b"" if tensor.dtype == _STRING else 0
         last: Any = values[-1] if len(values) else empty
         each = _STRING_BYTES + len(last) if tensor.dtype == _STRING else dtype.itemsize
-        if size * each > most_filled:
+        if size * each > _MOST_FILLED:
             raise WireError(f"a tensor of shape {list(shape)} holds {len(values)} values.")
         rest = np.full(size - len(values), last, dtype)
         values = np.concatenate([values, rest])
@@ -164,49 +157,18 @@ def from_tensor(tensor: Message, most_filled: int = _MOST_FILLED) -> np.ndarray:
 
 def _numbers(tensor: Message, dtype: np.dtype, field: str) -> np.ndarray:
     """Returns the numbers of a tensor, from its raw content or the field of their type."""
-    if tensor.tensor_content or field in ("float_val", "double_val"):
-        values = _frombuffer(tensor.tensor_content or getattr(tensor, field), dtype)
+    content = tensor.tensor_content
+    if content:
+        if len(content) % dtype.itemsize:
+            raise WireError(f"{len(content)} bytes are no whole number of {dtype} values.")
+        values = np.frombuffer(content, dtype)
         # A byte that is neither 0 nor 1 is no boolean to NumPy.
         return values.view(np.uint8) != 0 if field == "bool_val" else values
-    numbers = _varints(getattr(tensor, field))
+    sent = getattr(tensor, field)
+    values = np.fromiter(sent, np.int32 if field in ("int_val", "half_val") else dtype, len(sent))
     if field == "half_val":
-        return numbers.astype(np.uint16).view(dtype)
-    return numbers.astype(dtype)
-
-
-def _frombuffer(content: bytes, dtype: np.dtype) -> np.ndarray:
-    if len(content) % dtype.itemsize:
-        raise WireError(f"{len(content)} bytes are no whole number of {dtype} values.")
-    return np.frombuffer(content, dtype)
-
-
-def _varints(content: bytes) -> np.ndarray:
-    """Decodes varints: seven bits a byte, lowest first, the high bit set on all but the last.
-
-    Returns:
-        Whole numbers [count], uint16 where that holds them, else int64.
-    """
-    raw = np.frombuffer(content, np.uint8)
-    if raw.size and raw[-1] >= 0x80:
-        raise WireError("a row of numbers is cut short.")
-    ends = np.flatnonzero(raw < 0x80)
-    if not np.any((raw[1:] & raw[:-1]) >= 0x80):
-        # At most two bytes each, as in pictures. The byte before index 0 is, at index -1, the last
-        # one of all, whose high bit is not set either.
-        last, before = raw[ends].astype(np.uint16), raw[ends - 1]
-        two = (before & np.uint8(0x7F)) | last << np.uint16(7)
-        return np.where(before >= 0x80, two, last)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    longest = int(lengths.max())
-    if longest > _VARINT_BYTES:
-        raise WireError("a number is longer than 64 bits.")
-    values = np.zeros(len(ends), np.uint64)
-    for place in range(longest):
-        rows = np.flatnonzero(lengths > place)
-        seven = (raw[starts[rows] + place] & np.uint8(0x7F)).astype(np.uint64)
-        values[rows] |= seven << np.uint64(7 * place)
-    return values.view(np.int64)
+        return values.astype(np.uint16).view(dtype)
+    return values.astype(dtype, copy=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,3 +227,22 @@ def read_answer(response: Message) -> Answer:
         except WireError as error:
             raise WireError(f"output {name!r}: {error}") from error
     return Answer(outputs, response.model_spec.version.value)
+
+
+def sentence_of(details: str) -> str:
+    """Returns the message of an error without TensorFlow's additions.
+
+    Args:
+        details: For instance ``assertion failed: [Row 1: …] [[{{node …}}]]``.
+    """
+    text = re.sub(
+        r"\{\{function_node .*?\}\}", "", details.rpartition("stack traces unavailable>")[2]
+    )
+    text = re.split(r"\s*\[\[\{\{|\s*\[Op:", text, maxsplit=1)[0]
+    _, asserted, sentence = text.rpartition("assertion failed: ")
+    if asserted:
+        # The values of an assertion come one by one: [sentence] [3] [2].
+        sentence = sentence.strip().removeprefix("[").removesuffix("]").replace("] [", " ")
+    sentence = sentence.strip().removeprefix("Graph execution error:")
+    lines = [line.strip() for line in sentence.splitlines() if line.strip()]
+    return " ".join(lines) or "no reason given"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import math
 import signal
@@ -14,10 +15,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.command_line.cli import Progress
+from legan_tf.command_line.cli import Progress, say
 from legan_tf.errors import UserError
 from legan_tf.runtime import compat
+from legan_tf.runtime.hardware import float32_arithmetic
+from legan_tf.training.datasets import Datasets
 from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder
+from legan_tf.training.system import System
+
+DOUBTED_LINES = 5
+"""Lines of metrics in a row after which a warning is given."""
 
 
 class TrainingDivergedError(UserError):
@@ -63,39 +70,34 @@ class Recorder(keras.callbacks.Callback):
 
     def __init__(
         self,
-        run: RunFolder,
-        label: str,
+        folder: RunFolder,
+        system: System,
         start: int,
-        total: int,
-        batch_size: int,
-        every: int,
-        rates: dict[str, Callable[[], float]],
+        optimizers: Mapping[str, keras.optimizers.Optimizer],
         means: RunningMeans,
     ) -> None:
         """Begins at step ``start``.
 
         Args:
-            run: Where to write.
-            label: Name of the run in the progress line.
+            folder: Where to write.
+            system: Whose run it is.
             start: Steps already done.
-            total: Steps of the whole run.
-            batch_size: Images in a step, for the images per second.
-            every: Steps between lines.
-            rates: Learning rates to note, by name.
+            optimizers: By name; their learning rates are noted.
             means: The losses, as the checkpoint left them.
         """
         super().__init__()
         self.step = start
-        self._run = run
-        self._total = total
-        self._batch_size = batch_size
-        self._every = every
-        self._rates = rates
         self.means = means
-        self._progress = Progress(total, label, start)
+        self._folder = folder
+        self._total = system.run.train_steps
+        self._every = system.run.log_every
+        self._images = system.images_per_step
+        self._optimizers = optimizers
+        self._doubts: collections.Counter[str] = collections.Counter()
+        self._progress = Progress(self._total, system.model, start)
         self._writer = (
-            tf.summary.create_file_writer(run.path("tensorboard"))
-            if run.writes
+            tf.summary.create_file_writer(folder.path("tensorboard"))
+            if folder.writes
             else tf.summary.create_noop_writer()
         )
         self._since = (time.monotonic(), start)
@@ -112,17 +114,20 @@ class Recorder(keras.callbacks.Callback):
             if not math.isfinite(value):
                 raise TrainingDivergedError(
                     f"the term {name!r} became {value} at step {self.step}; the last checkpoint "
-                    f"before it is kept in {self._run.path(CHECKPOINTS)}. Lower --learning_rate "
-                    "or the weight of that term."
+                    f"before it is kept in {self._folder.path(CHECKPOINTS)}. Lower "
+                    "--learning_rate or the weight of that term."
                 )
         now = time.monotonic()
         done = self.step - self._since[1]
-        pace = done * self._batch_size / max(now - self._since[0], 1e-9)
+        pace = done * self._images / max(now - self._since[0], 1e-9)
         self._progress.update(self.step, **{"images/s": round(pace, 1), **losses})
         if self.step % self._every == 0 or self.step == self._total:
-            rates = {name: rate() for name, rate in self._rates.items()}
-            metrics = {**losses, **rates, "images_per_second": round(pace, 2)}
-            self.write_metrics(metrics)
+            rates = {
+                name.replace("optimizer", "rate"): compat.scalar(optimizer.learning_rate)
+                for name, optimizer in self._optimizers.items()
+            }
+            self.write_metrics({**losses, **rates, "images_per_second": round(pace, 2)})
+            self._warn(losses)
             for metric in self.model.metrics:
                 metric.reset_state()
             self._since = (now, self.step)
@@ -130,7 +135,7 @@ class Recorder(keras.callbacks.Callback):
     def write_metrics(self, metrics: dict[str, float]) -> None:
         """Writes metrics of the current step to the run folder; JSON has null in place of NaN."""
         known = {name: x if math.isfinite(x) else None for name, x in metrics.items()}
-        self._run.append_metrics({"step": self.step, **known})
+        self._folder.append_metrics({"step": self.step, **known})
         with self._writer.as_default():
             for name, value in metrics.items():
                 tf.summary.scalar(name, value, step=self.step)
@@ -138,28 +143,41 @@ class Recorder(keras.callbacks.Callback):
 
     def write_picture(self, name: str, picture: np.ndarray) -> None:
         """Writes a picture of the current step to the run folder."""
-        self._run.save_picture(f"{name}-{self.step:07d}", picture)
+        self._folder.save_picture(f"{name}-{self.step:07d}", picture)
         with self._writer.as_default():
             tf.summary.image(name, picture[None], step=self.step)
         self._writer.flush()
 
+    def _warn(self, losses: Mapping[str, float]) -> None:
+        """Says once what has been wrong in so many lines of metrics that it is no accident."""
+        doubts = self.model.warnings(losses)
+        self._doubts = collections.Counter({d: self._doubts[d] + 1 for d in doubts})
+        for doubt, count in self._doubts.items():
+            if count == DOUBTED_LINES:
+                say(f"\nWARNING: at step {self.step}: {doubt}")
 
-class Every(keras.callbacks.Callback):
-    """Calls a function each time so many steps are done, and after the last one."""
 
-    def __init__(self, recorder: Recorder, every: int, total: int, action: Callable) -> None:
-        """Calls ``action()`` every ``every`` steps and at step ``total``."""
+class Validation(keras.callbacks.Callback):
+    """Validates every so many steps and after the last one: pictures and metrics."""
+
+    def __init__(self, recorder: Recorder, system: System, data: Datasets) -> None:
+        """Takes what knows the step and writes, the system, and the faces to look at."""
         super().__init__()
         self._recorder = recorder
-        self._every = every
-        self._total = total
-        self._action = action
+        self._system = system
+        self._data = data
 
+    @float32_arithmetic()
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Calls the function when it is due."""
-        step = self._recorder.step
-        if step % self._every == 0 or step == self._total:
-            self._action()
+        """Validates when it is due."""
+        step, run = self._recorder.step, self._system.run
+        if step % run.sample_every and step != run.train_steps:
+            return
+        pictures, metrics = self._system.validate(self.model, self._data)
+        for name, picture in pictures.items():
+            self._recorder.write_picture(name, picture)
+        if metrics:
+            self._recorder.write_metrics(metrics)
 
 
 class Saver(keras.callbacks.Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from legan_tf.data.check.validation import (
     held_out_split,
     learnable,
 )
+from legan_tf.data.conditions import ATTRIBUTES, Condition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import Manifest, counts_table, read_manifest
 from legan_tf.data.manifest_faces import SplitPools, manifest_faces
@@ -45,7 +47,8 @@ def rendered_classes(expressions: Sequence[str], lightings: Sequence[str]) -> tu
         A key of ``EXPRESSIONS``, and whether the two flashless lights are one class.
     """
     shared = {name: len({*known} & {*expressions}) for name, known in EXPRESSIONS.items()}
-    return max(shared, key=shared.get), attributes.MULTIPIE_SHOTS[-1] not in lightings
+    most = max(shared, key=lambda name: shared[name])
+    return most, attributes.MULTIPIE_SHOTS[-1] not in lightings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,55 @@ class Datasets:
     table: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """What a training needs of its data.
+
+    Attributes:
+        conditions: Names of the conditions to keep, in this order; None for all that the data has,
+            of rendered faces expression and lighting.
+        attributes: Of binary attributes those to keep, in this order; all if there are none.
+        columns: What a manifest must have; see ``check_manifest``.
+        any_of: The labels of which a picture of a manifest needs at least one; others are left
+            out. All stay if there are none.
+        map_kind: ``depth`` or ``normal`` to have these maps too.
+        loaded_size: Height and width of the pictures to train on, in pixels; 0 for those of the
+            others.
+    """
+
+    conditions: tuple[str, ...] | None
+    attributes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    map_kind: str = ""
+    loaded_size: int = 0
+
+    def kept(self, known: Sequence[Condition], source: str) -> tuple[str, ...]:
+        """Returns the names of the conditions to keep of those that the data has.
+
+        Raises:
+            UserError: It lacks a condition or an attribute; the message begins with ``source``.
+        """
+        names = {one.name: one.names for one in known}
+        kept = tuple(names) if self.conditions is None else self.conditions
+        for name in kept:
+            if name not in names:
+                raise UserError(
+                    f"--conditions={','.join(kept)}: {source} has no labels of {name!r}; it has "
+                    f"{', '.join(names) or 'none'}."
+                )
+        attributes = names.get(ATTRIBUTES, ())
+        for name in self.attributes:
+            if name not in attributes:
+                close = difflib.get_close_matches(name, attributes, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else ""
+                raise UserError(
+                    f"--attributes={','.join(self.attributes)}: {source} has no {name!r}; "
+                    + (hint or f"it has {', '.join(attributes) or 'none'}.")
+                )
+        return kept
+
+
 @functools.lru_cache(maxsize=4)
 def rendered_split(
     split: str,
@@ -73,6 +125,7 @@ def rendered_split(
     seed: int,
     map_kind: str = "",
     on_demand: bool = False,
+    with_attributes: bool = False,
 ) -> FaceSet:
     """Rendered faces, kept for the next network that this process trains on them."""
     return rendered_faces(
@@ -85,135 +138,152 @@ def rendered_split(
         bar(f"rendering {split} faces"),
         map_kind,
         on_demand,
+        with_attributes,
     )
 
 
-def held_out_faces(config: DataOptions, split: str = "test", on_demand: bool = False) -> FaceSet:
-    """Rendered people of a configuration that no training of it has seen.
+def held_out_faces(
+    data: DataOptions,
+    seed: int,
+    needs: Needs = Needs(None),
+    split: str = "test",
+    on_demand: bool = False,
+) -> FaceSet:
+    """Rendered people that no training with these options has seen.
 
     Args:
-        config: The configuration.
+        data: The options.
+        seed: Seed of the training.
+        needs: Their conditions and maps.
         split: ``val``, for validation during training, or ``test``.
         on_demand: See ``rendered_faces``.
+
+    Raises:
+        UserError: Rendered faces lack a condition or an attribute.
     """
-    return rendered_split(
+    return _rendered(split, HELD_OUT_PEOPLE, data.image_size, data, needs, seed, on_demand)
+
+
+def _rendered(
+    split: str,
+    people: int,
+    size: int,
+    data: DataOptions,
+    needs: Needs,
+    seed: int,
+    on_demand: bool,
+) -> FaceSet:
+    faces = rendered_split(
         split,
-        HELD_OUT_PEOPLE,
-        config.expressions,
-        config.merge_flashless,
-        config.image_size,
-        config.seed,
-        config.map_kind,
+        people,
+        data.expressions,
+        data.merge_flashless,
+        size,
+        seed,
+        needs.map_kind,
         on_demand,
+        bool(needs.attributes) or needs.conditions is not None and ATTRIBUTES in needs.conditions,
     )
+    return faces.only(needs.kept(faces.conditions, "rendered data"), needs.attributes)
 
 
-def rendered_datasets(config: DataOptions) -> Datasets:
-    """Renders every person under every expression and lighting."""
-    train = rendered_split(
-        "train",
-        config.people,
-        config.expressions,
-        config.merge_flashless,
-        config.loaded_size,
-        config.seed,
-        config.map_kind,
-        on_demand=True,
-    )
-    val = held_out_faces(config, "val", on_demand=True)
-    return _labelled(config, Datasets(train, val, _grid_table(train, val)))
+def rendered_datasets(data: DataOptions, needs: Needs, seed: int) -> Datasets:
+    """Renders every person under every expression and lighting.
+
+    Raises:
+        UserError: Rendered faces lack a condition or an attribute.
+    """
+    size = needs.loaded_size or data.image_size
+    train = _rendered("train", data.people, size, data, needs, seed, on_demand=True)
+    val = held_out_faces(data, seed, needs, "val", on_demand=True)
+    return Datasets(train, val, _grid_table(train, val))
 
 
-def rated_datasets(config: DataOptions, count: int) -> Datasets:
+def rated_datasets(data: DataOptions, count: int, seed: int, loaded_size: int = 0) -> Datasets:
     """Renders faces with damage, rated by simulated raters.
 
     Args:
-        config: The sizes and the seed.
+        data: The options.
         count: Pictures to train on.
+        seed: Different seeds give different people, damage and raters.
+        loaded_size: As ``Needs`` has it.
     """
-    train = rated_faces("train", count, config.loaded_size, config.seed, bar("rating faces"))
+    size = loaded_size or data.image_size
+    train = rated_faces("train", count, size, seed, bar("rating faces"))
     held_out = max(count // 8, 2)
-    val = rated_faces("val", held_out, config.image_size, config.seed, bar("rating held-out faces"))
+    val = rated_faces("val", held_out, data.image_size, seed, bar("rating held-out faces"))
     return Datasets(train, val, _ratings_table(train, val))
 
 
-def _labelled(config: DataOptions, data: Datasets) -> Datasets:
-    """The data with the labels that the system learns from."""
-    if config.learns_lighting:
-        return data
-    val = data.val and data.val.only(["expression"])
-    return dataclasses.replace(data, train=data.train.only(["expression"]), val=val)
-
-
-def manifest_datasets(
-    config: DataOptions, needs: Sequence[str], learns: Sequence[str] = ()
-) -> Datasets:
+def manifest_datasets(data: DataOptions, needs: Needs, seed: int, dry_run: bool) -> Datasets:
     """Reads and checks a manifest; where it has no val people, test people are validated on.
 
     Args:
-        config: The manifest and how to read it.
-        needs: The columns that the training needs; see ``check_manifest``.
-        learns: The labels of which a picture needs at least one; see ``check_manifest``.
+        data: The manifest and how to read it.
+        needs: What the training needs of it.
+        seed: Seed of the split where the manifest has none.
+        dry_run: Whether to write nothing.
 
     Raises:
         UserError: The manifest cannot be trained on; all its problems are in the message.
     """
-    manifest = read_manifest(config.manifest, config.data_dir or None, config.seed)
-    if not config.learns_lighting:
-        rows = tuple(dataclasses.replace(row, lighting="") for row in manifest.rows)
-        manifest = dataclasses.replace(manifest, rows=rows, lightings=())
+    manifest = read_manifest(data.manifest, data.data_dir or None, seed)
+    kept = needs.kept(manifest.conditions, data.manifest)
+    manifest = manifest.only(kept, needs.attributes)
     looked_at = held_out_split(manifest)
-    files, crop = [row.file for row in manifest.rows], parse_crop(config.crop)
+    files, crop = [row.file for row in manifest.rows], parse_crop(data.crop)
     tfrecord_reader.refuse_crop(files, crop)
-    maps = [config.map_kind] if config.map_kind else []
-    needs = [*needs, *maps]
-    sizes = {"train": config.loaded_size, looked_at: config.image_size}
-    known = KnownFiles(config.manifest, config.check_again)
-    pools, on_picture, on_map = _pools(learnable(manifest, needs, learns), config, sizes)
+    columns = [*needs.columns, *([needs.map_kind] if needs.map_kind else [])]
+    loaded_size = needs.loaded_size or data.image_size
+    sizes = {"train": loaded_size, looked_at: data.image_size}
+    known = KnownFiles(data.manifest, data.check_again)
+    pools, on_picture, on_map = _pools(
+        learnable(manifest, columns, needs.any_of), data, needs.map_kind, sizes
+    )
     try:
         manifest = check_manifest(
-            manifest, needs, bar("checking images"), learns, on_picture, on_map, known
+            manifest, columns, bar("checking images"), needs.any_of, on_picture, on_map, known
         )
     finally:
-        if not config.dry_run:
+        if not dry_run:
             known.write()
     notes = {
         "val": [],
         "test": ["Split 'val' is empty: training looks at the people of 'test'."],
         None: ["There are no held-out people: nothing is validated, samples show people of train."],
     }[looked_at]
-    train, val = (
-        manifest_faces(
+
+    def faces(split: str) -> FaceSet:
+        return manifest_faces(
             manifest,
             split,
-            size,
+            sizes[split],
             crop,
-            config.memory_bytes,
+            data.memory_bytes,
             bar(f"reading {split} images"),
-            config.map_kind,
+            needs.map_kind,
             pools[split],
-            _plain(manifest, split, known, size) if pools[split] is None else None,
+            _plain(manifest, split, known, sizes[split]) if pools[split] is None else None,
         )
-        if split
-        else None
-        for split, size in sizes.items()
-    )
-    notes += tfrecord_reader.enlarging_note(files, config.loaded_size)
-    return _labelled(config, Datasets(train, val, "\n".join([counts_table(manifest), *notes])))
+
+    train, val = faces("train"), faces(looked_at) if looked_at else None
+    notes += tfrecord_reader.enlarging_note(files, loaded_size)
+    return Datasets(train, val, "\n".join([counts_table(manifest), *notes]))
 
 
 def _pools(
-    manifest: Manifest, config: DataOptions, sizes: dict[str | None, int]
-) -> tuple[dict[str, SplitPools | None], OnPicture, OnMap]:
+    manifest: Manifest, data: DataOptions, map_kind: str, sizes: dict[str | None, int]
+) -> tuple[dict[str | None, SplitPools | None], OnPicture, OnMap]:
     """Pools of the splits that fit into memory, and what fills them while files are checked."""
-    crop = parse_crop(config.crop)
-    pools, place = {}, {}
+    crop = parse_crop(data.crop)
+    pools: dict[str | None, SplitPools | None] = {}
+    place: dict[int, tuple[SplitPools, int]] = {}
     for split, size in sizes.items():
         rows = [index for index, row in enumerate(manifest.rows) if row.split == split]
-        memory, kind = config.memory_bytes, config.map_kind
-        pools[split] = SplitPools.of(len(rows), size, crop, memory, kind)
-        if pools[split]:
-            place.update({index: (pools[split], number) for number, index in enumerate(rows)})
+        pool = SplitPools.of(len(rows), size, crop, data.memory_bytes, map_kind)
+        pools[split] = pool
+        if pool:
+            place.update({index: (pool, number) for number, index in enumerate(rows)})
 
     def on_picture(index: int, _: bytes, picture: np.ndarray) -> None:
         if index in place:
@@ -273,8 +343,9 @@ def split_of_manifest(
 
 def _grid_table(*sets: FaceSet) -> str:
     return "\n".join(
-        f"{faces.name}: {len(faces.identities)} people x {len(faces.expressions)} expressions x "
-        f"{len(faces.lightings)} lightings = {len(faces)} images"
+        f"{faces.name}: {len(faces.identities)} people x "
+        f"{' x '.join(f'{len(names)} {name}s' for name, names in faces.classes().items())} = "
+        f"{len(faces)} images"
         for faces in sets
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import keras
@@ -14,11 +14,19 @@ import tensorflow as tf
 from legan_tf.command_line.cli import say
 from legan_tf.errors import UserError, first_line
 from legan_tf.runtime import compat, hardware
-from legan_tf.training.options import AUTO, RunOptions
+from legan_tf.training.options import AUTO, PRECISIONS, RunOptions
 from legan_tf.training.workers import VARIABLE, Worker, this_worker
 
 Device = TypeVar("Device")
 
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+)
+"""Errors that TensorFlow raises where another worker has ended."""
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", AUTO: "float32"}
 
 
@@ -107,6 +115,45 @@ def join(config: RunOptions) -> None:
         # Also that of SIGTERM, which TensorFlow has made its own.
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def meet(config: RunOptions) -> Worker:
+    """Returns this worker, once it has met the others, if ``TF_CONFIG`` names any.
+
+    Raises:
+        UserError: ``join`` fails, or the options do not go with several workers.
+    """
+    worker = this_worker()
+    if worker.count == 1:
+        return worker
+    if config.precision == AUTO:
+        raise UserError(
+            "--precision=auto measures one machine: with several workers choose from "
+            f"{', '.join(PRECISIONS)}"
+        )
+    say(
+        f"worker {worker.index} of {worker.count}: waits for the others "
+        f"({', '.join(worker.addresses)})"
+    )
+    join(config)
+    return worker
+
+
+@contextlib.contextmanager
+def lost_workers_named(worker: Worker) -> Iterator[None]:
+    """Turns the errors of TensorFlow where another worker has ended into a sentence."""
+    try:
+        yield
+    except LOST as error:
+        if worker.count == 1:
+            raise
+        lines = str(error).rpartition("aborted by: ")[2].splitlines()
+        reason = lines[0].partition(". ")[0] if lines else type(error).__name__
+        raise UserError(
+            f"worker {worker.index} of {worker.count}: another worker has ended or cannot be "
+            f"reached any more ({reason.rstrip(':')}); see its own output for the reason. "
+            "The same command on all workers resumes."
+        ) from error
 
 
 @functools.lru_cache(None)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from legan_tf.command_line.options import (
     BELOW_ONE,
     NOT_NEGATIVE,
     POSITIVE,
     Options,
+    between,
+    listed,
     option,
     parse_crop,
 )
 from legan_tf.errors import UserError
+from legan_tf.losses.terms import EDITOR, term_options
 
 DATASETS = ("rendered", "manifest")
 EXPRESSION_SETS = ("multipie", "affectnet")
@@ -25,7 +29,6 @@ class RunOptions(Options):
     """The run folder, the length of the run, and the device."""
 
     workdir: str = option("", "Run folder; a run that is there already is resumed.", free=True)
-    image_size: int = option(128, "Height and width of the images in pixels.", limit=POSITIVE)
     batch_size: int = option(16, "Global batch size, over all replicas.", limit=POSITIVE)
     train_steps: int = option(
         40_000,
@@ -99,9 +102,10 @@ class RunOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True)
-class DataOptions(RunOptions):
+class DataOptions(Options):
     """The faces to train on."""
 
+    image_size: int = option(128, "Height and width of the images in pixels.", limit=POSITIVE)
     dataset: str = option("rendered", "Faces rendered by this package, or a manifest.", DATASETS)
     manifest: str = option("", "CSV file of --dataset=manifest; see docs/data.md.")
     data_dir: str = option(
@@ -133,24 +137,9 @@ class DataOptions(RunOptions):
     )
 
     @property
-    def loaded_size(self) -> int:
-        """Height and width of the images to train on, in pixels."""
-        return self.image_size
-
-    @property
     def memory_bytes(self) -> int:
         """Most memory for the pictures and maps of a split."""
         return int(self.memory_gib * 2**30)
-
-    @property
-    def learns_lighting(self) -> bool:
-        """Whether labels of light are read."""
-        return True
-
-    @property
-    def map_kind(self) -> str:
-        """``depth`` or ``normal`` where training needs such maps, else empty."""
-        return ""
 
     def problems(self) -> list[str]:
         """Adds the rules of the data."""
@@ -206,13 +195,13 @@ class DiscriminatorOptions(Options):
     d_width: int = option(64, "Discriminator: channels of the first convolution.", limit=POSITIVE)
     d_depth: int = option(6, "Discriminator: convolutions.", limit=POSITIVE)
     fake_class: bool = option(
-        False, "Discriminator: a class 'generated' in each attribute head (ours)."
+        False, "Discriminator: a class 'generated' in each head of classes (ours)."
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class AdversarialObjective(Options):
-    """The loss terms of every system with a discriminator that reads attributes."""
+class AdversarialOptions(Options):
+    """The losses of every system with a discriminator, and how its networks take turns."""
 
     adversarial: str = option("wgan-gp", "Adversarial loss.", ("wgan-gp", "hinge"))
     adversarial_weight: float = option(1.0, "Weight of L_adv.", limit=NOT_NEGATIVE)
@@ -224,6 +213,61 @@ class AdversarialObjective(Options):
     penalty_every: int = option(
         1, "Generator steps between penalties, each then as much stronger.", limit=POSITIVE
     )
+    critic_steps: int = option(
+        5, "Discriminator updates for each generator update, n_critic.", limit=POSITIVE
+    )
     ema_decay: float = option(
         0.999, "Decay of the generator's moving average (EMA); 0 for none.", limit=BELOW_ONE
     )
+    balance: bool = option(
+        True, "Let the classes of the first condition, the expressions, take turns in training."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ConditionOptions(Options):
+    """The conditions that an editor is told and a discriminator reads."""
+
+    conditions: str = option(
+        "expression,lighting",
+        "Labels to learn, with commas: expression, lighting, and attributes, which are there or "
+        "not.",
+    )
+    attributes: str = option(
+        "", "Of the condition attributes, those to learn, with commas; all of the data if empty."
+    )
+
+    @property
+    def condition_names(self) -> tuple[str, ...]:
+        """The conditions, in order."""
+        return tuple(listed(self.conditions))
+
+    def problems(self) -> list[str]:
+        """Adds the rules of names."""
+        problems = super().problems()
+        for flag, given in (("conditions", self.conditions), ("attributes", self.attributes)):
+            found = listed(given)
+            if len(set(found)) < len(found):
+                problems.append(f"--{flag}={given}: names one of them twice")
+        if self.attributes and "attributes" not in self.condition_names:
+            problems.append("--attributes needs attributes among --conditions")
+        return problems
+
+
+@dataclasses.dataclass(frozen=True)
+class EditorLosses(Options):
+    """LEGAN's losses beyond StarGAN's."""
+
+    identity_weight: float = option(
+        10.0, "Weight of L_id; 0 needs no identity network.", limit=NOT_NEGATIVE
+    )
+    quality_weight: float = option(1.0, "Weight of L_qual; 0 needs no Q.", limit=NOT_NEGATIVE)
+    quality_target: float = option(
+        8.0, "Rating from 1 to 10 that L_qual pulls to.", limit=between(1, 10)
+    )
+
+
+if TYPE_CHECKING:
+    EditorTerms = Options
+else:
+    EditorTerms = term_options(EDITOR)

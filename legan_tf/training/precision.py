@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import statistics
 import time
@@ -32,12 +31,12 @@ def of_begun_run(system: System) -> System:
 
     Only where ``--precision=auto`` leaves it open; the same system where there is no such run.
     """
-    path = os.path.join(system.workdir, FLAGS_FILE)
-    if system.precision != AUTO or not os.path.exists(path):
+    path = os.path.join(system.run.workdir, FLAGS_FILE)
+    if system.run.precision != AUTO or not os.path.exists(path):
         return system
-    precision = from_flagfile(path).precision
-    say(f"--precision=auto: {precision}, with which the run in {system.workdir} was begun")
-    return dataclasses.replace(system, precision=precision)
+    precision = from_flagfile(path).run.precision
+    say(f"--precision=auto: {precision}, with which the run in {system.run.workdir} was begun")
+    return system.replace(precision=precision)
 
 
 def step_seconds(system: System, batch: Batch, make: Make) -> dict[str, float]:
@@ -54,7 +53,7 @@ def step_seconds(system: System, batch: Batch, make: Make) -> dict[str, float]:
     progress = Progress(len(CANDIDATES) * (_TIMED_STEPS + 2), "measuring precision")
     steps = {}
     for precision in CANDIDATES:
-        form = dataclasses.replace(system, precision=precision, steps_per_execution=1)
+        form = system.replace(precision=precision, steps_per_execution=1)
         steps[precision] = repeated_step(*make(form), batch)
     seconds: dict[str, list[float]] = {precision: [] for precision in CANDIDATES}
     for trial in range(_TIMED_STEPS + 2):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 
+from legan_tf.command_line import options
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.training.run_folder import FLAGS_FILE, INPUTS_FILE, saved_step
@@ -28,17 +28,18 @@ def check_resumable(system: System) -> dict[str, str]:
         UserError: Flags that the checkpoint depends on have changed, or the content of their files;
             each is named. Or there is no such file.
     """
-    path = os.path.join(system.workdir, FLAGS_FILE)
-    if not os.path.exists(path) or saved_step(system.workdir) is None:
+    workdir = system.run.workdir
+    path = os.path.join(workdir, FLAGS_FILE)
+    if not os.path.exists(path) or saved_step(workdir) is None:
         return _digests(system.input_files(begun=False))
     changed = changed_flags(from_flagfile(path), system)
     if changed:
         raise UserError(
-            f"--workdir={system.workdir} holds a run with other flags: {'; '.join(changed)}. "
+            f"--workdir={workdir} holds a run with other flags: {'; '.join(changed)}. "
             "Use another --workdir, or the flags of that run."
         )
     inputs = _digests(system.input_files(begun=True))
-    path = os.path.join(system.workdir, INPUTS_FILE)
+    path = os.path.join(workdir, INPUTS_FILE)
     if os.path.exists(path):
         with open(path) as file:
             began_with = json.load(file)
@@ -46,7 +47,7 @@ def check_resumable(system: System) -> dict[str, str]:
         if changed:
             raise UserError(
                 f"{', '.join(changed)}: its content has changed since this run began in "
-                f"{system.workdir}. Put back what it was, or use another --workdir."
+                f"{workdir}. Put back what it was, or use another --workdir."
             )
         # Files that only the first step needed stay on record.
         inputs = {**began_with, **inputs}
@@ -58,15 +59,17 @@ def changed_flags(before: System, now: System) -> list[str]:
     before, now = before.effective(), now.effective()
     if before.model != now.model:
         return [f"--model was {before.model}, is now {now.model}"]
+    was, is_now = before.values(), now.values()
     changed = [
-        f"--{field.name} was {getattr(before, field.name)}, is now {getattr(now, field.name)}"
-        for field in dataclasses.fields(now)
-        if not field.metadata["free"] and getattr(before, field.name) != getattr(now, field.name)
+        f"--{name} was {was[name]}, is now {is_now[name]}"
+        for name, (field, _) in options.fields_of(now).items()
+        if not field.metadata["free"] and was[name] != is_now[name]
     ]
-    if before.schedule != "constant" and before.train_steps != now.train_steps:
+    schedule, steps = before.optimizer.schedule, before.run.train_steps
+    if schedule != "constant" and steps != now.run.train_steps:
         changed.append(
-            f"--train_steps was {before.train_steps}, is now {now.train_steps}: the "
-            f"{before.schedule} schedule of the learning rate was laid out for the former"
+            f"--train_steps was {steps}, is now {now.run.train_steps}: the {schedule} schedule of "
+            "the learning rate was laid out for the former"
         )
     return changed
 

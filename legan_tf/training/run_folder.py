@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 import keras
@@ -25,7 +25,7 @@ INPUTS_FILE = "inputs.json"
 METRICS_FILE = "metrics.jsonl"
 RECORD_FILE = "record.jsonl"
 NETWORK_FILE = "model.keras"
-CRITIC_FILE = "discriminator.keras"
+DISCRIMINATOR_FILE = "discriminator.keras"
 """In the folder of a run that trained a depth network: its discriminator."""
 DEPTH_FILE = "depth.keras"
 """In the folder of a run that trained a depth network with its editor: that network."""
@@ -80,7 +80,7 @@ class RunFolder:
         if not self.writes:
             return
         self._remove_unfinished()
-        for name in {CRITIC_FILE, DEPTH_FILE} - set(product_files):
+        for name in {DISCRIMINATOR_FILE, DEPTH_FILE} - set(product_files):
             if os.path.exists(self.path(name)):
                 os.remove(self.path(name))
         write_atomically(self.path(FLAGS_FILE), flags.encode())
@@ -138,6 +138,12 @@ class RunFolder:
         temporary = self.path(UNFINISHED + name)
         network.save(temporary)
         os.replace(temporary, self.path(name))
+
+    def save_missing(self, networks: Mapping[str, keras.Model]) -> None:
+        """Writes networks by the names of their files, unless all of these are there."""
+        if not all(os.path.exists(self.path(name)) for name in networks):
+            for name, network in networks.items():
+                self.save_network(network, name)
 
     def save_picture(self, name: str, picture: np.ndarray) -> None:
         """Writes a uint8 [H,W,3] picture as ``samples/NAME.png``."""

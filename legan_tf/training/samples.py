@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
+from legan_tf.data.conditions import Condition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.graph_ops.pixels import to_float, to_uint8
 from legan_tf.models import AttributeGenerator, DepthNetwork
@@ -15,19 +16,21 @@ COLUMNS = 7
 HEADER = 14
 
 
-def _targets(faces: FaceSet, index: int) -> list[tuple[int, int]]:
-    """Every expression under the picture's own light, then lights spread over the classes.
+def _targets(faces: FaceSet, index: int) -> list[tuple[Condition, str, dict[str, np.ndarray]]]:
+    """The edits to show of a picture: the condition changed, what to, and the labels to ask for.
 
-    A label that is not known is taken to be the first class.
+    Every value of the first condition, and some of each other, spread over all. A label that is not
+    known is taken to be 0.
     """
-    expression, lighting = (
-        max(int(labels[index]), 0) for labels in (faces.expression, faces.lighting)
-    )
-    spread = np.linspace(0, len(faces.lightings) - 1, min(COLUMNS, len(faces.lightings)))
-    return [
-        *((e, lighting) for e in range(len(faces.expressions))),
-        *((expression, int(light)) for light in spread.round()),
-    ]
+    own = {name: np.maximum(labels[index], 0) for name, labels in faces.labels.items()}
+    targets = []
+    for condition in faces.conditions:
+        changes = condition.changes(own[condition.name])
+        if targets:
+            spread = np.linspace(0, len(changes) - 1, min(COLUMNS, len(changes)))
+            changes = [changes[place] for place in spread.round().astype(int)]
+        targets += [(condition, name, {**own, condition.name: label}) for name, label in changes]
+    return targets
 
 
 def sample_grid(
@@ -45,53 +48,35 @@ def sample_grid(
         depth: The network that maps input and edits to depth, if maps are to be shown.
 
     Returns:
-        uint8 [H,W,3]. For each picture a row with the input, every expression and some lights;
-        below it, for rendered faces, the true pictures; then the masks if the generator has any:
-        those of expression for the expressions, those of lighting for the lights; then the maps,
-        and the true ones where they are known.
+        uint8 [H,W,3]. For each picture a row with the input and edits of one condition each; below
+        it, for rendered faces, the true pictures; then the masks of these conditions if the
+        generator has any; then the maps, and the true ones where they are known.
     """
     rows, names = [], []
     for index in indices:
         source = faces.images(np.array([index]))[0]
         targets = _targets(faces, index)
-        expressions, lights = (tf.constant([t[i] for t in targets]) for i in (0, 1))
-        edited = generator(
-            {
-                "image": tf.repeat(to_float(tf.constant(source))[None], len(targets), 0),
-                **generator.codes({"expression": expressions, "lighting": lights}),
-            }
-        )
+        asked = {name: np.stack([t[name] for _, _, t in targets]) for name in faces.labels}
+        codes = generator.codes({name: tf.constant(labels) for name, labels in asked.items()})
+        image = tf.repeat(to_float(tf.constant(source))[None], len(targets), 0)
+        edited = generator({"image": image, **codes})
         blank = np.full_like(source, 255)
         rows.append([source, *to_uint8(edited["image"]).numpy()])
         if faces.truth is not None:
-            rows.append(
-                [
-                    blank,
-                    *(
-                        faces.truth(index, {"expression": expression, "lighting": light})
-                        for expression, light in targets
-                    ),
-                ]
-            )
-        if "expression_mask" in edited:
-            half = len(faces.expressions)
-            masks = [
-                *mask_to_grey(edited["expression_mask"][:half]).numpy().repeat(3, -1),
-                *mask_to_grey(edited["lighting_mask"][half:]).numpy().repeat(3, -1),
-            ]
-            rows.append([blank, *masks])
+            rows.append([blank, *(faces.truth(index, target) for _, _, target in targets)])
+        masks = [edited.get(f"{condition.name}_mask") for condition, _, _ in targets]
+        if all(mask is not None for mask in masks):
+            grey = [mask_to_grey(mask[place : place + 1]) for place, mask in enumerate(masks)]
+            rows.append([blank, *(mask.numpy()[0].repeat(3, -1) for mask in grey)])
         if depth is not None:
             shown = tf.concat([to_float(tf.constant(source))[None], edited["image"]], 0)
             rows.append(list(to_uint8(depth.to_map(shown)).numpy()))
         if depth is not None and faces.maps is not None:
             of_targets = [blank] * len(targets)
             if faces.true_map is not None:
-                of_targets = [
-                    faces.true_map(index, {"expression": expression}) for expression, _ in targets
-                ]
+                of_targets = [faces.true_map(index, target) for _, _, target in targets]
             rows.append([faces.map_images(np.array([index]))[0], *of_targets])
-        names = [faces.expressions[e] for e, _ in targets[: len(faces.expressions)]]
-        names += [faces.lightings[light] for _, light in targets[len(faces.expressions) :]]
+        names = [name for _, name, _ in targets]
     return _headed(rows, ["input", *names])
 
 

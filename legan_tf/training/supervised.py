@@ -6,26 +6,32 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.command_line.options import Options, option
+from legan_tf.command_line.options import Options, group, option
 from legan_tf.data import pipeline
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.models import Network
 from legan_tf.training.datasets import Datasets
-from legan_tf.training.run_folder import load_network_of, network_file, saved_step
+from legan_tf.training.run_folder import (
+    NETWORK_FILE,
+    load_network_of,
+    network_file,
+    saved_step,
+)
 from legan_tf.training.system import System
-from legan_tf.training.trainer import Batch, Trainer
+from legan_tf.training.trainer import Batch, Role, Trainer
 
 VALIDATED = 1000
 """Most samples of a validation."""
 
 
 @dataclasses.dataclass(frozen=True)
-class SupervisedSystem(System):
-    """A system whose network is trained on labels alone."""
+class StartOptions(Options):
+    """What training begins with."""
 
     start_from: str = option(
         "",
@@ -33,13 +39,20 @@ class SupervisedSystem(System):
         "with; random weights if empty.",
     )
 
+
+@dataclasses.dataclass(frozen=True)
+class SupervisedSystem(System):
+    """A system whose network is trained on labels alone."""
+
+    start: StartOptions = group(StartOptions)
+
     def problems(self) -> list[str]:
         """Adds the rule of the initial weights."""
-        problems = super().problems()
-        start = os.path.realpath(self.start_from)
-        if self.start_from and os.path.realpath(self.workdir) in (start, os.path.dirname(start)):
+        problems, given = super().problems(), self.start.start_from
+        place = os.path.realpath(given)
+        if given and os.path.realpath(self.run.workdir) in (place, os.path.dirname(place)):
             problems.append(
-                f"--start_from={self.start_from} is in --workdir, which would be written over; "
+                f"--start_from={given} is in --workdir, which would be written over; "
                 "name another --workdir"
             )
         return problems
@@ -47,16 +60,16 @@ class SupervisedSystem(System):
     def input_files(self, begun: bool) -> dict[str, str]:
         """Adds the file of the initial weights, which only the first step needs."""
         files = super().input_files(begun)
-        if self.start_from and not begun:
+        if self.start.start_from and not begun:
             try:
-                files["start_from"] = network_file(self.start_from)
+                files["start_from"] = network_file(self.start.start_from)
             except UserError as error:
                 raise UserError(f"--start_from={error}") from error
         return files
 
     def initial_weights(self) -> dict[str, str]:
         """Returns the network that training begins with; see ``System``."""
-        return {"start_from": self.start_from} if self.start_from else {}
+        return {"start_from": self.start.start_from} if self.start.start_from else {}
 
     def initialize(self, network: Network) -> Network:
         """Gives a new network the weights of the one that ``--start_from`` names.
@@ -64,9 +77,10 @@ class SupervisedSystem(System):
         Raises:
             UserError: The two have different forms.
         """
-        if not self.start_from or saved_step(self.workdir) is not None:
+        given = self.start.start_from
+        if not given or saved_step(self.run.workdir) is not None:
             return network
-        start = load_network_of("start_from", self.start_from, type(network))
+        start = load_network_of("start_from", given, type(network))
         there = start.config()
         others = [
             f"{name} is {there[name]} there and {value} here"
@@ -75,7 +89,7 @@ class SupervisedSystem(System):
         ]
         if others:
             raise UserError(
-                f"--start_from={self.start_from}: it has another form: {'; '.join(others)}. Give "
+                f"--start_from={given}: it has another form: {'; '.join(others)}. Give "
                 "the flags and the classes that it was trained with, or name another one."
             )
         network.build()
@@ -87,10 +101,10 @@ class SupervisedSystem(System):
         raise NotImplementedError
 
     def trainer(
-        self, network: Network, data: Datasets, auxiliaries: Mapping[str, Network]
+        self, network: Network, faces: FaceSet, auxiliaries: Mapping[str, Network]
     ) -> Trainer:
         """Returns the Keras model to fit, its network initialised; see ``System``."""
-        return self.supervised_trainer(self.initialize(network), data.train)
+        return self.supervised_trainer(self.initialize(network), faces)
 
     def batches(
         self, faces: FaceSet, start: int, own: tf.distribute.InputContext | None = None
@@ -98,12 +112,12 @@ class SupervisedSystem(System):
         """Returns ``pipeline.labelled_batches``; see ``System``."""
         return pipeline.labelled_batches(
             faces,
-            self.batch_size,
-            self.seed,
+            self.run.batch_size,
+            self.run.seed,
             start,
-            self.train_steps - start,
-            self.flip,
-            self.image_size,
+            self.run.train_steps - start,
+            self.data.flip,
+            self.data.image_size,
             own,
         )
 
@@ -124,10 +138,9 @@ class CropOptions(Options):
         "images.",
     )
 
-    @property
-    def loaded_size(self) -> int:
-        """Height and width of the images to train on, in pixels: enough for the crops."""
-        return round(self.image_size * self.zoom)
+    def loaded_size(self, image_size: int) -> int:
+        """Returns the height and width of pictures, in pixels, that are enough for the crops."""
+        return round(image_size * self.zoom)
 
     def problems(self) -> list[str]:
         """Adds the range of the magnification."""
@@ -140,28 +153,31 @@ class CropOptions(Options):
 class SupervisedTrainer(Trainer):
     """Trains one network on labels; subclasses implement its loss and its validation."""
 
-    def __init__(self, network: Network, terms: Sequence[str], name: str | None = None) -> None:
+    # Keras' own name of the only optimizer.
+    roles = {"network": Role("optimizer", file=NETWORK_FILE)}
+
+    def __init__(
+        self,
+        network: Network,
+        terms: Sequence[str],
+        name: str | None = None,
+        **more: keras.layers.Layer,
+    ) -> None:
         """Takes the network and builds it.
 
         Args:
             network: The network to train.
             terms: Names of the losses, in the order of ``sample_losses``.
             name: Name of the Keras model.
+            **more: Networks of further roles.
         """
-        super().__init__(name=name)
-        network.build()
-        self.network = network
-        self.terms = tuple(terms)
+        super().__init__({"network": network, **more}, name=name)
+        self._terms = tuple(terms)
 
     @property
-    def trained(self) -> dict[str, Network]:
-        """The network, under Keras' own name of the optimizer."""
-        return {"optimizer": self.network}
-
-    @property
-    def state(self) -> dict[str, Network]:
-        """The network."""
-        return {"network": self.network}
+    def terms(self) -> tuple[str, ...]:
+        """Names of the losses, in the order of ``sample_losses``."""
+        return self._terms
 
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
         """Returns one float32 [B] for each of ``terms``; their sum is what is minimised."""
@@ -171,16 +187,15 @@ class SupervisedTrainer(Trainer):
         """Returns metrics on at most ``count`` samples of unseen people; none without labels."""
         raise NotImplementedError
 
-    @tf.autograph.experimental.do_not_convert  # As in AdversarialTrainer.
+    @tf.autograph.experimental.do_not_convert  # As in ``gan``.
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Updates the network once; returns the running mean of every term."""
-        variables = self.variables_of("optimizer")
 
         def gradients() -> list[tf.Tensor]:
             with tf.GradientTape() as tape:
-                values = self.sample_losses(data)
-                total = tf.add_n([self.record(term, v) for term, v in zip(self.terms, values)])
-            return tape.gradient(total, variables)
+                losses = zip(self.terms, self.sample_losses(data))
+                total = tf.add_n([self.logged_mean(term, values) for term, values in losses])
+            return tape.gradient(total, self.variables_of("optimizer"))
 
-        self.optimizer.apply_gradients(zip(self.through_xla(gradients), variables))
+        self.apply({"optimizer": self.through_xla(gradients)})
         return self.results()

@@ -5,21 +5,22 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.command_line.options import Options
+from legan_tf.command_line.options import ComposedOptions, group
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.models import Network
 from legan_tf.training import datasets, schedules
-from legan_tf.training.datasets import Datasets
+from legan_tf.training.datasets import Datasets, Needs
+from legan_tf.training.legacy import FORMAT
 from legan_tf.training.optimizers import Adam
-from legan_tf.training.options import DataOptions, OptimizerOptions
-from legan_tf.training.run_folder import NETWORK_FILE, load_network_of, network_file
+from legan_tf.training.options import DataOptions, OptimizerOptions, RunOptions
+from legan_tf.training.run_folder import load_network_of, network_file
 from legan_tf.training.trainer import Trainer
 
 Class = TypeVar("Class", bound="type[System]")
@@ -65,36 +66,41 @@ class Auxiliary:
     @property
     def path(self) -> str:
         """Where it is: as given, or in the folder in which it is trained."""
-        return self.given or self.system.workdir
+        return self.given or self.system.run.workdir
 
 
 @dataclasses.dataclass(frozen=True)
-class System(DataOptions, OptimizerOptions):
+class System(ComposedOptions):
     """A trainable system, which ``scripts/train.py --model=NAME`` trains.
 
-    An instance holds the options of one run. The orchestration in ``training.train`` asks it for
-    its data, its networks, its trainer and its batches, and knows no system by name.
+    An instance holds the options of one run in groups. The orchestration in ``training.train`` asks
+    it for its data, its networks, its trainer and its batches, and knows no system by name.
 
     Attributes:
         model: Its name.
-        needs: The columns of a manifest that it learns from.
-        learns: The labels of which a picture of a manifest needs at least one; others are left out.
-            All stay where there are none.
+        trainer_class: Class of the Keras model to fit, whose roles say what the run leaves.
         network_class: Class of the network that a run leaves in ``model.keras``.
-        product_files: The files of networks that a run leaves, the last one written last.
-        critic_steps: Updates of the discriminator in a training step; 1 without one.
+        columns: The columns of a manifest that it learns from.
+        base: The system that it extends, if any.
     """
 
     model: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]]
-    learns: ClassVar[tuple[str, ...]] = ()
+    trainer_class: ClassVar[type[Trainer]]
     network_class: ClassVar[type[Network]]
-    product_files: ClassVar[tuple[str, ...]] = (NETWORK_FILE,)
-    critic_steps: ClassVar[int] = 1
+    columns: ClassVar[tuple[str, ...]]
+    base: ClassVar[type[System] | None] = None
+
+    run: RunOptions = group(RunOptions)
+    data: DataOptions = group(DataOptions)
+    optimizer: OptimizerOptions = group(OptimizerOptions)
 
     def to_flagfile(self) -> str:
         """Returns the text of a flag file that gives this system with these options."""
-        return f"--model={self.model}\n{super().to_flagfile()}"
+        return f"{FORMAT}\n--model={self.model}\n{super().to_flagfile()}"
+
+    def needs(self) -> Needs:
+        """Returns what the training needs of its data."""
+        return Needs(conditions=None, columns=self.columns)
 
     def datasets(self) -> Datasets:
         """Reads or renders, and checks, the faces to train on.
@@ -102,9 +108,16 @@ class System(DataOptions, OptimizerOptions):
         Raises:
             UserError: The manifest cannot be trained on; all its problems are in the message.
         """
-        if self.dataset == "manifest":
-            return datasets.manifest_datasets(self, self.needs, self.learns)
-        return datasets.rendered_datasets(self)
+        if self.data.dataset == "manifest":
+            return datasets.manifest_datasets(
+                self.data, self.needs(), self.run.seed, self.run.dry_run
+            )
+        return datasets.rendered_datasets(self.data, self.needs(), self.run.seed)
+
+    @property
+    def images_per_step(self) -> int:
+        """Images that a training step takes."""
+        return self.run.batch_size
 
     def auxiliaries(self) -> tuple[Auxiliary, ...]:
         """Returns the networks that have to be trained before this system."""
@@ -128,7 +141,7 @@ class System(DataOptions, OptimizerOptions):
         Raises:
             UserError: One of them is missing; the message names the flag.
         """
-        files = {"manifest": self.manifest} if self.dataset == "manifest" else {}
+        files = {"manifest": self.data.manifest} if self.data.dataset == "manifest" else {}
         for auxiliary in self.auxiliaries():
             if auxiliary.given:
                 try:
@@ -178,38 +191,34 @@ class System(DataOptions, OptimizerOptions):
         raise NotImplementedError
 
     def trainer(
-        self, network: Network, data: Datasets, auxiliaries: Mapping[str, Network]
+        self, network: Network, faces: FaceSet, auxiliaries: Mapping[str, Network]
     ) -> Trainer:
         """Returns the Keras model to fit, not compiled.
 
         Args:
             network: The result of ``network``.
-            data: The result of ``datasets``.
+            faces: The faces to train on.
             auxiliaries: The networks of the ``auxiliaries``, from ``load_trained``, by name.
         """
         raise NotImplementedError
 
     def optimizers(self, trainer: Trainer) -> dict[str, keras.optimizers.Optimizer]:
-        """Returns an optimizer for each name of ``trainer.trained``.
+        """Returns an optimizer for each name of ``trainer.trained``, with its learning rate.
 
-        Schedules count the discriminator's updates, whose optimizers' names end in
-        ``d_optimizer``.
+        Schedules count the optimizer's own updates: n_critic in a step for discriminators.
         """
-
-        def adam(updates_per_step: int, iterations_per_update: int) -> keras.optimizers.Optimizer:
-            rate = schedules.make(
-                self.schedule,
-                self.learning_rate,
-                self.train_steps * updates_per_step,
-                iterations_per_update,
-            )
-            return Adam(rate, beta_1=self.beta_1, beta_2=self.beta_2)
-
-        steps = self.critic_steps
-        return {
-            name: adam(steps, 1) if name.endswith("d_optimizer") else adam(1, steps)
-            for name in trainer.trained
-        }
+        steps, n_critic = self.run.train_steps, self.images_per_step // self.run.batch_size
+        optimizers = {}
+        for role in trainer.roles.values():
+            if role.optimizer in trainer.trained:
+                updates = (steps * n_critic, 1) if role.discriminator else (steps, n_critic)
+                rate = schedules.make(
+                    self.optimizer.schedule, self.optimizer.learning_rate, *updates
+                )
+                optimizers[role.optimizer] = Adam(
+                    rate, beta_1=self.optimizer.beta_1, beta_2=self.optimizer.beta_2
+                )
+        return optimizers
 
     def batches(
         self, faces: FaceSet, start: int, own: tf.distribute.InputContext | None = None
@@ -233,16 +242,6 @@ class System(DataOptions, OptimizerOptions):
         """
         raise NotImplementedError
 
-
-def fields_shared_with(other: type[Options], options: Options) -> dict[str, Any]:
-    """Returns the values of the options that ``other`` has too, by name."""
-    return {
-        field.name: getattr(options, field.name)
-        for field in dataclasses.fields(other)
-        if hasattr(options, field.name)
-    }
-
-
-def subfolder(options: System, name: str) -> str:
-    """Returns the folder in a run folder in which an auxiliary network is trained."""
-    return os.path.join(options.workdir, name)
+    def subfolder(self, name: str) -> str:
+        """Returns the folder in the run folder in which an auxiliary network is trained."""
+        return os.path.join(self.run.workdir, name)

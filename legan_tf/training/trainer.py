@@ -3,72 +3,146 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
-from legan_tf.models import Network
+from legan_tf.models import Network, copy_of
+from legan_tf.runtime.compat import assign_in_replica
+from legan_tf.training.run_folder import NETWORK_FILE
 
 Batch = dict  # of tensors, by name
 
 
-class Trainer(keras.Model):
-    """Networks with their losses and optimizers.
-
-    Subclasses have ``terms`` and ``network`` as attributes or properties, and implement
-    ``trained``, ``state`` and ``train_step``.
+@dataclasses.dataclass(frozen=True)
+class Role:
+    """The part of a network in a training, declared once.
 
     Attributes:
-        terms: Names of the loss terms that ``train_step`` reports.
-        network: The network that the run leaves in ``model.keras``.
+        optimizer: Name of the optimizer that trains it, which networks may share; none for one
+            that only guides and does not change.
+        discriminator: Whether it is updated ``critic_steps`` times in a training step.
+        averaged: Whether a moving average of its weights (EMA) is kept, where it has a decay.
+        file: Name of the file that a run leaves of it, or of its average; none leaves none.
     """
 
-    terms: tuple[str, ...]
-    network: Network
+    optimizer: str = ""
+    discriminator: bool = False
+    averaged: bool = False
+    file: str = ""
 
-    saved_networks: ClassVar[tuple[str, ...]] = ()
-    """Names of the networks among the arguments of ``__init__`` and among the attributes."""
-    saved_options: ClassVar[dict[str, type]] = {}
-    """Classes of the dataclasses among the arguments of ``__init__``, by name."""
+
+class Trainer(keras.Model):
+    """Networks with their roles, losses and optimizers.
+
+    Subclasses declare ``roles``, pass the networks to ``__init__``, and implement ``terms`` and
+    ``train_step``.
+
+    Attributes:
+        roles: The role of each network by its name, which is also an attribute, its name in
+            checkpoints and an argument of ``__init__``.
+        option_groups: Classes of the groups of options among the arguments of ``__init__``.
+        xla: Whether XLA compiles losses and gradients; to be set before the first step.
+    """
+
+    roles: ClassVar[Mapping[str, Role]]
+    option_groups: ClassVar[Mapping[str, type]] = {}
     xla: bool = False
-    """Whether XLA compiles the losses and gradients; to be set before the first step."""
     _means: Sequence[keras.metrics.Mean] = ()
 
-    def __init__(self, name: str | None = None) -> None:
-        """Makes the Keras model; the networks of subclasses are built when they are made."""
+    def __init__(
+        self,
+        networks: Mapping[str, keras.layers.Layer | None],
+        decays: Mapping[str, float] | None = None,
+        frozen: Collection[str] = (),
+        name: str | None = None,
+    ) -> None:
+        """Takes and builds the networks.
+
+        Args:
+            networks: By the names of ``roles``; None for one that this training does without.
+            decays: Decay of the moving average of each network that has one; 0 for none.
+            frozen: Names of networks that this training leaves as they are, whatever their role.
+            name: Name of the Keras model.
+        """
         super().__init__(name=name)
         self.built = True
+        self._decays = {}
+        self._names = [role for role in self.roles if networks.get(role) is not None]
+        self._trained_names = [
+            role for role in self._names if self.roles[role].optimizer and role not in frozen
+        ]
+        for role in self.roles:
+            network = networks.get(role)
+            setattr(self, role, network)
+            if isinstance(network, Network):
+                network.build()
+            if network is not None and role not in self._trained_names:
+                network.trainable = False
+        for role in self._trained_names:
+            decay = (decays or {}).get(role, 0.0)
+            if self.roles[role].averaged and decay:
+                self._decays[role] = decay
+                network = getattr(self, role)
+                average = copy_of(network, f"averaged_{network.name}")
+                average.trainable = False
+                setattr(self, f"averaged_{role}", average)
 
     @property
-    def trained(self) -> dict[str, keras.layers.Layer]:
-        """The networks that are trained, by the names of their optimizers."""
+    def terms(self) -> tuple[str, ...]:
+        """Names of the losses that ``train_step`` reports."""
         raise NotImplementedError
+
+    def used(self, role: str) -> Network:
+        """Returns the network of a role to sample, judge and export: its average if it has one."""
+        return getattr(self, f"averaged_{role}" if role in self._decays else role)
+
+    @property
+    def trained(self) -> dict[str, list[keras.layers.Layer]]:
+        """The networks that are trained, by the names of their optimizers."""
+        networks: dict[str, list[keras.layers.Layer]] = {}
+        for name in self._trained_names:
+            networks.setdefault(self.roles[name].optimizer, []).append(getattr(self, name))
+        return networks
 
     @property
     def state(self) -> dict[str, keras.layers.Layer]:
         """The networks that training changes, by their names in checkpoints."""
-        raise NotImplementedError
-
-    @property
-    def frozen(self) -> list[keras.Model]:
-        """The networks that training uses and does not change."""
-        return []
+        names = [*self._trained_names, *(f"averaged_{role}" for role in self._decays)]
+        # A frozen network that a run leaves a file of is in its checkpoints, too.
+        names += [n for n in self._names if self.roles[n].file and n not in self._trained_names]
+        return {name: getattr(self, name) for name in names}
 
     @property
     def products(self) -> dict[str, Network]:
-        """The networks that the run leaves besides ``network``, by file name."""
-        return {}
+        """The networks that a run leaves, by file name, in the order of ``product_files``."""
+        of_file = {role.file: name for name, role in self.roles.items() if role.file}
+        return {file: self.used(of_file[file]) for file in self.product_files()}
+
+    @classmethod
+    def product_files(cls) -> tuple[str, ...]:
+        """Returns the files of networks that a run leaves, the last one written last."""
+        files = [role.file for role in cls.roles.values() if role.file]
+        return tuple(sorted(files, key=lambda file: file == NETWORK_FILE))
 
     def parameter_counts(self) -> dict[str, int]:
         """Returns the number of parameters of every network, by its name."""
-        networks = [*self.trained.values(), *self.frozen]
-        return {network.name: network.count_params() for network in networks}
+        networks = [getattr(self, name) for name in self._names]
+        return {n.name: n.count_params() for n in networks if isinstance(n, keras.Model)}
 
     def variables_of(self, optimizer: str) -> list:
         """Returns the variables that the optimizer of that name updates."""
-        return self.trained[optimizer].trainable_variables
+        return [v for network in self.trained[optimizer] for v in network.trainable_variables]
+
+    def warnings(self, means: Mapping[str, float]) -> list[str]:
+        """Returns what the mean losses of some steps say is wrong, and the flag that may mend it.
+
+        Args:
+            means: By the names of ``terms``.
+        """
+        return []
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -79,18 +153,18 @@ class Trainer(keras.Model):
         """Does nothing: the networks are built when the model is made."""
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Applies ``network``."""
-        return self.network(inputs)
+        """Applies the network that the run leaves in ``model.keras``."""
+        return self.products[NETWORK_FILE](inputs)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of ``__init__`` as plain values."""
-        networks = {name: getattr(self, name) for name in self.saved_networks}
+        networks = {name: getattr(self, name) for name in self.roles}
         return {
             **{
                 name: None if network is None else keras.saving.serialize_keras_object(network)
                 for name, network in networks.items()
             },
-            **{name: dataclasses.asdict(getattr(self, name)) for name in self.saved_options},
+            **{name: dataclasses.asdict(getattr(self, name)) for name in self.option_groups},
             "name": self.name,
         }
 
@@ -99,9 +173,9 @@ class Trainer(keras.Model):
         """Makes the model that ``get_config`` described."""
         networks = {
             name: config[name] and keras.saving.deserialize_keras_object(config[name])
-            for name in cls.saved_networks
+            for name in cls.roles
         }
-        options = {name: kind(**config[name]) for name, kind in cls.saved_options.items()}
+        options = {name: kind(**config[name]) for name, kind in cls.option_groups.items()}
         return cls(**networks, **options, name=config["name"])
 
     def compile(self, steps_per_execution: int = 1, **optimizers: Any) -> None:
@@ -139,8 +213,8 @@ class Trainer(keras.Model):
             **{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()}
         )
 
-    def record(self, term: str, values: tf.Tensor) -> tf.Tensor:
-        """Adds a term to its running mean and returns its share of the global batch's mean.
+    def logged_mean(self, term: str, values: tf.Tensor) -> tf.Tensor:
+        """Logs a loss term; returns this replica's share of its mean over the global batch.
 
         Gradients are summed over replicas, so each replica divides by the number of replicas.
 
@@ -159,6 +233,20 @@ class Trainer(keras.Model):
         if not self.xla:
             return function()
         return tf.function(function, autograph=False, jit_compile=True)()
+
+    def apply(self, gradients: Mapping[str, Sequence[tf.Tensor]]) -> None:
+        """Updates the networks by gradients, given by the names of their optimizers."""
+        for name, of_variables in gradients.items():
+            getattr(self, name).apply_gradients(zip(of_variables, self.variables_of(name)))
+
+    def update_averages(self) -> None:
+        """Moves every average towards the network that it follows."""
+        for role, decay in self._decays.items():
+            assign_in_replica(
+                getattr(self, f"averaged_{role}").weights,
+                getattr(self, role).weights,
+                lambda old, new, decay=decay: old * decay + new * (1.0 - decay),
+            )
 
     def results(self) -> dict[str, tf.Tensor]:
         """Returns the running mean of every term, for ``train_step`` to return."""

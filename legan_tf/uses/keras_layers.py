@@ -15,10 +15,8 @@ from legan_tf.graph_ops.pixels import to_float
 from legan_tf.graph_ops.resizing import resize
 from legan_tf.losses.quality import quality_naturalness_loss
 from legan_tf.models.layers import PACKAGE
-from legan_tf.serving.labels import KEEP
 from legan_tf.serving.loading import Editor, Scorer, load
 
-ATTRIBUTES = ("expression", "lighting")
 _SQUARES = "RandomEdit takes squares (keras.layers.CenterCrop makes them)"
 
 Source = Union[str, "os.PathLike[str]"]
@@ -48,9 +46,9 @@ class RandomEdit(keras.layers.Layer):
         Args:
             editor: An editor from ``legan_tf.load``, or its path.
             share: Probability that an image is edited, 0 to 1.
-            attributes: The attributes to change, of ``expression`` and ``lighting``, each to a
-                class drawn uniformly; default is all of the editor. Choose one that your labels do
-                not depend on.
+            attributes: The conditions to change, such as ``expression`` and ``lighting``, each to
+                a class drawn uniformly, or each of its attributes to 0 or 1; default is all of the
+                editor. Choose one that your labels do not depend on.
             seed: Seed of the draws: the same seed gives the same edits in the same order of calls.
                 Default is drawn after ``keras.utils.set_random_seed``.
             **options: Arguments of ``keras.layers.Layer``.
@@ -61,9 +59,7 @@ class RandomEdit(keras.layers.Layer):
         super().__init__(autocast=False, **options)
         self.editor = _loaded(editor, Editor, "an editor")
         self.share = share
-        known = {"expression": self.editor.expressions, "lighting": self.editor.lightings}
-        self._classes = {name: len(names) for name, names in known.items()}
-        able = tuple(name for name in ATTRIBUTES if known[name])
+        able = tuple(condition.name for condition in self.editor.conditions)
         self.attributes = able if attributes is None else tuple(attributes)
         self.seed = random.randint(1, 2**31 - 1) if seed is None else seed
         if not 0 <= share <= 1:
@@ -115,16 +111,15 @@ class RandomEdit(keras.layers.Layer):
         with tf.control_dependencies([square]):
             rows = tf.shape(images)[0]
         chosen = self._random.uniform([rows]) < self.share
-        ids = {
-            name: self._random.uniform([rows], 0, self._classes[name], tf.int32)
-            if name in self.attributes
-            else tf.fill([rows], KEEP)
-            for name in ATTRIBUTES
+        drawn = {
+            one.name: self._random.uniform([rows, *one.label_shape], 0, one.values, tf.int32)
+            for one in self.editor.conditions
+            if one.name in self.attributes
         }
         places = tf.where(chosen)
 
         def with_edits() -> tf.Tensor:
-            some = {name: tf.boolean_mask(value, chosen) for name, value in ids.items()}
+            some = {name: tf.boolean_mask(value, chosen) for name, value in drawn.items()}
             edited = self.editor.edit(tf.boolean_mask(images, chosen), **some)
             return tf.tensor_scatter_nd_update(images, places, _like(images, edited))
 

@@ -85,12 +85,12 @@ def networks() -> dict[str, keras.Model]:
 
 
 def small_editor() -> keras.Model:
-    """Makes the network that is exported."""
+    """Makes the network that is exported, as both versions can."""
     from legan_tf.models import StarganGenerator
 
-    body = {"image_size": SIZE, "width": 1, "blocks": 0, "stem": False}
-    network = StarganGenerator(EXPRESSIONS, LIGHTINGS, **body, keeps_unnamed=True)
-    network.build()
+    body = {"image_size": SIZE, "width": 1, "blocks": 0, "stem": False, "keeps_unnamed": True}
+    classes = {"expressions": EXPRESSIONS, "lightings": LIGHTINGS}
+    network = StarganGenerator.from_config({**classes, **body})
     fill(network)
     return network
 
@@ -176,7 +176,9 @@ def inputs_of(model: keras.Model) -> np.ndarray | dict[str, np.ndarray]:
         return {"image": pictures, "domain": np.eye(2, dtype=np.float32)}
     if not hasattr(network, "keeps_unnamed"):
         return pictures
-    lighting = np.eye(2, len(network.lightings), dtype=np.float32)
+    # The version before has ``lightings``.
+    names = network.names("lighting") if hasattr(network, "names") else network.lightings
+    lighting = np.eye(2, len(names), dtype=np.float32)
     return {"image": pictures, "expression": np.eye(2, 3, dtype=np.float32), "lighting": lighting}
 
 

@@ -319,12 +319,6 @@ def test_to_square_does_not_alias():
     assert np.abs(images.to_square(stripes, 8).astype(int) - 127.5).max() < 8
 
 
-@pytest.mark.parametrize("crop", [(0.5, 0, 0.5, 1), (0, 0, 1.2, 1), (0, 0.9, 1, 0.1)])
-def test_impossible_crop_is_refused(crop):
-    with pytest.raises(ValueError, match="left,top,right,bottom as fractions"):
-        images.to_square(COLOURS, 4, crop=crop)
-
-
 def test_saved_png_is_whole_and_alone(tmp_path):
     path = str(tmp_path / "new" / "face.png")
     images.save_png(path, COLOURS)

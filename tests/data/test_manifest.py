@@ -67,8 +67,8 @@ def test_a_good_manifest_is_read_as_it_stands(folder):
         found, ("expression", "lighting", "rating"), lambda *at: done.append(at)
     )
     assert done == [(n, 6) for n in range(1, 7)]
-    assert found.expressions == ("neutral", "smile")
-    assert found.lightings == ("left", "right")
+    assert found.names("expression") == ("neutral", "smile")
+    assert found.names("lighting") == ("left", "right")
     assert found.identities == ("ann", "bob", "cid")
     assert found.notes == ()
     row = found.rows[0]
@@ -82,7 +82,7 @@ def test_columns_may_be_absent_and_in_any_order(folder):
     found = manifest.read_manifest(path)
     validation.check_manifest(found, needs=())
     assert [row.path for row in found.rows] == ["a.png", "b.png", "c.png"]
-    assert found.expressions == found.lightings == ()
+    assert found.names("expression") == found.names("lighting") == ()
 
 
 def test_data_dir_is_where_paths_start(folder, tmp_path_factory):
@@ -270,7 +270,7 @@ def test_what_is_no_manifest_is_refused(tmp_path, content, complaint):
 def test_class_order_follows_the_data_sets(folder):
     def expressions(*names):
         path = write(folder, *(f"a.png,{name}" for name in names), header="path,expression")
-        return manifest.read_manifest(path).expressions
+        return manifest.read_manifest(path).names("expression")
 
     assert expressions("scream", "squint", "neutral") == ("neutral", "squint", "scream")
     assert expressions("disgust", "anger", "happy", "neutral", "surprise") == (
@@ -327,14 +327,14 @@ def test_faces_share_class_ids_across_splits(folder):
     found = manifest.read_manifest(write(folder, *GOOD))
     train, val, test = (manifest_faces(found, split, 8) for split in ("train", "val", "test"))
     assert train.name == "faces.csv/train" and train.image_size == 8
-    assert train.expressions == val.expressions == test.expressions == ("neutral", "smile")
-    np.testing.assert_array_equal(train.expression, [0, 1])
-    np.testing.assert_array_equal(val.expression, [0, -1])
-    np.testing.assert_array_equal(val.lighting, [-1, 0])
+    assert train.conditions == val.conditions == test.conditions == found.conditions
+    np.testing.assert_array_equal(train.labels["expression"], [0, 1])
+    np.testing.assert_array_equal(val.labels["expression"], [0, -1])
+    np.testing.assert_array_equal(val.labels["lighting"], [-1, 0])
     np.testing.assert_array_equal(test.identity, [2, -1])
     np.testing.assert_array_equal(test.rating_mean, np.array([np.nan, 1], np.float32))
     np.testing.assert_array_equal(val.rating_std, np.array([0, np.nan], np.float32))
-    assert train.expression.dtype == np.int32 and test.rating_mean.dtype == np.float32
+    assert train.labels["expression"].dtype == np.int32 and test.rating_mean.dtype == np.float32
 
 
 def test_pool_and_files_give_the_same_pictures(folder):
@@ -384,7 +384,7 @@ def test_lines_without_what_is_learnt_are_left_out_and_counted(folder):
     found = manifest.read_manifest(write(folder, *GOOD))
     rated = validation.check_manifest(found, ("rating",), learns=("rating",))
     assert [row.path for row in rated.rows] == ["a.png", "c.png", "f.png"]
-    assert rated.expressions == found.expressions
+    assert rated.names("expression") == found.names("expression")
     note = "Left out for want of rating: 1 of train, 1 of val, 1 of test."
     assert manifest.counts_table(rated).splitlines()[-1] == note
     # One of two labels is enough.
@@ -459,3 +459,118 @@ def test_counts_per_class_and_split(folder):
     ]
     assert ["lighting", "right", "1", "0", "0"] in lines
     assert ["expression", "(unknown)", "0", "1", "0"] in lines
+
+
+ATTRIBUTES = "path,split,expression,attribute:Smiling,attribute:Young"
+LABELLED = (
+    "a.png,train,neutral,1,0",
+    "b.png,train,smile,0,",
+    "c.png,train,,,1",
+    "d.png,val,smile,1,1",
+    "e.png,val,neutral,,",
+)
+
+
+def test_binary_attributes_are_a_condition_with_unknown_labels(folder):
+    path = write(folder, *LABELLED, header=ATTRIBUTES)
+    found = validation.check_manifest(manifest.read_manifest(path), ("attributes",))
+    assert [(one.kind, one.name) for one in found.conditions] == [
+        ("class", "expression"),
+        ("binary", "attributes"),
+    ]
+    assert found.names("attributes") == ("Smiling", "Young")
+    assert [row.attributes for row in found.rows] == [
+        {"Smiling": 1, "Young": 0},
+        {"Smiling": 0},
+        {"Young": 1},
+        {"Smiling": 1, "Young": 1},
+        {},
+    ]
+    faces = manifest_faces(found, "train", 8)
+    assert faces.conditions == found.conditions
+    np.testing.assert_array_equal(faces.labels["attributes"], [[1, 0], [0, -1], [-1, 1]])
+    assert faces.labels["attributes"].dtype == np.int32
+    counts = manifest.class_counts(found)["attributes"]
+    assert counts == {
+        "Smiling": {"train": 1, "val": 1, "test": 0},
+        "Young": {"train": 1, "val": 1, "test": 0},
+        "": {"train": 0, "val": 1, "test": 0},
+    }
+    assert ["attributes", "Young", "1", "1", "0"] in [
+        line.split() for line in manifest.counts_table(found).splitlines()
+    ]
+
+
+def test_some_conditions_and_attributes_are_chosen_in_their_order(folder):
+    found = manifest.read_manifest(write(folder, *LABELLED, header=ATTRIBUTES))
+    young = found.only(["attributes"], ["Young"])
+    assert [one.names for one in young.conditions] == [("Young",)]
+    assert [row.expression for row in young.rows] == [""] * 5
+    assert [row.attributes for row in young.rows] == [{"Young": 0}, {}, *[{"Young": 1}] * 2, {}]
+    labels = manifest_faces(young, "val", 8).labels
+    assert list(labels) == ["attributes"] and labels["attributes"].tolist() == [[1], [-1]]
+    # What is not chosen is nothing to learn from.
+    assert [row.path for row in young.with_any(["attributes"]).rows] == ["a.png", "c.png", "d.png"]
+    turned = found.only(["attributes", "expression"], ["Young", "Smiling"])
+    assert [one.name for one in turned.conditions] == ["attributes", "expression"]
+    labels = manifest_faces(turned, "train", 8).labels["attributes"]
+    np.testing.assert_array_equal(labels, [[0, 1], [-1, 0], [1, -1]])
+    assert found.only(["expression", "attributes"]) is found
+    with pytest.raises(KeyError, match="Old"):
+        found.only(["attributes"], ["Old"])
+
+
+def test_cells_of_attributes_are_one_nothing_or_zero(folder):
+    path = write(folder, *LABELLED[:4], "e.png,val,neutral,yes,-1", header=ATTRIBUTES)
+    told = report(path, needs=())
+    rest = "is neither 1 (there) nor 0 (not there); leave it empty if unknown."
+    assert told == [
+        f"{path}:6: e.png: attribute:Smiling 'yes' {rest}",
+        f"{path}:6: e.png: attribute:Young '-1' {rest}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "complaint"),
+    [
+        ("Attribute:Smiling", "is not known; did you mean 'attribute:Smiling'?"),
+        ("attributes: Smiling", "is not known; did you mean 'attribute:Smiling'?"),
+        ("attribute:", "is not known; columns are path, identity"),
+        ("Smiling", "is not known; columns are path, identity"),
+        ('"attribute:a,b"', "the name of an attribute has no comma and no equals sign"),
+        ("attribute:a=b", "the name of an attribute has no comma and no equals sign"),
+        ("attribute:a,attribute:a", "is there twice; keep one."),
+    ],
+)
+def test_columns_of_attributes_with_wrong_names_are_told(folder, column, complaint):
+    path = write(folder, "a.png,1,0", header=f"path,{column}")
+    (told,) = report(path, needs=())
+    assert told.startswith(f"{path}:1: column '") and complaint in told
+
+
+def test_a_training_needs_both_labels_of_each_attribute(folder):
+    lines = [line[:-1] + "1" if line[-1] == "0" else line for line in LABELLED]
+    path = write(folder, *lines, header=ATTRIBUTES)
+    (told,) = report(path, needs=("attributes",))
+    assert told == (
+        f"{path}: column 'attribute:Young' has one class (1) in split 'train', and this training "
+        "needs two or more; fill the column or name others with --attributes."
+    )
+    found = manifest.read_manifest(path)
+    validation.check_manifest(found, ("expression",))
+    validation.check_manifest(found.only(["attributes"], ["Smiling"]), ("attributes",))
+    (told,) = report(write(folder, *GOOD), needs=("attributes",))
+    assert "column 'attribute:NAME' has no class in split 'train'" in told
+
+
+def test_a_manifest_that_is_written_has_its_attributes(folder):
+    found = manifest.read_manifest(write(folder, *LABELLED, header=ATTRIBUTES))
+    rows = found.rows[2:]  # The first of them does not know Smiling.
+    content = manifest.to_csv(map(vars, rows))
+    assert content.splitlines()[0] == ",".join(manifest.COLUMNS).encode() + (
+        b",attribute:Smiling,attribute:Young"
+    )
+    (folder / "again.csv").write_bytes(content)
+    again = manifest.read_manifest(str(folder / "again.csv"))
+    assert again.names("attributes") == ("Smiling", "Young")
+    assert [row.attributes for row in again.rows] == [row.attributes for row in rows]

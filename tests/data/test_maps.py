@@ -146,5 +146,3 @@ def test_what_is_no_map_is_named(tmp_path):
             maps.read_map(saved(tmp_path, "false.npy", content), "depth", 8)
     with pytest.raises(images.ImageError, match=r"\(6, 8, 1\), which is no normal map"):
         maps.read_map(saved(tmp_path, "grey.npy", npy(DEPTH)), "normal", 8)
-    with pytest.raises(ValueError, match="kind 'albedo'"):
-        maps.read_map(colours, "albedo", 8)

@@ -211,14 +211,6 @@ def test_unknown_labels_stay_unknown_and_are_only_left_alone_where_that_can_be_a
         assert drawn["target_lighting"].max() == 1
 
 
-def test_without_classes_there_are_no_targets():
-    faces = numbered_faces(lighting=np.full(10, -1))
-    object.__setattr__(faces, "lightings", ())
-    drawn = collected(pipeline.editing_batches(faces, 5, 2, 0, 4))
-    assert (drawn["target_lighting"] == -1).all()
-    assert (drawn["target_expression"] >= 0).all()
-
-
 def test_balance_shows_rare_expressions_as_often():
     faces = numbered_faces(expression=[0, 0, 0, 0, 0, 0, 0, 1, 1, 2])
     balanced = collected(pipeline.editing_batches(faces, 30, 0, 0, 2))["expression"]
@@ -241,9 +233,7 @@ def test_parts_of_larger_faces_are_of_every_side_and_place_and_the_same_after_a_
     # Red grows from left to right and green from top to bottom, so that they tell the part.
     ramp = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (32, 1))
     pictures = np.repeat(np.stack([ramp, ramp.T, 0 * ramp], -1)[None], 4, axis=0)
-    faces = dataclasses.replace(
-        numbered_faces(expression=np.ones(4, int)), image_size=32, load=from_pool(pictures)
-    )
+    faces = dataclasses.replace(numbered_faces(count=4), image_size=32, load=from_pool(pictures))
     whole = collected(pipeline.labelled_batches(faces, 40, 1, 0, 10, image_size=16))["image"]
     assert whole.shape == (400, 16, 16, 3)
     assert whole.min() >= -1 and whole.max() <= 1
@@ -277,11 +267,11 @@ def test_half_of_the_faces_are_mirrored_the_same_ones_after_a_resume():
 
 def faces_with_maps(kind: str) -> FaceSet:
     """Numbered faces, whose maps are as the images, but grey and empty in the right half."""
-    faces = numbered_faces(lighting=np.full(10, -1), size=4)
+    faces = numbered_faces(size=4)
     images = faces.images(np.arange(10)).copy()
     images[:, :, :2] += np.uint8(100)
     images[..., 2] //= 2  # so that what is moved to the wrong channel is seen
-    return dataclasses.replace(faces, lightings=(), map_kind=kind, maps=from_pool(images))
+    return dataclasses.replace(faces, map_kind=kind, maps=from_pool(images))
 
 
 def test_maps_come_with_their_images():

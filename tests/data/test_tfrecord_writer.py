@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -78,9 +79,10 @@ def test_training_sees_the_same_pictures_labels_and_batches(folder, crop):
             np.testing.assert_array_equal(
                 found.images(np.arange(count)), wanted.images(np.arange(count))
             )
-            for labels in ("expression", "lighting", "identity", "rating_mean", "rating_std"):
+            for labels in ("identity", "rating_mean", "rating_std"):
                 np.testing.assert_array_equal(getattr(found, labels), getattr(wanted, labels))
-            assert found.expressions == wanted.expressions
+            assert found.conditions == wanted.conditions
+            np.testing.assert_equal(found.labels, wanted.labels)
             assert found.identities == wanted.identities
             batches = [
                 list(pipeline.editing_batches(faces, 4, seed=3, steps=3, critic_steps=2))
@@ -122,6 +124,32 @@ def test_every_tensorflow_reader_can_read_them(folder):
         picture = tf.io.decode_png(record["image/encoded"])
         assert picture.shape == (record["image/height"], record["image/width"], 3)
         np.testing.assert_array_equal(picture, images.to_square(images.decode(row.file), SIZE))
+
+
+def test_records_and_their_manifest_carry_attributes(folder):
+    lines = (folder / "faces.csv").read_text().splitlines()
+    cells = itertools.cycle(["1,", "0,1", ",0"])
+    header = f"{lines[0]},attribute:Smiling,attribute:Young"
+    labelled = [header, *(f"{line},{cell}" for line, cell in zip(lines[1:], cells))]
+    (folder / "faces.csv").write_text("\n".join(labelled))
+    make(folder, folder / "records")
+    plain, stored = (
+        read_manifest(str(file))
+        for file in (folder / "faces.csv", folder / "records" / "manifest.csv")
+    )
+    assert stored.conditions == plain.conditions
+    for split in SPLITS:
+        wanted = [row.attributes for row in plain.split(split)]
+        assert [row.attributes for row in stored.split(split)] == wanted
+        found = []
+        for file in sorted((folder / "records").glob(f"{split}-*")):
+            for content in tf.data.TFRecordDataset(str(file)):
+                feature = tf.train.Example.FromString(content.numpy()).features.feature
+                labels = {name: feature[f"attribute:{name}"] for name in ("Smiling", "Young")}
+                found.append(
+                    {n: f.int64_list.value[0] for n, f in labels.items() if f.WhichOneof("kind")}
+                )
+        assert found == wanted
 
 
 def test_the_files_are_the_same_whoever_makes_them_and_sha256sum_confirms_them(folder):

@@ -67,17 +67,21 @@ class HandmadeEditor:
     kind, keeps_unnamed = "editor", True
 
     def __init__(self, name, function, expressions=EXPRESSIONS, lightings=LIGHTINGS, size=SIZE):
-        self.path, self.sha256 = f"runs/{name}", name
-        self.expressions, self.lightings, self.image_size = expressions, lightings, size
+        self.path, self.sha256, self.image_size = f"runs/{name}", name, size
+        self.conditions = of_classes(expression=expressions, lighting=lightings)
         self.calls, self.fails_at = [], None
         self._function = function
 
-    def __call__(self, images, expression, lighting):
-        assert images.dtype == np.uint8 and len(images) == len(expression) == len(lighting)
+    def names(self, condition):
+        return {one.name: one.names for one in self.conditions}.get(condition, ())
+
+    def __call__(self, images, **targets):
+        assert images.dtype == np.uint8 and set(targets) == {one.name for one in self.conditions}
+        assert all(len(wanted) == len(images) for wanted in targets.values())
         if len(self.calls) == self.fails_at:
             raise KeyboardInterrupt
         self.calls.append(len(images))
-        return self._function(images, expression, lighting)
+        return self._function(images, **targets)
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +91,7 @@ def handmade():
 
 @pytest.fixture(scope="session")
 def copying():
-    def function(images, expression, lighting):
+    def function(images, **targets):
         return images
 
     return lambda **options: HandmadeEditor("copying", function, **options)
@@ -97,8 +101,8 @@ def copying():
 def dimming():
     """An editor that makes every picture darker, the more the further its target is in the list."""
 
-    def function(images, expression, lighting):
-        wanted = np.array([(e or 0) + (s or 0) for e, s in zip(expression, lighting)])
+    def function(images, **targets):
+        wanted = np.array([sum(one or 0 for one in row) for row in zip(*targets.values())])
         return (images / (1.5 + wanted[:, None, None, None] / 8)).astype(np.uint8)
 
     return lambda **options: HandmadeEditor("dimming", function, **options)
@@ -114,7 +118,12 @@ def perfect():
 
         def function(images, expression, lighting):
             wanted = zip(images, expression, lighting)
-            return np.stack([faces.truth(known[p.tobytes()], e, s) for p, e, s in wanted])
+            return np.stack(
+                [
+                    faces.truth(known[p.tobytes()], {"expression": e, "lighting": s})
+                    for p, e, s in wanted
+                ]
+            )
 
         return HandmadeEditor("perfect", function, size=faces.image_size)
 

@@ -36,12 +36,8 @@ def config(tmp_path_factory, judges):
         writer.writerow(["path", "identity", "expression", "lighting", "split"])
         for i, picture in enumerate(faces.images(np.arange(len(faces)))):
             Image.fromarray(picture).save(folder / f"{i}.png")
-            labels = (
-                faces.identity[i],
-                CLASSES[0][faces.expression[i]],
-                CLASSES[1][faces.lighting[i]],
-            )
-            writer.writerow([f"{i}.png", *labels, "test"])
+            labels = [one.names[faces.labels[one.name][i]] for one in faces.conditions]
+            writer.writerow([f"{i}.png", faces.identity[i], *labels, "test"])
     return EvaluationConfig(
         dataset="manifest", manifest=str(folder / "faces.csv"), edits=EDITS, **judges
     )
@@ -142,7 +138,10 @@ def test_a_comparison_goes_on_where_it_was_stopped(compared, models, config):
     class Counting:
         kind, keeps_unnamed = "editor", loaded.keeps_unnamed
         path, sha256, image_size = loaded.path, loaded.sha256, loaded.image_size
-        expressions, lightings = loaded.expressions, loaded.lightings
+        conditions = loaded.conditions
+
+        def names(self, condition):
+            return loaded.names(condition)
 
         def __call__(self, images, **ids):
             asked.append(len(images))
@@ -211,8 +210,8 @@ def test_models_of_different_classes_are_refused_before_any_is_judged(models, co
         compare_models(load, f"A={models[0]},B={path}", str(tmp_path / "out"), config=config)
     # The data know no scream, so that nobody is asked for one.
     assert str(error.value) == (
-        f"--models: of {models[0]} and {path} only one knows the expressions smile; models that "
-        "know different classes cannot be compared, as they are asked for different edits."
+        f"--models: of {models[0]} and {path} only one knows the expression smile; models that "
+        "know different ones cannot be compared, as they are asked for different edits."
     )
     assert not (tmp_path / "out" / "A").exists()
 

@@ -44,23 +44,23 @@ def test_preferences_are_shares_by_model(tmp_path):
 @pytest.mark.parametrize(
     "text, told",
     [
-        ("", "line 1 must be model,preference."),
-        ("model,share\nA,0.5\n", "line 1 must be model,preference."),
-        ("model,preference\n", "names no model; give a line for each, such as LEGAN,0.393."),
+        ("", ":1: must be model,preference."),
+        ("model,share\nA,0.5\n", ":1: must be model,preference."),
+        ("model,preference\n", ": names no model; give a line for each, such as LEGAN,0.393."),
         (
             "model,preference\nA,0.1\nB,22.3\n",
-            "line 3: preference must be a share from 0 to 1, such as 0.393 for 39.3 %, not '22.3'.",
+            ":3: preference must be a share, such as 0.393 for 39.3 %, not '22.3'.",
         ),
-        ("model,preference\nA,-0.1\n", "line 2: preference must be a share"),
-        ("model,preference\nA,nan\n", "line 2: preference must be a share"),
-        ("model,preference\nA,\n", "line 2: preference must be a share"),
-        ("model,preference\n,0.5\n", "line 2 names no model."),
-        ("model,preference\nA,0.5\nA,0.4\n", "line 3 names A again; keep one line."),
+        ("model,preference\nA,-0.1\n", ":2: preference must be a share"),
+        ("model,preference\nA,nan\n", ":2: preference must be a share"),
+        ("model,preference\nA,\n", ":2: preference must be a share"),
+        ("model,preference\n,0.5\n", ":2: names no model."),
+        ("model,preference\nA,0.5\nA,0.4\n", ":3: names A again; keep one line."),
         (
             "model,preference\nA,b,0.5\n",
-            "line 2 has 3 cells, not 2; quote names that contain a comma.",
+            ":2: has 3 cells, not 2; quote names that contain a comma.",
         ),
-        ('model,preference\n"A,0.5\n', "line 2 is not CSV"),
+        ('model,preference\n"A,0.5\n', ":2: is not valid CSV"),
     ],
 )
 def test_what_is_wrong_with_preferences_is_named_by_line(text, told, tmp_path):
@@ -68,12 +68,12 @@ def test_what_is_wrong_with_preferences_is_named_by_line(text, told, tmp_path):
     path.write_text(text)
     with pytest.raises(UserError) as error:
         read_preferences(str(path))
-    assert str(error.value).startswith(f"--preferences={path}: {told}")
+    assert str(error.value).startswith(f"--preferences={path}{told}")
 
 
 def test_preferences_that_cannot_be_read_are_told(tmp_path):
     with pytest.raises(UserError, match=r"^--preferences=.*none.csv: no such file"):
         read_preferences(str(tmp_path / "none.csv"))
     (tmp_path / "latin.csv").write_bytes(b"model,preference\n\xe9,0.5\n")
-    with pytest.raises(UserError, match="latin.csv: is not UTF-8"):
+    with pytest.raises(UserError, match="latin.csv:2: is not UTF-8"):
         read_preferences(str(tmp_path / "latin.csv"))

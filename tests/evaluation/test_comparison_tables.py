@@ -448,18 +448,17 @@ def test_reports_that_are_not_on_edits_are_refused(wrong, tmp_path):
 @pytest.mark.parametrize(
     "place, value, told",
     [
-        (("figures",), None, "no object as figures"),
-        (("figures", "edit"), None, "no object as edit of figures"),
-        (("figures", "copy"), 1, "no object as copy of figures"),
-        (("networks",), [], "no object as networks"),
-        (("networks", "face"), "lightcnn", "no object as face of networks"),
-        (("networks", "face", "input"), None, "no text as input of face of networks"),
-        (("model",), None, "no object as model"),
-        (("data",), None, "no object as data"),
-        (("data", "image_size"), "64", "no whole number as image_size of data"),
-        (("data", "name"), None, "no text as name of data"),
-        (("edits",), None, "no whole number as edits"),
-        (("seed",), None, "no whole number as seed"),
+        (("figures",), None, "no figures"),
+        (("figures", "edit"), None, "no edit of figures"),
+        (("figures", "copy"), 1, "parts of other forms"),
+        (("networks",), [], "parts of other forms"),
+        (("networks", "face"), "lightcnn", "no name of face of networks"),
+        (("networks", "face", "input"), None, "no input of face of networks"),
+        (("model",), None, "no model"),
+        (("data",), None, "no data"),
+        (("data", "name"), None, "no name of data"),
+        (("edits",), None, "no edits"),
+        (("seed",), None, "no seed"),
     ],
 )
 def test_a_part_that_a_report_lacks_is_named(place, value, told, tmp_path):
@@ -480,7 +479,9 @@ def test_a_part_that_a_report_lacks_is_named(place, value, told, tmp_path):
 
 @pytest.mark.parametrize("value", [math.nan, None, "much"])
 def test_a_figure_that_is_no_number_is_named(value, tmp_path):
-    with pytest.raises(UserError, match=f"report of A has {value!r} as fid of edit, which is no"):
+    with pytest.raises(
+        UserError, match=f"damaged: it has {value!r} as fid of edit, which is no number;"
+    ):
         compare({"A": [report(fid=value)]}, {}, str(tmp_path))
 
 

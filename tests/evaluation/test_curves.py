@@ -10,7 +10,8 @@ import pytest
 
 from legan_tf.errors import UserError
 from legan_tf.evaluation.curves import learning_curves, read_curves
-from legan_tf.evaluation.plots import learning_curves_picture
+from legan_tf.evaluation.plots.learning import learning_curves_figure
+from legan_tf.plotting.drawing import as_png
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -54,9 +55,8 @@ def drawn(tmp_path, folders, metrics=()):
 
 def chosen(runs, names, metrics):
     curves = {name: read_curves(runs[name]) for name in names}
-    return learning_curves_picture(
-        {name: {m: curves[name][m] for m in metrics if m in curves[name]} for name in names}
-    )
+    runs = {name: {m: curves[name][m] for m in metrics if m in curves[name]} for name in names}
+    return as_png(learning_curves_figure(runs))
 
 
 def test_curves_are_the_steps_and_values_of_each_figure(tmp_path):
@@ -128,7 +128,7 @@ def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path, runs):
     first = run(tmp_path / "a" / "legan", line(1, critic=1.0), line(2, critic=2.0))
     second = run(tmp_path / "b" / "legan", line(1, critic=3.0), line(2, critic=2.0))
     expected = {f: {"critic": read_curves(f)["critic"]} for f in (first, second)}
-    assert drawn(tmp_path, [first, second]) == learning_curves_picture(expected)
+    assert drawn(tmp_path, [first, second]) == as_png(learning_curves_figure(expected))
 
 
 @pytest.mark.parametrize(

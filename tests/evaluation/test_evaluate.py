@@ -21,7 +21,7 @@ from legan_tf.errors import UserError
 from legan_tf.evaluation import edit_predictions, evaluator
 from legan_tf.evaluation import evaluate as evaluate_module
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.edit_plan import ATTRIBUTES, draw_plan, find_images
+from legan_tf.evaluation.edit_plan import draw_plan, pictures_of, plan_edits
 from legan_tf.evaluation.evaluate import evaluate
 from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import AttributeClassifier, LeganGenerator
@@ -94,7 +94,7 @@ def test_nothing_is_rounded_while_an_editor_is_judged(few_people, judges, handma
     rounds = tf.config.experimental.tensor_float_32_execution_enabled
     seen = []
 
-    def function(images, expression, lighting):
+    def function(images, **targets):
         seen.append(rounds())
         return images
 
@@ -118,14 +118,15 @@ def in_numpy(faces, judges, editor, seed=0):
         return embedded * np.sqrt(embedded.shape[1]) / np.linalg.norm(embedded, axis=1)[:, None]
 
     sources, truth = faces.images(plan.index), faces.images(plan.truth)
-    edits = editor(sources, plan.expression, plan.lighting)
-    back = editor(edits, faces.expression[plan.index], faces.lighting[plan.index])
+    edits = editor(sources, **plan.labels)
+    back = editor(edits, **{name: labels[plan.index] for name, labels in faces.labels.items()})
     real = features(faces.images(plan.reference))
     made, copied = features(edits), features(sources)
     spread = [np.cov(f, rowvar=False) for f in (made, real)]
     roots = np.sqrt(np.maximum(np.linalg.eigvals(spread[0] @ spread[1]).real, 0)).sum()
     apart = np.square(made.mean(0) - real.mean(0)).sum()
-    gallery = find_images(faces, np.arange(4), np.zeros(4, int), np.zeros(4, int))
+    first = dict.fromkeys(everything, np.zeros(4, int))
+    gallery = pictures_of(faces, np.arange(4), first)
     nearest = np.argmax(made @ features(faces.images(gallery)).T, axis=1)
     rating = through("quality_model", edits).numpy()
     errors = np.square(sources.astype(float) - back).mean(axis=(1, 2, 3))
@@ -140,7 +141,7 @@ def in_numpy(faces, judges, editor, seed=0):
     }
     confusion = {}
     for attribute, logits in through("classifier_model", edits).items():
-        wanted, read = getattr(plan, attribute), np.argmax(logits.numpy(), axis=1)
+        wanted, read = plan.labels[attribute], np.argmax(logits.numpy(), axis=1)
         found[attribute] = np.mean(wanted == read)
         counts = np.zeros((len(everything[attribute]),) * 2, int)
         for pair in zip(wanted, read):
@@ -160,8 +161,7 @@ def manifest(tmp_path):
             line = {
                 "path": f"{i}.png",
                 "identity": faces.identities[faces.identity[i]],
-                "expression": faces.expressions[faces.expression[i]],
-                "lighting": faces.lightings[faces.lighting[i]],
+                **{one.name: one.names[faces.labels[one.name][i]] for one in faces.conditions},
                 "split": "test",
             }
             Image.fromarray(picture).save(tmp_path / line["path"])
@@ -200,7 +200,7 @@ def test_figures_are_those_of_an_independent_computation(few_people, judges, jud
     np.testing.assert_allclose(report["identity_distances"]["edit"], distances, rtol=1e-3)
     low, high = report["intervals"]["edit"]["fid"]
     assert low < report["figures"]["edit"]["fid"] < high
-    assert report["classes"]["expression"] == list(few_people.expressions)
+    assert report["classes"]["expression"] == list(few_people.names("expression"))
 
 
 def test_a_second_call_edits_nothing_and_finds_the_same(few_people, judges, judged, dimming):
@@ -243,7 +243,9 @@ def test_progress_is_told_for_every_picture(judged):
 def test_every_picture_of_the_report_can_be_seen(judged):
     tmp_path = judged[1]
     names = {path.name for path in tmp_path.glob("*.png")}
-    confusions = {f"{name}-{row}.png" for name in ATTRIBUTES for row in ("edit", "truth")}
+    confusions = {
+        f"{name}-{row}.png" for name in ("expression", "lighting") for row in ("edit", "truth")
+    }
     assert names == {"edits.png", "identity.png", "quality.png", *confusions}
     text = (tmp_path / "report.md").read_text()
     for name in names:
@@ -322,24 +324,24 @@ def test_likeness_counts_edits_with_a_true_picture_only(
     # Shards so small that the first of them has no true picture.
     monkeypatch.setattr(edit_predictions, "SHARD", 2)
     found = []
-    draw = draw_plan
 
-    def few_truths(*arguments):
-        plan = draw(*arguments)
+    def few_truths(editor, faces, *options):
+        plan = plan_edits(editor, faces, *options)
         plan.truth[:5] = -1
-        found.append((arguments[0], plan))
+        found.append((faces, plan))
         return plan
 
-    monkeypatch.setattr("legan_tf.evaluation.evaluate.draw_plan", few_truths)
+    monkeypatch.setattr("legan_tf.evaluation.evaluate.plan_edits", few_truths)
     report = evaluate(dimming(), str(tmp_path / "out"), of_manifest(manifest(), judges))
     faces, plan = found[0]
     there = np.flatnonzero(plan.truth >= 0)
-    known = [dimming().expressions.index(n) for n in faces.expressions]
-    lit = [dimming().lightings.index(n) for n in faces.lightings]
+    own = {
+        one.name: [one.names.index(name) for name in faces.names(one.name)]
+        for one in dimming().conditions
+    }
     edits = dimming()(
         faces.images(plan.index[there]),
-        [known[i] for i in plan.expression[there]],
-        [lit[i] for i in plan.lighting[there]],
+        **{name: [ids[i] for i in plan.labels[name][there]] for name, ids in own.items()},
     )
     expected = np.abs(edits.astype(float) - faces.images(plan.truth[there])).mean() / 255
     assert report["figures"]["edit"]["l1"] == pytest.approx(expected)
@@ -376,7 +378,7 @@ def test_what_cannot_be_measured_is_named(manifest, judges, copying, tmp_path):
     only = {"identity_model": judges["identity_model"]}
     report = evaluate(copying(), str(tmp_path / "out"), of_manifest(manifest(), only))
     assert report["missing"] == [
-        "Expression and lighting as read need --classifier_model.",
+        "Expression, lighting and attributes as read need --classifier_model.",
         "Ratings need --quality_model.",
         "LPIPS needs --lpips, --lpips_trunk and --lpips_heads.",
         "Errors of light and surface, and what is kept, need rendered faces.",
@@ -403,7 +405,7 @@ def test_six_of_affectnets_eight_expressions_have_an_accuracy_of_their_own(
         return {**line, "expression": AFFECTNET_EXPRESSIONS[number % 8], "lighting": ""}
 
     def editor(wanted):
-        return handmade("-".join(wanted), lambda images, e, s: images, wanted, ())
+        return handmade("-".join(wanted), lambda images, **_: images, wanted, ())
 
     judges = {**judges, "classifier_model": str(tmp_path / "eight.keras")}
     config = of_manifest(manifest(of_eight), judges)
@@ -424,7 +426,9 @@ def test_a_split_without_pictures_is_told(manifest, judges, copying, tmp_path):
 
 def test_a_model_that_knows_no_class_of_the_data_is_refused(few_people, judges, copying, tmp_path):
     editor = copying(expressions=("grin",), lightings=("left", "right"))
-    with pytest.raises(UserError, match="expressions grin and the lightings left, right; of rend"):
+    with pytest.raises(
+        UserError, match=r"edits expression \(grin\) and lighting \(left, right\); of rend"
+    ):
         evaluate(editor, str(tmp_path), EvaluationConfig(edits=EDITS, **judges))
 
 
@@ -536,7 +540,7 @@ def ending_in_relu(bias, path):
 def test_an_embedding_without_a_direction_names_its_picture_and_the_flag(
     level, bias, named, manifest, handmade, tmp_path
 ):
-    editor = handmade(f"flat-{level}", lambda images, e, s: np.full_like(images, level))
+    editor = handmade(f"flat-{level}", lambda images, **_: np.full_like(images, level))
     only = ending_in_relu(bias, tmp_path / "relu.keras")
     told = f"{EDITS} of {EDITS} pictures, the first of them {named}, an embedding of length 0,"
     with pytest.raises(UserError, match=f"^--identity_model: .* gives {told}"):

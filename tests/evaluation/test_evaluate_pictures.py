@@ -38,7 +38,7 @@ def test_true_pictures_are_as_far_as_true_pictures_are(few_people, judges, tmp_p
     assert report["missing"] == []
     assert report["model"]["name"] == "mine"
     text = (tmp_path / "out" / "report.md").read_text()
-    assert "| | the pictures | the true pictures |" in text
+    assert "|  | the pictures | the true pictures |" in text
 
 
 def test_edits_score_as_pictures_what_they_score_as_edits(few_people, judges, dimming, tmp_path):
@@ -46,7 +46,7 @@ def test_edits_score_as_pictures_what_they_score_as_edits(few_people, judges, di
     editor = dimming()
     wanted = evaluate(editor, str(tmp_path / "a"), config)["figures"]["edit"]
     plan = draw_plan(few_people, EVERY, EDITS, 0)
-    edits = editor(few_people.images(plan.index), plan.expression, plan.lighting)
+    edits = editor(few_people.images(plan.index), **plan.labels)
     found = evaluate_pictures(save(tmp_path / "mine", edits), str(tmp_path / "b"), config)
     figures = found["figures"]["edit"]
     assert figures == {key: wanted[key] for key in figures}
@@ -143,4 +143,4 @@ def test_pictures_of_any_format_are_read_in_the_order_of_their_names(tmp_path):
     (tmp_path / "further").mkdir()
     pictures = PictureFolder(str(tmp_path))
     assert len(pictures) == 3 and pictures.image_size == 16
-    assert pictures.images(slice(0, 3))[:, 0, 0, 0].tolist() == [10, 20, 30]
+    assert pictures.images(np.arange(3))[:, 0, 0, 0].tolist() == [10, 20, 30]

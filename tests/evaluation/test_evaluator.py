@@ -36,7 +36,7 @@ def test_logits_come_in_the_classes_of_the_faces(judges, faces, tmp_path):
     np.testing.assert_array_equal(found["expression_logits"], raw["expression"][:, [1, 0]])
     np.testing.assert_array_equal(found["lighting_logits"], raw["lighting"][:, [4, 0]])
     np.testing.assert_array_equal(
-        networks.in_classes(networks.classifier(images))["lighting"], found["lighting_logits"]
+        networks.in_names(networks.classifier(images))["lighting"], found["lighting_logits"]
     )
     np.testing.assert_allclose(found["features"], face_features(found["embedding"]))
     assert found["predicted_rating"].shape == (len(faces),)
@@ -53,7 +53,7 @@ def test_each_picture_is_seen_once_by_each_network(judges, faces, tmp_path):
         raise AssertionError("looked at again")
 
     for network in (networks.classifier, networks.face, networks.quality):
-        network._network = fail
+        network.function = fail
     again = evaluator(networks, tmp_path).predict(images)
     for name, values in first.items():
         np.testing.assert_array_equal(again[name], values)

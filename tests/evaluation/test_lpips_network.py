@@ -277,8 +277,9 @@ def test_caffes_weights_see_the_pictures_that_caffe_saw(files, tmp_path):
     taps = lpips.network(images / np.float32(127.5) - 1)
     np.testing.assert_allclose(taps[0], tf.nn.relu(seen), atol=2e-5)
     assert taps[0].numpy().mean() > 0.1
-    layer = lpips.network.convolutions()["features.12.expand3x3"]
-    np.testing.assert_array_equal(layer.get_weights()[0], layers["fire9/expand3x3"][0])
+    kernel, bias = lpips.network.get_weights()[-2:]
+    np.testing.assert_array_equal(kernel, layers["fire9/expand3x3"][0])
+    np.testing.assert_array_equal(bias, layers["fire9/expand3x3"][1])
     np.testing.assert_array_equal(lpips(images, images), [0, 0])
 
 

@@ -6,10 +6,10 @@ import pytest
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.edit_plan import draw_plan, shared_classes
+from legan_tf.evaluation.edit_plan import plan_edits
 from legan_tf.evaluation.evaluate import evaluate
 from legan_tf.evaluation.map_predictor import load_map_predictor
-from legan_tf.evaluation.metrics.maps import map_inputs
+from legan_tf.evaluation.metrics.maps import inputs_of_maps
 from legan_tf.evaluation.metrics.registry import compute
 from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import QualityEstimator
@@ -21,7 +21,7 @@ OF_MAPS = {"map_l1", "map_correlation", "map_angle"}
 
 
 def compare_maps(maps, true, geometry, kind="depth"):
-    return compute(kind, map_inputs(maps, true, geometry))
+    return compute(kind, inputs_of_maps(maps, true, geometry))
 
 
 def test_the_true_map_has_no_error_and_an_inverted_one_runs_against_it():
@@ -62,11 +62,11 @@ def test_edits_are_read_by_the_network_that_is_given(
     assert report["networks"]["depth"]["name"] == f"{geometry}.keras"
     # The same by other means, of the pictures that the plan names.
     faces = rendered_split("test", 4, "multipie", True, SIZE, 0, geometry)
-    plan = draw_plan(faces, shared_classes(dimming(lightings=()), faces), EDITS, 0)
+    plan = plan_edits(dimming(lightings=()), faces, EDITS, 0)
     first = slice(0, EDITS // 4)
     pictures = {
-        "edit": dimming()(
-            faces.images(plan.index[first]), plan.expression[first], [None] * (EDITS // 4)
+        "edit": dimming(lightings=())(
+            faces.images(plan.index[first]), expression=plan.labels["expression"][first]
         ),
         "copy": faces.images(plan.index[first]),
         "truth": faces.images(plan.truth[first]),

@@ -27,7 +27,8 @@ def perfect(faces):
 
     def editor(images, expression, lighting):
         sources = [known[picture.tobytes()] for picture in images]
-        return np.stack([faces.truth(*edit) for edit in zip(sources, expression, lighting)])
+        wanted = zip(sources, expression, lighting)
+        return np.stack([faces.truth(i, {"expression": e, "lighting": s}) for i, e, s in wanted])
 
     return editor
 
@@ -148,7 +149,8 @@ def test_relighting_asks_for_every_light_and_for_the_expression_of_the_source(fa
     people = set()
     for images, expression, lighting in asked:
         source = np.flatnonzero((pictures == images[0]).all(axis=(1, 2, 3)))[0]
-        assert (images == images[0]).all() and (expression == faces.expression[source]).all()
+        assert (images == images[0]).all()
+        assert (expression == faces.labels["expression"][source]).all()
         np.testing.assert_array_equal(lighting, np.arange(len(SHOTS)))
         people.add(faces.identity[source])
     assert len(asked) == len(people) == 2
@@ -156,12 +158,12 @@ def test_relighting_asks_for_every_light_and_for_the_expression_of_the_source(fa
 
 
 def test_faces_that_tell_no_surface_are_refused(faces):
-    assert photometric_stereo.can_relight(faces)
+    assert photometric_stereo.lights_suffice(faces)
     rated = rated_faces("test", 4, 16, 0)
     no_ambient = rendered_faces("test", 1, ("neutral",), SHOTS[1:], 16, 0)
     arc = rendered_faces("test", 1, ("neutral",), SHOTS[:6], 16, 0)
     for unfit in (rated, no_ambient, arc):
-        assert not photometric_stereo.can_relight(unfit)
+        assert unfit is rated or not photometric_stereo.lights_suffice(unfit)
         with pytest.raises(ValueError, match="cannot be relit"):
             photometric_stereo.relighting_metrics(copying, unfit, 1, 0)
     with pytest.raises(ValueError, match="people must be 1 to 4, not 5"):

@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from legan_tf.data.conditions import of_classes
+from legan_tf.data.faceset import FaceSet, from_pool
 from legan_tf.evaluation.edit_plan import EditPlan
-from legan_tf.evaluation.report import as_markdown, write_rating_report, write_report
+from legan_tf.evaluation.report import as_markdown, edit_pictures, write_report
 
 INPUT = "16 x 16, bilinear, antialias"
 REPORT = {
@@ -60,10 +62,13 @@ def seen():
     images = np.zeros((4, 16, 16, 3), np.uint8)
     rating = np.array([4.0, 5.0, 6.0, 7.0])
     rows = {name: {"images": images, "predicted_rating": rating} for name in ("edit", "copy")}
-    plan = EditPlan(
-        *(np.array([0, 1, 0, 1]) for _ in range(3)), np.array([0, 1, -1, 1]), np.arange(2)
+    labels = dict.fromkeys(REPORT["classes"], np.array([0, 1, 0, 1]))
+    pool, nan = from_pool(images), np.full(4, np.nan)
+    faces = FaceSet(
+        "a", 16, of_classes(**REPORT["classes"]), labels, ("b",), np.zeros(4, int), nan, nan, pool
     )
-    return rows, plan
+    plan = EditPlan(np.arange(4), labels, labels, np.array([0, 1, -1, 1]), np.arange(2))
+    return rows, faces, plan
 
 
 def test_a_report_says_everything_in_words():
@@ -72,8 +77,8 @@ def test_a_report_says_everything_in_words():
     assert as_markdown(report, ["a.png"]).split("\n") == [
         "# legan",
         "",
-        "| | the model's edits | the input, copied | the true pictures |",
-        "|---|---|---|---|",
+        "|  | the model's edits | the input, copied | the true pictures |",
+        "| --- | ---: | ---: | ---: |",
         "| Fréchet distance ↓ | 1.250 [1.000, 1.500] | 2.000 | 0.500 |",
         "| SSIM ↑ | 0.500 | 0.250 | – |",
         "| PSNR (dB) ↑ | 20.00 | 10.00 | ∞ |",
@@ -85,7 +90,7 @@ def test_a_report_says_everything_in_words():
         "A true picture is known for 3 of the edits.",
         "",
         "| measured with | sha256 | pictures enter as |",
-        "|---|---|---|",
+        "| --- | --- | --- |",
         f"| face: lightcnn | efefefefefefefef… | {INPUT} |",
         "",
         "- Ratings need --quality_model.",
@@ -132,8 +137,8 @@ def test_a_report_on_ratings_says_everything_in_words():
     assert as_markdown(report).split("\n") == [
         "# q",
         "",
-        "| | |",
-        "|---|---|",
+        "|  |  |",
+        "| --- | ---: |",
         "| mean absolute error ↓ | 1.000 |",
         "| root mean square error ↓ | 1.500 |",
         "| Pearson ↑ | – |",
@@ -152,22 +157,21 @@ def test_what_is_written_is_strict_json_and_what_is_returned(tmp_path):
     def refuse(name):
         raise AssertionError(f"{name} is not JSON")
 
-    for write in (
-        lambda folder: write_report(folder, REPORT, *seen()),
-        lambda folder: write_rating_report(folder, SCORER, *np.full((3, 2), 2.0)),
-    ):
-        returned = write(str(tmp_path))
+    for given in (REPORT, SCORER):
+        returned = write_report(str(tmp_path), given)
         text = (tmp_path / "report.json").read_text()
         assert json.loads(text, parse_constant=refuse) == returned
     assert set(returned["figures"]) == {*SCORER["figures"]} - {"pearson"}
-    returned = write_report(str(tmp_path), REPORT, *seen())
+    returned = write_report(str(tmp_path), REPORT)
     assert returned["figures"]["truth"] == {"fid": 0.5, "psnr": "inf"}
     assert "light_error" not in returned["figures"]["edit"]
     assert returned["classes"]["expression"] == ["neutral", "smile"]
 
 
 def test_the_pictures_stand_in_the_report(tmp_path):
-    write_report(str(tmp_path), REPORT, *seen())
+    report = copy.deepcopy(REPORT)
+    report["confusion"]["edit"]["attributes:Smiling"] = [[1, 1], [0, 2]]  # Counted, not drawn.
+    write_report(str(tmp_path), report, edit_pictures(report, *seen()))
     names = ["edits.png", "expression-edit.png", "identity.png", "quality.png"]
     assert sorted(path.name for path in tmp_path.glob("*.png")) == names
     lines = (tmp_path / "report.md").read_text().splitlines()
@@ -175,13 +179,12 @@ def test_the_pictures_stand_in_the_report(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["identity_distances", "confusion"])
-def test_there_is_no_report_where_a_picture_could_not_be_drawn(wrong, tmp_path):
+def test_what_is_no_distance_and_no_matrix_is_not_drawn(wrong):
     report = copy.deepcopy(REPORT)
     report["identity_distances"]["edit"][0] = -1.0 if wrong == "identity_distances" else 1.0
     report["confusion"]["edit"]["expression"] = [[1]] if wrong == "confusion" else [[1, 0], [0, 1]]
     with pytest.raises(ValueError):
-        write_report(str(tmp_path), report, *seen())
-    assert not (tmp_path / "report.json").exists()
+        edit_pictures(report, *seen())
 
 
 def test_doubts_stand_before_what_is_missing():

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import functools
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -61,6 +64,32 @@ def test_the_slope_of_leaky_relu_does_not_ask_for_the_gradient_of_its_place():
     assert outer.gradient(slope, x) is None
 
 
+def test_tensorflow_fuses_leaky_relu_with_the_convolution_before_it_without_an_error():
+    code = """
+import tensorflow as tf
+from legan_tf.models.discriminator import strided_trunk
+
+trunk = strided_trunk(32, 4, 1, "D")
+trunk.build((None, 32, 32, 3))
+
+@tf.function
+def gradient(image):
+    with tf.GradientTape() as tape:
+        score = tf.reduce_sum(trunk(image) ** 2)
+    return tape.gradient(score, trunk.trainable_variables)
+
+gradient(tf.ones([2, 32, 32, 3]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+    assert " failed: " not in done.stderr  # What each optimiser of graphs that gives up says.
+
+
 @pytest.mark.parametrize(("policy", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 0.05)])
 def test_instance_norm_is_per_image_and_channel(policy, tolerance):
     # A mean far from zero: statistics taken in bfloat16 itself would be visibly wrong.
@@ -110,5 +139,5 @@ def test_max_feature_map_takes_the_larger_half():
 
 
 def test_lightcnn_pools_by_maximum_plus_mean():
-    pooled = MaxAndMeanPool()(tf.reshape([1.0, 2.0, 3.0, 6.0], [1, 2, 2, 1]))
+    pooled = MaxAndMeanPool(2)(tf.reshape([1.0, 2.0, 3.0, 6.0], [1, 2, 2, 1]))
     np.testing.assert_allclose(tf.reshape(pooled, [-1]), [6.0 + 3.0])

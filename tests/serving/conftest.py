@@ -135,7 +135,6 @@ def server(serving_root, tmp_path_factory):
         static_dir=str(pathlib.Path(__file__).parents[2] / "serving" / "demo"),
     )
     with LocalServer(options) as running:
-        assert running.wait_until_settled(120)
         yield running
 
 
@@ -153,9 +152,8 @@ def server_process(tmp_path):
     """Starts local servers as processes and kills them after the test.
 
     ``server_process(*flags)`` returns the process once it listens; ``address`` and ``rest_address``
-    tell where (empty: not), and ``log`` returns what it has said so far.
-    Whether it has loaded its models is for the caller to wait for. Give ``--port=-1`` at first and
-    ``--port`` of ``address`` to start it again in the same place.
+    tell where (empty: not), and ``log`` returns what it has said so far. Give ``--port=-1`` at
+    first and ``--port`` of ``address`` to start it again in the same place.
     """
     processes = []
 
@@ -195,7 +193,8 @@ def paint():
     """
 
     def write(root, version: int, expressions, size: int = 8, gate="") -> None:
-        labels = Labels(EDITOR, "Painter", size, tuple(expressions), (), True).to_json()
+        conditions = of_classes(expression=expressions)
+        labels = Labels(EDITOR, "Painter", size, conditions, True).to_json()
         levels = [PAINTED[name] for name in expressions]
 
         def refuse(wrong, rows, sentence):
@@ -217,10 +216,9 @@ def paint():
             input_signature=[
                 tf.TensorSpec([None, None, None, 3], tf.uint8, "image"),
                 tf.TensorSpec([None], tf.int32, "expression"),
-                tf.TensorSpec([None], tf.int32, "lighting"),
             ]
         )
-        def serving_default(image, expression, lighting):
+        def serving_default(image, expression):
             rows = tf.shape(image)[0]
             black = tf.reduce_max(image, axis=[1, 2, 3]) == 0
             checks = [

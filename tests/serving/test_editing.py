@@ -98,14 +98,14 @@ def test_maps_of_a_folder_and_of_one_picture(tmp_path, blobs, capsys):
     for name in ("a.png", "b.bmp"):
         Image.fromarray(image).save(folder / name)
     (folder / "c.png").write_bytes(b"damaged")
-    report = editing.map_files(level, str(folder), str(output))
+    report = editing.edit_files(None, str(folder), str(output), level)
     assert report.maps == (str(output / "a.png"), str(output / "b.png"))
     assert report.written == () and len(report.skipped) == 1
     assert "mapped 3/3" in capsys.readouterr().err
     for name in ("a.png", "b.png"):
         assert Image.open(output / name).mode == "L"
         np.testing.assert_array_equal(read(output / name), image[..., 1])
-    editing.map_files(flip, str(folder / "a.png"), str(tmp_path / "one.BMP"))
+    editing.edit_files(None, str(folder / "a.png"), str(tmp_path / "one.BMP"), flip)
     np.testing.assert_array_equal(read(tmp_path / "one.BMP"), image[::-1])
 
 
@@ -132,7 +132,7 @@ def test_outputs_that_would_spoil_maps_are_told_before_anything_is_written(tmp_p
     Image.fromarray(blobs(8, 8)[0]).save(picture)
     lossy = "the map to write must end in one of .png, .bmp"
     with pytest.raises(UserError, match=lossy):
-        editing.map_files(level, str(picture), str(tmp_path / "a.jpg"))
+        editing.edit_files(None, str(picture), str(tmp_path / "a.jpg"), level)
     for output, map_output, sentence in (
         (tmp_path / "b.jpg", tmp_path / "c.webp", lossy),
         (tmp_path / "b.png", f"{tmp_path}/x/../b.png", "is where the edits go"),
@@ -187,19 +187,16 @@ def test_scripts_end_to_end(tmp_path, depth_run, blobs):
     assert done.stdout.splitlines() == told
     editor = legan_tf.load(depth_run)
     for name in ("a.png", "c.png"):
-        edited = editor(folder / name, "smile", "right")
+        edited = editor(folder / name, expression="smile", lighting="right")
         np.testing.assert_allclose(read(tmp_path / "out" / name), edited, rtol=0, atol=1)
         np.testing.assert_allclose(read(maps / name), editor.depth(edited), rtol=0, atol=1)
-
-
-UNNAMED = {"expression": None, "lighting": None}
 
 
 def test_a_depth_network_maps(tmp_path, serving_root, blobs):
     picture, output = tmp_path / "a.png", str(tmp_path / "map.png")
     Image.fromarray(blobs(30, 40)[0]).save(picture)
     estimate = legan_tf.load(serving_root / "depth")
-    report = editing.use_model(estimate, str(picture), output, UNNAMED)
+    report = editing.use_model(estimate, str(picture), output, {})
     assert report == editing.Report((), (), (output,))
     assert report.lines(output) == [output]
     np.testing.assert_array_equal(read(output), estimate(picture))
@@ -209,12 +206,12 @@ def test_an_editor_of_expressions_alone_edits_files_and_draws_grids(tmp_path, se
     picture, output, sheet = (str(tmp_path / f"{name}.png") for name in "abc")
     Image.fromarray(blobs(30, 40)[0]).save(picture)
     editor, surface = legan_tf.load(serving_root / "unlit_depth"), str(tmp_path / "d.png")
-    named = {**UNNAMED, "expression": "smile"}
+    named = {"expression": "smile"}
     report = editing.use_model(editor, picture, output, named, map_output=surface)
     assert report.lines(output, surface) == [output, surface]
-    np.testing.assert_array_equal(read(output), editor(picture, "smile"))
+    np.testing.assert_array_equal(read(output), editor(picture, expression="smile"))
     np.testing.assert_array_equal(read(surface), editor.depth(output))
-    editing.use_model(editor, picture, sheet, UNNAMED, grid=True)
+    editing.use_model(editor, picture, sheet, {}, grid=True)
     drawn = read(sheet)
     assert drawn.shape == (4 * 96 + 8, 2 * 96 + 8, 3)
     cells = editor.grid(picture)[:, 0].repeat(6, axis=1).repeat(6, axis=2)
@@ -229,8 +226,8 @@ def loaded(serving_root):
 @pytest.mark.parametrize(
     ("name", "asked", "sentence"),
     [
-        ("legan", {}, "Give either --grid or --expression"),
-        ("legan", {"grid": True, "expression": "smile"}, "Give either --grid or --expression"),
+        ("legan", {}, "Give either --grid or targets"),
+        ("legan", {"grid": True, "expression": "smile"}, "Give either --grid or targets"),
         ("legan", {"lighting": "left", "map_output": "m.png"}, "no depth network, which --depth"),
         ("depth", {"expression": "smile"}, "depth maps pictures and cannot edit them: give only"),
         ("depth", {"grid": True}, "maps pictures and cannot edit them"),
@@ -241,10 +238,12 @@ def loaded(serving_root):
 def test_what_a_model_cannot_do_is_told(tmp_path, loaded, blobs, name, asked, sentence):
     Image.fromarray(blobs(8, 8)[0]).save(tmp_path / "a.png")
     model = loaded[name]
-    asked = {**UNNAMED, **asked}
-    targets = {attribute: asked.pop(attribute) for attribute in ("expression", "lighting")}
+    options = {name: asked[name] for name in ("grid", "map_output") if name in asked}
+    targets = {name: target for name, target in asked.items() if name not in options}
     with pytest.raises(UserError, match=sentence):
-        editing.use_model(model, str(tmp_path / "a.png"), str(tmp_path / "b.png"), targets, **asked)
+        editing.use_model(
+            model, str(tmp_path / "a.png"), str(tmp_path / "b.png"), targets, **options
+        )
     assert os.listdir(tmp_path) == ["a.png"]
 
 
@@ -276,7 +275,7 @@ def test_a_face_out_of_the_position_that_a_model_knows_is_told(tmp_path, serving
     low[140:396, 70:326] = face
     for name, image in (("fits.png", face), ("low.png", low)):
         Image.fromarray(image).save(tmp_path / name)
-    targets = {"expression": "smile", "lighting": None}
+    targets = {"expression": "smile"}
     report = editing.use_model(editor, str(tmp_path), str(tmp_path / "out"), targets)
     (note,) = report.notes
     assert note.startswith(f"{tmp_path}/low.png: the face has eyes at 5")

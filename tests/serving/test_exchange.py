@@ -1,7 +1,8 @@
 """What one stack writes, the other loads.
 
-Each stack leaves its artefacts and the answers they gave in $LEGAN_TF_EXCHANGE/<stack>/ and checks
-those of the other stack, if they are there; `make test` runs both, and stack A once more after B.
+Each stack leaves its artefacts and the answers they gave in $LEGAN_TF_EXCHANGE/<stack>/, if they
+are not there yet, and checks those of the other stack; `make test` empties the folder, runs both,
+and these tests on stack A once more after B.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import pathlib
-import shutil
 import uuid
 
 import grpc
@@ -40,13 +40,6 @@ STACK = "keras" + importlib.metadata.version("keras").split(".")[0]
 OTHER = {"keras2": "keras3", "keras3": "keras2"}[STACK]
 EDITORS = ("legan", "stargan")
 LEVELS = 1  # Two builds of TensorFlow may round a half to different sides.
-
-
-@pytest.fixture
-def exchange():
-    if not os.environ.get("LEGAN_TF_EXCHANGE"):
-        pytest.skip("needs LEGAN_TF_EXCHANGE, the folder that both stacks share in `make test`")
-    return pathlib.Path(os.environ["LEGAN_TF_EXCHANGE"])
 
 
 def networks() -> dict[str, keras.Model]:
@@ -98,24 +91,33 @@ def answers(folder: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
     return said
 
 
-def test_write_for_the_other_stack(exchange, blobs):
-    aside = exchange / f".{STACK}-{uuid.uuid4().hex}"
-    aside.mkdir(parents=True)
+@pytest.fixture(scope="module")
+def exchange(blobs):
+    """The folder that both stacks share, once this one has left its artefacts there."""
+    if not os.environ.get("LEGAN_TF_EXCHANGE"):
+        pytest.skip("needs LEGAN_TF_EXCHANGE, the folder that both stacks share in `make test`")
+    folder = pathlib.Path(os.environ["LEGAN_TF_EXCHANGE"])
+    if not (folder / STACK).exists():
+        aside = folder / f".{STACK}-{uuid.uuid4().hex}"
+        write(aside, blobs(45, 37, count=2))
+        aside.rename(folder / STACK)
+    return folder
+
+
+def write(folder: pathlib.Path, images: np.ndarray) -> None:
+    folder.mkdir(parents=True)
     made = networks()
     for name, network in made.items():
-        network.save(aside / f"{name}.keras")
-        export.export(network, str(aside / "models"), name)
-    export.export(made["stargan"], str(aside / "models"), "with_depth", made["depth"])
-    (aside / "run").mkdir()
-    made["stargan"].save(aside / "run" / "model.keras")
-    made["depth"].save(aside / "run" / "depth.keras")
+        network.save(folder / f"{name}.keras")
+        export.export(network, str(folder / "models"), name)
+    export.export(made["stargan"], str(folder / "models"), "with_depth", made["depth"])
+    (folder / "run").mkdir()
+    made["stargan"].save(folder / "run" / "model.keras")
+    made["depth"].save(folder / "run" / "depth.keras")
     for name, network in judging_networks().items():
-        network.save(aside / f"judge-{name}.keras")
-    images = blobs(45, 37, count=2)
-    np.savez(aside / "images.npz", images=images)
-    np.savez(aside / "answers.npz", **answers(aside, images))
-    shutil.rmtree(exchange / STACK, ignore_errors=True)
-    aside.rename(exchange / STACK)
+        network.save(folder / f"judge-{name}.keras")
+    np.savez(folder / "images.npz", images=images)
+    np.savez(folder / "answers.npz", **answers(folder, images))
 
 
 @pytest.fixture
@@ -151,7 +153,6 @@ def test_serve_what_the_other_stack_exported(written, tmp_path):
         volume=(f"{written / 'models'}:/models",),
     )
     with LocalServer(options) as server, grpc.insecure_channel(server.address) as channel:
-        assert server.wait_until_settled(120)
         predict = channel.unary_unary(
             wire.PREDICT,
             request_serializer=lambda message: message.SerializeToString(),

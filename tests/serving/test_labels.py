@@ -2,12 +2,21 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from legan_tf.data.conditions import BinaryCondition, ClassCondition
+from legan_tf.errors import UserError
 from legan_tf.serving.labels import Labels
 
 LABELS = Labels(
-    "editor", "LeganGenerator", 16, ("a", "b"), (), True, "depth", face_lines=(0.3, 0.7)
+    "editor",
+    "LeganGenerator",
+    16,
+    (ClassCondition("expression", ("a", "b")), BinaryCondition("attributes", ("Smiling", "Young"))),
+    True,
+    "depth",
+    face_lines=(0.3, 0.7),
 )
 TEXT = json.loads(LABELS.to_json())
 
@@ -20,6 +29,43 @@ def test_they_travel_as_json_and_a_later_release_may_tell_more():
     assert Labels.from_json(json.dumps(least)) == Labels("scorer", "Q", 8)
 
 
+def test_labels_of_version_0_1_name_two_classes():
+    before = {
+        "kind": "editor",
+        "architecture": "StarganGenerator",
+        "image_size": 8,
+        "expressions": ["a", "b"],
+        "lightings": [],
+        "keeps_unnamed": False,
+    }
+    labels = Labels.from_json(json.dumps(before))
+    assert (labels.expressions, labels.lightings) == (("a", "b"), ())
+    # Its signatures want a lighting, too.
+    asked = labels.all_ids({"expression": ["b", 0]}, 2)
+    assert {name: ids.tolist() for name, ids in asked.items()} == {
+        "expression": [1, 0],
+        "lighting": [-1, -1],
+    }
+    with pytest.raises(UserError, match="does not edit the lighting; leave 'left' out"):
+        labels.all_ids({"expression": "a", "lighting": "left"}, 1)
+    scorer = Labels.from_json(json.dumps({**before, "kind": "scorer"}))
+    assert scorer.conditions == ()
+
+
+def test_targets_become_the_labels_of_every_condition():
+    asked = LABELS.all_ids({"attributes": ["Young=0", None], "lighting": None}, 2)
+    assert {name: ids.tolist() for name, ids in asked.items()} == {
+        "expression": [-1, -1],
+        "attributes": [[-1, 0], [-1, -1]],
+    }
+    assert asked["attributes"].dtype == "int32"
+    np.testing.assert_array_equal(LABELS.all_ids({"expression": "b"}, 3)["expression"], [1, 1, 1])
+    with pytest.raises(UserError, match="not edit the lighting; .* It edits: expression, attrib"):
+        LABELS.all_ids({"lighting": "left"}, 1)
+    with pytest.raises(UserError, match="'Yuong' is no attribute .* Did you mean 'Young'"):
+        LABELS.all_ids({"attributes": {"Yuong": 1}}, 1)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -30,8 +76,10 @@ def test_they_travel_as_json_and_a_later_release_may_tell_more():
         ({"image_size": 10**7}, "'image_size' cannot be 10000000"),
         ({"image_size": True}, "'image_size' cannot be True"),
         ({"image_size": "16"}, "'image_size' cannot be '16'"),
-        ({"expressions": "smile"}, "'expressions' is no list of names"),
-        ({"lightings": [1]}, "'lightings' is no list of names"),
+        ({"conditions": "smile"}, "'conditions' is no list of conditions"),
+        ({"conditions": [1]}, "'conditions' is no list of conditions"),
+        ({"conditions": [{"kind": "class", "name": "a"}]}, "is no condition"),
+        ({"conditions": [{"kind": "sound", "name": "a", "names": []}]}, "unknown kind 'sound'"),
         ({"keeps_unnamed": 1}, "'keeps_unnamed' cannot be 1"),
         ({"geometry": []}, r"'geometry' cannot be \[\]"),
         ({"face_lines": [0.3]}, "'face_lines' is no list of two numbers"),

@@ -106,7 +106,7 @@ def test_the_newest_complete_version_is_used(tmp_path, serving_root, quality, bl
 def test_every_form_of_picture(tmp_path, editor, blobs):
     image = blobs(24, 24)[0]
     Image.fromarray(image).save(tmp_path / "a.png")
-    expected = editor(image, "smile", "right")
+    expected = editor(image, expression="smile", lighting="right")
     assert expected.shape == (16, 16, 3)
     for form in (
         tmp_path / "a.png",
@@ -116,7 +116,7 @@ def test_every_form_of_picture(tmp_path, editor, blobs):
         (image / 127.5 - 1).astype(np.float32),
         tf.constant(image),
     ):
-        np.testing.assert_array_equal(editor(form, "smile", "right"), expected)
+        np.testing.assert_array_equal(editor(form, expression="smile", lighting="right"), expected)
 
 
 def pil_16_bit(picture):
@@ -139,12 +139,14 @@ def test_a_pil_image_counts_as_its_file_does(make, tmp_path, editor, blobs):
     picture = blobs(24, 24)[0]
     image, options = make(picture)
     image.save(tmp_path / "a.png", **options)
-    expected = editor(tmp_path / "a.png", "smile", "right")
+    expected = editor(tmp_path / "a.png", expression="smile", lighting="right")
     with Image.open(tmp_path / "a.png") as opened:
-        np.testing.assert_array_equal(editor(opened, "smile", "right"), expected)
-    np.testing.assert_array_equal(editor(image, "smile", "right"), expected)
+        np.testing.assert_array_equal(
+            editor(opened, expression="smile", lighting="right"), expected
+        )
+    np.testing.assert_array_equal(editor(image, expression="smile", lighting="right"), expected)
     grey = np.repeat(picture[..., :1], 3, axis=-1)
-    same = editor(grey if make is pil_16_bit else picture, "smile", "right")
+    same = editor(grey if make is pil_16_bit else picture, expression="smile", lighting="right")
     assert np.array_equal(same, expected) == (make is pil_16_bit)
 
 
@@ -153,21 +155,23 @@ def test_a_pil_image_that_is_cut_short_is_told(tmp_path, editor, blobs):
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
     with Image.open(tmp_path / "b.png") as opened:
         with pytest.raises(UserError, match="picture: is damaged or cut short"):
-            editor(opened, "smile", "right")
+            editor(opened, expression="smile", lighting="right")
 
 
 def test_pictures_of_several_sizes_in_one_call(editor, blobs):
     images = [blobs(24, 24)[0], blobs(40, 20)[0], blobs(24, 24, seed=1)[0]]
     together = editor(images, expression=["neutral", "smile", None], lighting=1)
     for edited, image, expression in zip(together, images, (0, 1, None)):
-        alone = editor(image, expression, "right")
+        alone = editor(image, expression=expression, lighting="right")
         np.testing.assert_allclose(edited, alone, rtol=0, atol=LEVELS)
 
 
 def test_more_pictures_than_fit_one_batch(editor, blobs):
     images = blobs(8, 8, count=35)
-    edited = editor(images, "smile")
-    np.testing.assert_allclose(edited[34], editor(images[34], "smile"), rtol=0, atol=LEVELS)
+    edited = editor(images, expression="smile")
+    np.testing.assert_allclose(
+        edited[34], editor(images[34], expression="smile"), rtol=0, atol=LEVELS
+    )
 
 
 def test_grid_holds_every_target(editor, blobs):
@@ -176,7 +180,7 @@ def test_grid_holds_every_target(editor, blobs):
     assert grid.shape == (3, 2, 16, 16, 3)
     for row, expression in enumerate(editor.expressions):
         for column, lighting in enumerate(editor.lightings):
-            edited = editor(image, expression, lighting)
+            edited = editor(image, expression=expression, lighting=lighting)
             np.testing.assert_allclose(grid[row, column], edited, rtol=0, atol=LEVELS)
 
 
@@ -190,10 +194,9 @@ def test_an_editor_of_expressions_alone_edits_maps_and_makes_a_grid(
         {
             "image": tf.constant(image[None] / 127.5 - 1, tf.float32),
             "expression": tf.constant([[0.0, 1, 0]]),
-            "lighting": tf.zeros((1, 0)),
         }
     )["image"][0].numpy()
-    edited = editor(image, "smile")
+    edited = editor(image, expression="smile")
     expected = np.clip(np.round((direct + 1) * 127.5), 0, 255)
     np.testing.assert_allclose(edited, expected, rtol=0, atol=LEVELS)
     surface = mappers["depth"].to_map(tf.constant(edited[None] / 127.5 - 1, tf.float32))
@@ -202,8 +205,10 @@ def test_an_editor_of_expressions_alone_edits_maps_and_makes_a_grid(
     grid = editor.grid(image)
     assert grid.shape == (3, 1, 16, 16, 3)
     np.testing.assert_allclose(grid[1, 0], edited, rtol=0, atol=LEVELS)
-    with pytest.raises(UserError, match="does not edit the lighting; leave 'left' out"):
-        editor(image, "smile", "left")
+    with pytest.raises(
+        UserError, match="does not edit the lighting; leave it out. It edits: expression"
+    ):
+        editor(image, expression="smile", lighting="left")
 
 
 def test_a_grid_resizes_its_picture_once(editor, generator, blobs):
@@ -218,7 +223,7 @@ def test_a_grid_resizes_its_picture_once(editor, generator, blobs):
     offered = {"serving_default": signature}
     grid = loading.Editor("path", __file__, servable.labels, offered, servable).grid(image)
     assert fed == [(6, 16, 16, 3)]
-    expected = editor(image, "smile", "right")
+    expected = editor(image, expression="smile", lighting="right")
     np.testing.assert_allclose(grid[1, 1], expected, rtol=0, atol=LEVELS)
 
 
@@ -339,9 +344,10 @@ def test_an_editor_maps_with_the_depth_network_beside_it(
         alone = legan_tf.load(tmp_path / f"{geometry}.keras")
         np.testing.assert_array_equal(both.depth(images), alone(images))
         np.testing.assert_array_equal(
-            both(images, "smile", "left"), editor(images, "smile", "left")
+            both(images, expression="smile", lighting="left"),
+            editor(images, expression="smile", lighting="left"),
         )
-        edited = both(images[0], "smile", "left")
+        edited = both(images[0], expression="smile", lighting="left")
         assert both.depth(edited).shape == (16, 16, 3)[: 2 if geometry == "depth" else 3]
         np.testing.assert_array_equal(both.depth(edited), alone(edited))
 
@@ -379,7 +385,38 @@ def test_an_export_from_before_there_were_maps_is_loaded(tmp_path, serving_root,
     older = legan_tf.load(tmp_path)
     image = blobs(16, 16)[0]
     assert older.geometry == ""
-    np.testing.assert_array_equal(older(image, "smile"), editor(image, "smile"))
+    np.testing.assert_array_equal(
+        older(image, expression="smile"), editor(image, expression="smile")
+    )
+
+
+def test_an_export_of_version_0_1_is_told_to_leave_the_light_that_it_does_not_edit(tmp_path):
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.uint8, "image"),
+            tf.TensorSpec([None], tf.int32, "expression"),
+            tf.TensorSpec([None], tf.int32, "lighting"),
+        ]
+    )
+    def serving_default(image, expression, lighting):
+        with tf.control_dependencies([tf.debugging.assert_equal(lighting, -1)]):
+            ids = tf.cast(expression, tf.uint8)[:, None, None, None]
+        return {"image": ids + tf.zeros([8, 8, 3], tf.uint8)}
+
+    tf.saved_model.save(tf.Module(), str(tmp_path), {"serving_default": serving_default})
+    labels = {"kind": "editor", "architecture": "StarganGenerator", "image_size": 8}
+    labels |= {"expressions": ["a", "b"], "lightings": [], "keeps_unnamed": False}
+    (tmp_path / publishing.EXTRA).mkdir()
+    (tmp_path / publishing.LABELS_FILE).write_text(json.dumps(labels))
+    editor = legan_tf.load(tmp_path)
+    assert editor.conditions == of_classes(expression=("a", "b")) and editor.lightings == ()
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert (editor(image, expression="b", lighting=None) == 1).all()
+    assert (editor.edit(image[None], expression=[1]).numpy() == 1).all()
+    grid = editor.grid(image)
+    assert grid.shape == (2, 1, 8, 8, 3) and grid[:, 0, 0, 0, 0].tolist() == [0, 1]
+    with pytest.raises(UserError, match="does not edit the lighting; leave 'left' out"):
+        editor(image, expression="b", lighting="left")
 
 
 @pytest.mark.parametrize(
@@ -414,7 +451,7 @@ def test_wrong_targets_are_told(editor, blobs, arguments, sentence):
 )
 def test_wrong_pictures_are_told(editor, image, sentence):
     with pytest.raises(UserError, match=sentence):
-        editor(image, "smile")
+        editor(image, expression="smile")
 
 
 def test_a_grid_of_several_pictures_is_refused(editor, blobs):

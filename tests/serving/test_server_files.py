@@ -18,7 +18,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from legan_tf.errors import UserError
-from legan_tf.serving import AsyncClient, publishing, server_files
+from legan_tf.serving import Client, publishing, server_files
 from legan_tf.serving.protobuf import message_classes
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -94,7 +94,7 @@ def test_batching_parameters_fit_together(written):
     assert sizes == sorted(set(sizes)) and sizes[0] == 1
     assert sizes[-1] == batching.max_batch_size.value
     # A server that batches refuses a request of more rows.
-    assert inspect.signature(AsyncClient).parameters["max_batch"].default <= sizes[-1]
+    assert inspect.signature(Client).parameters["max_batch"].default <= sizes[-1]
     assert batching.batch_timeout_micros.value == 0 and batching.HasField("batch_timeout_micros")
     assert batching.max_enqueued_batches.value > 0
     assert not batching.pad_variable_length_inputs

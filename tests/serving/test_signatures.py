@@ -25,7 +25,7 @@ from legan_tf.models import (
     LeganGenerator,
     copy_of,
 )
-from legan_tf.serving import AsyncClient, graph_checks, preprocessing, server_files, signatures
+from legan_tf.serving import Client, graph_checks, preprocessing, server_files, signatures
 from legan_tf.serving.labels import Labels
 
 
@@ -226,10 +226,13 @@ def test_naturalness_begins_at_five(quality, blobs):
     [
         ({"expression": [0, 3]}, "Row 1: unknown expression id 3; known are 0 to 2, or -1 to"),
         ({"lighting": [-2, 0]}, "Row 0: unknown lighting id -2; known are 0 to 1"),
-        ({"expression": [0]}, "There must be one expression per image"),
+        ({"expression": [0]}, "There must be one row of expression per image"),
         ({"image": np.zeros((2, 0, 4, 3), np.uint8)}, "height and width must each be at least 1"),
         ({"image": np.zeros((0, 4, 4, 3), np.uint8)}, "must each be at least 1"),
-        ({"image": np.zeros((3, 4, 4, 3), np.uint8)}, r"one expression per image.*\[3\] \[2\]"),
+        (
+            {"image": np.zeros((3, 4, 4, 3), np.uint8)},
+            r"one row of expression per image.*\[3\] \[2\]",
+        ),
         (
             {"image": np.zeros((0, 4, 4, 3), np.uint8), "expression": [], "lighting": []},
             "must each be at least 1",
@@ -252,7 +255,7 @@ def test_wrong_tensors_are_told(editor, blobs, changes, sentence):
         ({"lighting": ["Left", "up"]}, "Row 0: unknown lighting Left.*Row 1: unknown lighting up"),
         ({"image_bytes": [b"", b"GARBAGE"]}, "Row 0: .* is not a PNG.*Row 1: .* is not a PNG"),
         ({"image_bytes": []}, "at least one image"),
-        ({"expression": ["smile"]}, "There must be one expression per image"),
+        ({"expression": ["smile"]}, "There must be one row of expression per image"),
     ],
 )
 def test_wrong_bytes_are_told(editor, blobs, changes, sentence):
@@ -348,7 +351,7 @@ def test_no_request_takes_much_memory(serving_root):
 def test_requests_of_too_many_rows_are_refused(read, editor, blobs):
     most = graph_checks.MAX_ROWS
     # What a client sends by default, and what a server merges, must fit.
-    assert inspect.signature(AsyncClient).parameters["max_batch"].default <= most
+    assert inspect.signature(Client).parameters["max_batch"].default <= most
     batching = server_files.contents(["legan"], "models")["batching_parameters.txt"]
     assert int(re.search(r"max_batch_size { value: (\d+) }", batching)[1]) <= most
     told = r"A request may have 64 rows and this has 100000: send several"
@@ -427,10 +430,10 @@ def test_vectors_of_one_class_edit_as_its_id_does(generator, editor, blobs):
         ({"lighting": [[-0.1, 1], [0, 0]]}, "Row 0: lighting .* is no number from 0 to 1"),
         (
             {"expression": [[0, 1]] * 2},
-            r"\[Each row of expression must hold 3 .* \(neutral, smile, scream\), not 2\.\]",
+            r"\[Each row of expression must hold 3 .* of \(neutral, smile, scream\), not 2\.\]",
         ),
         ({"lighting": np.zeros((2, 0))}, "Each row of lighting must hold 2 .*, not 0"),
-        ({"lighting": [[0, 1]]}, "There must be one lighting per image"),
+        ({"lighting": [[0, 1]]}, "There must be one row of lighting per image"),
     ],
 )
 def test_wrong_vectors_are_told(editor, blobs, changes, sentence):
@@ -480,7 +483,7 @@ def test_a_code_cannot_be_left_out_where_the_model_never_learned_it(blobs):
     network.build()
     served = signatures.build(network).signatures
     image = tf.constant(blobs(16, 16, count=2))
-    sentence = "Row 1: no lighting given, and this model cannot leave it as it is; name one of: c"
+    sentence = "Row 1: this model cannot leave lighting as it is; known are: c, d"
     with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
         served["serving_default"](image=image, expression=ids(0, 1), lighting=ids(0, -1))
     codes = {
@@ -491,33 +494,21 @@ def test_a_code_cannot_be_left_out_where_the_model_never_learned_it(blobs):
         served["vectors"](image=image, **codes)
 
 
-def test_an_attribute_without_classes_is_left_out(unlit, blobs):
+def test_only_the_conditions_of_the_network_are_inputs(unlit, blobs):
     served = signatures.build(unlit).signatures
     assert set(served) == {"serving_default", "vectors", "serving_bytes", "labels"}
     image = blobs(16, 16)
-    answer = served["serving_default"](
-        image=tf.constant(image), expression=ids(1), lighting=ids(-1)
-    )["image"]
+    answer = served["serving_default"](image=tf.constant(image), expression=ids(1))["image"]
     direct = unlit(
         {
             "image": tf.constant(image / 127.5 - 1, tf.float32),
             "expression": tf.constant([[0.0, 1.0, 0.0]]),
-            "lighting": tf.zeros((1, 0)),
         }
     )["image"]
     np.testing.assert_allclose(answer, pixels.to_uint8(direct), rtol=0, atol=1)
-    code = {"expression": tf.constant([[0.0, 1, 0]]), "lighting": tf.zeros((1, 0))}
-    by_vector = served["vectors"](image=tf.constant(image), **code)["image"]
+    code = tf.constant([[0.0, 1, 0]])
+    by_vector = served["vectors"](image=tf.constant(image), expression=code)["image"]
     np.testing.assert_array_equal(by_vector, answer)
-    told = "This model does not edit the lighting; send "
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"Row 0: .* id 0. {told}-1"):
-        served["serving_default"](image=tf.constant(image), expression=ids(1), lighting=ids(0))
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"lighting up. {told}an empty name"):
-        served["serving_bytes"](
-            image_bytes=tf.constant([encoded(image[0])]),
-            expression=tf.constant(["smile"]),
-            lighting=tf.constant(["up"]),
-        )
 
 
 CHANNELS = {"depth": 1, "normal": 3}

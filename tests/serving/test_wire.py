@@ -204,25 +204,9 @@ def test_what_cannot_be_a_tensor_is_refused_and_takes_no_memory(fields, complain
 
 
 def test_a_tensor_of_unknown_rank_is_refused():
-    tensor = wire.TensorProto(dtype=4, int_val=b"\1")
+    tensor = wire.TensorProto(dtype=4, int_val=[1])
     tensor.tensor_shape.unknown_rank = True
     with pytest.raises(wire.WireError, match="impossible shape"):
-        wire.from_tensor(tensor)
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (b"\x80", "cut short"),
-        (b"\1\xff\xff", "cut short"),
-        (b"\xff" * 10 + b"\1", "longer than 64 bits"),
-        (b"\1\x80" + b"\x80" * 50 + b"\1", "longer than 64 bits"),
-    ],
-)
-def test_numbers_cut_short_or_too_long_are_refused(content, complaint):
-    tensor = wire.TensorProto(dtype=3, int_val=content)
-    tensor.tensor_shape.dim.add(size=2)
-    with pytest.raises(wire.WireError, match=complaint):
         wire.from_tensor(tensor)
 
 

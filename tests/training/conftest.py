@@ -275,8 +275,8 @@ def faces(tmp_path_factory) -> pathlib.Path:
             {
                 "path": f"{index}.png",
                 "identity": f"person{rendered.identity[index]}",
-                "expression": rendered.expressions[rendered.expression[index]],
-                "lighting": rendered.lightings[rendered.lighting[index]],
+                "expression": rendered.names("expression")[rendered.labels["expression"][index]],
+                "lighting": rendered.names("lighting")[rendered.labels["lighting"][index]],
                 "rating_mean": 1 + index % 9,
                 "rating_std": 1,
                 "split": ("train", "train", "test", "test")[rendered.identity[index]],

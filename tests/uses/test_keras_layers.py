@@ -7,7 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 import legan_tf
-from legan_tf.data.conditions import of_classes
+from legan_tf.data.conditions import BinaryCondition, of_classes
 from legan_tf.errors import UserError
 from legan_tf.models import QualityEstimator, StarganGenerator
 from legan_tf.serving import export
@@ -28,6 +28,12 @@ def models(tmp_path_factory):
         ),
         "strict": StarganGenerator(of_classes(expression=names, lighting=lights), **sizes),
         "unlit": StarganGenerator(of_classes(expression=names), **sizes),
+        "attributes": StarganGenerator(
+            [BinaryCondition("attributes", ("Smiling", "Young"))],
+            **sizes,
+            output="affine",
+            keeps_unnamed=True,
+        ),
         "quality": QualityEstimator(SIZE, width=4, depth=2),
     }
     for name, network in made.items():
@@ -103,6 +109,19 @@ def test_one_attribute_changes_and_the_other_stays(editor):
     for image, edited in zip(images, made):
         known = [editor(image, expression=name) for name in editor.expressions]
         assert min(np.abs(edited.astype(int) - edit).max() for edit in known) <= 1
+
+
+def test_each_attribute_is_drawn_by_itself(models):
+    editor, image = legan_tf.load(models["attributes"]), blobs(1)[0]
+    asked = [f"Smiling={smiling},Young={young}" for smiling in (0, 1) for young in (0, 1)]
+    known = [editor(image, attributes=target).astype(int) for target in asked]
+    assert min(np.abs(known[0] - other).max() for other in known[1:]) > 5
+    layer = legan_tf.RandomEdit(editor, 1.0, seed=0)
+    assert layer.attributes == ("attributes",)
+    made = layer(np.repeat(image[None], 200, axis=0)).numpy().astype(int)
+    counts = [sum(np.abs(m - edit).max() <= 1 for m in made) for edit in known]
+    # Three standard deviations of the binomial distributions.
+    assert sum(counts) == 200 and all(abs(count - 50) < 18 for count in counts)
 
 
 def test_floats_of_another_size_keep_their_size_and_type(editor):

@@ -12,7 +12,7 @@ from PIL import Image
 from legan_tf.data import images
 from legan_tf.data.align import alignment, landmarks
 from legan_tf.data.align.config import AlignOptions
-from legan_tf.data.align.face_quality import contrast_and_sharpness, rejection
+from legan_tf.data.align.face_quality import contrast_and_sharpness, refuse_poor
 from legan_tf.data.align.hull_mask import hull_mask
 from legan_tf.data.align.landmark_finder import make_finder
 from legan_tf.data.align.landmarks import Face
@@ -53,86 +53,67 @@ class Picture:
         return (self.target,)
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The result for a picture.
-
-    Attributes:
-        reason: Why there is no aligned picture; empty where there is one.
-        detail: More on the reason, such as the value that was too low.
-        points: Eyes and mouth in the order of ``landmarks.POINT_COLUMNS``; empty where no
-            face was found; the following are 0 or NaN then.
-        yaw: Degrees; NaN where unknown.
-        faces: How many faces the picture shows.
-        pixels: From the eyes down to the mouth, in pixels of the original.
-        contrast: As ``face_quality`` defines it.
-        sharpness: Likewise.
-    """
-
-    reason: str = ""
-    detail: str = ""
-    points: tuple[float, ...] = ()
-    yaw: float = math.nan
-    faces: int = 0
-    pixels: float = 0.0
-    contrast: float = 0.0
-    sharpness: float = 0.0
-
-
 def align_picture(options: AlignOptions, size: int, picture: Picture) -> dict[str, Any]:
     """Aligns a picture to ``size`` x ``size`` pixels, writes its file and returns the outcome.
+
+    Returns:
+        ``reason``, why there is no aligned picture, empty where there is one; ``detail``, more on
+        it, such as the value that was too low; ``points``, eyes and mouth in the order of
+        ``landmarks.POINT_COLUMNS``, empty where no face was found, and the following are 0 or NaN
+        then; ``yaw`` in degrees, NaN where unknown; ``faces``, how many the picture shows;
+        ``pixels`` from the eyes down to the mouth, of the original; ``contrast`` and ``sharpness``
+        as ``face_quality`` defines them.
 
     Raises:
         UnavailableError: A package that is needed does not work here.
         StorageError: The file cannot be written.
     """
+    found: dict[str, Any] = {"points": (), "yaw": math.nan, "faces": 0}
+    found.update(pixels=0.0, contrast=0.0, sharpness=0.0)
+    reason = detail = ""
     try:
-        outcome = _align(options, size, picture)
+        _align(options, size, picture, found)
     except Rejected as rejected:
-        outcome = Outcome(rejected.reason, rejected.detail)
-    return dataclasses.asdict(outcome)
+        reason, detail = rejected.reason, rejected.detail
+    return {"reason": reason, "detail": detail, **found}
 
 
-def _align(options: AlignOptions, size: int, picture: Picture) -> Outcome:
+def _align(options: AlignOptions, size: int, picture: Picture, found: dict[str, Any]) -> None:
+    """Aligns a picture and writes its file; ``found`` gets the measures as far as it comes."""
     convention = alignment.CONVENTIONS[options.convention]
     with rejected_if_unreadable(UNREADABLE, picture.file):
         image = images.decode(picture.file)
     face = _face(options, picture, image)
-    if not _near(face, image.shape[1::-1]):
+    eyes_and_mouth = face.left_eye, face.right_eye, face.mouth
+    height, width = image.shape[:2]
+    reach = max(height, width)
+    everywhere = np.concatenate([eyes_and_mouth, face.outline])
+    if np.any(everywhere < -reach) or np.any(everywhere > np.array([width, height]) + reach):
         raise Rejected(_NO_FACE, "they are outside the picture")
-    face = dataclasses.replace(
-        face,
-        left_eye=np.round(face.left_eye, _DECIMALS),
-        right_eye=np.round(face.right_eye, _DECIMALS),
-        mouth=np.round(face.mouth, _DECIMALS),
-        yaw=round(face.yaw, _DECIMALS),
-    )
-    points = face.left_eye, face.right_eye, face.mouth
+    left_eye, right_eye, middle = (np.round(point, _DECIMALS) for point in eyes_and_mouth)
     try:
-        transform = alignment.similarity_from_points(*points, size, convention)
+        transform = alignment.similarity_from_points(left_eye, right_eye, middle, size, convention)
     except ValueError as error:
         raise Rejected(_NO_FACE, str(error)) from error
     region, into_region = cut_out(image, transform, size)
-    aligned = alignment.warp(region[None], into_region[None], size)[0]
+    aligned = alignment.warp(region, into_region, size)
     eyes, mouth = convention.lines(size)
     contrast, sharpness = contrast_and_sharpness(aligned, convention)
-    found = Outcome(
-        points=tuple(map(float, np.concatenate(points))),
-        yaw=face.yaw,
+    found.update(
+        points=tuple(map(float, (*left_eye, *right_eye, *middle))),
+        yaw=round(face.yaw, _DECIMALS),
         faces=face.faces,
         pixels=round(math.hypot(transform[0], transform[3]) * (mouth - eyes), _DECIMALS),
         contrast=round(contrast, _DECIMALS),
         sharpness=round(sharpness, _DECIMALS + 2),
     )
-    reason, detail = rejection(options, found.yaw, found.pixels, found.contrast, found.sharpness)
-    if options.hull_mask and not reason:
+    refuse_poor(options, *(found[name] for name in ("yaw", "pixels", "contrast", "sharpness")))
+    if options.hull_mask:
         try:
             aligned = aligned * hull_mask(face.outline, transform, size)[..., None]
         except ValueError as error:
-            reason, detail = _NO_FACE, str(error)
-    if not reason:
-        images.save_png(picture.target, aligned)
-    return dataclasses.replace(found, reason=reason, detail=detail)
+            raise Rejected(_NO_FACE, str(error)) from error
+    images.save_png(picture.target, aligned)
 
 
 def _face(options: AlignOptions, picture: Picture, image: np.ndarray) -> Face:
@@ -146,12 +127,6 @@ def _face(options: AlignOptions, picture: Picture, image: np.ndarray) -> Face:
     if face is None:
         raise Rejected(reason)
     return face
-
-
-def _near(face: Face, size: tuple[int, int]) -> bool:
-    """Returns whether no point is further outside the picture than its longer side."""
-    points = np.stack([face.left_eye, face.right_eye, face.mouth, *face.outline])
-    return bool(np.all((points >= -max(size)) & (points <= np.array(size) + max(size))))
 
 
 def cut_out(image: np.ndarray, transform: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -59,16 +59,16 @@ def similarity_from_points(
     far below as it says; at other sizes in proportion.
 
     Args:
-        left_eye: float [..., 2], the eye on the left of the picture as (x, y) in pixels; the
-            centre of the top left pixel is (0, 0).
-        right_eye: float [..., 2], the eye on the right of the picture.
-        mouth: float [..., 2], the centre of the mouth.
+        left_eye: float [2], the eye on the left of the picture as (x, y) in pixels; the centre of
+            the top left pixel is (0, 0).
+        right_eye: float [2], the eye on the right of the picture.
+        mouth: float [2], the centre of the mouth.
         size: Height and width of the aligned picture, in pixels.
         convention: The position of eyes and mouth.
 
     Returns:
-        float32 [..., 6], rows (a, b, c, d, e, f): the pixel (x, y) of the aligned picture is taken
-        from (a x + b y + c, d x + e y + f) of the original.
+        float32 [6], (a, b, c, d, e, f): the pixel (x, y) of the aligned picture is taken from
+        (a x + b y + c, d x + e y + f) of the original.
 
     Raises:
         ValueError: The mouth is not below the eyes, or the eyes are at one point: no face.
@@ -76,50 +76,48 @@ def similarity_from_points(
     left_eye, right_eye, mouth = (
         np.asarray(points, np.float64) for points in (left_eye, right_eye, mouth)
     )
-    across = right_eye - left_eye
-    width = np.linalg.norm(across, axis=-1, keepdims=True)
-    if not np.all(width > 0):
+    width = np.linalg.norm(right_eye - left_eye)
+    if not width > 0:
         raise ValueError("The two eyes of a face must be at different points.")
-    across = across / width
-    down = np.stack([-across[..., 1], across[..., 0]], axis=-1)
+    across = (right_eye - left_eye) / width
+    down = np.array([-across[1], across[0]])
     eyes = (left_eye + right_eye) / 2
-    drop = np.sum((mouth - eyes) * down, axis=-1)
-    if not np.all(drop > 0):
+    drop = np.sum((mouth - eyes) * down)
+    if not drop > 0:
         raise ValueError(
             "The mouth of a face must be below its eyes, and left_eye left of right_eye."
         )
     middle, (eye_line, mouth_line) = (size - 1) / 2, convention.lines(size)
-    scale = (drop / (mouth_line - eye_line))[..., None]
+    scale = drop / (mouth_line - eye_line)
     across, down = across * scale, down * scale
     origin = eyes - across * middle - down * eye_line
-    rows = np.stack([across, down, origin], axis=-1)  # [..., (x, y), 3]
-    return rows.reshape(*rows.shape[:-2], 6).astype(np.float32)
+    return np.stack([across, down, origin], axis=-1).reshape(6).astype(np.float32)
 
 
-def warp(images: np.ndarray, transforms: np.ndarray, size: int) -> np.ndarray:
-    """Resamples a batch of pictures into aligned ones; black beyond the originals.
+def warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+    """Resamples a picture into an aligned one; black beyond the original.
 
     Large faces are sampled several times per pixel and averaged, so that shrinking them does not
     leave jagged edges.
 
     Args:
-        images: uint8 [B, H, W, 3].
-        transforms: float [B, 6], as ``similarity_from_points`` returns them.
+        image: uint8 [H, W, 3].
+        transform: float [6], as ``similarity_from_points`` returns it.
         size: Height and width of the result, in pixels.
 
     Returns:
-        uint8 [B, size, size, 3].
+        uint8 [size, size, 3].
     """
-    affine = np.asarray(transforms, np.float64).reshape(-1, 2, 3)
-    scale = np.sqrt(np.abs(np.linalg.det(affine[:, :, :2])))
-    samples = int(np.clip(math.ceil(scale.max(initial=1.0)), 1, _MAX_SAMPLES))
+    affine = np.asarray(transform, np.float64).reshape(2, 3)
+    scale = math.sqrt(abs(np.linalg.det(affine[:, :2])))
+    samples = int(np.clip(math.ceil(scale), 1, _MAX_SAMPLES))
     # Sample j along a pixel's side lies at (j + 0.5) / samples - 0.5 of that pixel.
     finer = affine.copy()
-    finer[:, :, 2] += affine[:, :, :2].sum(-1) * (0.5 / samples - 0.5)
-    finer[:, :, :2] /= samples
-    projective = np.concatenate([finer.reshape(-1, 6), np.zeros((len(finer), 2))], axis=-1)
+    finer[:, 2] += affine[:, :2].sum(-1) * (0.5 / samples - 0.5)
+    finer[:, :2] /= samples
+    projective = [[*finer.reshape(6), 0.0, 0.0]]
     sampled = projective_transform(
-        tf.cast(images, tf.float32), tf.constant(projective, tf.float32), size * samples
+        tf.cast(image[None], tf.float32), tf.constant(projective, tf.float32), size * samples
     )
     averaged = tf.nn.avg_pool2d(sampled, samples, samples, "VALID")
-    return tf.cast(tf.round(averaged), tf.uint8).numpy()
+    return tf.cast(tf.round(averaged[0]), tf.uint8).numpy()

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from legan_tf.data import resumable, storage
-from legan_tf.data.align import alignment, landmark_finder, landmarks
+from legan_tf.data.align import alignment, landmarks
 from legan_tf.data.align.align_picture import (
     UNREADABLE,
     UNREADABLE_LANDMARKS,
@@ -16,6 +16,7 @@ from legan_tf.data.align.align_picture import (
     align_picture,
 )
 from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.align.landmark_finder import make_finder
 from legan_tf.data.align.report import IMAGES, write_results
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import scan, suffix
@@ -129,7 +130,7 @@ def _check(
     if problem:
         raise UserError(f"{problem}.")
     if not options.landmarks:
-        landmark_finder.require(options.finder)
+        make_finder(options.finder)  # That it cannot be used is told before the work.
 
 
 def _folder_rows(folder: str, output: str, dropped: DropReport, progress: OnProgress) -> list[Row]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image
 
-from legan_tf.data.align.landmark_finder import LandmarkFinder, make_finder
+from legan_tf.data.align.landmark_finder import make_finder
+from legan_tf.data.images import to_square
 from legan_tf.optional import UnavailableError
 
 Lines = tuple[float, float]
@@ -22,8 +21,7 @@ _TOLERANCE = 0.1
 def measure(pictures: Iterable[np.ndarray]) -> Lines | None:
     """Returns the median lines of pictures, uint8 [S, S, 3]; None where few show a face."""
     pictures = [picture for picture in pictures if min(picture.shape[:2]) >= _LEAST_SIDE]
-    find = _find() if pictures else None
-    found = [lines for lines in map(find, pictures) if lines] if find else []
+    found = [lines for lines in map(_lines, pictures) if lines]
     if not found or len(found) * 2 < len(pictures):
         return None
     eyes, mouth = np.median(found, axis=0)
@@ -40,30 +38,22 @@ def misplaced(picture: np.ndarray, wanted: Lines) -> Lines | None:
     Returns:
         The lines; None where they fit, or there is no face or no finder.
     """
-    find = _find()
-    lines = find(picture) if find else None
+    lines = _lines(picture)
     if lines is None or np.max(np.abs(np.subtract(lines, wanted))) <= _TOLERANCE:
         return None
     return lines
 
 
-def _find() -> Callable[[np.ndarray], Lines | None] | None:
-    try:
-        return functools.partial(_lines, make_finder())
-    except UnavailableError:
-        return None
-
-
-def _lines(finder: LandmarkFinder, picture: np.ndarray) -> Lines | None:
-    height, width = picture.shape[:2]
-    side = min(height, width)
+def _lines(picture: np.ndarray) -> Lines | None:
+    side = min(picture.shape[:2])
     if side < _LEAST_SIDE:
         return None
-    top, left = (height - side) // 2, (width - side) // 2
-    square = Image.fromarray(picture[top : top + side, left : left + side])
-    seen = square.resize((max(side, _SEEN),) * 2) if side < _SEEN else square
-    face = finder.find(np.asarray(seen))
+    size = max(side, _SEEN)
+    try:
+        face = make_finder().find(to_square(picture, size))
+    except UnavailableError:
+        return None
     if face is None:
         return None
     eyes = (face.left_eye + face.right_eye)[1] / 2
-    return (eyes + 0.5) / seen.height, (face.mouth[1] + 0.5) / seen.height
+    return (eyes + 0.5) / size, (face.mouth[1] + 0.5) / size

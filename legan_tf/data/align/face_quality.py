@@ -7,6 +7,7 @@ import numpy as np
 from legan_tf.data import images
 from legan_tf.data.align.alignment import Convention
 from legan_tf.data.align.config import AlignOptions
+from legan_tf.data.output_folder import Rejected
 
 # The part that is measured reaches, from the middle and from the eye and mouth lines, so many
 # times the distance of eyes and mouth: brows, eyes, nose and mouth, and no background.
@@ -38,10 +39,10 @@ def contrast_and_sharpness(image: np.ndarray, convention: Convention) -> tuple[f
     return contrast, detail / contrast if contrast else 0.0
 
 
-def rejection(
+def refuse_poor(
     options: AlignOptions, yaw: float, pixels: float, contrast: float, sharpness: float
-) -> tuple[str, str]:
-    """Returns why a face is rejected, and the value that decided; both empty if it is not.
+) -> None:
+    """Refuses a face whose measures are beyond the thresholds of the options.
 
     Args:
         options: The thresholds.
@@ -49,9 +50,12 @@ def rejection(
         pixels: From the eyes down to the mouth, in pixels of the original.
         contrast: As ``contrast_and_sharpness`` returns it.
         sharpness: Likewise.
+
+    Raises:
+        Rejected: With the threshold as the reason, and the value as its detail.
     """
     if options.max_yaw < 90 and abs(yaw) >= options.max_yaw:
-        return f"turned by --max_yaw={options.max_yaw:g} or more", f"{yaw:g} degrees"
+        raise Rejected(f"turned by --max_yaw={options.max_yaw:g} or more", f"{yaw:g} degrees")
     for flag, value, what in (
         ("min_face", pixels, "smaller"),
         ("min_contrast", contrast, "less contrast"),
@@ -59,5 +63,4 @@ def rejection(
     ):
         least = getattr(options, flag)
         if value < least:
-            return f"{what} than --{flag}={least:g}", f"{value:g}"
-    return "", ""
+            raise Rejected(f"{what} than --{flag}={least:g}", f"{value:g}")

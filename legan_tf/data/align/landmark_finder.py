@@ -20,11 +20,6 @@ _STRONGEST_GAMMA = 0.4
 class LandmarkFinder(abc.ABC):
     """Finds the landmarks of the faces in a picture."""
 
-    @staticmethod
-    @abc.abstractmethod
-    def require() -> None:
-        """Raises ``UnavailableError`` where the finder's package is absent or does not work."""
-
     @abc.abstractmethod
     def meshes(self, image: np.ndarray) -> list[np.ndarray]:
         """Returns the points of every face of a picture, the largest first.
@@ -45,10 +40,7 @@ class LandmarkFinder(abc.ABC):
 
 
 def make_finder(name: str = FINDERS[0]) -> LandmarkFinder:
-    """Loads the networks of a finder.
-
-    Args:
-        name: One of ``FINDERS``.
+    """Loads the networks of a finder, one of ``FINDERS``, the first time.
 
     Raises:
         UnavailableError: The finder's package is absent or does not work here.
@@ -58,23 +50,24 @@ def make_finder(name: str = FINDERS[0]) -> LandmarkFinder:
 
 @functools.lru_cache(maxsize=len(FINDERS))
 def _made(name: str) -> LandmarkFinder:
-    return _finder_class(name)()
-
-
-def require(name: str) -> None:
-    """Raises ``UnavailableError`` where the package of a finder does not work."""
-    _finder_class(name).require()
-
-
-def _finder_class(name: str) -> type[LandmarkFinder]:
     # Imported on use: each has a package of its own.
     if name == "mediapipe":
         from legan_tf.data.align.mediapipe_finder import MediapipeFinder
 
-        return MediapipeFinder
+        return MediapipeFinder()
     from legan_tf.data.align.tflite_finder import TfliteFinder
 
-    return TfliteFinder
+    return TfliteFinder()
+
+
+def bounding_box(points: np.ndarray) -> np.ndarray:
+    """Returns the upper left and the lower right corner of points [n, 2 or 3], [2, 2]."""
+    return np.stack([points[:, :2].min(0), points[:, :2].max(0)])
+
+
+def longer_side(corners: np.ndarray) -> float:
+    """Returns the longer side of a box, [2, 2]."""
+    return float(np.max(corners[1] - corners[0]))
 
 
 def brightened(image: np.ndarray) -> np.ndarray:

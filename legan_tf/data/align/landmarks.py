@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from legan_tf.data import storage
+from legan_tf.data import csv_text, storage
 from legan_tf.errors import UserError
 
 IBUG_POINTS = 68
@@ -22,18 +20,25 @@ MESH_POINTS = 468
 POINT_COLUMNS = ("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y", "mouth_x", "mouth_y")
 """Columns of a CSV of landmarks, besides ``path`` and, if known, ``yaw``."""
 
+# Points of the mesh between its halves; the others' numbers run alike in both.
+_MESH_MIDDLE = (
+    *(0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175),
+    *(195, 197, 199, 200),
+)
+_MESH_LEFT = np.setdiff1d(np.arange(248), _MESH_MIDDLE)
+
+MIRRORED = np.arange(MESH_POINTS)
+"""The number of the mirror point of each point of the mesh."""
+MIRRORED[_MESH_LEFT], MIRRORED[248:] = np.arange(248, MESH_POINTS), _MESH_LEFT
+
 # Points of the mesh, by their numbers. Left is the left of the picture; eyes are the contours
 # of the lids, not the iris, which moves.
-_MESH_LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
-_MESH_RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
-_MESH_MOUTH_CORNERS = (61, 291)
-# Where ibug's 68 points have the jaw and the upper edge of the eyebrows.
-_MESH_OUTLINE = (
-    *(127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 70, 63, 105, 66, 107, 152),
-    *(356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 300, 293, 334, 296, 336),
-)
-_MESH_LEFT_SIDE = (33, 133, 61, 127, 234, 93, 132, 58, 70, 98)
-_MESH_RIGHT_SIDE = (263, 362, 291, 356, 454, 323, 361, 288, 300, 327)
+_MESH_LEFT_EYE = [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]
+_MESH_MOUTH_CORNERS = [61, 291]
+# Where ibug's 68 points have the jaw and the upper edge of the eyebrows, without the chin.
+_MESH_LEFT_OUTLINE = [127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 70, 63, 105, 66, 107]
+_MESH_OUTLINE = [*_MESH_LEFT_OUTLINE, 152, *MIRRORED[_MESH_LEFT_OUTLINE]]
+_MESH_LEFT_SIDE = [33, 133, 61, 127, 234, 93, 132, 58, 70, 98]
 
 _PTS_FIRST_PIXEL = 1.0  # ibug's files count pixels from 1, as Matlab does.
 
@@ -88,12 +93,12 @@ def from_mesh(points: np.ndarray, faces: int = 1) -> Face:
     places = points[:, :2]
     yaw = math.nan
     if points.shape[1] == 3:
-        yaw = yaw_from_pairs(points[list(_MESH_LEFT_SIDE)], points[list(_MESH_RIGHT_SIDE)])
+        yaw = yaw_from_pairs(points[_MESH_LEFT_SIDE], points[MIRRORED[_MESH_LEFT_SIDE]])
     return Face(
-        left_eye=places[list(_MESH_LEFT_EYE)].mean(0),
-        right_eye=places[list(_MESH_RIGHT_EYE)].mean(0),
-        mouth=places[list(_MESH_MOUTH_CORNERS)].mean(0),
-        outline=places[list(_MESH_OUTLINE)],
+        left_eye=places[_MESH_LEFT_EYE].mean(0),
+        right_eye=places[MIRRORED[_MESH_LEFT_EYE]].mean(0),
+        mouth=places[_MESH_MOUTH_CORNERS].mean(0),
+        outline=places[_MESH_OUTLINE],
         yaw=yaw,
         faces=faces,
     )
@@ -134,7 +139,8 @@ def read_csv(file: str) -> dict[str, Face]:
     faces = {}
     for path, (points, yaw) in _read(file, _face_columns).items():
         if len(points) == len(POINT_COLUMNS) // 2:
-            faces[path] = Face(*points, np.zeros((0, 2)), yaw)
+            left, right, mouth = points
+            faces[path] = Face(left, right, mouth, np.zeros((0, 2)), yaw)
         else:
             made = from_ibug(points) if len(points) == IBUG_POINTS else from_mesh(points)
             faces[path] = dataclasses.replace(made, yaw=yaw)
@@ -162,33 +168,25 @@ def _read(
     file: str, choose: Callable[[Sequence[str]], Sequence[str]]
 ) -> dict[str, tuple[np.ndarray, float]]:
     """Reads a CSV: for each path the points of the chosen columns, [n, 2], and the yaw or NaN."""
-    try:
-        text = storage.read_bytes(file).decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        # OpenFace writes a space before each name.
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        names = choose(reader.fieldnames)
-        missing = [name for name in ("path", *names) if name not in reader.fieldnames]
-        if missing:
-            some = ", ".join(missing[:6]) + (" and others" if len(missing) > 6 else "")
-            raise UserError(f"{file}: has no column {some}.")
-        rows = {}
-        for row in reader:
-            path = row["path"]
-            if path in rows:
-                raise UserError(f"{file}:{reader.line_num}: {path} is there twice; keep one.")
-            try:
-                values = [float(row[name]) for name in names]
-                yaw = float(row.get("yaw") or math.nan)
-            except (TypeError, ValueError):
-                values, yaw = [math.nan], math.nan
-            if not np.all(np.isfinite(values)):
-                raise UserError(
-                    f"{file}:{reader.line_num}: {path}: not all coordinates are numbers."
-                )
-            rows[path] = np.array(values).reshape(-1, 2), yaw
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file}: is not a CSV in UTF-8 ({error}).") from error
+    table = csv_text.read_table(file)
+    names = choose(table.columns)
+    missing = [name for name in ("path", *names) if name not in table.columns]
+    if missing:
+        some = ", ".join(missing[:6]) + (" and others" if len(missing) > 6 else "")
+        raise UserError(f"{file}: has no column {some}.")
+    rows = {}
+    for line, cells in table.lines:
+        path = cells["path"]
+        if path in rows:
+            raise UserError(f"{file}:{line}: {path} is there twice; keep one.")
+        try:
+            values = np.array([float(cells[name]) for name in names])
+            yaw = float(cells.get("yaw") or math.nan)
+        except ValueError:
+            values, yaw = np.array([math.nan]), math.nan
+        if not np.all(np.isfinite(values)):
+            raise UserError(f"{file}:{line}: {path}: not all coordinates are numbers.")
+        rows[path] = values.reshape(-1, 2), yaw
     return rows
 
 

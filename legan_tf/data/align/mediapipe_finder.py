@@ -6,13 +6,13 @@ The only module that uses mediapipe.
 from __future__ import annotations
 
 import math
-from types import ModuleType
 
 import numpy as np
 from PIL import Image
 
 from legan_tf import optional
 from legan_tf.data.align import landmark_finder
+from legan_tf.data.align.landmark_finder import bounding_box, longer_side
 from legan_tf.data.align.quiet import native_silence
 
 _MOST_FACES = 40
@@ -37,8 +37,8 @@ class MediapipeFinder(landmark_finder.LandmarkFinder):
         Raises:
             UnavailableError: mediapipe is not installed or does not work here.
         """
-        solutions = _mediapipe().solutions
         with native_silence():
+            solutions = optional.require("mediapipe", "--finder=mediapipe").solutions
             self._mesh = solutions.face_mesh.FaceMesh(
                 static_image_mode=True, max_num_faces=_MOST_FACES, refine_landmarks=True
             )
@@ -47,30 +47,21 @@ class MediapipeFinder(landmark_finder.LandmarkFinder):
             for network in (self._mesh, self._detector):
                 network.process(np.zeros((64, 64, 3), np.uint8))
 
-    @staticmethod
-    def require() -> None:
-        """Raises ``UnavailableError`` where mediapipe is not installed or does not work."""
-        _mediapipe()
-
     def meshes(self, image: np.ndarray) -> list[np.ndarray]:
         """Returns the points of every face of a picture, as ``LandmarkFinder.meshes`` says."""
         seen, scale = _reduced(image)
-        candidates = _apart(
-            [(_box(mesh), mesh) for mesh in self._found(seen, _BORDERS[0])]
-            + [(box, None) for box in self._boxes(seen)]
-        )
+        candidates = _apart([*self._found(seen, _BORDERS[0]), *self._boxes(seen)])
         for border in _BORDERS[1:]:
-            if not candidates:
-                candidates = _apart([(_box(mesh), mesh) for mesh in self._found(seen, border)])
+            candidates = candidates or _apart(self._found(seen, border))
         meshes = []
-        for box, mesh in candidates:
-            found = None if mesh is None else _rescaled(mesh, scale)
-            if mesh is None or _side(box) < _SMALL * max(seen.shape):
-                nearer = self._find_in_box(image, _rescaled(box, scale))
+        for face in candidates:
+            found = _rescaled(face, scale) if len(face) > 2 else None
+            if found is None or longer_side(bounding_box(face)) < _SMALL * max(seen.shape):
+                nearer = self._find_in_box(image, _rescaled(bounding_box(face), scale))
                 found = found if nearer is None else nearer
             if found is not None:
                 meshes.append(found)
-        return sorted(meshes, key=lambda mesh: -_side(_box(mesh)))
+        return sorted(meshes, key=lambda mesh: -longer_side(bounding_box(mesh)))
 
     def _found(self, image: np.ndarray, border: float) -> list[np.ndarray]:
         """Returns the points of every face, float64 [478, 3], in pixels of the picture."""
@@ -98,20 +89,15 @@ class MediapipeFinder(landmark_finder.LandmarkFinder):
 
     def _find_in_box(self, image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
         """Returns the points of the face in a box, found in that part of the picture alone."""
-        middle, half = box.mean(0), _CLOSE * _side(box) / 2
+        middle, half = box.mean(0), _CLOSE * longer_side(box) / 2
         low = np.clip(np.floor(middle - half), 0, None).astype(int)
         high = np.ceil(middle + half).astype(int)
         part = image[low[1] : high[1], low[0] : high[0]]
         if not part.size:
             return None
         seen, scale = _reduced(part)
-        found = _apart([(_box(mesh), mesh) for mesh in self._found(seen, 1.0)])
-        return _rescaled(found[0][1], scale) + (*low, 0.0) if found else None
-
-
-def _mediapipe() -> ModuleType:
-    with native_silence():
-        return optional.require("mediapipe", "--finder=mediapipe")
+        found = _apart(self._found(seen, 1.0))
+        return _rescaled(found[0], scale) + (*low, 0.0) if found else None
 
 
 def _reduced(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,24 +131,18 @@ def _rescaled(points: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.concatenate([places, points[:, 2:] * scale[0]], axis=1)
 
 
-def _box(mesh: np.ndarray) -> np.ndarray:
-    return np.stack([mesh[:, :2].min(0), mesh[:, :2].max(0)])
+def _apart(faces: list[np.ndarray]) -> list[np.ndarray]:
+    """Returns faces, points of meshes or corners of boxes, each once, the largest first."""
 
+    def smallness(face: np.ndarray) -> float:
+        return -longer_side(bounding_box(face))
 
-def _side(box: np.ndarray) -> float:
-    return float(np.max(box[1] - box[0]))
-
-
-def _apart(
-    candidates: list[tuple[np.ndarray, np.ndarray | None]],
-) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    """Returns the faces, the largest first, each once: as a mesh if it was found as one."""
-    # One face is often found twice, by both networks or at two sizes.
-    different: list[tuple[np.ndarray, np.ndarray | None]] = []
-    for box, mesh in sorted(candidates, key=lambda face: (face[1] is None, -_side(face[0]))):
-        if not any(_overlap(box, other) for other, _ in different):
-            different.append((box, mesh))
-    return sorted(different, key=lambda face: -_side(face[0]))
+    # One face is often found twice, by both networks or at two sizes; as a mesh it is better known.
+    different: list[np.ndarray] = []
+    for face in sorted(faces, key=lambda face: (len(face) == 2, smallness(face))):
+        if not any(_overlap(bounding_box(face), bounding_box(other)) for other in different):
+            different.append(face)
+    return sorted(different, key=smallness)
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> bool:

@@ -5,9 +5,6 @@ The only module that uses tensorflow-addons.
 
 from __future__ import annotations
 
-import functools
-from types import ModuleType
-
 import tensorflow as tf
 
 from legan_tf import optional
@@ -25,25 +22,18 @@ def projective_transform(images: tf.Tensor, transforms: tf.Tensor, size: int) ->
     Returns:
         float32 [B, size, size, C].
     """
-    addons = _addons()
-    if addons is not None:
-        return addons.image.transform(
-            images, transforms, interpolation="bilinear", output_shape=[size, size]
-        )
-    # What Addons calls, on every TensorFlow.
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=transforms,
-        output_shape=[size, size],
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-        fill_value=0.0,
-    )
-
-
-@functools.lru_cache(maxsize=1)
-def _addons() -> ModuleType | None:
     try:
-        return optional.require("tensorflow_addons", "Aligning faces")
+        addons = optional.require("tensorflow_addons", "Aligning faces")
     except optional.UnavailableError:
-        return None
+        # What Addons calls, on every TensorFlow.
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=transforms,
+            output_shape=[size, size],
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+            fill_value=0.0,
+        )
+    return addons.image.transform(
+        images, transforms, interpolation="bilinear", output_shape=[size, size]
+    )

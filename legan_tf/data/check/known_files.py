@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import PIL
@@ -55,8 +57,8 @@ def is_plain(content: bytes) -> bool:
 class KnownFiles:
     """Files that were found whole, kept in a small file beside the manifest or in the user's cache.
 
-    A file with another size or time than then, and all that the small file does not say in its own
-    form, counts as never checked. Files that are not on this machine are never known.
+    A file counts as never checked if its size or time has changed since, if its entry has not the
+    form that this class writes, or if it is not on this machine.
     """
 
     def __init__(self, manifest: str, again: bool = False) -> None:
@@ -73,12 +75,12 @@ class KnownFiles:
         self._places = [os.path.join(cache, "legan_tf", f"checked-{digest}.json")]
         if "://" not in manifest:
             self._places.insert(0, os.path.join(folder, f".{name}.checked.json"))
-        self._entries: dict[str, list[Any]] = {}
+        self._entries: dict[str, Any] = {}
         self._changed = False
         if not again:
             self._entries = next(filter(None, map(_read, self._places)), {})
 
-    def version(self, file: str) -> Any:
+    def version(self, file: str) -> list[int] | None:
         """Returns size and time of a file for ``add``, to be asked for before it is read."""
         version = file_version(file)
         return list(version) if isinstance(version, tuple) else None
@@ -90,10 +92,12 @@ class KnownFiles:
             file: Its path; of a record, with its offset.
             kind: ``depth`` or ``normal`` where it was read as such a map.
         """
-        entry = self._entries.get(f"{kind}:{file}")
-        return Known(*entry[2:]) if entry and entry[:2] == self.version(file) else None
+        entry, version = self._entries.get(f"{kind}:{file}"), self.version(file)
+        if version is None or not isinstance(entry, list) or entry[:2] != version:
+            return None
+        return Known(*entry[2:]) if _is_known(entry[2:]) else None
 
-    def add(self, file: str, version: Any, found: Known, kind: str = "") -> None:
+    def add(self, file: str, version: list[int] | None, found: Known, kind: str = "") -> None:
         """Keeps what was found in a file that is whole; arguments as for ``get``."""
         if version is not None:
             self._entries[f"{kind}:{file}"] = [*version, *dataclasses.astuple(found)]
@@ -105,39 +109,28 @@ class KnownFiles:
             return
         content = json.dumps({"form": _FORM, "files": self._entries}).encode()
         for place in self._places:
-            try:
+            with contextlib.suppress(storage.StorageError):
                 storage.write_bytes(place, content)
                 return
-            except storage.StorageError:
-                continue
 
 
-def _read(path: str) -> dict[str, list[Any]]:
-    """Returns the entries of a file, of the right form; none where it has another form."""
+def _read(path: str) -> dict[str, Any]:
+    """Returns the entries of a file; none where it has another form."""
     try:
         # No pipe, and nothing that would fill the memory.
         if not os.path.isfile(path) or os.path.getsize(path) > 1 << 30:
             return {}
         known = json.loads(storage.read_bytes(path))
-    except (storage.StorageError, OSError, ValueError, RecursionError):
+        files = known["files"] if known["form"] == _FORM else {}
+    except (storage.StorageError, OSError, LookupError, TypeError, ValueError, RecursionError):
         return {}
-    if not isinstance(known, dict) or known.get("form") != _FORM:
-        return {}
-    files = known.get("files")
-    if not isinstance(files, dict):
-        return {}
-    return {name: entry for name, entry in files.items() if _is_entry(entry)}
+    return files if isinstance(files, dict) else {}
 
 
-def _is_entry(entry: Any) -> bool:
-    if not isinstance(entry, list) or len(entry) != 6:
+def _is_known(values: Sequence[Any]) -> bool:
+    """Returns whether values from a file, which anybody may have written, are a ``Known``."""
+    kinds = [type(value) for value in values]
+    if kinds != [str, int, int, bool]:
         return False
-    size, time, digest, height, width, plain = entry
-    whole = all(type(number) is int for number in (size, time, height, width))
-    return (
-        whole
-        and min(height, width) > 0
-        and isinstance(digest, str)
-        and _DIGEST.fullmatch(digest) is not None
-        and isinstance(plain, bool)
-    )
+    digest, height, width, _ = values
+    return min(height, width) > 0 and _DIGEST.fullmatch(digest) is not None

@@ -1,11 +1,10 @@
 """Near duplicates: pictures that differ by little more than their encoding.
 
-Two pictures are near duplicates where their thumbnails differ nowhere by more than noise. A
-thumbnail is the luma of the picture at 32 x 32. Both are brought to mean 0 and deviation 1 over the
-pixels that are overexposed in neither, since brightening clips there; the difference of the two is
-the largest root mean square of their difference in any of 8 x 8 blocks. A re-encoded, resized or
-brightened copy differs a little everywhere, another expression or light much somewhere: the largest
-block separates the two where a distance of whole pictures, as perceptual hashes have, does not.
+A thumbnail is the luma of a picture at 32 x 32. Of two thumbnails, pixels that are overexposed in
+either are left out, since brightening clips there; the others are scaled to mean 0 and deviation 1.
+The difference is the largest root mean square in any of 8 x 8 blocks. Copies that were re-encoded,
+resized or brightened differ a little everywhere, another expression or light differs much in some
+block; a mean over the whole picture, as of perceptual hashes, does not tell the two apart.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from legan_tf.data.check.anomalies import BRIGHT, DARK, LOW_CONTRAST, across_splits, combinations
 from legan_tf.data.check.near_duplicates import Pair
 from legan_tf.data.check.statistics import ImageStatistics
+from legan_tf.data.conditions import UNKNOWN
 from legan_tf.data.manifest import RATING_RANGE, Manifest, Row, class_counts
 from legan_tf.data.splits import SPLITS
 from legan_tf.plotting.drawing import (
@@ -34,7 +35,7 @@ Show = Callable[[Row], Optional[np.ndarray]]
 """Returns a row's picture as training sees it, uint8 [S,S,3], or nothing where it is damaged."""
 
 _SHEET_COLUMNS = 8
-_SHEET_ROWS = {"expression": 60, "lighting": 60, "identity": 12}
+_SHEET_ROWS, _SHEET_PEOPLE = 60, 12
 _SHOWN_PAIRS = 24
 _BARS = 60
 _CELLS = 40
@@ -44,7 +45,7 @@ _NAME = 24
 _PATH = 60
 _BINS = 50
 _LEAST_BINS = 5
-_LIMIT = {"color": "#555555", "linestyle": ":", "linewidth": 1.2}
+_LIMIT: dict[str, Any] = {"color": "#555555", "linestyle": ":", "linewidth": 1.2}
 
 
 def contact_sheet(manifest: Manifest, seen: np.ndarray, show: Show, seed: int) -> bytes:
@@ -57,10 +58,9 @@ def contact_sheet(manifest: Manifest, seen: np.ndarray, show: Show, seed: int) -
     draw = np.random.default_rng(seed)
     rows = []
     for name, places in _groups(manifest, np.flatnonzero(seen), draw):
-        chosen = np.sort(draw.permutation(places)[:_SHEET_COLUMNS])
-        shown = [(show(manifest.rows[place]), manifest.rows[place]) for place in chosen]
-        cells = [(picture, f"{row.split} {row.path}") for picture, row in shown]
-        rows.append((name, [cell for cell in cells if cell[0] is not None]))
+        chosen = [manifest.rows[i] for i in np.sort(draw.permutation(places)[:_SHEET_COLUMNS])]
+        shown = [(show(row), f"{row.split} {row.path}") for row in chosen]
+        rows.append((name, [(picture, text) for picture, text in shown if picture is not None]))
     return captioned_sheet(rows or [("no picture can be read", [])])
 
 
@@ -71,13 +71,12 @@ def pairs_sheet(manifest: Manifest, pairs: Sequence[Pair], show: Show) -> bytes:
     # False comes before True.
     for pair in sorted(pairs, key=lambda pair: pair not in leaks)[:_SHOWN_PAIRS]:
         rows = [manifest.rows[place] for place in (pair.first, pair.second)]
-        one, other = (show(row) for row in rows)
-        if one is None or other is None:
-            continue
-        first.append(one)
-        second.append(other)
-        lines = [f"{row.split}: {shortened(' '.join(row.path.split()), _PATH)}" for row in rows]
-        names.append("\n".join([*lines, f"{pair.kind}, difference {pair.difference:.3f}"]))
+        one, other = map(show, rows)
+        if one is not None and other is not None:
+            first.append(one)
+            second.append(other)
+            lines = [f"{row.split}: {shortened(' '.join(row.path.split()), _PATH)}" for row in rows]
+            names.append("\n".join([*lines, f"{pair.kind}, difference {pair.difference:.3f}"]))
     if not names:
         return captioned_sheet([("no two pictures are nearly the same", [])])
     return sheet({"one": np.stack(first), "other": np.stack(second)}, names)
@@ -89,42 +88,36 @@ def balance_figure(manifest: Manifest) -> Figure:
     Of more than 60 classes of an attribute, the first 60 are shown.
     """
     counts = class_counts(manifest)
-    bars = {
-        attribute: dict(list(classes.items())[:_BARS])
-        for attribute, classes in counts.items()
-        if attribute != "identity" and any(classes)
-    }
-    if not any(bars.values()):
+    people = counts.pop("identity")
+    bars = {attribute: classes for attribute, classes in counts.items() if any(classes)}
+    if not bars:
         bars["split"] = {
             name: {split: len(manifest.split(split)) * (split == name) for split in SPLITS}
             for name in SPLITS
         }
-    histograms = {}
-    people = [
-        np.array([count[split] for name, count in counts["identity"].items() if name])
-        for split in SPLITS
-    ]
+    histograms = []
     if manifest.identities:
-        values = [count[count > 0] for count in people]
-        most = max(_LEAST_BINS, *(count.max() for count in people))
+        values = [np.array([n[split] for name, n in people.items() if name]) for split in SPLITS]
+        most = max(_LEAST_BINS, *(count.max() for count in values))
         step = math.ceil(most / _BINS)
         edges = np.arange(0.5, most + step + 0.5, step)
-        histograms["pictures of a person"] = (values, edges)
+        values = [count[count > 0] for count in values]
+        histograms.append(("pictures of a person", "people", values, edges))
     ratings = [np.array([row.rating_mean for row in manifest.split(split)]) for split in SPLITS]
     if any(np.isfinite(values).any() for values in ratings):
-        histograms["mean rating"] = (ratings, np.linspace(*RATING_RANGE, 37))
-    heights = [_BAR * (len(classes) + 1) for classes in bars.values()]
+        edges = np.linspace(*RATING_RANGE, 37)
+        histograms.append(("mean rating", "pictures", ratings, edges))
+    heights = [_BAR * (min(len(classes), _BARS) + 1) for classes in bars.values()]
     heights += [PANEL[1] - 0.9] * len(histograms)
     figure = new_figure(7.2, sum(heights) + 0.75 * len(heights) + 0.4)
     grid = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (attribute, classes) in zip(grid, bars.items()):
-        _draw_bars(axes, classes)
-        total = len(counts.get(attribute, classes))
-        more = f", the first {_BARS} of {total}" if total > _BARS else ""
+        _draw_bars(axes, dict(list(classes.items())[:_BARS]))
+        more = f", the first {_BARS} of {len(classes)}" if len(classes) > _BARS else ""
         style_axes(axes, f"{attribute}{more}", "pictures")
-    for axes, (title, (values, edges)) in zip(grid[len(bars) :], histograms.items()):
+    for axes, (title, counted, values, edges) in zip(grid[len(bars) :], histograms):
         _draw_histogram(axes, values, edges)
-        style_axes(axes, "", title, "people" if "person" in title else "pictures")
+        style_axes(axes, "", title, counted)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _write_splits(figure)
     return figure
@@ -145,8 +138,8 @@ def combinations_figure(manifest: Manifest) -> Figure:
         mark_empty(axes)
         return figure
     names = [
-        [shortened(name, _NAME) for name in values[:_CELLS]]
-        for values in (manifest.expressions, manifest.lightings)
+        [shortened(name, _NAME) for name in manifest.names(condition)[:_CELLS]]
+        for condition in ("expression", "lighting")
     ]
     longest = [_LETTER * max(map(len, values)) for values in names]  # Inches, about.
     figure = new_figure(
@@ -158,7 +151,7 @@ def combinations_figure(manifest: Manifest) -> Figure:
     # The darkest blue is not reached, so that black numbers stay legible.
     shades = np.ma.masked_equal(counts, 0)
     axes.imshow(shades, cmap="Blues", vmin=0, vmax=2 * max(1, counts.max()))
-    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(names[1])), names[1], **turned, parse_math=False)
     axes.set_yticks(range(len(names[0])), names[0], parse_math=False)
     axes.tick_params(labelsize=SMALL, length=0)
@@ -174,12 +167,10 @@ def brightness_figure(manifest: Manifest, stats: ImageStatistics) -> Figure:
     """Draws the brightness and the contrast of the pictures, by split."""
     figure, (left, right) = panels(2)
     _draw_histogram(left, _by_split(manifest, stats, stats.brightness), np.linspace(0, 255, 52))
-    for limit in (DARK, BRIGHT):
-        left.axvline(limit, **_LIMIT)
+    _draw_histogram(right, _by_split(manifest, stats, stats.contrast), np.linspace(0, 127.5, 52))
+    for axes, limit in ((left, DARK), (left, BRIGHT), (right, LOW_CONTRAST)):
+        axes.axvline(limit, **_LIMIT)
     style_axes(left, "", "mean luma, 0 to 255", "pictures")
-    values = _by_split(manifest, stats, stats.contrast)
-    _draw_histogram(right, values, np.linspace(0, 127.5, 52))
-    right.axvline(LOW_CONTRAST, **_LIMIT)
     style_axes(right, "", "standard deviation of luma", "pictures")
     _write_splits(figure)
     return figure
@@ -193,25 +184,24 @@ def sizes_figure(manifest: Manifest, stats: ImageStatistics, image_size: int) ->
     # A little beyond both ends, so that equal sizes are a bar and not an edge.
     edges = np.geomspace(max(min(ends), 1) / 1.1, max(ends) * 1.1, _BINS + 1)
     _draw_histogram(left, values, edges)
-    left.set_xscale("log")
-    low, high = math.log2(edges[0]), math.log2(edges[-1])
-    ticks = [2**power for power in range(math.ceil(low), math.floor(high) + 1)]
-    left.set_xticks(ticks, [str(tick) for tick in ticks])
-    left.set_xticks([], minor=True)
+    powers = range(math.ceil(math.log2(edges[0])), math.floor(math.log2(edges[-1])) + 1)
+    _scale_log(left, {2**power: str(2**power) for power in powers})
     left.axvline(image_size, **_LIMIT)
     style_axes(left, "", f"side of the square, pixels (line: {image_size})", "pictures")
-    aspect = stats.width / np.maximum(stats.height, 1)
-    values = _by_split(manifest, stats, aspect)
+    values = _by_split(manifest, stats, stats.width / np.maximum(stats.height, 1))
     reach = max([1.1, *(max(ratio, 1 / ratio) for ratio in np.concatenate(values))]) * 1.02
     _draw_histogram(right, values, np.geomspace(1 / reach, reach, _BINS + 2))  # 1 in a middle.
-    right.set_xscale("log")
     known = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1, 4 / 3, 2, 4, 8)
-    ticks = [tick for tick in known if 1 / reach <= tick <= reach]
-    right.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
-    right.set_xticks([], minor=True)
+    _scale_log(right, {tick: f"{tick:.3g}" for tick in known if 1 / reach <= tick <= reach})
     style_axes(right, "", "width to height of the file", "pictures")
     _write_splits(figure)
     return figure
+
+
+def _scale_log(axes: Axes, ticks: Mapping[float, str]) -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.set_xticks([], minor=True)
 
 
 def _groups(
@@ -219,10 +209,10 @@ def _groups(
 ) -> Iterable[tuple[str, list[int]]]:
     """Yields the names of the rows of the contact sheet, each with its places in the manifest."""
 
-    def grouped(value: Callable[[Row], str]) -> dict[str, list[int]]:
+    def grouped(name: Callable[[Row], str]) -> dict[str, list[int]]:
         groups: dict[str, list[int]] = {}
         for place in places:
-            groups.setdefault(value(manifest.rows[place]), []).append(place)
+            groups.setdefault(name(manifest.rows[place]), []).append(place)
         return groups
 
     def rating(row: Row) -> str:
@@ -231,20 +221,20 @@ def _groups(
         low = min(int(row.rating_mean), int(RATING_RANGE[1]) - 1)
         return f"rated {low} to {low + 1}"
 
-    known = {
-        "expression": manifest.expressions,
-        "lighting": manifest.lightings,
-        "identity": manifest.identities,
-    }
-    for attribute, names in known.items():
-        if not names:
-            continue
-        groups = grouped(lambda row, attribute=attribute: getattr(row, attribute))
-        present = [name for name in (*names, "") if name in groups]
-        chosen = np.sort(draw.permutation(len(present))[: _SHEET_ROWS[attribute]])
-        for name in (present[i] for i in chosen):
-            yield f"{attribute}\n{shortened(name or '(unknown)', _NAME)}", groups[name]
-    if not any(known.values()):
+    rows = [manifest.rows[place] for place in places]
+    conditions = [one for one in (*manifest.conditions, manifest.people) if one.names]
+    for condition in conditions:
+        labels = manifest.labels(condition, rows)
+        groups = {
+            name: places[condition.of(labels, place)].tolist()
+            for place, name in (*enumerate(condition.names), (UNKNOWN, ""))
+        }
+        present = [name for name, found in groups.items() if found]
+        most = _SHEET_PEOPLE if condition == manifest.people else _SHEET_ROWS
+        for number in np.sort(draw.permutation(len(present))[:most]):
+            name = present[number]
+            yield f"{condition.name}\n{shortened(name or '(unknown)', _NAME)}", groups[name]
+    if not conditions:
         groups = grouped(rating)
         if set(groups) == {"not rated"}:
             groups = grouped(lambda row: row.split)
@@ -278,7 +268,7 @@ def _draw_histogram(axes: Axes, values: Sequence[np.ndarray], edges: np.ndarray)
     """Draws how often values are between edges, the splits on top of each other."""
     values = [series[np.isfinite(series)] for series in values]
     if any(map(len, values)):
-        axes.hist(values, edges, stacked=True, color=COLOURS[: len(SPLITS)])
+        axes.hist(values, list(edges), stacked=True, color=COLOURS[: len(SPLITS)])
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         mark_empty(axes)

@@ -74,25 +74,27 @@ def check_dataset(
         UserError: ``file`` is empty, ``image_size`` or ``seed`` cannot be used, ``crop`` is given
             for pictures in records, or ``output`` cannot be written or holds other files.
     """
+    problem = ""
     if not file:
-        raise UserError("--manifest is missing: name the CSV to check.")
-    if model and model not in needs:
-        raise UserError(f"--model={model}: choose from {', '.join(needs)}.")
-    if image_size < 1:
-        raise UserError(f"--image_size={image_size}: must be 1 or more.")
-    if seed < 0:
-        raise UserError(f"--seed={seed}: must be 0 or more.")
+        problem = "--manifest is missing: name the CSV to check"
+    elif model and model not in needs:
+        problem = f"--model={model}: choose from {', '.join(needs)}"
+    elif image_size < 1:
+        problem = f"--image_size={image_size}: must be 1 or more"
+    elif seed < 0:
+        problem = f"--seed={seed}: must be 0 or more"
     # A folder of anything but an earlier check, or a file.
-    if output and not storage.exists(storage.join(output, REPORT_FILE)):
+    elif output and not storage.exists(storage.join(output, REPORT_FILE)):
         if not storage.is_free(output):
-            raise UserError(
-                f"--output={output}: is a file or holds other files already; name a new folder."
+            problem = (
+                f"--output={output}: is a file or holds other files already; name a new folder"
             )
+    if problem:
+        raise UserError(f"{problem}.")
     manifest = read_manifest(file, data_dir, seed)
     tfrecord_reader.refuse_crop([row.file for row in manifest.rows], crop)
     if output:
-        _refuse_inputs(output, manifest)
-        _begin(output)
+        _begin(output, manifest)
     stats = ImageStatistics(len(manifest.rows), crop)
     missing = validation.missing_by_model(manifest, needs)
     wanted = (model,) if model else () if [] in missing.values() else tuple(needs)
@@ -107,24 +109,26 @@ def check_dataset(
     found = anomalies(manifest, stats, pairs, image_size)
     counts = counts_table(manifest)
     models = [_model_line(name, missing[name]) for name in ((model,) if model else needs)]
-    if output:
-        pictures = _pictures(manifest, stats, pairs, crop, image_size, seed, bar("drawing"))
-        tables = {"near_duplicates.csv": _pairs_table(manifest, pairs)}
-        tables["pictures.csv"] = _statistics_table(manifest, stats)
-        listed = [str(problem) for problem in error.problems] if error else []
-        report = _markdown(counts, models, listed, found, tuple(pictures))
-        for name, content in {**pictures, **tables, REPORT_FILE: report}.items():
-            storage.write_bytes(storage.join(output, name), content)
     lines = [counts, "", *models]
     if found:
         lines += ["", *(f"- {sentence}" for sentence in found)]
     if output:
+        pictures = _pictures(manifest, stats, pairs, crop, image_size, seed, bar("drawing"))
+        listed = [str(problem) for problem in error.problems] if error else []
+        contents = {
+            **pictures,
+            "near_duplicates.csv": _pairs_table(manifest, pairs),
+            "pictures.csv": _statistics_table(manifest, stats),
+            REPORT_FILE: _markdown(counts, models, listed, found, tuple(pictures)),
+        }
+        for name, content in contents.items():
+            storage.write_bytes(storage.join(output, name), content)
         lines += ["", f"{storage.join(output, REPORT_FILE)}: all of it, with pictures"]
     return CheckResult("\n".join(lines), error)
 
 
-def _refuse_inputs(output: str, manifest: Manifest) -> None:
-    """Refuses a folder that the manifest or a file that it names is in."""
+def _begin(output: str, manifest: Manifest) -> None:
+    """Makes the folder, so that one that cannot be used is refused before the work."""
     files = [path for row in manifest.rows for path in (row.file, row.depth, row.normal) if path]
     first = {os.path.dirname(path): path for path in [*reversed(files), manifest.file]}
     for folder, path in first.items():
@@ -132,10 +136,6 @@ def _refuse_inputs(output: str, manifest: Manifest) -> None:
             raise UserError(
                 f"--output={output}: holds {path}, which is to be checked; name a new folder."
             )
-
-
-def _begin(output: str) -> None:
-    """Makes the folder, so that one that cannot be written is refused before the work."""
     report = storage.join(output, REPORT_FILE)
     try:
         content = storage.read_bytes(report) if storage.exists(report) else _BEGUN
@@ -171,7 +171,7 @@ def _pictures(
         except (storage.StorageError, images.ImageError):
             return None
 
-    drawings = {
+    drawings: dict[str, Callable[[], bytes]] = {
         "contact_sheet.png": lambda: plots.contact_sheet(manifest, stats.seen, show, seed),
         "class_balance.png": lambda: as_png(plots.balance_figure(manifest)),
         "combinations.png": lambda: as_png(plots.combinations_figure(manifest)),

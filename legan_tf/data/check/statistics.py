@@ -38,7 +38,7 @@ class ImageStatistics:
         """Measures the picture of a place, uint8 [H, W, 3]; several threads may do so at once."""
         left, top, right, bottom = self._crop
         height, width = picture.shape[:2]
-        luma = images.to_square(picture, SIDE, self._crop) @ np.float32(images.LUMA)
+        luma = images.to_square(picture, SIDE, self._crop) @ np.array(images.LUMA, np.float32)
         self.width[index], self.height[index] = width, height
         self.side[index] = min((right - left) * width, (bottom - top) * height)
         self.brightness[index], self.contrast[index] = luma.mean(), luma.std()

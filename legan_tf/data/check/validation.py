@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from legan_tf.data import images, maps, parallel, storage
 from legan_tf.data.check.known_files import Known, KnownFiles, is_plain
-from legan_tf.data.manifest import Manifest, ManifestError, Problem, Row
+from legan_tf.data.conditions import ATTRIBUTE_COLUMN, ATTRIBUTES
+from legan_tf.data.manifest import CLASSES, Manifest, ManifestError, Problem, Row
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.splits import SPLITS
 from legan_tf.optional import UnavailableError
@@ -38,10 +39,11 @@ def check_manifest(
 
     Args:
         manifest: The manifest.
-        needs: The columns that the training learns from. Of ``expression``, ``lighting`` and
-            ``identity`` it needs two classes or more in train; of ``rating`` a mean and a standard
-            deviation; of ``depth`` and ``normal`` maps, without which lines are left out. Where it
-            learns ``expression``, each class of expression and lighting must be in train.
+        needs: What the training learns from. Of ``expression``, ``lighting``, ``identity`` and
+            each of ``attributes`` it needs two classes or more in train; of ``rating`` a mean and
+            a standard deviation; of ``depth`` and ``normal`` maps, without which lines are left
+            out. Where it learns a condition, each class of expression and lighting must be in
+            train.
         on_progress: Called with (pictures done, pictures in all).
         learns: The labels of which a line needs at least one; the others are left out.
         on_picture: As ``picture_problems`` has it, of the manifest that is returned.
@@ -143,37 +145,58 @@ def missing_by_model(
 def _class_problems(
     manifest: Manifest, needs: Collection[str], kinds: Collection[str]
 ) -> Iterable[Problem]:
-    train = [row for row in manifest.split("train") if all(map(row.has, kinds))]
-    for attribute in ("expression", "lighting", "identity"):
-        found = sorted({getattr(row, attribute) for row in train} - {""})
-        if attribute in needs and len(found) < 2:
-            classes = f"one class ({found[0]})" if found else "no class"
-            yield manifest.problem(
-                f"column {attribute!r} has {classes} in split 'train', and this training needs "
-                "two or more; fill the column or train something that does not need it."
+    train = np.array([row.split == "train" and all(map(row.has, kinds)) for row in manifest.rows])
+    needed = [name for name in (*CLASSES, ATTRIBUTES) if name in needs]
+    for name in needed:
+        if not manifest.names(name):
+            column = f"{ATTRIBUTE_COLUMN}NAME" if name == ATTRIBUTES else name
+            yield _too_few(manifest, column, "no class", _OTHER_MODEL)
+    for condition, column, cells, ids in manifest.columns():
+        seen = np.unique(ids[train & (ids >= 0)])
+        if condition.name in needs and len(seen) < 2:
+            classes = f"one class ({cells[seen[0]]})" if len(seen) else "no class"
+            advice = _OTHER_MODEL if column == condition.name else _OTHER_ATTRIBUTES
+            yield _too_few(manifest, column, classes, advice)
+        elif needed and condition.name in CLASSES:
+            yield from _unseen(manifest, column, cells, ids, seen, kinds)
+
+
+_OTHER_MODEL = "train something that does not need it."
+_OTHER_ATTRIBUTES = "name others with --attributes."
+
+
+def _too_few(manifest: Manifest, column: str, classes: str, advice: str) -> Problem:
+    return manifest.problem(
+        f"column {column!r} has {classes} in split 'train', and this training needs two or more; "
+        f"fill the column or {advice}"
+    )
+
+
+def _unseen(
+    manifest: Manifest,
+    column: str,
+    cells: Sequence[str],
+    ids: np.ndarray,
+    seen: np.ndarray,
+    kinds: Collection[str],
+) -> Iterable[Problem]:
+    """Yields a problem for each class that is not in train: it is one of the network, too."""
+    found, first = np.unique(ids, return_index=True)
+    for place, label in sorted(zip(first, found)):
+        if label < 0 or label in seen:
+            continue
+        row = manifest.rows[place]
+        if row.split == "train":
+            message = (
+                f"is in no line of split 'train' that names a {' and a '.join(kinds)} map, so it "
+                "cannot be learnt; name maps of it, or leave the cell empty."
             )
-        elif attribute != "identity" and "expression" in needs:
-            # All classes of the manifest become classes of the network, needed or not.
-            seen = {"", *found}
-            for row in manifest.rows:
-                name = getattr(row, attribute)
-                if name in seen:
-                    continue
-                seen.add(name)
-                if row.split == "train":
-                    message = (
-                        f"{attribute} {name!r} is in no line of split 'train' that names a "
-                        f"{' and a '.join(kinds)} map, so it cannot be learnt; name maps of it, or "
-                        "leave the cell empty."
-                    )
-                    yield manifest.problem(message, row)
-                else:
-                    yield manifest.problem(
-                        f"{attribute} {name!r} is in split {row.split!r} but in no line of split "
-                        "'train', so it cannot be learnt; put pictures of it in train, or leave "
-                        "the cell empty.",
-                        row,
-                    )
+        else:
+            message = (
+                f"is in split {row.split!r} but in no line of split 'train', so it cannot be "
+                "learnt; put pictures of it in train, or leave the cell empty."
+            )
+        yield manifest.problem(f"{column} {cells[label]!r} {message}", row)
 
 
 def _no_maps(manifest: Manifest, kind: str) -> Problem:
@@ -225,9 +248,11 @@ def picture_problems(
     """
 
     def examine(index: int) -> tuple[bytes, list[str]]:
-        row, digest, messages, shape = manifest.rows[index], b"", [], None
-        found = known and known.get(row.file)
-        version = known and known.version(row.file)
+        row, digest = manifest.rows[index], b""
+        messages: list[str] = []
+        shape: tuple[int, int] | None = None
+        found = known.get(row.file) if known else None
+        version = known.version(row.file) if known else None
         if found:
             digest, shape = bytes.fromhex(found.digest), (found.height, found.width)
         else:
@@ -235,9 +260,11 @@ def picture_problems(
                 content = storage.read_bytes(row.file)
                 digest = hashlib.blake2b(content, digest_size=16).digest()
                 picture = images.decode(content, row.file)
-                shape = picture.shape[:2]
+                height, width = picture.shape[:2]
+                shape = height, width
                 if known:
-                    known.add(row.file, version, Known(digest.hex(), *shape, is_plain(content)))
+                    whole = Known(digest.hex(), height, width, is_plain(content))
+                    known.add(row.file, version, whole)
                 if on_picture:
                     on_picture(index, digest, picture)
             except (storage.StorageError, images.ImageError) as error:
@@ -249,9 +276,9 @@ def picture_problems(
                 messages += map_problems(index, path, kind, shape)
         return digest, messages
 
-    def map_problems(index: int, path: str, kind: str, shape: tuple[int, ...] | None) -> list[str]:
-        found = known and known.get(path, kind)
-        version = known and known.version(path)
+    def map_problems(index: int, path: str, kind: str, shape: tuple[int, int] | None) -> list[str]:
+        found = known.get(path, kind) if known else None
+        version = known.version(path) if known else None
         if not found:
             try:
                 values = maps.decode(path, kind)
@@ -259,7 +286,8 @@ def picture_problems(
                 return []  # Needs tensorflow-io, which whatever reads the map says itself.
             except (storage.StorageError, images.ImageError) as error:
                 return [f"the {kind} map {error}"]
-            found = Known("", *values.shape[:2])
+            height, width = values.shape[:2]
+            found = Known("", height, width)
             if known:
                 known.add(path, version, found, kind)
             if on_map:
@@ -284,7 +312,7 @@ def picture_problems(
 
 
 def _shape_problems(
-    path: str, kind: str, found: Known, picture: tuple[int, ...] | None
+    path: str, kind: str, found: Known, picture: tuple[int, int] | None
 ) -> list[str]:
     """Returns what is wrong with the shape of a map, whose size may differ from its picture's."""
     height, width = found.height, found.width

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from legan_tf import optional
 from legan_tf.data import resumable, storage
-from legan_tf.data.align import landmark_finder
+from legan_tf.data.align.landmark_finder import make_finder
 from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.depth.landmark_vertices import read_landmark_vertices
 from legan_tf.data.depth.mesh_maps import UNREADABLE, FittedMesh, make_maps
@@ -167,7 +167,7 @@ def _check(
         read_landmark_vertices(options.landmark_vertices)
     if source.pictures:
         load_head(options.head)
-        landmark_finder.require(options.finder)
+        make_finder(options.finder)  # That it cannot be used is told before the work.
     else:
         optional.require("trimesh", "Reading meshes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -14,15 +15,8 @@ _RING = 2  # Pixels around a hole that it is filled from.
 _AROUND = np.ones((3, 3), bool)
 
 
-@dataclasses.dataclass(frozen=True)
-class Filled:
-    """A view without its small holes.
-
-    Attributes:
-        view: The filled view.
-        hole_share: All holes there were, as a share of the silhouette.
-        filled: Those that were filled, as a share of the silhouette.
-    """
+class Filled(NamedTuple):
+    """A view without its small holes; all holes and those filled as shares of the silhouette."""
 
     view: View
     hole_share: float

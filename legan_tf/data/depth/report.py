@@ -25,7 +25,6 @@ from legan_tf.plotting.sheet import sheet
 
 _SHEET_ROWS, _SHEET_SIZE = 16, 128
 _NAME_LETTERS = 28
-_LABELS = ("identity", "expression", "lighting", "rating_mean", "rating_std", "split")
 _COUNTS_HEADER = ("expression", "found", "rejected", "kept")
 
 
@@ -68,8 +67,7 @@ def write_results(
         units.append([picture, *outcome["action_units"]])
         kept.append((row, fitted, ""))
         if picture:
-            labels = {name: getattr(row, name) for name in _LABELS}
-            lines.append({**labels, "path": picture, "depth": depth, "normal": normal})
+            lines.append({**vars(row), "path": picture, "depth": depth, "normal": normal})
     counts = _counts(rows, outcomes)
     header = ["mesh", "picture"] if from_meshes else ["picture"]
     tables: dict[str, tuple[Sequence[str], Sequence]] = {

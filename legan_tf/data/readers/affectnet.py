@@ -75,7 +75,8 @@ def read(job: Job) -> list[Row]:
 def _from_lists(job: Job, lists: dict[str, str]) -> list[Row]:
     pictures = job.tree.pictures(job.report)
     names = Names(pictures)
-    used, rows = set(), []
+    used: set[str] = set()
+    rows = []
     for split, list_path in lists.items():
         file = job.tree.full(list_path)
         table = csv_text.read_table(file, _COLUMNS)
@@ -83,10 +84,9 @@ def _from_lists(job: Job, lists: dict[str, str]) -> list[Row]:
         if missing:
             raise UserError(f"{file}: has no column {missing[0]!r}; AffectNet's lists have it.")
         for line, cells in table.lines:
-            name, width, number = (cells[column] for column in _NEEDED)
-            where = f"{list_path}:{line}"
-            found = names.find(name)
-            reason = _why_not(_number(file, line, number), _number(file, line, width))
+            found = names.find(cells["subdirectory_filepath"])
+            number = int(_number(file, line, cells["expression"]))
+            reason = _why_not(number, _number(file, line, cells["face_width"]))
             if not found:
                 reason = reason or "listed, but no such picture"
             elif len(found) > 1:
@@ -95,9 +95,9 @@ def _from_lists(job: Job, lists: dict[str, str]) -> list[Row]:
                 reason = reason or "listed before"
             used.update(found)
             if reason:
-                job.report.drop(reason, where)
+                job.report.drop(reason, f"{list_path}:{line}")
             else:
-                expression = AFFECTNET_EXPRESSIONS[int(float(number))]
+                expression = AFFECTNET_EXPRESSIONS[number]
                 rows.append(Row(path=found[0], expression=expression, split=split))
     for path in pictures:
         if path not in used:
@@ -117,44 +117,42 @@ def _from_annotations(job: Job, annotations: list[str]) -> list[Row]:
         except Exception as error:  # NumPy raises whatever a damaged or false header causes.
             raise UserError(f"{file}: is not one number in NumPy's format; replace it.") from error
         progress(done, len(annotations))
-    rows = []
-    for path in job.tree.files:
-        if path.lower().endswith(".npy"):
-            continue
+
+    def label(path: str) -> Row | str:
         folder, _, name = path.rpartition("/")
         beside = f"{folder.rpartition('/')[0]}/annotations/{name.rpartition('.')[0]}".lower()
         number = numbers.get(beside.lstrip("/"))
         split = split_of_folders(path.split("/")[:-1])
         if number is None:
-            job.report.drop(f"without an annotation (annotations/NAME{_ANNOTATION})", path)
-        elif not split:
-            job.report.drop("in no folder called train_set or val_set", path)
-        elif _why_not(number):
-            job.report.drop(_why_not(number), path)
-        else:
-            rows.append(Row(path=path, expression=AFFECTNET_EXPRESSIONS[number], split=split))
-    return rows
+            return f"without an annotation (annotations/NAME{_ANNOTATION})"
+        if not split:
+            return "in no folder called train_set or val_set"
+        return _why_not(number) or Row(
+            path=path, expression=AFFECTNET_EXPRESSIONS[number], split=split
+        )
+
+    pictures = [path for path in job.tree.files if not path.lower().endswith(".npy")]
+    return job.rows(label, pictures)
 
 
 def _from_folders(job: Job) -> list[Row]:
-    rows = []
-    for path in job.tree.pictures(job.report):
+    def label(path: str) -> Row | str:
         *folders, _ = path.split("/")
         split, word = split_of_folders(folders), folders[-1] if folders else ""
         if not split:
-            job.report.drop("in no folder called train, val or test", path)
-        elif word.isdecimal() and int(word) in _NOT_AN_EMOTION:
-            job.report.drop(_why_not(int(word)), path)
-        elif not emotion(word):
-            job.report.drop("in no folder of an emotion (0 to 7, or its name)", path)
-        else:
-            rows.append(Row(path=path, expression=emotion(word), split=split))
-    return rows
+            return "in no folder called train, val or test"
+        if word.isdecimal() and int(word) in _NOT_AN_EMOTION:
+            return _why_not(int(word))
+        if not emotion(word):
+            return "in no folder of an emotion (0 to 7, or its name)"
+        return Row(path=path, expression=emotion(word), split=split)
+
+    return job.rows(label)
 
 
-def _why_not(number: float, width: float = 0) -> str:
+def _why_not(number: int, width: float = 0) -> str:
     if number in _NOT_AN_EMOTION:
-        return f"expression {number:g}, {_NOT_AN_EMOTION[number]}"
+        return f"expression {number}, {_NOT_AN_EMOTION[number]}"
     if number not in range(len(AFFECTNET_EXPRESSIONS)):
         return "expression that is none of 0 to 10"
     return "face_width below 0: no face was found" if width < 0 else ""

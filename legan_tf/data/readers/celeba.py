@@ -9,7 +9,7 @@ import difflib
 from legan_tf.command_line.options import Options, listed, option
 from legan_tf.data import csv_text
 from legan_tf.data.file_tree import stem
-from legan_tf.data.manifest import Row
+from legan_tf.data.manifest import Attributes, Row
 from legan_tf.data.readers.registry import Job, register
 from legan_tf.data.splits import EIGHT_ONE_ONE, SPLITS, split_groups
 from legan_tf.errors import UserError
@@ -18,6 +18,7 @@ _ATTRIBUTES = "list_attr_celeba"
 _IDENTITY = "identity_celeba"
 _PARTITION = "list_eval_partition"
 _ALIGNED = "img_align_celeba"
+_CODES = {"1": 1, "-1": 0, "0": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +27,9 @@ class CelebAOptions(Options):
 
     attributes: str = option(
         "Smiling",
-        "attributes that fill the expression column. One gives the classes NAME and not NAME; of "
-        "several, a picture's class is the only one that it has.",
+        "attributes that fill the expression column, beside a column for each of the forty. One "
+        "gives the classes NAME and not NAME; of several, a picture's class is the only one that "
+        "it has.",
     )
 
     def problems(self) -> list[str]:
@@ -42,7 +44,7 @@ class CelebAOptions(Options):
     licence="The Chinese University of Hong Kong; for non-commercial research",
     layout="img_align_celeba/000001.jpg with list_attr_celeba, identity_CelebA and "
     "list_eval_partition, as .txt or .csv",
-    columns=("identity", "expression"),
+    columns=("identity", "expression", "attribute:NAME"),
     options=(CelebAOptions,),
     recognises=lambda path: stem(path).lower() == _ATTRIBUTES,
 )
@@ -61,6 +63,7 @@ def read(job: Job) -> list[Row]:
         job.report.note(f"There is no {_IDENTITY}: nobody is known.")
     if not parts:
         job.report.note(f"There is no {_PARTITION}: the split is ours, not the official one.")
+    places = {name: place for place, name in enumerate(columns)}
     splits: dict[str, str] = {}
     rows, listed_names = [], set()
     pictures = _pictures(job)
@@ -77,8 +80,10 @@ def read(job: Job) -> list[Row]:
         if reason:
             job.report.drop(reason, where)
             continue
-        has = [cells[place] == "1" for place in wanted]
-        rows.append(Row(path=path, identity=person, expression=_class(has, job), split=split))
+        has = Attributes(places, _codes(where, cells))
+        label = _class([bool(has[name]) for name in wanted], job)
+        row = Row(path=path, identity=person, expression=label, split=split, attributes=has)
+        rows.append(row)
     for name, path in pictures.items():
         if name not in listed_names:
             job.report.drop(f"not in {_ATTRIBUTES}", path)
@@ -92,17 +97,26 @@ def _class(has: list[bool], job: Job) -> str:
     return names[has.index(True)] if sum(has) == 1 else ""
 
 
-def _wanted(columns: list[str], job: Job) -> list[int]:
-    """Returns the places of the wanted attributes in every line."""
+def _codes(where: str, cells: list[str]) -> bytes:
+    try:
+        return bytes(_CODES[cell] for cell in cells)
+    except KeyError as error:
+        raise UserError(
+            f"{where}: {error} is no label of an attribute; they are 1 and -1."
+        ) from error
+
+
+def _wanted(columns: list[str], job: Job) -> list[str]:
+    """Returns the attributes that fill the expression column, as the list has their names."""
     lowered = [name.lower() for name in columns]
-    places = []
+    wanted = []
     for name in listed(job.options.attributes):
         if name.lower() not in lowered:
             close = difflib.get_close_matches(name.lower(), lowered, n=1)
             hint = f"did you mean {columns[lowered.index(close[0])]}?" if close else "see the list."
             raise UserError(f"--attributes: CelebA has no attribute {name!r}; {hint}")
-        places.append(lowered.index(name.lower()))
-    return places
+        wanted.append(columns[lowered.index(name.lower())])
+    return wanted
 
 
 def _split(row: tuple[str, list[str]]) -> str:

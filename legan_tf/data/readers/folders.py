@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Any
 
 from legan_tf.command_line.options import Options, option
 from legan_tf.data.manifest import Row
@@ -51,15 +52,12 @@ def read_lfw(job: Job) -> list[Row]:
     return _by_person(job, _LFW, "", "not called PERSON_0001 in a folder PERSON")
 
 
-def _by_person(job: Job, name: re.Pattern, prefix: str, reason: str) -> list[Row]:
-    rows = []
-    for path in job.tree.pictures(job.report):
+def _by_person(job: Job, name: re.Pattern[str], prefix: str, reason: str) -> list[Row]:
+    def label(path: str) -> Row | str:
         match = name.search(path)
-        if match:
-            rows.append(Row(path=path, identity=prefix + match[1]))
-        else:
-            job.report.drop(reason, path)
-    return split_groups(rows, EIGHT_ONE_ONE, job.seed)
+        return Row(path=path, identity=prefix + match[1]) if match else reason
+
+    return split_groups(job.rows(label), EIGHT_ONE_ONE, job.seed)
 
 
 @register(
@@ -76,23 +74,21 @@ def read_folder(job: Job) -> list[Row]:
     Without folders of splits, 80/10/10 by ``job.seed``: people whole where the classes are
     people, pictures one by one otherwise.
     """
-    rows, seen = [], {}
-    column = job.options.folder_column
-    for path in job.tree.pictures(job.report):
+
+    def label(path: str) -> Row:
         *folders, _ = path.split("/")
         split = split_of_folders(folders[:1])
         classes = folders[1:] if split else folders
-        row = Row(path=path, split=split)
-        rows.append(dataclasses.replace(row, **{column: classes[0]}) if classes else row)
-        seen.setdefault(split, path)
-    if set(seen) == {""}:
+        labels: dict[str, Any] = {job.options.folder_column: classes[0]} if classes else {}
+        return Row(path=path, split=split, **labels)
+
+    rows = job.rows(label)
+    if not any(row.split for row in rows):
         return split_groups(rows, EIGHT_ONE_ONE, job.seed)
-    if "" in seen:
-        kept = [row for row in rows if row.split]
-        for row in rows:
-            if not row.split:
-                job.report.drop("in no folder of a split, where others are", row.path)
-        rows = kept
+    for row in rows:
+        if not row.split:
+            job.report.drop("in no folder of a split, where others are", row.path)
+    rows = [row for row in rows if row.split]
     if not any(row.split == "test" for row in rows):
         job.report.note("There is no folder called test: nothing is held out for it.")
     return hold_out_val(rows, job.options.val_share, job.seed)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from legan_tf.command_line.options import Options, option
-from legan_tf.data.file_tree import PICTURES, Names, Tree, scan, stem, suffix
+from legan_tf.data.file_tree import PICTURES, Names, Tree, scan, suffix
 from legan_tf.data.manifest import RATING_RANGE, Row
 from legan_tf.data.readers.rating_files import SUFFIXES, Label, read_labels
 from legan_tf.data.readers.registry import Job, register
@@ -62,25 +62,26 @@ def read(job: Job) -> list[Row]:
     as their identity, where their file names contain it.
     """
     labels = _labels(job)
-    pictures = _Pictures([path for path in job.tree.files if suffix(path) in PICTURES])
-    notre_dame = _notre_dame(job, labels, pictures)
+    pictures = _index(job.tree)
+    elsewhere = _notre_dame(job)
     rows: dict[str, list[Row]] = {}
     places: dict[str, str] = {}
     for file, label in labels:
-        found, tree = pictures.find(label.name, _folder(file)), job.tree
-        if not found and notre_dame:
-            found = notre_dame[1].find(label.name)
-            tree = notre_dame[0] if found else tree
+        found, place = pictures.find(label.name, file.rpartition("/")[0]), ""
         source = _source(label.source, found[0] if len(found) == 1 else "", label.name, file)
-        if tree is not job.tree:
-            source = NOTRE_DAME
         # Splits must not depend on where a copy of the Notre Dame set lies.
-        key = "".join(found[:1]) if tree is job.tree else f"{NOTRE_DAME}/{found[0]}"
+        key = place = found[0] if found else ""
+        if elsewhere and not found:
+            tree, names = elsewhere
+            found = names.find(label.name)
+            if found:
+                source, key = NOTRE_DAME, f"{NOTRE_DAME}/{found[0]}"
+                place = os.path.abspath(tree.full(found[0]))
         reason = _why_not(job, label, found, source) or ("rated before" if key in places else "")
         if reason:
             job.report.drop(reason, f"{file}:{label.line} {label.name}")
             continue
-        places[key] = found[0] if tree is job.tree else os.path.abspath(tree.full(found[0]))
+        places[key] = place
         group = _group(source, found[0])
         row = Row(path=key, identity=group, rating_mean=label.mean, rating_std=label.std)
         rows.setdefault(source, []).append(row)
@@ -96,36 +97,17 @@ def read(job: Job) -> list[Row]:
     ]
 
 
-class _Pictures:
-    """Index of pictures by name, with or without suffix."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._names = Names(paths)
-        self._of = {os.path.splitext(path)[0]: path for path in paths}
-        self._stems = Names(self._of)
-
-    def find(self, name: str, near: str = "") -> list[str]:
-        found = self._names.find(name, near)
-        if found or suffix(name) in PICTURES:
-            return found
-        return [self._of[path] for path in self._stems.find(name, near)]
+def _index(tree: Tree) -> Names:
+    return Names([path for path in tree.files if suffix(path) in PICTURES], with_stems=True)
 
 
-def _notre_dame(
-    job: Job, labels: Sequence[tuple[str, Label]], pictures: _Pictures
-) -> tuple[Tree, _Pictures] | None:
-    """Lists the user's copy of the Notre Dame set; keeps what labels ask for."""
+def _notre_dame(job: Job) -> tuple[Tree, Names] | None:
+    """Lists the user's copy of the Notre Dame set, if there is one."""
     folder = job.options.notre_dame_dir
     if not folder:
         return None
     tree = scan(folder, "notre_dame_dir", job.report, job.bar("looking through Notre Dame"))
-    wanted = set()
-    for file, label in labels:
-        if not pictures.find(label.name, _folder(file)):
-            name = label.name.replace("\\", "/").lower().rpartition("/")[2]
-            wanted |= {name, stem(name)}  # The label may leave the suffix out.
-    kept = [p for p in tree.files if suffix(p) in PICTURES and stem(p).lower() in wanted]
-    return tree, _Pictures(kept)
+    return tree, _index(tree)
 
 
 def _why_not(job: Job, label: Label, found: Sequence[str], source: str) -> str:
@@ -153,10 +135,6 @@ def _source(*texts: str) -> str:
     return ""
 
 
-def _folder(file: str) -> str:
-    return file.rpartition("/")[0]
-
-
 def _group(source: str, path: str) -> str:
     """Returns the video or subject in a picture's name; empty if there is none."""
     pattern = _GROUPS.get(source)
@@ -166,18 +144,20 @@ def _group(source: str, path: str) -> str:
 
 def _labels(job: Job) -> list[tuple[str, Label]]:
     """Returns the labels of all label files, each with its file."""
-    labels, refused = [], []
+    labels: list[tuple[str, Label]] = []
+    refused = []
     for path in job.tree.files:
         if suffix(path) in PICTURES:
             continue
-        read, others, reason = [], [], "no lines of name, mean and std, nor of three ratings"
+        read: list[Label] = []
+        others: list[int] = []
         if suffix(path) in SUFFIXES:
+            reason = "no lines of name, mean and std, nor of three ratings"
             try:
                 read, others = read_labels(job.tree.full(path))
             except UserError as error:
                 reason = str(error)
-            if len(read) <= len(others):
-                refused.append(f"{path} ({reason})")
+            refused.append(f"{path} ({reason})")
         if len(read) <= len(others):
             job.report.drop("neither a picture nor a label file", path)
             continue

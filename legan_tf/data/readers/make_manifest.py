@@ -6,8 +6,10 @@ import collections
 import os
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 from legan_tf.data import storage
+from legan_tf.data.conditions import ATTRIBUTES
 from legan_tf.data.drop_report import DropReport, printable
 from legan_tf.data.file_tree import Tree, scan
 from legan_tf.data.manifest import COLUMNS, Row, counts_table, read_manifest, to_csv
@@ -88,8 +90,8 @@ def _csv(rows: list[Row], data_dir: str, base: str) -> bytes:
             return os.path.relpath(os.path.realpath(path), os.path.realpath(base or "."))
         return os.path.normpath(os.path.join(prefix, path))
 
-    def line(row: Row) -> dict[str, str | float]:
-        values = {name: getattr(row, name) for name in COLUMNS}
+    def line(row: Row) -> dict[str, Any]:
+        values = {name: getattr(row, name) for name in (*COLUMNS, ATTRIBUTES)}
         values.update({column: place(values[column]) for column in ("path", "depth", "normal")})
         for column in ("rating_mean", "rating_std"):
             values[column] = float(f"{values[column]:.6g}")

@@ -70,28 +70,39 @@ def read(job: Job) -> list[Row]:
     The people of val and test are those who came to the most sessions, chosen by the seed where
     there are more of them: what is held out should show every expression.
     """
-    found: dict[str, Row] = {}
-    sessions = collections.defaultdict(set)
-    shots = collections.Counter()
-    for path in job.tree.pictures(job.report):
-        name = stem(path)
-        match = _NAME.fullmatch(name)
+    names: set[str] = set()
+    sessions: dict[str, set[str]] = collections.defaultdict(set)
+    shots: collections.Counter[tuple[str, ...]] = collections.Counter()
+
+    def label(path: str) -> Row | str:
+        match = _NAME.fullmatch(stem(path))
         reason = _why_not(path, match)
-        if not reason and name in found:
-            reason = "same shot as a file before"
-        if reason:
-            job.report.drop(reason, path)
-            continue
+        if reason or match is None:
+            return reason
+        if match[0] in names:
+            return "same shot as a file before"
+        names.add(match[0])
         person, session, recording, _, shot = match.groups()
         lighting = MULTIPIE_SHOTS[int(shot)]
         if job.options.merge_flashless and lighting == MULTIPIE_SHOTS[-1]:
             lighting = MULTIPIE_SHOTS[0]
-        identity = f"multipie{person}"
-        expression = EXPRESSIONS[int(session), int(recording)]
-        found[name] = Row(path=path, identity=identity, expression=expression, lighting=lighting)
-        sessions[identity].add(session)
+        sessions[f"multipie{person}"].add(session)
         shots[person, session, recording] += 1
-    _note_gaps(job, sessions, shots)
+        expression = EXPRESSIONS[int(session), int(recording)]
+        return Row(
+            path=path, identity=f"multipie{person}", expression=expression, lighting=lighting
+        )
+
+    rows = job.rows(label)
+    missing = {"01", "02", "03", "04"} - set().union(*sessions.values())
+    if sessions and missing:
+        job.report.note(f"There is no picture of session {', '.join(sorted(missing))}.")
+    short = [key for key, count in shots.items() if count < len(MULTIPIE_SHOTS)]
+    if short:
+        job.report.note(
+            f"{len(short)} of {len(shots)} recordings have fewer than {len(MULTIPIE_SHOTS)} shots; "
+            f"the first is {'_'.join(min(short))}."
+        )
     # A stable sort: equal numbers of sessions stay in the order of the seed.
     people = sorted(shuffled(sessions, job.seed), key=lambda person: len(sessions[person]))
     split = splits_in_order(people, SHARES)
@@ -100,10 +111,10 @@ def read(job: Job) -> list[Row]:
     in_test = sum(split[person] == "test" for person in held_out)
     for at, person in enumerate(shuffled(held_out, job.seed)):
         split[person] = "test" if at < in_test else "val"
-    return [dataclasses.replace(row, split=split[row.identity]) for row in found.values()]
+    return [dataclasses.replace(row, split=split[row.identity]) for row in rows]
 
 
-def _why_not(path: str, match: re.Match | None) -> str:
+def _why_not(path: str, match: re.Match[str] | None) -> str:
     """Returns the reason for which a file is left out; empty where there is none."""
     if "highres" in path.lower().split("/"):
         return "of the highres tree, which has other cameras and light"
@@ -120,15 +131,3 @@ def _why_not(path: str, match: re.Match | None) -> str:
     if int(shot) >= len(MULTIPIE_SHOTS):
         return "of a shot above 19"
     return ""
-
-
-def _note_gaps(job: Job, sessions: dict[str, set[str]], shots: collections.Counter) -> None:
-    missing = {"01", "02", "03", "04"} - set().union(*sessions.values())
-    if sessions and missing:
-        job.report.note(f"There is no picture of session {', '.join(sorted(missing))}.")
-    short = [key for key, count in shots.items() if count < len(MULTIPIE_SHOTS)]
-    if short:
-        job.report.note(
-            f"{len(short)} of {len(shots)} recordings have fewer than {len(MULTIPIE_SHOTS)} shots; "
-            f"the first is {'_'.join(min(short))}."
-        )

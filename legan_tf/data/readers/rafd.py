@@ -42,8 +42,8 @@ class RafdOptions(Options):
         return problems
 
 
-def why_not(match: re.Match | None, job: Job) -> str:
-    """Returns the reason for which a picture of this name is left out, or nothing."""
+def labelled(path: str, match: re.Match[str] | None, job: Job) -> Row | str:
+    """Returns a picture with the labels in its name and without a split, or why it is left out."""
     if not match:
         return "not called as RaFD's pictures are"
     if not emotion(match["emotion"]):
@@ -52,11 +52,6 @@ def why_not(match: re.Match | None, job: Job) -> str:
         return f"of another view than --views={job.options.views}"
     if match["gaze"].lower() not in listed(job.options.gazes):
         return f"of another gaze than --gazes={job.options.gazes}"
-    return ""
-
-
-def labelled(path: str, match: re.Match) -> Row:
-    """Returns a picture with the labels in its name, and without a split."""
     return Row(path=path, identity=f"rafd{match['person']}", expression=emotion(match["emotion"]))
 
 
@@ -77,15 +72,14 @@ def split_people(rows: list[Row], job: Job) -> list[Row]:
 )
 def read(job: Job) -> list[Row]:
     """Reads the file names; two files of one name are one picture."""
-    found: dict[str, Row] = {}
-    for path in job.tree.pictures(job.report):
+    names = set()
+
+    def label(path: str) -> Row | str:
         name = stem(path).lower()
-        match = NAME.fullmatch(name)
-        reason = why_not(match, job)
-        if not reason and name in found:
-            reason = "same picture as a file before"
-        if reason:
-            job.report.drop(reason, path)
-        else:
-            found[name] = labelled(path, match)
-    return split_people(list(found.values()), job)
+        row = labelled(path, NAME.fullmatch(name), job)
+        if isinstance(row, Row) and name in names:
+            return "same picture as a file before"
+        names.add(name)
+        return row
+
+    return split_people(job.rows(label), job)

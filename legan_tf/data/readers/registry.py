@@ -11,11 +11,12 @@ import dataclasses
 import importlib
 import pkgutil
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from legan_tf.command_line.options import Limit, Options, option
 from legan_tf.data import readers as package
+from legan_tf.data.conditions import ATTRIBUTE_COLUMN
 from legan_tf.data.drop_report import DropReport
 from legan_tf.data.file_tree import Tree
 from legan_tf.data.manifest import COLUMNS, Row
@@ -39,6 +40,24 @@ class Job:
     seed: int
     report: DropReport
     bar: Callable[[str], OnProgress]
+
+    def rows(
+        self, label: Callable[[str], Row | str], paths: Iterable[str] | None = None
+    ) -> list[Row]:
+        """Returns the rows that a function makes of paths; default are those of all pictures.
+
+        Args:
+            label: Returns the row of a path, or the reason to leave it out, which is counted.
+            paths: The paths.
+        """
+        rows = []
+        for path in self.tree.pictures(self.report) if paths is None else paths:
+            row = label(path)
+            if isinstance(row, str):
+                self.report.drop(row, path)
+            else:
+                rows.append(row)
+        return rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +89,7 @@ class Reader:
 
 
 _READERS: dict[str, Reader] = {}
+_BINARY = f"{ATTRIBUTE_COLUMN}NAME"
 
 
 def register(source: str, **details: Any) -> Callable:
@@ -85,7 +105,7 @@ def register(source: str, **details: Any) -> Callable:
 
     def add(read: Callable[[Job], list[Row]]) -> Callable[[Job], list[Row]]:
         reader = Reader(source, read, **details)
-        if source in _READERS or not set(reader.columns) <= set(COLUMNS):
+        if source in _READERS or not set(reader.columns) <= {*COLUMNS, _BINARY}:
             raise ValueError(f"{source}: is registered already, or has unknown columns")
         _READERS[source] = reader
         return read
@@ -152,7 +172,7 @@ def reader_options() -> type[ReaderOptions]:
                 default=field.default, metadata={**field.metadata, "help": text}
             )
             fields.append((field.name, kinds[field.name], described))
-    bases = (ReaderOptions, *groups)
+    bases: tuple[Any, ...] = (ReaderOptions, *groups)
     return dataclasses.make_dataclass("ReaderOptions", fields, bases=bases, frozen=True)
 
 

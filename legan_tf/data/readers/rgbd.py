@@ -92,27 +92,22 @@ def _by_folder(row: Row, job: Job) -> Row | str:
 
 
 def _by_name(row: Row, job: Job) -> Row | str:
-    match = rafd.NAME.match(stem(row.path))
-    reason = rafd.why_not(match, job)
-    if reason:
-        return reason
-    named = rafd.labelled(row.path, match)
+    named = rafd.labelled(row.path, rafd.NAME.match(stem(row.path)), job)
+    if isinstance(named, str):
+        return named
     return dataclasses.replace(row, identity=named.identity, expression=named.expression)
 
 
 def _read(job: Job, label: Labelled) -> list[Row]:
     lists = [table for table in (_table(job, path) for path in job.tree.files) if table]
-    pairs = _from_tables(job, lists) if lists else _from_folders(job)
-    rows = []
-    for row in pairs:
-        labelled = label(row, job)
-        if isinstance(labelled, str):
-            job.report.drop(labelled, row.path)
-        elif not (row.depth or row.normal):
-            job.report.drop("without a depth or normal map", row.path)
-        else:
-            rows.append(labelled)
-    return rows
+    pairs = {row.path: row for row in (_from_tables(job, lists) if lists else _from_folders(job))}
+
+    def labelled(path: str) -> Row | str:
+        row = label(pairs[path], job)
+        has_map = isinstance(row, str) or row.depth or row.normal
+        return row if has_map else "without a depth or normal map"
+
+    return job.rows(labelled, pairs)
 
 
 def _table(job: Job, path: str) -> csv_text.Table | None:

@@ -115,7 +115,7 @@ def landmarks(t: IdentityParameters, a: Actions) -> tuple[np.ndarray, np.ndarray
     """Returns the 68 iBUG landmarks of upright faces: x and y, float32 [N, 1, 68]."""
     n = len(t.width)
 
-    def row(values: Sequence[float]) -> np.ndarray:
+    def row(values: Sequence[float] | np.ndarray) -> np.ndarray:
         return np.asarray(values, np.float32)[None, None, :]
 
     xs, ys = [], []

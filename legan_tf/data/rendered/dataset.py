@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import attributes, faceset, maps, parallel
-from legan_tf.data.conditions import UNKNOWN, ClassCondition
+from legan_tf.data.conditions import ATTRIBUTES, UNKNOWN, BinaryCondition, of_classes
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered import damage, lights, ratings
-from legan_tf.data.rendered.expressions import ACTIONS, actions
+from legan_tf.data.rendered.expressions import ACTIONS, SHOWN_BY, actions, shown_attributes
 from legan_tf.data.rendered.shading import shade
 from legan_tf.data.rendered.surface import Geometry, geometry
 from legan_tf.data.splits import SPLITS
@@ -84,6 +84,7 @@ def rendered_faces(
     on_progress: OnProgress | None = None,
     map_kind: str = "",
     on_demand: bool = False,
+    with_attributes: bool = False,
 ) -> faceset.FaceSet:
     """Renders every person under every expression and light.
 
@@ -99,6 +100,7 @@ def rendered_faces(
             ears and neck.
         on_demand: Whether to render each face when it is first loaded, so that training begins at
             once; else all are rendered now, on all cores.
+        with_attributes: Whether to label them with those of ``expressions.SHOWN_BY`` too.
 
     Returns:
         A face set of people x expressions x lightings pictures, in this order, without ratings.
@@ -151,14 +153,17 @@ def rendered_faces(
         shown = geometry(people, [expressions[e] for e in wanted], image_size)
         return faceset.Surface(shown.depth, shown.normals, shown.albedo, shown.face_mask)
 
+    conditions = of_classes(expression=expressions, lighting=lightings)
+    labels = {"expression": expression_of, "lighting": lighting_of}
+    if with_attributes:
+        binary = BinaryCondition(ATTRIBUTES, tuple(SHOWN_BY))
+        shown = binary.labels([shown_attributes(name) for name in expressions])
+        conditions, labels[ATTRIBUTES] = (*conditions, binary), shown[expression_of]
     return faceset.FaceSet(
         name=f"rendered/{split}",
         image_size=image_size,
-        conditions=(
-            ClassCondition("expression", expressions),
-            ClassCondition("lighting", lightings),
-        ),
-        labels={"expression": expression_of, "lighting": lighting_of},
+        conditions=conditions,
+        labels=labels,
         identities=tuple(identity_name(p) for p in numbers),
         identity=identity,
         rating_mean=unrated,
@@ -303,10 +308,7 @@ def rated_faces(
     return faceset.FaceSet(
         name=f"rendered-rated/{split}",
         image_size=image_size,
-        conditions=(
-            ClassCondition("expression", expressions),
-            ClassCondition("lighting", lightings),
-        ),
+        conditions=of_classes(expression=expressions, lighting=lightings),
         labels={
             "expression": expression[face_of].astype(np.int32),
             "lighting": lighting.astype(np.int32),

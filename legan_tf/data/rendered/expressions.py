@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,23 +20,23 @@ class Actions:
     In ``ACTIONS`` the values are plain numbers; ``actions()`` returns float32 [N, 1, 1] each.
     """
 
-    brow_inner: float = 0.0  # Inner ends of the brows, up (AU1) or, negative, down (AU4).
-    brow_outer: float = 0.0  # Outer ends of the brows, up (AU2) or down.
-    brow_knit: float = 0.0  # Brows drawn together, with upright folds between them (AU4).
-    lid_raise: float = 0.0  # Upper lids up (AU5) or, negative, down; -1 closes the eye.
-    lid_tighten: float = 0.0  # Lower lids up (AU7).
-    cheek_raise: float = 0.0  # Cheeks up and full (AU6).
-    nose_wrinkle: float = 0.0  # Nose wrinkled, nostrils up (AU9).
-    upper_lip: float = 0.0  # Upper lip raised, with deep folds beside the nose (AU10).
-    corner_up: float = 0.0  # Corners of the mouth up (AU12) or, negative, down (AU15).
-    corner_side: float = 0.0  # 1: ``corner_up`` moves the person's left corner only (AU14).
-    brow_side: float = 0.0  # The person's left brow up and the right one down.
-    stretch: float = 0.0  # Mouth wider (AU20) or, negative, narrower (AU18).
-    jaw_drop: float = 0.0  # Jaw down (AU26, AU27).
-    teeth_upper: float = 0.0  # How much of the opening the upper teeth take.
-    teeth_lower: float = 0.0  # How much of the opening the lower teeth take.
-    lip_press: float = 0.0  # Lips thin and tight (AU23, AU24) or, negative, full.
-    chin_raise: float = 0.0  # Chin and lower lip pushed up (AU17).
+    brow_inner: Any = 0.0  # Inner ends of the brows, up (AU1) or, negative, down (AU4).
+    brow_outer: Any = 0.0  # Outer ends of the brows, up (AU2) or down.
+    brow_knit: Any = 0.0  # Brows drawn together, with upright folds between them (AU4).
+    lid_raise: Any = 0.0  # Upper lids up (AU5) or, negative, down; -1 closes the eye.
+    lid_tighten: Any = 0.0  # Lower lids up (AU7).
+    cheek_raise: Any = 0.0  # Cheeks up and full (AU6).
+    nose_wrinkle: Any = 0.0  # Nose wrinkled, nostrils up (AU9).
+    upper_lip: Any = 0.0  # Upper lip raised, with deep folds beside the nose (AU10).
+    corner_up: Any = 0.0  # Corners of the mouth up (AU12) or, negative, down (AU15).
+    corner_side: Any = 0.0  # 1: ``corner_up`` moves the person's left corner only (AU14).
+    brow_side: Any = 0.0  # The person's left brow up and the right one down.
+    stretch: Any = 0.0  # Mouth wider (AU20) or, negative, narrower (AU18).
+    jaw_drop: Any = 0.0  # Jaw down (AU26, AU27).
+    teeth_upper: Any = 0.0  # How much of the opening the upper teeth take.
+    teeth_lower: Any = 0.0  # How much of the opening the lower teeth take.
+    lip_press: Any = 0.0  # Lips thin and tight (AU23, AU24) or, negative, full.
+    chin_raise: Any = 0.0  # Chin and lower lip pushed up (AU17).
 
 
 # fmt: off
@@ -66,6 +67,18 @@ ACTIONS = {
     for expression, column in zip(_EXPRESSIONS, zip(*_STRENGTHS.values()))
 }
 """Every expression of ``attributes.MULTIPIE_EXPRESSIONS`` and ``AFFECTNET_EXPRESSIONS``."""
+SHOWN_BY: dict[str, Callable[[Actions], bool]] = {
+    # With one corner alone it is contempt.
+    "Smiling": lambda shown: shown.corner_up > 0.5 and not shown.corner_side,
+    "Mouth_Slightly_Open": lambda shown: shown.jaw_drop > 0,
+    "Narrow_Eyes": lambda shown: shown.lid_raise < -0.5,
+}
+"""Binary attributes that follow from an expression, by their names in CelebA."""
+
+
+def shown_attributes(expression: str) -> dict[str, int]:
+    """Returns 1 or 0 for each attribute of ``SHOWN_BY`` under an expression."""
+    return {name: int(shown(ACTIONS[expression])) for name, shown in SHOWN_BY.items()}
 
 
 @functools.lru_cache(maxsize=65536)

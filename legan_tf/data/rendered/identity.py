@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def _between(points: np.ndarray, position: float) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=65536)
-def _draw(person: int) -> dict[str, np.ndarray]:
+def _draw(person: int) -> dict[str, Any]:
     """Draws the parameters of one person, which depend on the number alone."""
     rng = np.random.default_rng([7001, person])
 
@@ -82,8 +83,13 @@ def _draw(person: int) -> dict[str, np.ndarray]:
     side, top, end, thick, wave, opening, density = _HAIR_STYLES[style]
     long_hair = end < -0.3
     lip_redness = within(0.0, 0.35) if man else within(0.2, 1.0)
-    lip = skin * np.float32([0.86, 0.56, 0.56])
-    lip = lip + lip_redness * (np.float32([0.42, 0.07, 0.08]) * (0.45 + skin.mean()) - lip) * 0.75
+    lip = skin * np.array([0.86, 0.56, 0.56], np.float32)
+    lip = (
+        lip
+        + lip_redness
+        * (np.array([0.42, 0.07, 0.08], np.float32) * (0.45 + skin.mean()) - lip)
+        * 0.75
+    )
     facial_hair = rng.random() if man else 1.0
     beard = within(0.65, 0.95) if facial_hair < 0.22 else 0.0
     moustache = beard if beard else (within(0.6, 0.9) if facial_hair < 0.3 else 0.0)
@@ -170,14 +176,14 @@ def _draw(person: int) -> dict[str, np.ndarray]:
         "skin": skin,
         "lip": lip,
         "hair": hair,
-        "brow": hair * within(0.5, 0.75) * np.float32([1.0, 0.95, 0.92]),
+        "brow": hair * within(0.5, 0.75) * np.array([1.0, 0.95, 0.92], np.float32),
         "eye": eyes[rng.integers(len(eyes))] * within(0.8, 1.2),
         "background": _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))] * within(0.7, 1.15),
         # texture: frequency x, frequency y, phase of each wave
         "skin_waves": np.stack(
             [rng.normal(0, 1, 8), rng.normal(0, 1, 8), rng.uniform(0, 2 * np.pi, 8)], axis=-1
         )
-        * np.float32([5, 6, 8, 10, 16, 30, 60, 90])[:, None] ** [1, 1, 0],
+        * np.array([5, 6, 8, 10, 16, 30, 60, 90], np.float32)[:, None] ** [1, 1, 0],
         "hair_waves": np.stack(
             [
                 np.geomspace(13, 120, 5) * rng.uniform(0.8, 1.2, 5),

@@ -10,15 +10,15 @@ from legan_tf.data.rendered import shaping
 from legan_tf.data.rendered.face_parts import FaceParts
 from legan_tf.data.rendered.height_field import HeightField
 
-_BLUSH = np.float32([1.06, 0.76, 0.74])  # of the skin's colour
-_FRECKLE = np.float32([0.62, 0.48, 0.38])
-_SHADE = np.float32([0.60, 0.46, 0.40])
-_MOUTH = np.float32([0.035, 0.010, 0.010])
-_TONGUE = np.float32([0.36, 0.09, 0.09])
-_TEETH = np.float32([0.74, 0.69, 0.60])
-_EYEWHITE = np.float32([0.56, 0.53, 0.50])
-_BLACK = np.float32([0.008, 0.007, 0.007])
-_LASHES = np.float32([0.02, 0.015, 0.012])
+_BLUSH = np.array([1.06, 0.76, 0.74], np.float32)  # of the skin's colour
+_FRECKLE = np.array([0.62, 0.48, 0.38], np.float32)
+_SHADE = np.array([0.60, 0.46, 0.40], np.float32)
+_MOUTH = np.array([0.035, 0.010, 0.010], np.float32)
+_TONGUE = np.array([0.36, 0.09, 0.09], np.float32)
+_TEETH = np.array([0.74, 0.69, 0.60], np.float32)
+_EYEWHITE = np.array([0.56, 0.53, 0.50], np.float32)
+_BLACK = np.array([0.008, 0.007, 0.007], np.float32)
+_LASHES = np.array([0.02, 0.015, 0.012], np.float32)
 
 
 @dataclasses.dataclass(frozen=True)

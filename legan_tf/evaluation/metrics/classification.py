@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from legan_tf.data.conditions import UNKNOWN
 from legan_tf.evaluation.metrics.registry import register
 from legan_tf.evaluation.tables import PERCENT
 
@@ -83,6 +84,45 @@ def expression_generation_rate(metrics: Mapping[str, float]) -> float | None:
         0 to 1; None if it has neither.
     """
     return metrics.get("expression_six", metrics.get("expression"))
+
+
+@register("attributes", "attributes", "higher", "predicted_attributes requested_attributes",
+          order=(152, 22))  # fmt: skip
+def attributes_as_requested(predicted: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Mean share of attributes that are predicted as requested, higher is better.
+
+    Args:
+        predicted: int [n,N], 0 or 1; negative where unknown, which does not count.
+        wanted: int [n,N], likewise.
+
+    Returns:
+        float64 [n], 0 to 1; NaN where nothing counts.
+    """
+    known = (predicted >= 0) & (wanted >= 0)
+    right = np.sum(known & (predicted == wanted), axis=1)
+    return np.where(known.any(axis=1), right / np.maximum(known.sum(axis=1), 1), np.nan)
+
+
+@register("attributes_changed", "attributes changed", "higher",
+          "predicted_attributes requested_attributes source_attributes",
+          order=(154, 24))  # fmt: skip
+def changes_as_requested(predicted: np.ndarray, wanted: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Mean share of the changed attributes that are predicted as requested, higher is better.
+
+    Arguments and returned values as of ``attributes_as_requested``; ``own`` are the source's.
+    """
+    return attributes_as_requested(predicted, np.where(wanted != own, wanted, UNKNOWN))
+
+
+@register("attributes_kept", "attributes kept", "higher",
+          "predicted_attributes requested_attributes source_attributes",
+          order=(156, 26))  # fmt: skip
+def kept_as_requested(predicted: np.ndarray, wanted: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Mean share of the kept attributes that are predicted as the source's, higher is better.
+
+    Arguments and returned values as of ``attributes_as_requested``; ``own`` are the source's.
+    """
+    return attributes_as_requested(predicted, np.where(wanted == own, wanted, UNKNOWN))
 
 
 @register("light_kept", "light kept", "higher", "expression_edit_lighting source_lighting",

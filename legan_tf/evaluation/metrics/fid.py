@@ -8,7 +8,6 @@ import numpy as np
 import scipy.linalg
 
 from legan_tf.evaluation.metrics.feature_sets import (
-    BLOCK,
     People,
     bootstrap_counts,
     check_dimensions,
@@ -27,47 +26,36 @@ class Statistics:
     place, which is smaller and makes ``fid`` faster and more exact.
 
     Attributes:
-        count: Pictures, at least 2.
         mean: float64 [D].
         spread: float64 [r,D]. With r < D a factor A of the unbiased covariance, AᵀA; with r = D
             the unbiased covariance itself.
     """
 
-    count: int
     mean: np.ndarray
     spread: np.ndarray
 
-    def __post_init__(self) -> None:
-        """Raises ValueError where the fields do not belong together."""
-        if self.count < 2:
-            raise ValueError(f"statistics need at least 2 pictures, not {self.count}")
-        if (
-            self.mean.ndim != 1
-            or self.spread.ndim != 2
-            or self.spread.shape[1] != len(self.mean)
-            or len(self.spread) > len(self.mean)
-        ):
-            raise ValueError(
-                "statistics must have a mean [D] and a spread [r, D] with r at most D, not "
-                f"{self.mean.shape} and {self.spread.shape}"
-            )
-        for name, array in (("mean", self.mean), ("spread", self.spread)):
-            if array.dtype != np.float64 or not np.isfinite(array).all():
-                raise ValueError(f"the {name} of statistics must be finite and float64")
-
     @classmethod
-    def of(cls, features: np.ndarray) -> Statistics:
-        """Returns the statistics of features that are all in memory.
+    def of(cls, features: np.ndarray, draws: np.ndarray | None = None) -> Statistics:
+        """Returns the statistics of features.
 
         Args:
             features: Real [n,D], at least 2 rows.
+            draws: How often a resample drew each row, whole float64 [n]; once each if not given.
 
         Raises:
             ValueError: They are not of that form or not finite.
         """
-        streaming = StreamingStatistics()
-        streaming.update(features)
-        return streaming.result()
+        features = checked_features(features)
+        if len(features) < 2:
+            raise ValueError(f"statistics need at least 2 pictures, not {len(features)}")
+        weights = np.ones(len(features)) if draws is None else draws
+        drawn = np.flatnonzero(weights)  # Two rows in three of a resample: a third is never drawn.
+        rows, weights = features[drawn].astype(np.float64), weights[drawn]
+        count = weights.sum()  # Of people, who have different numbers of pictures, not always n.
+        mean = weights @ rows / count
+        rows -= mean
+        rows *= np.sqrt(weights / (count - 1))[:, None]
+        return cls(mean, rows if len(rows) < rows.shape[1] else rows.T @ rows)
 
     @property
     def low_rank(self) -> bool:
@@ -85,86 +73,6 @@ class Statistics:
         if self.low_rank:
             return float(np.vdot(self.spread, self.spread))
         return float(np.trace(self.spread))
-
-
-class StreamingStatistics:
-    """Statistics of features that are added in batches of any size.
-
-    Batches are divided into blocks of a fixed size, so that the result does not depend on the batch
-    sizes, not even in the last bit. Blocks are merged by the method of Chan, Golub and LeVeque
-    (1979), which stays exact where the mean is large against the deviation. Memory: two or three
-    arrays of D×D for any number of pictures.
-    """
-
-    def __init__(self) -> None:
-        """Initialises without features; the first batch determines their number D."""
-        self._block: np.ndarray = np.empty((0, 0))
-        self._filled = 0
-        self._merged = 0
-        self._mean: np.ndarray = np.empty(0)
-        self._scatter: np.ndarray = np.empty((0, 0))
-
-    def update(self, features: np.ndarray) -> None:
-        """Adds a batch.
-
-        Args:
-            features: Real [n,D]; n may be 0.
-
-        Raises:
-            ValueError: The batch is not of that form, not finite, or its D differs from that of
-                the batches before. Nothing of it has been added then.
-        """
-        features = checked_features(features)
-        if not len(self._block):
-            # At least D rows: fewer pictures than features are never merged.
-            dimension = features.shape[1]
-            self._block = np.empty((max(dimension, BLOCK), dimension))
-        if features.shape[1] != self._block.shape[1]:
-            raise ValueError(
-                f"a batch has {features.shape[1]} features per picture, those before it had "
-                f"{self._block.shape[1]}"
-            )
-        while len(features):
-            batch = features[: len(self._block) - self._filled]
-            self._block[self._filled : self._filled + len(batch)] = batch
-            self._filled += len(batch)
-            features = features[len(batch) :]
-            if self._filled == len(self._block):
-                self._merged, self._mean, self._scatter = self._with_block()
-                self._filled = 0
-
-    def result(self) -> Statistics:
-        """Returns the statistics of what was added so far; more can be added afterwards.
-
-        Raises:
-            ValueError: Fewer than 2 pictures were added.
-        """
-        count = self._merged + self._filled
-        if count < 2:
-            raise ValueError(f"statistics need at least 2 pictures, not {count}")
-        if count < self._block.shape[1]:
-            rows = self._block[:count]
-            mean = rows.mean(axis=0)
-            return Statistics(count, mean, (rows - mean) / np.sqrt(count - 1))
-        count, mean, scatter = self._with_block()
-        return Statistics(count, mean.copy(), scatter / (count - 1))
-
-    def _with_block(self) -> tuple[int, np.ndarray, np.ndarray]:
-        """Returns count, mean and scatter of the merged blocks and the rows of the current one."""
-        if not self._filled:
-            return self._merged, self._mean, self._scatter
-        rows = self._block[: self._filled]
-        mean = rows.mean(axis=0)
-        centred = rows - mean
-        scatter = centred.T @ centred
-        if not self._merged:
-            return self._filled, mean, scatter
-        count = self._merged + self._filled
-        apart = mean - self._mean
-        share = self._filled / count
-        scatter += self._scatter
-        scatter += np.outer(apart, apart * (self._merged * share))
-        return count, self._mean + apart * share, scatter
 
 
 def fid(first: Statistics, second: Statistics) -> float:
@@ -247,7 +155,7 @@ def fid_interval(
     first, second = checked_sets(first, second)
     drawn = bootstrap_counts(first, second, resamples, seed, people)
     values = [
-        fid(_resampled(first, drawn[0][:, b]), _resampled(second, drawn[1][:, b]))
+        fid(Statistics.of(first, drawn[0][:, b]), Statistics.of(second, drawn[1][:, b]))
         for b in range(resamples)
     ]
     low, high = normal_interval(fid(Statistics.of(first), Statistics.of(second)), values)
@@ -265,14 +173,3 @@ def fid_of_features(first: np.ndarray, second: np.ndarray) -> float:
         second: Real [m,D], m at least 2.
     """
     return fid(Statistics.of(first), Statistics.of(second))
-
-
-def _resampled(features: np.ndarray, draws: np.ndarray) -> Statistics:
-    """Returns the statistics of a resample that drew row i ``draws[i]`` times."""
-    drawn = np.flatnonzero(draws)  # Two rows in three: a third is never drawn.
-    rows, weights = features[drawn].astype(np.float64), draws[drawn]
-    count = int(weights.sum())  # Of people, who have different numbers of pictures, not always n.
-    mean = weights @ rows / count
-    rows -= mean
-    rows *= np.sqrt(weights / (count - 1))[:, None]
-    return Statistics(count, mean, rows if len(rows) < rows.shape[1] else rows.T @ rows)

@@ -133,16 +133,7 @@ def pooled_correlation(sums: np.ndarray) -> float:
     return float(correlation(sums.sum(axis=0)))
 
 
-def normals_of_maps(maps: np.ndarray) -> np.ndarray:
-    """Returns the normals that maps hold: float64 [n,S,S,3], of about unit length, never zero.
-
-    Args:
-        maps: uint8 [n,S,S,3].
-    """
-    return maps / 127.5 - 1
-
-
-def map_inputs(predicted: np.ndarray, true: np.ndarray, geometry: str) -> dict[str, np.ndarray]:
+def inputs_of_maps(predicted: np.ndarray, true: np.ndarray, geometry: str) -> dict[str, np.ndarray]:
     """Returns the inputs of metrics of maps, by the names of ``registry.INPUTS``.
 
     Args:
@@ -159,8 +150,12 @@ def map_inputs(predicted: np.ndarray, true: np.ndarray, geometry: str) -> dict[s
     }
     if geometry == "depth":
         return {**inputs, "correlation_sums": correlation_sums(predicted, true, silhouette)}
-    normals = normals_of_maps(predicted), normals_of_maps(true)
-    return {**inputs, "map_normals": normals[0], "true_map_normals": normals[1]}
+    # Of about unit length, never zero.
+    return {
+        **inputs,
+        "map_normals": predicted / 127.5 - 1,
+        "true_map_normals": true / 127.5 - 1,
+    }
 
 
 def _check(predicted: np.ndarray, true: np.ndarray, inside: np.ndarray) -> None:

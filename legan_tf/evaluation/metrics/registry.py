@@ -45,7 +45,7 @@ INPUTS = {
         "source_image": "input of an edit, uint8 [n,S,S,3]",
         "cycle_image": "the edit edited back, uint8 [n,S,S,3]",
         **_MAPS,
-        # Of edits of one attribute, and of relit faces; rendered faces only.
+        # Of edits of one condition, and of relit faces; rendered faces only.
         "light": "nine harmonic coefficients of the light on edits of the expression, [n,9]",
         "true_light": "those of the true pictures, [n,9]",
         "expression_edit_lighting": "lighting predicted in edits of the expression, int [n]",
@@ -71,8 +71,11 @@ INPUTS = {
         "lighting_logits": "output of the classifier, float [n,C]",
         "predicted_expression": "class of the largest logit, int [n]",
         "predicted_lighting": "class of the largest logit, int [n]",
+        "predicted_attributes": "whether logits are above 0, int [n,N], -1 where not predicted",
         "requested_expression": "requested class, int [n], -1 where unknown",
         "requested_lighting": "requested class, int [n], -1 where unknown",
+        "requested_attributes": "requested attributes, int [n,N], -1 where unknown",
+        "source_attributes": "those of the inputs, int [n,N], -1 where unknown",
         "six_expressions": "of AffectNet's classes, those without contempt and disgust, int [6]",
     },
     "depth": {**_MAPS, "all_correlation_sums": "`correlation_sums` of all pictures"},
@@ -100,6 +103,7 @@ _NETWORKS = {
     "lighting_logits": "classifier",
     "predicted_expression": "classifier",
     "predicted_lighting": "classifier",
+    "predicted_attributes": "classifier",
 }
 """The judge network that computes an input of an editor's metrics, as in ``networks`` of a report;
 tables hold no results of different networks."""
@@ -220,9 +224,7 @@ def computable(kind: str, inputs: Collection[str], new: Collection[str] = ()) ->
     ]
 
 
-def compute(
-    kind: str, inputs: Mapping[str, Any], new: Collection[str] = ()
-) -> dict[str, np.ndarray | float]:
+def compute(kind: str, inputs: Mapping[str, Any], new: Collection[str] = ()) -> dict[str, Any]:
     """Computes every metric whose needs are all there.
 
     Args:

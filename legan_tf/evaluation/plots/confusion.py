@@ -1,4 +1,4 @@
-"""Picture of a confusion matrix."""
+"""Plot of a confusion matrix."""
 
 from __future__ import annotations
 
@@ -7,38 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from legan_tf.plotting.drawing import SMALL, as_png, new_figure, shortened
+from legan_tf.plotting.drawing import SMALL, new_figure, shortened
 
 _CELL = (0.36, 0.62)
-"""Side of a cell with a number in it, in inches: of many classes, of few."""
-_NUMBERED = 32
-"""Classes up to which cells have numbers; of more, the picture stops growing."""
+"""Side of a cell in inches: of many classes, of few."""
 _NAME = 24
 """Characters of a class name that are shown."""
 
 
-def confusion_picture(counts: np.ndarray, classes: Sequence[str], title: str) -> bytes:
+def confusion_figure(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """Draws a confusion matrix (Bodur et al., Fig. 8).
 
     Cells are shares of their row, the darker the larger, with the percentage in them (nothing
-    below half a percent; no numbers at all with more than 32 classes). The count of each row stands
-    at its right; rows without a picture are grey.
+    below half a percent). The count of each row stands at its right; rows without a picture are
+    grey.
 
     Args:
         counts: Whole numbers or floats [C,C], not negative: rows wanted, columns read.
         classes: Names of the C classes.
         title: Title of the plot.
 
-    Returns:
-        A PNG.
-
     Raises:
         ValueError: ``counts`` is not such a matrix, or there is not one name for each class.
     """
-    return as_png(_figure(counts, classes, title))
-
-
-def _figure(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     counts = np.asarray(counts, np.float64)
     if counts.shape != (len(classes),) * 2 or not len(classes):
         raise ValueError(
@@ -50,7 +41,7 @@ def _figure(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     totals = counts.sum(axis=1)
     shares = counts / np.where(totals > 0, totals, np.nan)[:, None]
     names = [shortened(name, _NAME) for name in classes]
-    cell = float(np.clip(5 / size, *_CELL)) if size <= _NUMBERED else _CELL[0] * _NUMBERED / size
+    cell = float(np.clip(5 / size, *_CELL))
     longest = 0.075 * max(map(len, names))  # Inches; a letter takes about so much.
     upright = longest < cell
     side = size * cell
@@ -84,18 +75,17 @@ def _figure(counts: np.ndarray, classes: Sequence[str], title: str) -> Figure:
         axes.text(
             size - 0.4, row, f"n = {total:,.10g}", va="center", fontsize=SMALL - 1, color="#555555"
         )
-    if size <= _NUMBERED:
-        for (row, column), share in np.ndenumerate(shares):
-            if share >= 0.005:
-                axes.text(
-                    column,
-                    row,
-                    f"{100 * share:.0f}",
-                    ha="center",
-                    va="center",
-                    fontsize=SMALL + 1 if cell > 0.5 else SMALL - 1,
-                    color="white" if share > 0.55 else "black",
-                )
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.005:
+            axes.text(
+                column,
+                row,
+                f"{100 * share:.0f}",
+                ha="center",
+                va="center",
+                fontsize=SMALL + 1 if cell > 0.5 else SMALL - 1,
+                color="white" if share > 0.55 else "black",
+            )
     bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=25, format="{x:.0%}")
     bar.ax.tick_params(labelsize=SMALL)
     bar.set_label("share of the row", fontsize=SMALL + 1)

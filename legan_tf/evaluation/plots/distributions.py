@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from legan_tf.plotting.drawing import (
-    as_png,
     finite,
     mark_empty,
     new_figure,
@@ -30,34 +29,30 @@ _REFERENCE_STYLES = (
 )
 
 
-def identity_distance_picture(
-    distances: Mapping[str, np.ndarray], title: str, references: Collection[str] = ()
-) -> bytes:
+def identity_distance_figure(
+    distances: Mapping[str, np.ndarray], references: Collection[str] = ()
+) -> Figure:
     """Draws distributions of identity distances (Bodur et al., Fig. 4).
 
     Args:
-        distances: By label, L2 distances of unit embeddings: [n] of 0 to 2, lower is better. Those
-            that are not finite are left out.
-        title: Title of the plot.
-        references: Labels of references (true pictures of the same person, different people),
-            drawn grey and filled.
-
-    Returns:
-        A PNG.
+        distances: By label, L2 distances of unit embeddings: [n] of 0 to 2, lower is better.
+        references: As ``distribution_figure`` takes them: true pictures, different people.
 
     Raises:
         ValueError: A value is not from 0 to 2, there is no label, or a reference is none.
     """
+    title = "Distance to the person in the input"
     xlabel = "L2 distance of unit embeddings"
-    return as_png(_figure(distances, xlabel, title, DISTANCES, references))
+    return distribution_figure(distances, xlabel, title, DISTANCES, references)
 
 
-def distribution_picture(
+def distribution_figure(
     values: Mapping[str, np.ndarray],
     xlabel: str,
     title: str = "",
     limits: tuple[float, float] | None = None,
-) -> bytes:
+    references: Collection[str] = (),
+) -> Figure:
     """Draws the distributions of one metric over the pictures of several models.
 
     Args:
@@ -66,23 +61,11 @@ def distribution_picture(
         title: Title of the plot.
         limits: The lowest and the highest value there can be, which the curves do not cross; those
             of the values if not given.
-
-    Returns:
-        A PNG.
+        references: Labels that are no models, drawn grey and filled.
 
     Raises:
-        ValueError: A value is outside ``limits``, or there is no label.
+        ValueError: A value is outside ``limits``, there is no label, or a reference is none.
     """
-    return as_png(_figure(values, xlabel, title, limits))
-
-
-def _figure(
-    values: Mapping[str, np.ndarray],
-    xlabel: str,
-    title: str,
-    limits: tuple[float, float] | None,
-    references: Collection[str] = (),
-) -> Figure:
     if not values:
         raise ValueError("there is no label to draw")
     unknown = sorted(set(references) - set(values))

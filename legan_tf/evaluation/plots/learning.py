@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from legan_tf.plotting.drawing import (
-    as_png,
     finite,
     mark_empty,
     panels,
@@ -27,7 +26,7 @@ SPIKE = 4.0
 Curve = tuple[np.ndarray, np.ndarray]
 
 
-def learning_curves_picture(runs: Mapping[str, Mapping[str, Curve]]) -> bytes:
+def learning_curves_figure(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
     """Draws the curves of several runs, a panel for each metric (Bodur et al., Fig. 9).
 
     A run has the same colour and dashes in every panel. What was measured is faint; the line over
@@ -37,16 +36,9 @@ def learning_curves_picture(runs: Mapping[str, Mapping[str, Curve]]) -> bytes:
         runs: By the name of the run and of the metric, steps [n] and values [n]. Values that are
             not finite are gaps.
 
-    Returns:
-        A PNG.
-
     Raises:
         ValueError: There is no metric, or steps and values differ in number.
     """
-    return as_png(_figure(runs))
-
-
-def _figure(runs: Mapping[str, Mapping[str, Curve]]) -> Figure:
     metrics = list(dict.fromkeys(metric for curves in runs.values() for metric in curves))
     if not metrics:
         raise ValueError("there is no metric to draw")

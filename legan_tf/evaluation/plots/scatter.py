@@ -11,7 +11,6 @@ from legan_tf.data.manifest import RATING_RANGE
 from legan_tf.evaluation.metrics.correlation import pearson, spearman
 from legan_tf.plotting.drawing import (
     COLOURS,
-    as_png,
     finite,
     mark_empty,
     marker,
@@ -26,7 +25,7 @@ _EDGE = 0.3
 """Margin of the axes beyond the scale, so that points at its ends are whole."""
 
 
-def rating_picture(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> bytes:
+def rating_figure(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Figure:
     """Draws ratings by Q against ratings by people.
 
     The band is one standard deviation of the raters on either side of their mean, averaged over
@@ -39,16 +38,9 @@ def rating_picture(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> 
         std: [n], people's standard deviation. Pictures of which one of the three is not finite
             are left out.
 
-    Returns:
-        A PNG.
-
     Raises:
         ValueError: The three differ in shape, a mean is off the scale or a deviation negative.
     """
-    return as_png(_rating_figure(predicted, mean, std))
-
-
-def _rating_figure(predicted: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Figure:
     shapes = [np.shape(values) for values in (predicted, mean, std)]
     if len(set(shapes)) != 1 or len(shapes[0]) != 1:
         raise ValueError(f"predicted, mean and std must be [n], not {shapes}")
@@ -103,9 +95,9 @@ def _band(mean: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return places, weights @ std / weights.sum(axis=1)
 
 
-def correlation_picture(
+def correlation_figure(
     points: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]
-) -> bytes:
+) -> Figure:
     """Draws quality against every other metric, a point for each model.
 
     The title of a panel has Spearman's and Pearson's correlation, "–" where fewer than two
@@ -116,23 +108,9 @@ def correlation_picture(
             that metric [n]; where one is not finite the model is left out of the panel.
         names: Names of the n models.
 
-    Returns:
-        A PNG.
-
     Raises:
         ValueError: There is no metric or no model, or values differ in number from the models.
     """
-    return as_png(_correlation_figure(points, names))
-
-
-def _correlation_text(correlation: float) -> str:
-    """A correlation as text, or a dash where it is not defined."""
-    return "–" if np.isnan(correlation) else f"{correlation:+.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _correlation_figure(
-    points: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]
-) -> Figure:
     if not points or not names:
         raise ValueError("there is no metric or no model to draw")
     every = finite(np.concatenate([np.ravel(quality) for quality, _ in points.values()]))
@@ -160,3 +138,8 @@ def _correlation_figure(
             mark_empty(axes)
     write_shared_legend(figure, handles, names)
     return figure
+
+
+def _correlation_text(correlation: float) -> str:
+    """A correlation as text, or a dash where it is not defined."""
+    return "–" if np.isnan(correlation) else f"{correlation:+.2f}".replace("-", "\N{MINUS SIGN}")

@@ -1,1 +1,1 @@
-"""Published weights of others: their files, layouts and import."""
+"""Published weights of others: their files, the conversion of PyTorch's, and the import."""

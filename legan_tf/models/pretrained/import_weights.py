@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from legan_tf.data import storage
+from legan_tf.data.conditions import Condition
 from legan_tf.errors import UserError
 from legan_tf.files import UNFINISHED
-from legan_tf.models import Network
-from legan_tf.models.pretrained import layouts
-from legan_tf.models.pretrained.torch_files import read_tensors
+from legan_tf.models.network import Network
+from legan_tf.models.pretrained.pytorch_conversion import LAYOUTS
+from legan_tf.models.pretrained.pytorch_files import read_tensors
 from legan_tf.models.pretrained.weight_files import WEIGHT_FILES
 
 
@@ -21,8 +20,7 @@ def import_weights(
     network: str,
     source: str,
     output: str,
-    expressions: Sequence[str] = (),
-    lightings: Sequence[str] = (),
+    conditions: Sequence[Condition] = (),
     image_size: int = 128,
 ) -> str:
     """Writes a network with the weights of a PyTorch file without executing code from it.
@@ -31,8 +29,8 @@ def import_weights(
         network: One of ``WEIGHT_FILES``.
         source: The file.
         output: The ``.keras`` file to write, only if the import succeeds.
-        expressions: StarGAN only: names of the first attributes, in the order of the code.
-        lightings: StarGAN only: names of the others.
+        conditions: StarGAN only: what its code stands for, in that order. Each has the name of the
+            flag that names its classes or attributes, without the plural's s.
         image_size: StarGAN's generator only, which works at any size: height and width of the
             images that it was trained on, in pixels.
 
@@ -45,11 +43,14 @@ def import_weights(
     """
     if network not in WEIGHT_FILES:
         raise UserError(f"--network={network}: choose from {', '.join(WEIGHT_FILES)}.")
-    if network in layouts.LAYOUTS and (expressions or lightings):
-        raise UserError(f"--expressions and --lightings: {network} has no attributes to name.")
     if not output.endswith(".keras"):
         raise UserError(f"--output={output}: must end in .keras.")
-    _check_names(expressions, lightings)
+    for condition in conditions:
+        flag = f"--{condition.name}s={','.join(condition.names)}"
+        if not network.startswith("stargan"):
+            raise UserError(f"{flag}: {network} has no attributes to name.")
+        if len(set(condition.names)) != condition.size or "" in condition.names:
+            raise UserError(f"{flag}: every name must be there, and once.")
     if image_size % 4 or image_size < 8:
         raise UserError(f"--image_size={image_size}: must be a multiple of 4, at least 8.")
     known = WEIGHT_FILES[network]
@@ -57,7 +58,7 @@ def import_weights(
         tensors = read_tensors(source)
         sha256 = storage.sha256(source)
         try:
-            layout = _layout(network, tensors, expressions, lightings, image_size)
+            layout = LAYOUTS[network](tensors, conditions, image_size)
         except ValueError as error:
             raise UserError(f"{source}: as a file of {known.title}, {error}.") from error
         left_out = layout.fill(source, f"a file of {known.title}", tensors)
@@ -72,26 +73,6 @@ def import_weights(
         more = f" and {len(names) - 1} more" if names[1:] else ""
         lines.append(f"Left out: {what} ({names[0]}{more}).")
     return "\n".join([*lines, f"Licence: {known.licence}.", f"Use: {known.use}."])
-
-
-def _check_names(expressions: Sequence[str], lightings: Sequence[str]) -> None:
-    for flag, names in (("expressions", expressions), ("lightings", lightings)):
-        if len(set(names)) != len(names) or "" in names:
-            raise UserError(f"--{flag}={','.join(names)}: every name must be there, and once.")
-
-
-def _layout(
-    network: str,
-    tensors: Mapping[str, np.ndarray],
-    expressions: Sequence[str],
-    lightings: Sequence[str],
-    image_size: int,
-) -> layouts.Layout:
-    if network == "stargan_generator":
-        return layouts.stargan_generator(tensors, expressions, lightings, image_size)
-    if network == "stargan_discriminator":
-        return layouts.stargan_discriminator(tensors, expressions, lightings)
-    return layouts.LAYOUTS[network]()
 
 
 def _verdict(sha256: str, published: str) -> str:
@@ -112,6 +93,5 @@ def _save(network: Network, output: str) -> None:
             network.save(temporary)
             os.replace(temporary, output)
     except OSError as error:
-        raise UserError(f"--output={output}: cannot be written ({error.strerror or error}).") from (
-            error
-        )
+        reason = error.strerror or error
+        raise UserError(f"--output={output}: cannot be written ({reason}).") from error

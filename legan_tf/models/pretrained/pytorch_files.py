@@ -179,7 +179,7 @@ def _read_pickles(content: bytes) -> dict[str, np.ndarray]:
         raise _Refused("was written on a big-endian machine")
     unpickler = _Unpickler(stream)
     tensors, found = _state_dict(unpickler.load()), unpickler.storages
-    keys = _Unpickler(stream).load()
+    keys = [_checked(key, str) for key in _Unpickler(stream).load()]
     if sorted(keys) != sorted(found):
         raise _Refused("lists other storages than its tensors use")
     _check_sizes(tensors, found.values(), len(content))
@@ -240,7 +240,10 @@ _INSTRUCTIONS = """
 """
 
 
-class _Unpickler(pickle._Unpickler):
+_PYTHON_UNPICKLER: Any = pickle._Unpickler
+
+
+class _Unpickler(_PYTHON_UNPICKLER):
     """Python's own unpickler with only the instructions that a state dict needs.
 
     Nothing that the pickle names is imported; what can be called is the methods below. The fast
@@ -251,7 +254,7 @@ class _Unpickler(pickle._Unpickler):
     """
 
     dispatch = {
-        getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]
+        getattr(pickle, name)[0]: _PYTHON_UNPICKLER.dispatch[getattr(pickle, name)[0]]
         for name in _INSTRUCTIONS.split()
     }
 

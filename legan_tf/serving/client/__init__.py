@@ -1,8 +1,6 @@
-"""Clients of a server that serves exported networks: edit, rate and map pictures; no TensorFlow."""
+"""Client of a server that serves exported networks: edit, rate and map pictures; no TensorFlow."""
 
-from legan_tf.serving.client.async_client import AsyncClient, Masks, Scores
-from legan_tf.serving.client.blocking_client import Client
-from legan_tf.serving.client.connection import Tls
+from legan_tf.serving.client.client import Client, Scores, VersionStatus
 from legan_tf.serving.client.errors import (
     AccessDenied,
     ClientError,
@@ -15,16 +13,13 @@ from legan_tf.serving.client.errors import (
     ServerUnavailable,
     SignatureNotFound,
 )
-from legan_tf.serving.client.served_models import VersionStatus
 
 __all__ = [
     "AccessDenied",
-    "AsyncClient",
     "Client",
     "ClientError",
     "DeadlineExceeded",
     "InvalidRequest",
-    "Masks",
     "MessageTooLarge",
     "ModelNotFound",
     "Overloaded",
@@ -32,6 +27,5 @@ __all__ = [
     "ServerError",
     "ServerUnavailable",
     "SignatureNotFound",
-    "Tls",
     "VersionStatus",
 ]

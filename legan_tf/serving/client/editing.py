@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import functools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from legan_tf.command_line.cli import Progress
 from legan_tf.data import csv_text, images, storage
 from legan_tf.errors import UserError
 from legan_tf.serving import picture_files
-from legan_tf.serving.client.blocking_client import Client
+from legan_tf.serving.client.client import Client
 from legan_tf.serving.client.errors import InvalidRequest, with_rows_named
 from legan_tf.serving.picture_files import Report
 
@@ -30,8 +28,7 @@ class FileJob:
         source: A picture file, or a folder of them (its subfolders are not searched).
         output: Where edits go: for one picture a file or a folder, for a folder a folder, where
             ``NAME.png`` is made of each picture.
-        expression: Target expression of the edits by name, or nothing.
-        lighting: Target lighting of the edits by name, or nothing.
+        targets: Targets of the edits by condition, if there are to be edits.
         map_output: Where maps go, likewise, or nothing: maps of the edits, or of the pictures as
             they are where there are no edits.
         scores: CSV file for the ratings, of the edits or the pictures likewise, or nothing.
@@ -39,25 +36,24 @@ class FileJob:
 
     source: str
     output: str = ""
-    expression: str = ""
-    lighting: str = ""
+    targets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     map_output: str = ""
     scores: str = ""
 
     @property
     def edits(self) -> bool:
         """Whether pictures are to be edited."""
-        return bool(self.expression or self.lighting)
+        return bool(self.targets)
 
     def check(self) -> None:
         """Raises ``UserError`` if the fields do not fit together."""
         if bool(self.output) != self.edits:
             raise UserError(
-                "--output and --expression and/or --lighting belong together: the edits go there."
+                "--output and a target, as --expression, belong together: the edits go there."
             )
         if not (self.edits or self.map_output or self.scores):
             raise UserError(
-                "Say what to do: --expression and/or --lighting with --output, --depth or --score."
+                "Say what to do: a target, as --expression, with --output; --depth; or --score."
             )
         if self.scores and not self.scores.lower().endswith(".csv"):
             raise UserError(f"{self.scores}: the file for ratings must end in .csv.")
@@ -89,36 +85,39 @@ def run_file_job(client: Client, job: FileJob) -> Report:
     edits = [target for _, target in edit_jobs]
     maps = [target for _, target in map_jobs]
     rated = edits if job.edits else paths
-    mapper = client.mapper or client.editor
-    models = [client.editor] if job.edits else [mapper] * bool(job.map_output)
-    models += [client.scorer] * bool(job.scores and not job.edits)
-    written, mapped, skipped, ratings = [], [], [], []
+    mapper, scorer = client.mapper or client.editor, client.scorer or ""
+    if job.edits:
+        models = [client.editor]
+    else:
+        models = [mapper] * bool(job.map_output) + [scorer] * bool(job.scores)
+    written: list[str] = []
+    mapped: list[str] = []
+    skipped: list[str] = []
+    ratings: list[tuple[str, float, bool]] = []
     try:
         for rows, batch in _read_ahead(client, models, paths, skipped):
-            ask = functools.partial(_ask, [paths[row] for row in rows])
-            if job.edits:
-                targets = job.expression or None, job.lighting or None
-                edited = ask(client.edit, batch[client.editor], *targets)
-                written += _save(edits, rows, edited)
-                batch = dict.fromkeys((mapper, client.scorer), edited)
-            if job.map_output:
-                mapped += _save(maps, rows, ask(client.depth, batch[mapper]))
-            if job.scores:
-                scores = ask(client.score, batch[client.scorer])
-                places = (rated[row] for row in rows)
-                ratings += zip(places, scores.rating.tolist(), scores.natural.tolist())
-    except BaseException:
+            names = [paths[row] for row in rows]
+            try:
+                if job.edits:
+                    edited = client.edit(batch[client.editor], **job.targets)
+                    written += _save(edits, rows, edited)
+                    batch = {mapper: edited, scorer: edited}
+                if job.map_output:
+                    mapped += _save(maps, rows, client.depth(batch[mapper]))
+                if job.scores:
+                    scores = client.score(batch[scorer])
+                    places = (rated[row] for row in rows)
+                    ratings += zip(places, scores.rating.tolist(), scores.natural.tolist())
+            except InvalidRequest as error:
+                raise with_rows_named(error, len(rows), names.__getitem__) from error
+    finally:
         if ratings:  # Hours of work; without any, the table of an earlier job stays.
-            _write_ratings(job.scores, ratings)
-        raise
-    if job.scores:
-        _write_ratings(job.scores, ratings)
+            table = (
+                (picture, f"{rating:.4f}", int(natural)) for picture, rating, natural in ratings
+            )
+            content = csv_text.to_bytes(("path", "rating", "natural"), table)
+            storage.write_bytes(job.scores, content)
     return Report(tuple(written), tuple(skipped), tuple(mapped), tuple(ratings))
-
-
-def _write_ratings(path: str, ratings: Sequence[tuple[str, float, bool]]) -> None:
-    rows = ((picture, f"{rating:.4f}", int(natural)) for picture, rating, natural in ratings)
-    storage.write_bytes(path, csv_text.to_bytes(("path", "rating", "natural"), rows))
 
 
 def _read_ahead(
@@ -130,33 +129,26 @@ def _read_ahead(
     """
     progress = Progress(len(paths), "done") if len(paths) > 1 else None
     batches = [range(len(paths))[at : at + _BATCH] for at in range(0, len(paths), _BATCH)]
-    reader = concurrent.futures.ThreadPoolExecutor(1)
-
-    def read(rows: Sequence[int]) -> concurrent.futures.Future:
-        # Asked here and not by the reader, so that Ctrl-C works while the server is away.
-        sizes = {model: client.labels(model).image_size for model in models}
-        return reader.submit(_read, sizes, paths, rows)
-
-    try:
-        ahead = read(batches[0])
-        for rows, following in zip(batches, [*batches[1:], None]):
+    sizes = {model: client.labels(model).image_size for model in models}
+    with concurrent.futures.ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(_read, sizes, paths, batches[0])
+        for rows, following in zip(batches, [*batches[1:], range(0)]):
             usable, batch, errors = ahead.result()
-            if following is not None:
-                ahead = read(following)
+            ahead = reader.submit(_read, sizes, paths, following)
             skipped += errors
             if usable:
                 yield usable, batch
             if progress:
                 progress.update(rows.stop, skipped=len(skipped))
-    finally:
-        reader.shutdown(wait=False, cancel_futures=True)
 
 
 def _read(
-    sizes: Mapping[str, int], paths: Sequence[str], rows: Sequence[int]
+    sizes: Mapping[str, int], paths: Sequence[str], rows: range
 ) -> tuple[list[int], dict[str, np.ndarray], list[str]]:
     """Reads pictures at the sizes of the models, to keep no more of them in memory."""
-    usable, read, errors = [], {model: [] for model in sizes}, []
+    usable: list[int] = []
+    errors: list[str] = []
+    read: dict[str, list[np.ndarray]] = {model: [] for model in sizes}
     for row in rows:
         try:
             picture = images.decode(paths[row])
@@ -167,14 +159,6 @@ def _read(
         for model, size in sizes.items():
             read[model].append(images.to_square(picture, size))
     return usable, {model: np.array(squares) for model, squares in read.items()}, errors
-
-
-def _ask(paths: Sequence[str], method: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls the client; an error names the pictures that the server refuses by their paths."""
-    try:
-        return method(*arguments)
-    except InvalidRequest as error:
-        raise with_rows_named(error, len(paths), paths.__getitem__) from error
 
 
 def _save(targets: Sequence[str], rows: Sequence[int], pictures: np.ndarray) -> list[str]:

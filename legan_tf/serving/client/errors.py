@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from legan_tf.errors import UserError, first_line
+from legan_tf.serving.wire import sentence_of
 
 
 class ClientError(UserError):
@@ -33,7 +34,7 @@ class ClientError(UserError):
 
 
 class ServerUnavailable(ClientError):
-    """No server answers at the address, or not yet; retried until the timeout."""
+    """No server answers at the address, or not yet."""
 
 
 class DeadlineExceeded(ClientError):
@@ -89,19 +90,9 @@ _SENTENCES = {
     ModelNotFound: "is not served ({reason}); check the name, and the server's models.config.",
     Overloaded: "the server is overloaded ({reason}); send less at once, or try again later.",
     ServerError: "the server failed ({reason}); its log may say more.",
-    ServerUnavailable: "no server answers ({reason}); check the address, and whether it runs.",
+    ServerUnavailable: "no server answers ({reason}); check the address and TLS, and if it runs.",
     SignatureNotFound: "is not offered ({reason}); export the model again with this version.",
 }
-
-
-def is_full(details: str) -> bool:
-    """Returns whether ``UNAVAILABLE`` means that the server is there and its queue is full.
-
-    Args:
-        details: Details of the status; TensorFlow Serving says that "the batch scheduling queue to
-            which this task was submitted is full".
-    """
-    return bool(_FULL.search(details))
 
 
 def from_status(
@@ -111,12 +102,17 @@ def from_status(
     kind = _CLASSES.get(code, ServerError)
     if kind is Overloaded and "message larger than max" in details:
         kind = MessageTooLarge
-    if kind is ServerUnavailable and is_full(details):
+    if kind is ServerUnavailable and _FULL.search(details):  # As TensorFlow Serving tells it.
         kind = Overloaded
-    reason = sentence_of(details).rstrip(".")
+    reason = reason_of(details)
     if kind is ServerError:
         reason = f"{code}: {reason}"
     return kind(_SENTENCES[kind].format(reason=reason), address, model, signature)
+
+
+def reason_of(details: str) -> str:
+    """Returns the reason that the details of gRPC's status tell."""
+    return sentence_of(details.rpartition("; last error: ")[2]).rstrip(".")
 
 
 def unintelligible(
@@ -130,23 +126,6 @@ def unintelligible(
         model,
         signature,
     )
-
-
-def sentence_of(details: str) -> str:
-    """Returns the message of a server's error without TensorFlow's additions.
-
-    Args:
-        details: For instance ``assertion failed: [Row 1: …] [[{{node …}}]]``.
-    """
-    text = details.rpartition("; last error: ")[2]  # After "failed to connect to all addresses".
-    text = re.sub(r"\{\{function_node .*?\}\}", "", text)
-    text = re.split(r"\s*\[\[\{\{|\s*\[Op:", text, maxsplit=1)[0]
-    _, asserted, sentence = text.rpartition("assertion failed: ")
-    if asserted:
-        # The values of an assertion come one by one: [sentence] [3] [2].
-        sentence = sentence.strip().removeprefix("[").removesuffix("]").replace("] [", " ")
-    lines = [line.strip() for line in sentence.splitlines() if line.strip()]
-    return " ".join(lines) or "no reason given"
 
 
 def with_rows_named(error: ClientError, rows: int, name: Callable[[int], str]) -> ClientError:

@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from legan_tf.optional import require
 
-    for package in ("grpc", "grpc_health", "prometheus_client", "tensorflow_serving"):
+    for package in ("grpc", "grpc_health", "tensorflow_serving"):
         require(package, "the local server")
     from legan_tf.serving.local_server.server import LocalServer
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Sequence
 
 from absl import logging
@@ -12,30 +10,18 @@ from absl import logging
 from legan_tf.command_line import cli, options
 from legan_tf.serving import local_server
 
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
 
 def main(argv: Sequence[str]) -> None:
-    """Serves until a signal asks it to stop, and ends the process."""
+    """Serves until a signal ends the process."""
     logging.set_verbosity(logging.INFO)
     logging.info("This server is for development and tests, not for production.")
-    server = local_server.LocalServer(options.from_flags(local_server.Options))
-
-    def stop(*_: object) -> None:
-        for number in _STOP_SIGNALS:
-            # A second signal ends it at once.
-            signal.signal(number, signal.SIG_DFL)
-        server.request_stop()
-
-    for number in _STOP_SIGNALS:
-        signal.signal(number, stop)
-    with server:
-        logging.info("Listening on %s.", server.listening)
-        server.wait()
-    logging.flush()
-    sys.stdout.flush()
-    # Without waiting, as exiting does, for threads whose model still runs.
-    os._exit(0)
+    # At once: it has nothing to put in order, and Python would wait for threads that run a model.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with local_server.LocalServer(options.from_flags(local_server.Options)) as server:
+        places = [f"{server.address} (gRPC)"] if server.address else []
+        places += [f"http://{server.rest_address} (REST)"] if server.rest_address else []
+        logging.info("Listening on %s.", ", ".join(places))
+        signal.pause()
 
 
 if __name__ == "__main__":

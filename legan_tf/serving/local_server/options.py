@@ -32,9 +32,6 @@ class Options(options.Options):
     rest_api_num_threads: int = option(
         _THREADS, "REST requests that are processed at once.", limit=_AT_LEAST_ONE
     )
-    rest_api_timeout_in_ms: int = option(
-        30_000, "Most milliseconds of a REST request.", limit=_AT_LEAST_ONE
-    )
     rest_api_enable_cors_support: bool = option(False, "Let pages of other origins use REST.")
     model_name: str = option("default", "Name of the model, if there is one.")
     model_base_path: str = option("", "Folder of its versions, as an absolute path.")
@@ -49,8 +46,6 @@ class Options(options.Options):
     grpc_max_threads: int = option(
         _THREADS, "gRPC requests that are processed at once.", limit=_AT_LEAST_ONE
     )
-    monitoring_config_file: str = option("", "MonitoringConfig as text, for metrics on REST.")
-    enable_grpc_healthcheck_service: bool = option(False, "Serve gRPC's health protocol.")
     host: str = option("127.0.0.1", "Address to listen on.")
     volume: tuple[str, ...] = option(
         (), "HOST:CONTAINER: read base paths below CONTAINER below HOST; repeatable."

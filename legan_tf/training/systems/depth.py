@@ -5,69 +5,38 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
-from legan_tf.command_line.options import NOT_NEGATIVE, Options, option
+from legan_tf.command_line.options import NOT_NEGATIVE, Options, group, option
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
-from legan_tf.losses.terms import DEPTH, LazyInputs, active_terms, weight_options
+from legan_tf.losses.terms import DEPTH, active_terms, term_options
 from legan_tf.models import DepthNetwork, Discriminator, Network, vgg19_taps
 from legan_tf.models.layers import PACKAGE
-from legan_tf.training.adversarial import (
-    ADVERSARIAL_TERMS,
-    AdversarialSystem,
-    AdversarialTrainer,
-)
-from legan_tf.training.datasets import Datasets
-from legan_tf.training.options import AdversarialObjective
+from legan_tf.training.datasets import Needs
+from legan_tf.training.gan import ADVERSARIAL_TERMS, AdversarialTrainer, Images
+from legan_tf.training.options import AdversarialOptions, ConditionOptions
 from legan_tf.training.run_folder import (
-    CRITIC_FILE,
+    DISCRIMINATOR_FILE,
     NETWORK_FILE,
     last_record,
     load_network_of,
     network_file,
 )
 from legan_tf.training.samples import map_grid
-from legan_tf.training.system import fields_shared_with, register
-from legan_tf.training.trainer import Batch, Trainer
+from legan_tf.training.system import register
+from legan_tf.training.systems.adversarial import AdversarialSystem
+from legan_tf.training.trainer import Batch, Role, Trainer
 
 
 @dataclasses.dataclass(frozen=True)
-class DepthObjective(AdversarialObjective, weight_options(DEPTH)):
-    """The loss terms of the depth network and its discriminator (Bodur et al., section 3.2)."""
-
-    confidence_penalty: float = option(
-        0.0,
-        "Depth discriminator: strength of the penalty on being sure of an expression.",
-        limit=NOT_NEGATIVE,
-    )
-
-
-def needs_vgg(objective: Options) -> bool:
-    """Returns whether a loss term with a weight compares maps in the features of VGG19."""
-    terms = active_terms(DEPTH, objective)
-    return any(name.endswith("_features") for term in terms for name in term.inputs)
-
-
-def map_inputs(
-    objective: Options, vgg: keras.Model | None, generated: tf.Tensor, true: tf.Tensor
-) -> LazyInputs:
-    """Returns the inputs of the loss terms of maps; see ``losses.terms.DEPTH``."""
-    makers = {"map": lambda: generated, "true_map": lambda: true}
-    if vgg is not None:
-        makers["map_features"] = lambda: vgg(generated)
-        makers["true_map_features"] = lambda: vgg(true)
-    return LazyInputs(objective, makers)
-
-
-@dataclasses.dataclass(frozen=True)
-class DepthOptions(Options):
-    """Options of every system with a depth network."""
+class MapOptions(Options):
+    """What a depth network's maps show, and VGG19, in whose features they are compared."""
 
     geometry: str = option(
         "depth",
@@ -80,89 +49,240 @@ class DepthOptions(Options):
         "or random, for trials.",
     )
 
-    @property
-    def uses_vgg(self) -> bool:
-        """Whether training compares maps in the features of VGG19."""
-        return needs_vgg(self)
-
-    def vgg(self) -> keras.Model | None:
-        """Returns VGG19 where training uses it."""
-        return vgg19_taps(self.vgg_weights) if self.uses_vgg else None
-
-    def problems(self) -> list[str]:
-        """Adds the rules of VGG19."""
-        problems = super().problems()
+    def problems_of_vgg(self, image_size: int) -> list[str]:
+        """Returns the rules that VGG19 would break."""
+        problems = []
         named = self.vgg_weights in ("imagenet", "random")
-        if self.uses_vgg and not named and not os.path.isfile(self.vgg_weights):
+        if not named and not os.path.isfile(self.vgg_weights):
             problems.append(
                 f"--vgg_weights={self.vgg_weights}: there is no such file; imagenet and random "
                 "need none"
             )
-        if self.uses_vgg and self.image_size < 16:
-            problems.append(f"--image_size={self.image_size}: VGG19 needs 16 or more")
+        if image_size < 16:
+            problems.append(f"--image_size={image_size}: VGG19 needs 16 or more")
         return problems
 
-    def input_files(self, begun: bool) -> dict[str, str]:
-        """Adds the file of VGG19's weights."""
-        files = super().input_files(begun)
-        if self.uses_vgg and os.path.isfile(self.vgg_weights):
-            files["vgg_weights"] = self.vgg_weights
-        return files
 
-    def initial_weights(self) -> dict[str, str]:
-        """Returns VGG19's weights where training uses them; see ``System``."""
-        vgg = {"vgg_weights": self.vgg_weights} if self.uses_vgg else {}
-        return {**super().initial_weights(), **vgg}
+@dataclasses.dataclass(frozen=True)
+class DepthLosses(Options):
+    """The losses of the depth network and its discriminator (Bodur et al., section 3.2)."""
+
+    pixel_weight: float = option(
+        100.0, "Depth network: weight of L_pix to true maps.", limit=NOT_NEGATIVE
+    )
+    perceptual_weight: float = option(
+        1.0, "Depth network: weight of L_per to true maps; 0 needs no VGG19.", limit=NOT_NEGATIVE
+    )
+    confidence_penalty: float = option(
+        0.0,
+        "Depth discriminator: strength of the penalty on being sure of an expression.",
+        limit=NOT_NEGATIVE,
+    )
+
+
+if TYPE_CHECKING:
+    DepthTerms = Options
+else:
+    DepthTerms = term_options(DEPTH)
+
+
+class MapLosses(AdversarialTrainer):
+    """The losses of maps whose truth is known, which two trainings share.
+
+    Attributes:
+        mapping: The weights of the losses.
+        further_maps: The weights of registered loss terms.
+        vgg: VGG19, where L_per has a weight.
+    """
+
+    mapping: DepthLosses
+    further_maps: DepthTerms
+    vgg: keras.Model | None
+
+    @property
+    def supervised_terms(self) -> list[str]:
+        """Names of the losses of ``supervised_loss``."""
+        names = ["pixel"] * bool(self.mapping.pixel_weight)
+        names += ["perceptual"] * bool(self.mapping.perceptual_weight)
+        return names + [term.name for term in active_terms(DEPTH, self.further_maps)]
+
+    def supervised_loss(self, made: tf.Tensor, true: tf.Tensor, prefix: str = "") -> tf.Tensor:
+        """λ_pix L_pix + λ_per L_per (Bodur et al., equations 9 and 10).
+
+        Args:
+            made: float32 [B,S,S,3] in [-1, 1], maps.
+            true: The true maps, likewise.
+            prefix: Beginning of the terms' names in the training log.
+        """
+        w, total = self.mapping, tf.constant(0.0)
+        if w.pixel_weight:
+            L_pix = losses.pixel_loss(made, true)
+            total += w.pixel_weight * self.logged_mean(f"{prefix}pixel", L_pix)
+        if w.perceptual_weight:
+            L_per = losses.perceptual_loss(self.vgg(made), self.vgg(true))
+            total += w.perceptual_weight * self.logged_mean(f"{prefix}perceptual", L_per)
+        for term in active_terms(DEPTH, self.further_maps):
+            weight = getattr(self.further_maps, term.weight)
+            values = term.function({"map": made, "true_map": true})
+            total += weight * self.logged_mean(f"{prefix}{term.name}", values)
+        return total
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DepthGAN(MapLosses):
+    """Pre-training of the depth network on pictures and their maps (Bodur et al., section 3.2).
+
+    Generator is the ``DepthNetwork``, which learns to make the map of a picture and, for the cycle,
+    the picture of a map. The discriminator sees maps and classifies the expression of the face.
+    """
+
+    roles = {
+        "generator": Role("g_optimizer", averaged=True, file=NETWORK_FILE),
+        "discriminator": Role("d_optimizer", discriminator=True, file=DISCRIMINATOR_FILE),
+        "vgg": Role(),
+    }
+    option_groups = {
+        "adversarial": AdversarialOptions,
+        "mapping": DepthLosses,
+        "further_maps": DepthTerms,
+    }
+
+    def __init__(
+        self,
+        generator: DepthNetwork,
+        discriminator: Discriminator,
+        vgg: keras.Model | None = None,
+        adversarial: AdversarialOptions | None = None,
+        mapping: DepthLosses | None = None,
+        further_maps: DepthTerms | None = None,
+        name: str | None = "depth_gan",
+    ) -> None:
+        """Takes the networks.
+
+        Args:
+            generator: G_depth.
+            discriminator: D_depth, which goes on in the training of an editor.
+            vgg: What ``vgg19_taps`` gives; needed where L_per has a weight.
+            adversarial: The weights of L_adv, L_cls, L_gp and L_rec.
+            mapping: The weights of the other losses.
+            further_maps: The weights of registered loss terms.
+            name: Name of the Keras model.
+
+        Raises:
+            ValueError: ``vgg`` is missing.
+        """
+        adversarial, mapping = adversarial or AdversarialOptions(), mapping or DepthLosses()
+        if mapping.perceptual_weight and vgg is None:
+            raise ValueError(
+                f"perceptual_weight is {mapping.perceptual_weight}, but there is no VGG19"
+            )
+        super().__init__(
+            {
+                "generator": generator,
+                "discriminator": discriminator,
+                "vgg": vgg if mapping.perceptual_weight else None,
+            },
+            {"generator": adversarial.ema_decay},
+            name=name,
+        )
+        self.adversarial, self.mapping = adversarial, mapping
+        self.further_maps = further_maps or DepthTerms()
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the losses that ``train_step`` reports."""
+        return (*ADVERSARIAL_TERMS, *self.supervised_terms)
+
+    def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
+        """Returns ``map_grid`` of the depth network, or of its average."""
+        return map_grid(self.used("generator"), faces, indices)
+
+    def generate(self, batch: Batch) -> Images:
+        """The maps of the pictures."""
+        return {"map": self.generator.to_map(batch["image"], training=True)}
+
+    def discriminator_losses(self, batch: Batch, fake: Images) -> dict[str, tf.Tensor]:
+        """L_D of true maps and those that were made."""
+        D, beta = self.discriminator, self.mapping.confidence_penalty
+        return {"d_optimizer": self.discriminator_loss(D, batch, batch["map"], fake["map"], beta)}
+
+    def generator_losses(self, batch: Batch, fake: Images) -> dict[str, tf.Tensor]:
+        """L_G = λ_adv L_adv + λ_cls L_cls + λ_rec L_rec + λ_pix L_pix + λ_per L_per."""
+        beta, made = self.mapping.confidence_penalty, fake["map"]
+        total = self.adversarial_and_classification(self.discriminator, made, batch, beta)
+        L_rec = losses.reconstruction_loss(
+            batch["image"], self.generator.to_rgb(made, training=True)
+        )
+        total += self.adversarial.reconstruction_weight * self.logged_mean("reconstruction", L_rec)
+        return {"g_optimizer": total + self.supervised_loss(made, batch["map"])}
 
 
 @register
 @dataclasses.dataclass(frozen=True)
-class Depth(DepthOptions, DepthObjective, AdversarialSystem):
+class Depth(AdversarialSystem):
     """Pre-training of the depth network on pictures and their maps."""
 
     model: ClassVar[str] = "depth"
-    needs: ClassVar[tuple[str, ...]] = ("expression",)
-    network_class: ClassVar = DepthNetwork
-    product_files: ClassVar[tuple[str, ...]] = (CRITIC_FILE, NETWORK_FILE)
+    columns: ClassVar[tuple[str, ...]] = ("expression",)
+    trainer_class: ClassVar[type[Trainer]] = DepthGAN
+    network_class: ClassVar[type[Network]] = DepthNetwork
 
-    @property
-    def learns_lighting(self) -> bool:
-        """Labels of light are not read."""
-        return False
+    told: ConditionOptions = group(ConditionOptions, conditions="expression")
+    maps: MapOptions = group(MapOptions)
+    mapping: DepthLosses = group(DepthLosses)
+    further_maps: DepthTerms = group(DepthTerms)
 
-    @property
-    def map_kind(self) -> str:
-        """``depth`` or ``normal``."""
-        return self.geometry
+    def problems(self) -> list[str]:
+        """Adds the rules of light, which no map shows, and of VGG19."""
+        problems = super().problems()
+        if "lighting" in self.told.condition_names:
+            problems.append("--conditions: no map shows the lighting; leave it out")
+        if self.mapping.perceptual_weight:
+            problems += self.maps.problems_of_vgg(self.data.image_size)
+        return problems
+
+    def needs(self) -> Needs:
+        """Adds the maps; see ``System``."""
+        return dataclasses.replace(super().needs(), map_kind=self.maps.geometry)
+
+    def input_files(self, begun: bool) -> dict[str, str]:
+        """Adds the file of VGG19's weights."""
+        return {**super().input_files(begun), **vgg_file(self.maps, self.mapping)}
+
+    def initial_weights(self) -> dict[str, str]:
+        """Returns VGG19's weights where training uses them; see ``System``."""
+        used = self.mapping.perceptual_weight
+        return {"vgg_weights": self.maps.vgg_weights} if used else {}
 
     def network(self, faces: FaceSet) -> DepthNetwork:
         """Returns G_depth."""
+        body = self.hourglass
         return DepthNetwork(
-            self.image_size,
-            self.geometry,
-            self.width,
-            self.blocks,
-            self.upsampling or "transposed",
-            self.stem,
+            self.data.image_size,
+            self.maps.geometry,
+            body.width,
+            body.blocks,
+            body.upsampling or "transposed",
+            body.stem,
         )
 
-    def discriminator(self, faces: FaceSet) -> Discriminator:
-        """Returns D_depth, which reads expressions alone."""
-        return Discriminator(
-            faces.only(["expression"]).conditions,
-            self.image_size,
-            self.d_width,
-            self.d_depth,
-            self.fake_class,
-            name="depth_discriminator",
-        )
+    def new_discriminator(self, faces: FaceSet, name: str = "depth_discriminator") -> Discriminator:
+        """Returns D_depth, which reads what a map shows."""
+        shown = [name for name in self.told.condition_names if name in faces.labels]
+        return super().new_discriminator(faces.only(shown), name)
 
     def trainer(
-        self, network: DepthNetwork, data: Datasets, auxiliaries: Mapping[str, Network]
+        self, network: Network, faces: FaceSet, auxiliaries: Mapping[str, Network]
     ) -> Trainer:
         """Returns the GAN of maps; see ``System``."""
-        objective = DepthObjective(**fields_shared_with(DepthObjective, self))
-        return DepthGAN(network, self.discriminator(data.train), self.vgg(), objective)
+        return DepthGAN(
+            network,
+            self.new_discriminator(faces),
+            vgg19_taps(self.maps.vgg_weights) if self.mapping.perceptual_weight else None,
+            self.gan,
+            self.mapping,
+            self.further_maps,
+        )
 
     def network_files(self, path: str) -> list[str]:
         """Returns the files of D_depth and of the depth network; see ``System``."""
@@ -172,126 +292,37 @@ class Depth(DepthOptions, DepthObjective, AdversarialSystem):
                 f"{path}: name the run folder of --model=depth, which holds the depth network and "
                 "its discriminator."
             )
-        return [network_file(path, CRITIC_FILE), network]
+        return [network_file(path, DISCRIMINATOR_FILE), network]
 
     def load_trained(self, flag: str, path: str, faces: FaceSet) -> dict[str, Network]:
         """Loads the depth network and D_depth for an editor that they guide; see ``System``."""
         depth = load_network_of(flag, path, DepthNetwork)
-        critic = load_network_of(flag, path, Discriminator, CRITIC_FILE)
+        discriminator = load_network_of(flag, path, Discriminator, DISCRIMINATOR_FILE)
         for name, wanted, there in (
-            ("image_size", self.image_size, depth.image_size),
-            ("geometry", self.geometry, depth.geometry),
+            ("image_size", self.data.image_size, depth.image_size),
+            ("geometry", self.maps.geometry, depth.geometry),
         ):
             if wanted != there:
                 raise UserError(
                     f"--{flag}={path}: it was trained with --{name}={there}, not {wanted}."
                 )
         known = last_record(path).get("expressions")
-        if known and tuple(known) != tuple(faces.expressions):
+        if known and tuple(known) != faces.names("expression"):
             raise UserError(
                 f"--{flag}={path}: its discriminator reads the expressions {', '.join(known)}; "
-                f"this run has {', '.join(faces.expressions)}."
+                f"this run has {', '.join(faces.names('expression'))}."
             )
-        return {"depth": depth, "depth_discriminator": critic}
+        return {"depth": depth, "depth_discriminator": discriminator}
 
     def new_networks(self, faces: FaceSet) -> dict[str, Network]:
         """Returns the depth network and D_depth, not trained."""
-        return {"depth": self.network(faces), "depth_discriminator": self.discriminator(faces)}
+        return {
+            "depth": self.network(faces),
+            "depth_discriminator": self.new_discriminator(faces),
+        }
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class DepthGAN(AdversarialTrainer):
-    """Pre-training of the depth network on pictures and their maps (Bodur et al., section 3.2).
-
-    Generator is the ``DepthNetwork``, which learns to make the map of a picture and, for the cycle,
-    the picture of a map. The discriminator sees maps and classifies the expression of the face.
-    """
-
-    saved_networks = ("generator", "discriminator", "vgg")
-    saved_options = {"objective": DepthObjective}
-
-    def __init__(
-        self,
-        generator: DepthNetwork,
-        discriminator: Discriminator,
-        vgg: keras.Model | None = None,
-        objective: DepthObjective | None = None,
-        name: str | None = "depth_gan",
-    ) -> None:
-        """Takes the networks.
-
-        Args:
-            generator: G_depth.
-            discriminator: D_depth.
-            vgg: What ``vgg19_taps`` gives; needed where a loss term with a weight reads its
-                features.
-            objective: The loss terms' weights.
-            name: Name of the Keras model.
-
-        Raises:
-            ValueError: ``vgg`` is missing.
-        """
-        objective = objective or DepthObjective()
-        if needs_vgg(objective) and vgg is None:
-            raise ValueError(
-                f"perceptual_weight is {objective.perceptual_weight}, but there is no VGG19"
-            )
-        super().__init__(generator, discriminator, objective.ema_decay, name)
-        self.objective = objective
-        self.vgg = vgg if needs_vgg(objective) else None
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """Names of the losses that ``train_step`` reports."""
-        own = [term.name for term in active_terms(DEPTH, self.objective)]
-        return (*ADVERSARIAL_TERMS, "reconstruction", *own)
-
-    @property
-    def frozen(self) -> list[keras.Model]:
-        """VGG19, where it compares."""
-        return [] if self.vgg is None else [self.vgg]
-
-    @property
-    def products(self) -> dict[str, Network]:
-        """D_depth, which goes on in the training of an editor."""
-        return {CRITIC_FILE: self.discriminator}
-
-    def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
-        """Returns ``map_grid`` of the depth network that ``network`` names."""
-        return map_grid(self.network, faces, indices)
-
-    def _generate(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """The maps of the pictures."""
-        return {"map": self.generator.to_map(batch["image"], training=True)}
-
-    def _update_critics(self, batch: Batch, generated: dict[str, tf.Tensor]) -> None:
-        """One update of D_depth on true maps and those that were made."""
-        objective = self.objective
-        self._update_critic(
-            "d_optimizer",
-            objective,
-            batch,
-            batch["map"],
-            generated["map"],
-            confidence_penalty=objective.confidence_penalty,
-        )
-
-    def _generator_losses(
-        self, batch: Batch, generated: dict[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        """The loss of the depth network."""
-        objective = self.objective
-        total = self._critic_terms(
-            self.discriminator,
-            objective,
-            generated["map"],
-            batch,
-            confidence_penalty=objective.confidence_penalty,
-        )
-        back = self.generator.to_rgb(generated["map"], training=True)
-        total += objective.reconstruction_weight * self.record(
-            "reconstruction", losses.reconstruction_loss(batch["image"], back)
-        )
-        inputs = map_inputs(objective, self.vgg, generated["map"], batch["map"])
-        total += self._weighted_terms(active_terms(DEPTH, objective), objective, inputs)
-        return {"g_optimizer": total}
+def vgg_file(maps: MapOptions, mapping: DepthLosses) -> dict[str, str]:
+    """Returns the file of VGG19's weights by its flag, where training reads one."""
+    used = mapping.perceptual_weight and os.path.isfile(maps.vgg_weights)
+    return {"vgg_weights": maps.vgg_weights} if used else {}

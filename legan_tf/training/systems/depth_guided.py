@@ -4,38 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
-from legan_tf.command_line.options import NOT_NEGATIVE, Options, option
+from legan_tf.command_line.options import NOT_NEGATIVE, Options, group, option
 from legan_tf.data.faceset import FaceSet
-from legan_tf.losses.terms import DEPTH, active_terms
-from legan_tf.models import AttributeGenerator, DepthNetwork, Discriminator, Network
+from legan_tf.models import (
+    AttributeGenerator,
+    DepthNetwork,
+    Discriminator,
+    FaceNetwork,
+    Network,
+    QualityEstimator,
+    vgg19_taps,
+)
 from legan_tf.models.layers import PACKAGE
-from legan_tf.training.adversarial import ADVERSARIAL_TERMS, averaged
-from legan_tf.training.datasets import Datasets
-from legan_tf.training.run_folder import DEPTH_FILE, NETWORK_FILE
+from legan_tf.training.datasets import Needs
+from legan_tf.training.gan import ADVERSARIAL_TERMS, EditorGAN, Images
+from legan_tf.training.options import AdversarialOptions, EditorLosses, EditorTerms
+from legan_tf.training.run_folder import DEPTH_FILE
 from legan_tf.training.samples import sample_grid
-from legan_tf.training.system import Auxiliary, System, fields_shared_with, register, subfolder
+from legan_tf.training.system import Auxiliary, System, register
 from legan_tf.training.systems.depth import (
     Depth,
-    DepthObjective,
-    DepthOptions,
-    map_inputs,
-    needs_vgg,
+    DepthLosses,
+    DepthTerms,
+    MapLosses,
+    MapOptions,
+    vgg_file,
 )
-from legan_tf.training.systems.editor import AttributeGAN, EditorSystem, Objective
+from legan_tf.training.systems.editor import EditorSystem
 from legan_tf.training.systems.legan import Legan
 from legan_tf.training.systems.stargan import Stargan
-from legan_tf.training.trainer import Batch, Trainer
+from legan_tf.training.trainer import Batch, Role, Trainer
 
 
 @dataclasses.dataclass(frozen=True)
-class Guidance(Options):
+class GuidanceOptions(Options):
     """The part that the depth network takes in the training of an editor."""
 
     depth_weight: float = option(
@@ -56,34 +65,10 @@ class Guidance(Options):
         limit=NOT_NEGATIVE,
     )
 
-
-@dataclasses.dataclass(frozen=True)
-class DepthGuidance(Guidance, DepthOptions, DepthObjective):
-    """The options that depth guidance adds to an editor; a base class before the editor's."""
-
-    depth_model: str = option(
-        "",
-        "Run folder of --model=depth; if empty, a depth network is trained first, with the data "
-        "and sizes of the run.",
-    )
-    needs: ClassVar[tuple[str, ...]] = ("expression",)
-    product_files: ClassVar[tuple[str, ...]] = (DEPTH_FILE, NETWORK_FILE)
-    unguided: ClassVar[type[EditorSystem]]
-
     @property
-    def map_kind(self) -> str:
-        """``depth`` or ``normal``."""
-        return self.geometry
-
-    @property
-    def uses_vgg(self) -> bool:
-        """Whether the depth network is kept to true maps by VGG19's features."""
-        return bool(
-            self.depth_weight
-            and self.depth_supervision
-            and not self.freeze_depth
-            and needs_vgg(self)
-        )
+    def supervises(self) -> bool:
+        """Whether the depth network is kept to true maps."""
+        return bool(self.depth_weight and self.depth_supervision and not self.freeze_depth)
 
     def problems(self) -> list[str]:
         """Adds the rule of frozen networks."""
@@ -92,72 +77,37 @@ class DepthGuidance(Guidance, DepthOptions, DepthObjective):
             problems.append("--depth_supervision teaches what --freeze_depth keeps as it is")
         return problems
 
-    def effective(self) -> System:
-        """Returns the editor alone where guidance has no weight."""
-        if self.depth_weight:
-            return self
-        return self.unguided(**fields_shared_with(self.unguided, self))
 
-    def notes(self) -> list[str]:
-        """Says that a depth network without weight is not used."""
-        if self.depth_model and not self.depth_weight:
-            return ["--depth_model is not used: --depth_weight is 0"]
-        return []
-
-    def auxiliaries(self) -> tuple[Auxiliary, ...]:
-        """Adds the depth network, which learns from the data of the run, in its form."""
-        options = fields_shared_with(Depth, self)
-        options.update(workdir=subfolder(self, "depth"), train_steps=self.auxiliary_steps)
-        depth = Auxiliary("depth", self.depth_model, Depth(**options), on_same_data=True)
-        return (*super().auxiliaries(), depth)
-
-    def trainer(
-        self, network: AttributeGenerator, data: Datasets, auxiliaries: Mapping[str, Network]
-    ) -> Trainer:
-        """Returns the GAN of the editor and the depth networks; see ``System``."""
-        return DepthGuidedGAN(
-            network,
-            self.discriminator(data.train),
-            vgg=self.vgg(),
-            objective=Objective(**fields_shared_with(Objective, self)),
-            depth_objective=DepthObjective(**fields_shared_with(DepthObjective, self)),
-            guidance=Guidance(**fields_shared_with(Guidance, self)),
-            **auxiliaries,
-        )
-
-
-@register
 @dataclasses.dataclass(frozen=True)
-class DepthStargan(DepthGuidance, Stargan):
-    """StarGAN guided by depth or surface normals, as Bodur et al. publish it."""
+class DepthModelOptions(Options):
+    """The depth network that guides."""
 
-    model: ClassVar[str] = "depth_stargan"
-    unguided: ClassVar[type[EditorSystem]] = Stargan
-
-
-@register
-@dataclasses.dataclass(frozen=True)
-class DepthLegan(DepthGuidance, Legan):
-    """LEGAN guided by depth or surface normals (ours)."""
-
-    model: ClassVar[str] = "depth_legan"
-    unguided: ClassVar[type[EditorSystem]] = Legan
-    needs: ClassVar[tuple[str, ...]] = Legan.needs
+    depth_model: str = option(
+        "",
+        "Run folder of --model=depth; if empty, a depth network is trained first, with the data "
+        "and sizes of the run.",
+    )
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class DepthGuidedGAN(AttributeGAN):
+class DepthGuidedGAN(EditorGAN, MapLosses):
     """An editor whose edits must also have the depth of a face with the expression asked for.
 
     Bodur et al., section 3.3: G_rgb, D_rgb, G_depth and D_depth are trained together, and the
     gradient of D_depth's output for the map of an edit reaches G_rgb through G_depth.
     """
 
-    saved_networks = ("depth", "depth_discriminator", "vgg", *AttributeGAN.saved_networks)
-    saved_options = {
-        **AttributeGAN.saved_options,
-        "depth_objective": DepthObjective,
-        "guidance": Guidance,
+    roles = {
+        **EditorGAN.roles,
+        "depth": Role("depth_g_optimizer", averaged=True, file=DEPTH_FILE),
+        "depth_discriminator": Role("depth_d_optimizer", discriminator=True),
+        "vgg": Role(),
+    }
+    option_groups = {
+        **EditorGAN.option_groups,
+        "guidance": GuidanceOptions,
+        "mapping": DepthLosses,
+        "further_maps": DepthTerms,
     }
 
     def __init__(
@@ -166,11 +116,16 @@ class DepthGuidedGAN(AttributeGAN):
         discriminator: Discriminator,
         depth: DepthNetwork,
         depth_discriminator: Discriminator,
+        quality: QualityEstimator | None = None,
+        identity: FaceNetwork | None = None,
         vgg: keras.Model | None = None,
-        depth_objective: DepthObjective | None = None,
-        guidance: Guidance | None = None,
+        adversarial: AdversarialOptions | None = None,
+        editing: EditorLosses | None = None,
+        further: EditorTerms | None = None,
+        guidance: GuidanceOptions | None = None,
+        mapping: DepthLosses | None = None,
+        further_maps: DepthTerms | None = None,
         name: str | None = "depth_guided_gan",
-        **editing: Any,
     ) -> None:
         """Takes the networks.
 
@@ -179,143 +134,200 @@ class DepthGuidedGAN(AttributeGAN):
             discriminator: D_rgb.
             depth: G_depth, pre-trained.
             depth_discriminator: D_depth, pre-trained.
-            vgg: What ``vgg19_taps`` gives; needed where ``guidance.depth_supervision`` is positive
-                and a loss term with a weight reads its features.
-            depth_objective: The weights of the depth networks' loss terms.
-            guidance: The part that they take in the editor's loss.
+            quality: As ``EditorGAN`` takes it, as those that are not named here.
+            identity: See there.
+            vgg: What ``vgg19_taps`` gives; needed where ``guidance`` keeps the depth network to
+                true maps and L_per has a weight.
+            adversarial: The weights of both pairs of networks.
+            editing: See there.
+            further: See there.
+            guidance: The part that the depth networks take in the editor's loss.
+            mapping: The weights of their own losses.
+            further_maps: The weights of registered loss terms of maps.
             name: Name of the Keras model.
-            **editing: The other arguments of ``AttributeGAN``.
 
         Raises:
             ValueError: A network is missing, or the two generators do not fit.
         """
-        guidance = guidance or Guidance()
-        objective = depth_objective or DepthObjective()
-        supervised = guidance.depth_supervision and not guidance.freeze_depth
-        if supervised and needs_vgg(objective) and vgg is None:
+        adversarial = adversarial or AdversarialOptions()
+        guidance, mapping = guidance or GuidanceOptions(), mapping or DepthLosses()
+        compares = guidance.supervises and mapping.perceptual_weight
+        if compares and vgg is None:
             raise ValueError("depth_supervision with a perceptual_weight needs VGG19")
         if depth.image_size != generator.image_size:
             raise ValueError(
                 f"the depth network sees {depth.image_size} pixels, the editor "
                 f"{generator.image_size}"
             )
-        super().__init__(generator, discriminator, name=name, **editing)
-        self.guidance = guidance
-        self.depth_objective = objective
-        self.depth = depth
-        self.depth_discriminator = depth_discriminator
-        self.vgg = vgg if supervised and needs_vgg(objective) else None
-        for network in (depth, depth_discriminator):
-            network.build()
-        self.averaged_depth = None
-        if guidance.freeze_depth:
-            depth.trainable = False
-        elif objective.ema_decay:
-            self.averaged_depth = averaged(depth)
+        super().__init__(
+            generator,
+            discriminator,
+            quality,
+            identity,
+            adversarial,
+            editing,
+            further,
+            name,
+            networks={
+                "depth": depth,
+                "depth_discriminator": depth_discriminator,
+                "vgg": vgg if compares else None,
+            },
+            decays={"depth": adversarial.ema_decay},
+            frozen=["depth"] if guidance.freeze_depth else [],
+        )
+        self.guidance, self.mapping = guidance, mapping
+        self.further_maps = further_maps or DepthTerms()
 
     @property
     def terms(self) -> tuple[str, ...]:
         """Names of the losses that ``train_step`` reports."""
         names = list(ADVERSARIAL_TERMS)
-        if not self.guidance.freeze_depth or self.guidance.depth_cycle_to_editor:
-            names.append("reconstruction")
-        if self.guidance.depth_supervision and not self.guidance.freeze_depth:
-            names += [term.name for term in active_terms(DEPTH, self.depth_objective)]
+        if self.guidance.freeze_depth and not self.guidance.depth_cycle_to_editor:
+            names.remove("reconstruction")
+        if self.guidance.supervises:
+            names += self.supervised_terms
         return (*super().terms, *(f"depth_{name}" for name in names))
-
-    @property
-    def trained(self) -> dict[str, Network]:
-        """D_rgb, G_rgb, D_depth and, unless it is frozen, G_depth."""
-        depth = {} if self.guidance.freeze_depth else {"depth_g_optimizer": self.depth}
-        return {**super().trained, "depth_d_optimizer": self.depth_discriminator, **depth}
-
-    @property
-    def averages(self) -> list[tuple[Network, Network, float]]:
-        """The averaged editor and the averaged depth network, where there are such."""
-        if self.averaged_depth is None:
-            return super().averages
-        of_depth = (self.averaged_depth, self.depth, self.depth_objective.ema_decay)
-        return [*super().averages, of_depth]
-
-    @property
-    def frozen(self) -> list[keras.Model]:
-        """The networks that guide the editor and do not change."""
-        depth = [self.depth] if self.guidance.freeze_depth else []
-        return [*super().frozen, *depth, *([] if self.vgg is None else [self.vgg])]
-
-    @property
-    def state(self) -> dict[str, Network]:
-        """The editor's networks, D_depth, G_depth and its average."""
-        networks = {"depth": self.depth, "depth_discriminator": self.depth_discriminator}
-        if self.averaged_depth is not None:
-            networks["averaged_depth"] = self.averaged_depth
-        return {**super().state, **networks}
-
-    @property
-    def depth_network(self) -> DepthNetwork:
-        """The depth network to sample, judge and export."""
-        return self.averaged_depth or self.depth
-
-    @property
-    def products(self) -> dict[str, Network]:
-        """The depth network, which has learned to read edits."""
-        return {DEPTH_FILE: self.depth_network}
 
     def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
         """Returns ``sample_grid`` with the maps of the edits."""
-        return sample_grid(self.network, faces, indices, self.depth_network)
+        return sample_grid(self.used("generator"), faces, indices, self.used("depth"))
 
-    def _generate(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def generate(self, batch: Batch) -> Images:
         """The edited images and their maps."""
-        generated = super()._generate(batch)
-        return {**generated, "map": self.depth.to_map(generated["edited"], training=True)}
+        fake = super().generate(batch)
+        return {**fake, "map": self.depth.to_map(fake["edited"], training=True)}
 
-    def _update_critics(self, batch: Batch, generated: dict[str, tf.Tensor]) -> None:
-        """One update of D_rgb, and one of D_depth on true maps and those of edits."""
-        super()._update_critics(batch, generated)
-        self._update_critic(
-            "depth_d_optimizer",
-            self.depth_objective,
-            batch,
-            batch["map"],
-            generated["map"],
-            prefix="depth_",
-            confidence_penalty=self.depth_objective.confidence_penalty,
-        )
+    def discriminator_losses(self, batch: Batch, fake: Images) -> dict[str, tf.Tensor]:
+        """L_D of D_rgb, and that of D_depth on true maps and those of edits."""
+        D, beta = self.depth_discriminator, self.mapping.confidence_penalty
+        of_maps = self.discriminator_loss(D, batch, batch["map"], fake["map"], beta, "depth_")
+        return {**super().discriminator_losses(batch, fake), "depth_d_optimizer": of_maps}
 
-    def _generator_losses(
-        self, batch: Batch, generated: dict[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        """The editor's full loss with what D_depth says, and that of the depth network.
+    def generator_losses(self, batch: Batch, fake: Images) -> dict[str, tf.Tensor]:
+        """L_G of G_rgb with what D_depth says (equation 8), and that of G_depth.
 
-        Each is differentiated for its own network only: the depth network does not learn to
-        please D_rgb, and the editor gets no more of the depth losses than ``depth_weight``.
+        The depth network does not learn to please D_rgb, and the editor gets no more of the depth
+        losses than ``depth_weight``.
         """
-        totals = super()._generator_losses(batch, generated)
-        guidance, objective = self.guidance, self.depth_objective
-        judged = self._critic_terms(
+        guidance, made = self.guidance, fake["map"]
+        editor = self.generator_loss(batch, fake)
+        depth = self.adversarial_and_classification(
             self.depth_discriminator,
-            objective,
-            generated["map"],
-            self._wanted(batch),
+            made,
+            self.wanted(batch),
+            self.mapping.confidence_penalty,
             "depth_",
-            objective.confidence_penalty,
         )
-        totals["g_optimizer"] += guidance.depth_weight * judged
+        editor += guidance.depth_weight * depth
         if not guidance.freeze_depth or guidance.depth_cycle_to_editor:
-            back = self.depth.to_rgb(generated["map"], training=True)
-            cycle = objective.reconstruction_weight * self.record(
-                "depth_reconstruction", losses.reconstruction_loss(generated["edited"], back)
+            undone = self.depth.to_rgb(made, training=True)
+            L_rec = losses.reconstruction_loss(fake["edited"], undone)
+            cycle = self.adversarial.reconstruction_weight * self.logged_mean(
+                "depth_reconstruction", L_rec
             )
             if guidance.depth_cycle_to_editor:
-                totals["g_optimizer"] += guidance.depth_weight * cycle
-            judged += cycle
-        if not guidance.freeze_depth:
-            if guidance.depth_supervision:
-                known = self.depth.to_map(batch["image"], training=True)
-                inputs = map_inputs(objective, self.vgg, known, batch["map"])
-                judged += guidance.depth_supervision * self._weighted_terms(
-                    active_terms(DEPTH, objective), objective, inputs, prefix="depth_"
-                )
-            totals["depth_g_optimizer"] = judged
-        return totals
+                editor += guidance.depth_weight * cycle
+            depth += cycle
+        if guidance.freeze_depth:
+            return {"g_optimizer": editor}
+        if guidance.supervises:
+            known = self.depth.to_map(batch["image"], training=True)
+            supervised = self.supervised_loss(known, batch["map"], "depth_")
+            depth += guidance.depth_supervision * supervised
+        return {"g_optimizer": editor, "depth_g_optimizer": depth}
+
+
+@dataclasses.dataclass(frozen=True)
+class DepthGuided(EditorSystem):
+    """An editor that a depth network guides; a base class before the editor's."""
+
+    maps: MapOptions = group(MapOptions)
+    mapping: DepthLosses = group(DepthLosses)
+    further_maps: DepthTerms = group(DepthTerms)
+    guidance: GuidanceOptions = group(GuidanceOptions)
+    depth: DepthModelOptions = group(DepthModelOptions)
+    trainer_class: ClassVar[type[Trainer]] = DepthGuidedGAN
+
+    @property
+    def _compares(self) -> bool:
+        """Whether maps are compared in the features of VGG19."""
+        return bool(self.guidance.supervises and self.mapping.perceptual_weight)
+
+    def problems(self) -> list[str]:
+        """Adds the rules of VGG19."""
+        problems = super().problems()
+        if self._compares:
+            problems += self.maps.problems_of_vgg(self.data.image_size)
+        return problems
+
+    def needs(self) -> Needs:
+        """Adds the maps; see ``System``."""
+        return dataclasses.replace(super().needs(), map_kind=self.maps.geometry)
+
+    def effective(self) -> System:
+        """Returns the editor alone where guidance has no weight."""
+        assert self.base is not None
+        return self if self.guidance.depth_weight else self.converted(self.base)
+
+    def notes(self) -> list[str]:
+        """Says that a depth network without weight is not used."""
+        if self.depth.depth_model and not self.guidance.depth_weight:
+            return ["--depth_model is not used: --depth_weight is 0"]
+        return []
+
+    def input_files(self, begun: bool) -> dict[str, str]:
+        """Adds the file of VGG19's weights."""
+        of_vgg = vgg_file(self.maps, self.mapping) if self._compares else {}
+        return {**super().input_files(begun), **of_vgg}
+
+    def initial_weights(self) -> dict[str, str]:
+        """Returns VGG19's weights where training uses them; see ``System``."""
+        return {"vgg_weights": self.maps.vgg_weights} if self._compares else {}
+
+    def auxiliaries(self) -> tuple[Auxiliary, ...]:
+        """Adds the depth network, which learns from the data of the run, in its form."""
+        shown = [name for name in self.told.condition_names if name != "lighting"]
+        system = self.converted(
+            Depth,
+            conditions=",".join(shown),
+            workdir=self.subfolder("depth"),
+            train_steps=self.guides.auxiliary_steps,
+        )
+        depth = Auxiliary("depth", self.depth.depth_model, system, on_same_data=True)
+        return (*super().auxiliaries(), depth)
+
+    def trainer(
+        self, network: Network, faces: FaceSet, auxiliaries: Mapping[str, Network]
+    ) -> Trainer:
+        """Returns the GAN of the editor and the depth networks; see ``System``."""
+        return DepthGuidedGAN(
+            network,
+            self.new_discriminator(faces),
+            vgg=vgg19_taps(self.maps.vgg_weights) if self._compares else None,
+            adversarial=self.gan,
+            editing=self.editing,
+            further=self.further,
+            guidance=self.guidance,
+            mapping=self.mapping,
+            further_maps=self.further_maps,
+            **auxiliaries,
+        )
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class DepthStargan(DepthGuided, Stargan):
+    """StarGAN guided by depth or surface normals, as Bodur et al. publish it."""
+
+    model: ClassVar[str] = "depth_stargan"
+    base: ClassVar[type[System] | None] = Stargan
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class DepthLegan(DepthGuided, Legan):
+    """LEGAN guided by depth or surface normals (ours)."""
+
+    model: ClassVar[str] = "depth_legan"
+    base: ClassVar[type[System] | None] = Legan

@@ -10,45 +10,19 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
-from legan_tf.command_line.options import POSITIVE, option
-from legan_tf.data import attributes
+from legan_tf.command_line.options import POSITIVE, Options, group, option
+from legan_tf.data.conditions import UNKNOWN
 from legan_tf.data.faceset import FaceSet
-from legan_tf.models import FaceNetwork, LightCNN29
+from legan_tf.models import FaceNetwork, LightCNN29, Network
 from legan_tf.models.network import predict_in_batches
 from legan_tf.runtime import compat
+from legan_tf.training.datasets import Needs
 from legan_tf.training.supervised import CropOptions, SupervisedSystem, SupervisedTrainer
 from legan_tf.training.system import register
-from legan_tf.training.trainer import Batch
+from legan_tf.training.trainer import Batch, Role, Trainer
 
 COSINE_SCALE = 16.0
 """Scale of the cosines in the softmax over people (NormFace)."""
-
-
-@register
-@dataclasses.dataclass(frozen=True)
-class Identity(CropOptions, SupervisedSystem):
-    """LightCNN-29 v2, trained to classify people."""
-
-    model: ClassVar[str] = "identity"
-    needs: ClassVar[tuple[str, ...]] = ("identity",)
-    learns: ClassVar[tuple[str, ...]] = ("identity",)
-    network_class: ClassVar = FaceNetwork
-
-    identity_width: float = option(
-        1.0, "Identity network: factor on LightCNN-29's channels.", limit=POSITIVE
-    )
-
-    def problems(self) -> list[str]:
-        """Adds the rule of the size."""
-        return [*super().problems(), *lightcnn_size_problems(self.image_size)]
-
-    def network(self, faces: FaceSet) -> LightCNN29:
-        """Returns LightCNN-29."""
-        return LightCNN29(self.image_size, self.identity_width)
-
-    def supervised_trainer(self, network: LightCNN29, faces: FaceSet) -> IdentityTrainer:
-        """Returns the trainer of the face network."""
-        return IdentityTrainer(network, faces.identity)
 
 
 def lightcnn_size_problems(image_size: int) -> list[str]:
@@ -67,6 +41,8 @@ class IdentityTrainer(SupervisedTrainer):
     loss and the match score use.
     """
 
+    roles = {**SupervisedTrainer.roles, "head": Role("optimizer")}
+
     def __init__(self, network: LightCNN29, identity: np.ndarray) -> None:
         """Takes the network.
 
@@ -75,21 +51,13 @@ class IdentityTrainer(SupervisedTrainer):
             identity: int32 [n], the person of each training picture; -1 is unknown. Each person
                 is a class of the softmax; people of other splits are not.
         """
-        super().__init__(network, ["identity"], name="identity_trainer")
         people = np.unique(identity[identity >= 0])
-        self._class_of = np.full(people.max() + 1, attributes.UNKNOWN, np.int32)
+        network.build()
+        head = keras.layers.Dense(len(people), use_bias=False)
+        head.build((None, int(network.fc.units)))
+        super().__init__(network, ["identity"], name="identity_trainer", head=head)
+        self._class_of = np.full(people.max() + 1, UNKNOWN, np.int32)
         self._class_of[people] = np.arange(len(people))
-        self.head = keras.layers.Dense(len(people), use_bias=False)
-        self.head.build((None, int(network.fc.units)))
-
-    @property
-    def state(self) -> dict[str, keras.layers.Layer]:
-        """The network and the head."""
-        return {**super().state, "head": self.head}
-
-    def variables_of(self, optimizer: str) -> list:
-        """Returns the variables of the network and of the head."""
-        return [*super().variables_of(optimizer), *self.head.trainable_variables]
 
     def sample_losses(self, batch: Batch) -> list[tf.Tensor]:
         """Cross entropy of the person."""
@@ -98,7 +66,7 @@ class IdentityTrainer(SupervisedTrainer):
         logits = COSINE_SCALE * tf.matmul(embedding, classes)
         person = batch["identity"]
         known = tf.gather(self._class_of, tf.maximum(person, 0))
-        labels = tf.where(person >= 0, known, attributes.UNKNOWN)
+        labels = tf.where(person >= 0, known, UNKNOWN)
         return [losses.classification_loss(logits, labels)]
 
     def validate(self, faces: FaceSet, count: int) -> dict[str, float]:
@@ -125,3 +93,43 @@ class IdentityTrainer(SupervisedTrainer):
         anchor, right, wrong = embedded
         closer = (anchor * right).sum(1) > (anchor * wrong).sum(1)
         return {"val_right_of_two": float(closer.mean())}
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentityOptions(Options):
+    """The size of the face network."""
+
+    identity_width: float = option(
+        1.0, "Identity network: factor on LightCNN-29's channels.", limit=POSITIVE
+    )
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class Identity(SupervisedSystem):
+    """LightCNN-29 v2, trained to classify people."""
+
+    model: ClassVar[str] = "identity"
+    columns: ClassVar[tuple[str, ...]] = ("identity",)
+    trainer_class: ClassVar[type[Trainer]] = IdentityTrainer
+    network_class: ClassVar[type[Network]] = FaceNetwork
+
+    crops: CropOptions = group(CropOptions)
+    face: IdentityOptions = group(IdentityOptions)
+
+    def problems(self) -> list[str]:
+        """Adds the rule of the size."""
+        return [*super().problems(), *lightcnn_size_problems(self.data.image_size)]
+
+    def needs(self) -> Needs:
+        """Returns people, in pictures large enough for the crops; see ``System``."""
+        size = self.crops.loaded_size(self.data.image_size)
+        return Needs(None, columns=self.columns, any_of=self.columns, loaded_size=size)
+
+    def network(self, faces: FaceSet) -> LightCNN29:
+        """Returns LightCNN-29."""
+        return LightCNN29(self.data.image_size, self.face.identity_width)
+
+    def supervised_trainer(self, network: LightCNN29, faces: FaceSet) -> IdentityTrainer:
+        """Returns the trainer of the face network."""
+        return IdentityTrainer(network, faces.identity)

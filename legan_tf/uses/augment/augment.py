@@ -11,6 +11,7 @@ import numpy as np
 
 from legan_tf.command_line.options import parse_crop
 from legan_tf.data import images, storage
+from legan_tf.data.conditions import ATTRIBUTES
 from legan_tf.data.manifest import Manifest, ManifestError, Row, read_manifest
 from legan_tf.data.output_folder import canonical_path, folder_problem
 from legan_tf.data.parallel import OnProgress
@@ -124,6 +125,7 @@ def augment(
     batches.close()
     report = write_output(
         manifest,
+        editor.conditions,
         quotas,
         [*manifest.notes, *notes],
         output,
@@ -165,11 +167,12 @@ def _settings(
             canonical_path(source.data_dir or os.path.dirname(source.manifest) or ".")
         ),
         "labels": checksum(
-            [dataclasses.astuple(dataclasses.replace(row, file="")) for row in manifest.rows]
+            [{**vars(row), "file": "", ATTRIBUTES: dict(row.attributes)} for row in manifest.rows]
         ),
     }
 
 
+@dataclasses.dataclass
 class _Batches:
     """The batches of an augmentation; the log gets each when it is finished.
 
@@ -177,26 +180,16 @@ class _Batches:
     therefore found again; if an image has changed meanwhile, the batches from there on differ.
     """
 
-    def __init__(
-        self,
-        editor: Editor,
-        scorer: Scorer | None,
-        options: AugmentOptions,
-        rows: Sequence[Row],
-        crop: images.Crop | None,
-        output: str,
-        log: WorkLog,
-    ) -> None:
-        self._editor = editor
-        self._scorer = scorer
-        self._options = options
-        self._rows = rows
-        self._crop = crop
-        self._output = output
-        self._log = log
-        self._count = 0
-        self._written: set[str] = set()
-        self._began = False
+    editor: Editor
+    scorer: Scorer | None
+    options: AugmentOptions
+    rows: Sequence[Row]
+    crop: images.Crop | None
+    output: str
+    log: WorkLog
+    count: int = 0
+    written: set[str] = dataclasses.field(default_factory=set)
+    began: bool = False
 
     def make_edits(self, quotas: Sequence[Quota], on_progress: OnProgress) -> None:
         """Fills the quotas; in each round every quota tries as many candidates as it lacks."""
@@ -211,15 +204,15 @@ class _Batches:
                 quota.tried += len(following)
             if not round_edits:
                 break
-            for start in range(0, len(round_edits), self._options.batch_size):
-                batch = round_edits[start : start + self._options.batch_size]
+            for start in range(0, len(round_edits), self.options.batch_size):
+                batch = round_edits[start : start + self.options.batch_size]
                 outcomes = self._edit([edit for _, edit in batch], number)
                 for (quota, edit), outcome in zip(batch, outcomes):
                     if outcome["kept"]:
                         path = f"{IMAGES}/{numbered_path(number)}"
                         made = SyntheticImage(**vars(edit), path=path, rating=outcome["rating"])
                         quota.made.append(made)
-                        self._written.add(path)
+                        self.written.add(path)
                         done += 1
                     number += 1
                 on_progress(done, total)
@@ -228,11 +221,11 @@ class _Batches:
 
     def crop_originals(self, on_progress: OnProgress) -> None:
         """Writes the crop of every image of the manifest."""
-        size = self._options.batch_size
-        for start in range(0, len(self._rows), size):
-            rows = range(start, min(start + size, len(self._rows)))
+        size = self.options.batch_size
+        for start in range(0, len(self.rows), size):
+            rows = range(start, min(start + size, len(self.rows)))
             names = [f"{ORIGINALS}/{numbered_path(row)}" for row in rows]
-            self._written.update(names)
+            self.written.update(names)
 
             def write(rows: Sequence[int] = rows, names: Sequence[str] = names) -> Outcomes:
                 for row, name in zip(rows, names):
@@ -240,72 +233,76 @@ class _Batches:
                 return [{} for _ in names]
 
             self._run_once(rows, names, {}, write)
-            on_progress(rows[-1] + 1, len(self._rows))
+            on_progress(rows[-1] + 1, len(self.rows))
 
     def close(self) -> None:
         """Removes images of earlier runs, with other sources, that are no longer needed."""
-        log = self._log
-        log.done = {part: done for part, done in log.done.items() if part < self._count}
+        log = self.log
+        log.done = {part: done for part, done in log.done.items() if part < self.count}
         log.close()
         for folder in (IMAGES, ORIGINALS):
-            base = os.path.join(self._output, folder)
+            base = os.path.join(self.output, folder)
             for inside, _, names in os.walk(base):
                 for file in (os.path.join(inside, name) for name in names):
                     path = os.path.relpath(file, base)
                     # Only files named as here: others are not ours.
-                    if is_numbered_path(path) and f"{folder}/{path}" not in self._written:
+                    if is_numbered_path(path) and f"{folder}/{path}" not in self.written:
                         os.remove(file)
 
     def load_image(self, row: int) -> np.ndarray:
         """Returns the image of a row as the input of the editor, uint8 [S, S, 3]."""
-        image = images.decode(self._rows[row].file)
-        return images.to_square(image, self._editor.image_size, self._crop)
+        image = images.decode(self.rows[row].file)
+        return images.to_square(image, self.editor.image_size, self.crop)
 
     def _edit(self, edits: Sequence[Edit], number: int) -> Outcomes:
-        names = [f"{IMAGES}/{numbered_path(number + i)}" for i in range(len(edits))]
+        paths = [f"{IMAGES}/{numbered_path(number + i)}" for i in range(len(edits))]
 
         def make() -> Outcomes:
-            edited = self._editor(
+            edited = self.editor(
                 np.stack([self.load_image(edit.source) for edit in edits]),
-                expression=[edit.expression for edit in edits],
-                lighting=[edit.lighting for edit in edits],
+                **{
+                    one.name: [edit.targets.get(one.name) for edit in edits]
+                    for one in self.editor.conditions
+                },
             )
+            above = self.options.quality_above
             ratings: list[float | None] = [None] * len(edits)
-            if self._scorer:
-                ratings = [round(float(rating), _DECIMALS) for rating in self._scorer(edited)]
+            if self.scorer:
+                rated = np.atleast_1d(self.scorer(edited))
+                ratings = [round(float(rating), _DECIMALS) for rating in rated]
             outcomes = []
-            for name, image, rating in zip(names, edited, ratings):
+            for path, image, rating in zip(paths, edited, ratings):
                 # Ratings may be below 1, so 0 has to be tested for as "no threshold".
-                kept = not self._options.quality_above or rating >= self._options.quality_above
+                kept = not above or (rating is not None and rating >= above)
                 if kept:
-                    self._save(name, image)
+                    self._save(path, image)
                 outcomes.append({"kept": kept, "rating": rating})
             return outcomes
 
-        targets = [(edit.expression, edit.lighting) for edit in edits]
-        return self._run_once([edit.source for edit in edits], names, targets, make)
+        targets = [edit.targets for edit in edits]
+        return self._run_once([edit.source for edit in edits], paths, targets, make)
 
     def _run_once(
         self, rows: Sequence[int], names: Sequence[str], targets: Any, run: Callable[[], Outcomes]
     ) -> Outcomes:
         """Returns the outcomes of a batch from the log, or runs it."""
-        part, self._count = self._count, self._count + 1
-        stamps = [file_version(self._rows[row].file) for row in rows]
+        part, self.count = self.count, self.count + 1
+        stamps = [file_version(self.rows[row].file) for row in rows]
         inputs = checksum([list(rows), list(names), targets, stamps])
-        before, outcomes = self._log.done.get(part, ("", []))
+        before, outcomes = self.log.done.get(part, ("", []))
         if before == inputs and all(
-            os.path.exists(os.path.join(self._output, name))
+            os.path.exists(os.path.join(self.output, name))
             for name, outcome in zip(names, outcomes)
             if outcome.get("kept", True)
         ):
             return outcomes
-        if not self._began:
-            self._log.begin()
-            remove_leftovers(self._output, ())
-            self._began = True
+        if not self.began:
+            self.log.begin()
+            remove_leftovers(self.output, ())
+            self.began = True
         outcomes = run()
-        self._log.add(part, inputs, outcomes)
+        self.log.add(part, inputs, outcomes)
         return outcomes
 
     def _save(self, name: str, image: np.ndarray) -> None:
-        storage.write_bytes(os.path.join(self._output, name), images.to_png(image))
+        storage.write_bytes(os.path.join(self.output, name), images.to_png(image))

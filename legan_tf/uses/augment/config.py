@@ -16,8 +16,8 @@ class AugmentOptions(Options):
 
     policy: str = option(
         "balance",
-        "balance: fill rare expressions of train up to the commonest; vary: one edit of each "
-        "picture of train, same person, expression and light drawn.",
+        "balance: fill rare expressions of train (what the model edits first) up to the commonest; "
+        "vary: one edit of each picture of train, same person, expression and light drawn.",
         POLICIES,
     )
     quality_model: str = option("", "Run folder, .keras file or export of a Q to rate the edits.")

@@ -6,11 +6,13 @@ import collections
 import math
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from legan_tf.data import csv_text, images, storage
-from legan_tf.data.manifest import Manifest, Row, to_csv
+from legan_tf.data.conditions import ATTRIBUTES, Condition
+from legan_tf.data.manifest import CLASSES, Manifest, Row, to_csv
 from legan_tf.data.output_folder import evenly_spaced
 from legan_tf.data.resumable import MANIFEST
 from legan_tf.data.splits import SPLITS
@@ -22,7 +24,6 @@ IMAGES = "images"
 ORIGINALS = "originals"
 """Folder of the cropped real images within the output, if a crop is given."""
 
-_SYNTHETIC_COLUMNS = ("path", "source", "expression", "lighting", "rating")
 _SHEET_COLUMNS, _SHEET_CLASSES = 8, 8
 _PER_FOLDER = 1000
 
@@ -40,6 +41,7 @@ def is_numbered_path(path: str) -> bool:
 
 def write_output(
     manifest: Manifest,
+    conditions: Sequence[Condition],
     quotas: Sequence[Quota],
     notes: Sequence[str],
     output: str,
@@ -50,6 +52,7 @@ def write_output(
 
     Args:
         manifest: Manifest of the real images.
+        conditions: Those of the model.
         quotas: The edits that were to be made and those that were.
         notes: Further sentences of the report.
         output: The folder to write.
@@ -59,26 +62,26 @@ def write_output(
     Returns:
         The report.
     """
-    real = _real_rows(manifest.rows, output, cropped)
+    real = _real_rows(manifest, output, cropped)
     edits = [edit for quota in quotas for edit in quota.made]
     table = [
         [
             edit.path,
             real[edit.source]["path"],
-            edit.expression or "",
-            edit.lighting or "",
+            *(edit.targets.get(one.name, "") for one in conditions),
             math.nan if edit.rating is None else edit.rating,
         ]
         for edit in edits
     ]
-    synthetic = [_synthetic_row(edit, manifest.rows[edit.source]) for edit in edits]
-    files = {"synthetic.csv": csv_text.to_bytes(_SYNTHETIC_COLUMNS, table)}
+    synthetic = [_synthetic_row(edit, manifest.rows[edit.source], conditions) for edit in edits]
+    columns = ("path", "source", *(one.name for one in conditions), "rating")
+    files = {"synthetic.csv": csv_text.to_bytes(columns, table)}
     if edits:
-        files["sheet.png"] = _sheet(manifest, edits, output, load_image)
+        files["sheet.png"] = _sheet(manifest, conditions, edits, output, load_image)
     files[MANIFEST] = to_csv([*real, *synthetic])
     for name, content in files.items():
         storage.write_bytes(os.path.join(output, name), content)
-    lines = _counts(manifest, synthetic)
+    lines = _counts(manifest, conditions[0], synthetic)
     rejected = [(quota.name, quota.tried - len(quota.made)) for quota in quotas]
     total = sum(count for _, count in rejected)
     if total:
@@ -108,7 +111,7 @@ def shortages(quotas: Sequence[Quota]) -> list[str]:
     return lines
 
 
-def _real_rows(rows: Sequence[Row], output: str, cropped: bool) -> list[dict[str, str | float]]:
+def _real_rows(manifest: Manifest, output: str, cropped: bool) -> list[dict[str, Any]]:
     """The rows of the manifest with paths relative to the output."""
     base = os.path.realpath(output)
 
@@ -117,37 +120,46 @@ def _real_rows(rows: Sequence[Row], output: str, cropped: bool) -> list[dict[str
             return file
         return os.path.relpath(os.path.realpath(file), base)
 
-    kept = ("identity", "expression", "lighting", "rating_mean", "rating_std", "split")
+    kept = ("identity", *CLASSES, "rating_mean", "rating_std", "split")
+    attributes = manifest.names(ATTRIBUTES)
     listed = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(manifest.rows):
         if cropped:  # Without maps, which are of the whole images.
             paths = {"path": f"{ORIGINALS}/{numbered_path(number)}"}
         else:
             files = {"path": row.file, "depth": row.depth, "normal": row.normal}
             paths = {name: relative(file) for name, file in files.items()}
-        listed.append({**{name: getattr(row, name) for name in kept}, **paths})
+        # All of them by name, so that the columns keep their order.
+        known = {ATTRIBUTES: {name: row.attributes.get(name, "") for name in attributes}}
+        listed.append({**{name: getattr(row, name) for name in kept}, **known, **paths})
     return listed
 
 
-def _synthetic_row(image: SyntheticImage, source: Row) -> dict[str, str | float]:
-    return {
-        "path": image.path,
-        "identity": source.identity,
-        "expression": image.expression or source.expression,
-        "lighting": image.lighting or source.lighting,
-        "split": SPLITS[0],
-    }
+def _synthetic_row(
+    image: SyntheticImage, source: Row, conditions: Sequence[Condition]
+) -> dict[str, Any]:
+    values = {name: getattr(source, name) for name in ("identity", *CLASSES, ATTRIBUTES)}
+    for one in conditions:
+        label = one.ids(image.targets.get(one.name), 1, keeps_unnamed=True)[0]
+        values[one.name] = one.edited(values[one.name], label)
+    return {"path": image.path, **values, "split": SPLITS[0]}
 
 
-def _counts(manifest: Manifest, synthetic: Sequence[dict[str, str | float]]) -> list[str]:
-    """A table of the images of train per expression, real and synthetic."""
-    real = collections.Counter(row.expression for row in manifest.split(SPLITS[0]))
-    added = collections.Counter(row["expression"] for row in synthetic)
-    names = list(manifest.expressions) + sorted(set(added) - {*manifest.expressions, ""})
-    rows = [(name, real[name], added[name]) for name in names]
+def _counts(
+    manifest: Manifest, condition: Condition, synthetic: Sequence[dict[str, Any]]
+) -> list[str]:
+    """A table of the images of train per class or attribute, real and synthetic."""
+    train = [vars(row) for row in manifest.split(SPLITS[0])]
+    real, added = (
+        collections.Counter(name for row in rows for name in condition.told(row[condition.name]))
+        for rows in (train, synthetic)
+    )
+    found = {*real, *added} - {""}
+    known = [name for name in manifest.names(condition.name) if name in found]
+    rows = [(name, real[name], added[name]) for name in [*known, *sorted(found - {*known})]]
     if real[""] or added[""]:
         rows.append(("(unknown)", real[""], added[""]))
-    rows.append(("all", sum(real.values()), len(synthetic)))
+    rows.append(("all", len(train), len(synthetic)))
     width = max(len(name) for name, *_ in rows)
     heading = f"{'train':<{width}} {'real':>9} {'synthetic':>9} {'together':>9}"
     return [heading, *(f"{n:<{width}} {r:>9} {a:>9} {r + a:>9}" for n, r, a in rows)]
@@ -155,22 +167,24 @@ def _counts(manifest: Manifest, synthetic: Sequence[dict[str, str | float]]) -> 
 
 def _sheet(
     manifest: Manifest,
+    conditions: Sequence[Condition],
     edits: Sequence[SyntheticImage],
     output: str,
     load_image: Callable[[int], np.ndarray],
 ) -> bytes:
-    """Draws a row of sources above a row of their edits for each class."""
+    """Draws a row of sources above a row of their edits for each first target."""
     of_class: dict[str, list[SyntheticImage]] = {}
     for made in edits:
-        of_class.setdefault(made.expression or made.lighting or "", []).append(made)
+        of_class.setdefault(next(iter(made.targets.values())), []).append(made)
     rows = []
     for name in evenly_spaced(sorted(of_class), _SHEET_CLASSES):
         sources, results = [], []
         for made in evenly_spaced(of_class[name], _SHEET_COLUMNS):
             row = manifest.rows[made.source]
-            caption = " ".join(filter(None, (row.expression, row.lighting)))
+            told = (one.told(getattr(row, one.name)) for one in conditions)
+            caption = " ".join(text for texts in told for text in texts if text)
             sources.append((enlarged(load_image(made.source)), caption))
-            caption = made.lighting or ""
+            caption = " ".join([*made.targets.values()][1:])
             if made.rating is not None:
                 caption += f" Q {made.rating:.1f}"
             results.append((enlarged(images.decode(os.path.join(output, made.path))), caption))

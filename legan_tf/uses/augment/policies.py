@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,12 @@ class Edit:
 
     Attributes:
         source: Index of the row to edit.
-        expression: Name of the target expression; None to keep the expression.
-        lighting: Name of the target lighting; None to keep the lighting.
+        targets: What is asked for, as text by condition, such as ``smile`` or
+            ``Smiling=1,Young=0``; a condition that is not there is kept.
     """
 
     source: int
-    expression: str | None
-    lighting: str | None
+    targets: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +65,16 @@ class Quota:
 def balance(
     rows: Sequence[Row], editor: Any, seed: int, tries: int
 ) -> tuple[list[Quota], list[str]]:
-    """Plans edits that fill rare expressions of split train up to the most common one.
+    """Plans edits that fill what is rare in split train, of the first condition of the model.
 
-    Sources are images of other expressions. Within a class people alternate, and so do the images
-    of a person, each of which is a source at most once. The lighting is kept.
+    Rare classes, such as expressions, are filled up to the most common one; of each attribute the
+    images with it up to those without, or the reverse. Sources are images of other classes, or
+    with the opposite. Within a class people alternate, and so do the images of a person, each of
+    which is a source at most once. What is not filled is kept.
 
     Args:
         rows: The rows of a manifest.
-        editor: Has ``expressions``, ``lightings`` and ``keeps_unnamed``.
+        editor: Has ``conditions`` and ``keeps_unnamed``.
         seed: Seed of the order.
         tries: Number of candidates for each edit.
 
@@ -83,61 +84,94 @@ def balance(
     Raises:
         UserError: The model cannot fill anything, or there is nothing to fill.
     """
-    labelled = [(i, row) for i, row in enumerate(rows) if row.split == _TRAIN and row.expression]
-    counts = collections.Counter(row.expression for _, row in labelled)
-    known = [name for name in editor.expressions if name in counts]
+    condition = editor.conditions[0]
+    train = [(i, row) for i, row in enumerate(rows) if row.split == _TRAIN]
+    values = [getattr(row, condition.name) for _, row in train]
+    labels = condition.labels(values).reshape(-1, len(condition.columns()))
+    told = [condition.told(value) for value in values]
+    quotas: list[Quota] = []
+    known: list[str] = []
+    unknown: set[str] = set()
+    without_rest: set[int] = set()
+    # Of a class there is one number, of attributes one each.
+    for numbers, names in zip(labels.T, zip(*told)):
+        counts = collections.Counter(name for name in names if name)
+        able = dict(zip(numbers, names))
+        unknown |= set(counts) - {able[number] for number in able if number >= 0}
+        for target in (able[number] for number in sorted(able) if number >= 0):
+            known.append(target)
+            missing = max(counts.values()) - counts[target]
+            if not missing:
+                continue
+            targets = {
+                i: _targets(editor, row, condition.name, target)
+                for (i, row), name in zip(train, names)
+                if name not in (target, "")
+            }
+            without_rest |= {i for i, asked in targets.items() if not asked}
+            order = _alternating(
+                [(i, rows[i]) for i, asked in targets.items() if asked],
+                np.random.default_rng([7101, seed, len(known) - 1]),
+            )
+            candidates = tuple(Edit(i, targets[i]) for i in order[: missing * tries])
+            quotas.append(Quota(target, missing, candidates))
     if not known:
         raise UserError(
-            f"--policy=balance: the model knows the expressions {_join(editor.expressions)}, and "
-            f"split 'train' has {_join(sorted(counts))}: there is none in both."
+            f"--policy=balance: of {condition.name} the model knows {_join(condition.names)}, and "
+            f"split 'train' has {_join(sorted(unknown))}: there is none in both."
         )
-    highest = max(counts.values())
-    if all(counts[name] == highest for name in known):
+    if not quotas:
         raise UserError(
-            f"--policy=balance: each expression that the model knows ({_join(known)}) has "
-            f"{highest} pictures in split 'train' already; there is nothing to fill."
+            f"--policy=balance: what the model knows of {condition.name} ({_join(known)}) is as "
+            "frequent in split 'train' as the most common already; there is nothing to fill."
         )
-    keeps_lighting = bool(editor.keeps_unnamed or not editor.lightings)
-    usable = [(i, row) for i, row in labelled if keeps_lighting or row.lighting in editor.lightings]
-    notes = []
-    if len(usable) < len(labelled):
-        notes.append(
-            f"{len(labelled) - len(usable)} pictures of train were no sources: the model cannot "
-            "leave the light as it is and does not know theirs."
-        )
-    unknown = sorted(set(counts) - set(known))
-    if unknown:
-        notes.append(f"The model does not know {_join(unknown)}, which stay as they are.")
-    quotas = []
-    for number, name in enumerate(known):
-        missing = highest - counts[name]
-        if not missing:
-            continue
-        sources = [(i, row) for i, row in usable if row.expression != name]
-        order = _alternating(sources, np.random.default_rng([7101, seed, number]))
-        candidates = tuple(
-            Edit(i, name, None if keeps_lighting else rows[i].lighting)
-            for i in order[: missing * tries]
-        )
-        quotas.append(Quota(name, missing, candidates))
+    told_all = f"the model has to be told all of {_join([one.name for one in editor.conditions])}"
     if not any(quota.candidates for quota in quotas):
         raise UserError(
-            "--policy=balance: the model cannot leave the light as it is, and no picture of split "
-            f"'train' that could become {' or '.join(quota.name for quota in quotas)} has a "
-            f"lighting that it knows ({_join(editor.lightings)}). Give a model that was trained "
-            "with --keep_share, or name the lightings alike."
+            f"--policy=balance: {told_all}, and of no picture of split 'train' that could become "
+            f"{' or '.join(quota.name for quota in quotas)} does it know the rest. Give a model "
+            "that was trained with --keep_share, or name the classes alike."
         )
+    notes = []
+    if without_rest:
+        notes.append(
+            f"{len(without_rest)} pictures of train were no sources: {told_all}, and does not know "
+            "theirs."
+        )
+    if unknown:
+        notes.append(f"The model does not know {_join(sorted(unknown))}, which stay as they are.")
     return quotas, notes
+
+
+def _targets(editor: Any, row: Row, changed: str, target: str) -> dict[str, str]:
+    """Returns the targets of an edit that changes one condition.
+
+    Returns:
+        Only the change, if the model leaves the rest as it is. Else the row's own labels besides
+        it; nothing if one is unknown, or to the model.
+    """
+    if editor.keeps_unnamed:
+        return {changed: target}
+    targets: dict[str, str] = {}
+    for one in editor.conditions:
+        value = getattr(row, one.name)
+        if one.name == changed:
+            value = one.edited(value, one.ids(target, 1, True)[0])
+        label = one.labels([value])[0]
+        if np.any(label < 0):
+            return {}
+        targets[one.name] = one.request(one.unknown(1)[0], label)
+    return targets
 
 
 def vary(rows: Sequence[Row], editor: Any, seed: int, tries: int) -> tuple[list[Quota], list[str]]:
     """Plans one edit of each image of split train whose person is known.
 
-    Expression and lighting are drawn uniformly from the classes of the model.
+    Each condition is drawn uniformly from the classes of the model, each attribute from 0 and 1.
 
     Args:
         rows: The rows of a manifest.
-        editor: Has ``expressions`` and ``lightings``.
+        editor: Has ``conditions``.
         seed: Seed of the draws.
         tries: Number of candidates for each image.
 
@@ -161,11 +195,16 @@ def vary(rows: Sequence[Row], editor: Any, seed: int, tries: int) -> tuple[list[
         )
     rng = np.random.default_rng([7102, seed])
     count = len(sources) * tries
-    targets = [
-        [names[k] for k in rng.integers(len(names), size=count)] if names else [None] * count
-        for names in (editor.expressions, editor.lightings)
+    drawn = {
+        one: rng.integers(one.values, size=(count, *one.label_shape)) for one in editor.conditions
+    }
+    edits = [
+        Edit(
+            sources[i // tries],
+            {one.name: one.request(one.unknown(1)[0], labels[i]) for one, labels in drawn.items()},
+        )
+        for i in range(count)
     ]
-    edits = [Edit(sources[i // tries], *target) for i, target in enumerate(zip(*targets))]
     starts = range(0, count, tries)
     return [Quota("", 1, tuple(edits[start : start + tries])) for start in starts], notes
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import warnings
-import xml.dom.minidom
 from typing import Any
-from xml.parsers.expat import ExpatError
+from xml.etree import ElementTree
 
 from PIL import ExifTags, Image
 
@@ -21,26 +20,28 @@ DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeS
 XMP_KEY = "xmp"
 """Where Pillow keeps the XMP packet of a picture, in ``info``."""
 
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _NAMESPACES = {
-    "rdf": _RDF,
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "tiff": "http://ns.adobe.com/tiff/1.0/",
     "xmp": "http://ns.adobe.com/xap/1.0/",
     "xmpMM": "http://ns.adobe.com/xap/1.0/mm/",
     "stEvt": "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#",
+    "x": "adobe:ns:meta/",
 }
-# Properties that the edit makes wrong: how to turn the pixels, and small copies of the picture.
+for _prefix, _space in _NAMESPACES.items():
+    ElementTree.register_namespace(_prefix, _space)
+_RDF, _IPTC, _TIFF, _XMP, _MM, _EVENT, _META = (f"{{{space}}}" for space in _NAMESPACES.values())
+_BLOCK, _ABOUT, _HISTORY = f"{_RDF}Description", f"{_RDF}about", f"{_MM}History"
+# Properties that the edit makes wrong: how to turn the pixels, and small copies of the picture;
+# and those of formats of several pictures in one file, of which one is left: gain maps, depth.
 _OUTDATED = (
-    (_NAMESPACES["Iptc4xmpExt"], "DigitalSourceType"),
-    (_NAMESPACES["tiff"], "Orientation"),
-    (_NAMESPACES["xmp"], "Thumbnails"),
-)
-# Of formats of several pictures in one file, of which one is left: gain maps, depth, small video.
-_OF_OTHER_PICTURES = (
-    "http://ns.adobe.com/hdr-gain-map/1.0/",
-    "http://ns.google.com/photos/1.0/camera/",
-    "http://ns.google.com/photos/1.0/container/",
+    f"{_IPTC}DigitalSourceType",
+    f"{_TIFF}Orientation",
+    f"{_XMP}Thumbnails",
+    "{http://ns.adobe.com/hdr-gain-map/1.0/}",
+    "{http://ns.google.com/photos/1.0/camera/}",
+    "{http://ns.google.com/photos/1.0/container/}",
 )
 _PACKET = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{}<?xpacket end="w"?>'
 _MOST_XMP_BYTES = 60_000
@@ -104,26 +105,27 @@ def _details(exif: Image.Exif) -> dict[int, Any]:
 def _written(exif: Image.Exif) -> bytes:
     """Returns EXIF as bytes, without what cannot be written or makes it too long."""
     content = _to_bytes(exif)
-    if content is None or len(content) > _MOST_EXIF_BYTES:
+    if content is None:
         # Notes of the camera's maker are the longest, and the least use to others.
         _details(exif).pop(ExifTags.Base.MakerNote, None)
         content = _to_bytes(exif)
-    if content is None or len(content) > _MOST_EXIF_BYTES:
+    if content is None:
         for tag in set(exif) - {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}:
             one = Image.Exif()
             one[tag] = exif[tag]
-            alone = _to_bytes(one)
-            if alone is None or len(alone) > _MOST_EXIF_BYTES // 8:
+            if _to_bytes(one, _MOST_EXIF_BYTES // 8) is None:
                 del exif[tag]
         content = _to_bytes(exif)
     return content or b""
 
 
-def _to_bytes(exif: Image.Exif) -> bytes | None:
+def _to_bytes(exif: Image.Exif, most: int = _MOST_EXIF_BYTES) -> bytes | None:
+    """Returns EXIF as bytes; None if it cannot be written or is longer than ``most``."""
     try:
-        return exif.tobytes()
+        content = exif.tobytes()
     except Exception:  # On values of a wrong type Pillow's writer fails in many ways.
         return None
+    return content if len(content) <= most else None
 
 
 def updated_xmp(packet: bytes | str | None, description: str) -> bytes:
@@ -144,56 +146,12 @@ def updated_xmp(packet: bytes | str | None, description: str) -> bytes:
             content = _marked(document, description)
             if len(content) <= _MOST_XMP_BYTES:
                 return content
-    return _marked(_empty(), description)
+    empty = ElementTree.Element(f"{_META}xmpmeta")
+    ElementTree.SubElement(empty, f"{_RDF}RDF")
+    return _marked(empty, description)
 
 
-def _marked(document: xml.dom.minidom.Document, description: str) -> bytes:
-    """Returns a packet with the mark of an edit, and without what the edit makes wrong."""
-    root = document.getElementsByTagNameNS(_RDF, "RDF")[0]
-    history: list[xml.dom.minidom.Element] = []
-    for block in list(root.getElementsByTagNameNS(_RDF, "Description")):
-        for space, name in _OUTDATED:
-            _remove(
-                block, lambda node, s=space, n=name: (node.namespaceURI, node.localName) == (s, n)
-            )
-        _remove(block, lambda node: node.namespaceURI in _OF_OTHER_PICTURES)
-    for old in root.getElementsByTagNameNS(_NAMESPACES["xmpMM"], "History"):
-        history += [_with_prefixes(entry) for entry in old.getElementsByTagNameNS(_RDF, "li")]
-        old.parentNode.removeChild(old)
-    subject = _subject(root)
-    for block in root.getElementsByTagNameNS(_RDF, "Description"):
-        told = {node.name.partition(":")[0] for node in block.attributes.values()}
-        if block.parentNode is root and not block.childNodes and told <= {"rdf", "xmlns"}:
-            root.removeChild(block)
-    mark = document.createElementNS(_RDF, "rdf:Description")
-    for prefix, space in _NAMESPACES.items():
-        mark.setAttribute(f"xmlns:{prefix}", space)
-    mark.setAttributeNS(_RDF, "rdf:about", subject)
-    mark.setAttributeNS(_NAMESPACES["tiff"], "tiff:Orientation", "1")
-    mark.setAttributeNS(
-        _NAMESPACES["Iptc4xmpExt"], "Iptc4xmpExt:DigitalSourceType", DIGITAL_SOURCE_TYPE
-    )
-    event = document.createElementNS(_RDF, "rdf:li")
-    event.setAttributeNS(_RDF, "rdf:parseType", "Resource")
-    for name, text in (
-        ("action", "edited"),
-        ("softwareAgent", software()),
-        ("parameters", description),
-    ):
-        field = document.createElementNS(_NAMESPACES["stEvt"], f"stEvt:{name}")
-        field.appendChild(document.createTextNode(text))
-        event.appendChild(field)
-    sequence = document.createElementNS(_RDF, "rdf:Seq")
-    for entry in (*history, event):
-        sequence.appendChild(entry)
-    events = document.createElementNS(_NAMESPACES["xmpMM"], "xmpMM:History")
-    events.appendChild(sequence)
-    mark.appendChild(events)
-    root.appendChild(mark)
-    return _PACKET.format(document.documentElement.toxml()).encode()
-
-
-def _parsed(packet: bytes | str | None) -> xml.dom.minidom.Document | None:
+def _parsed(packet: bytes | str | None) -> ElementTree.Element | None:
     """Returns a packet that can be read; it comes from anybody, and may not define entities."""
     content = packet.encode() if isinstance(packet, str) else packet or b""
     content = content.strip(b"\0 \t\r\n")
@@ -201,43 +159,36 @@ def _parsed(packet: bytes | str | None) -> xml.dom.minidom.Document | None:
     if not content or len(content) > _MOST_XMP_BYTES or b"<!" in content or b"\0" in content:
         return None
     try:
-        document = xml.dom.minidom.parseString(content)
-        return document if document.getElementsByTagNameNS(_RDF, "RDF") else None
-    except (ExpatError, ValueError, LookupError, RecursionError):
+        document = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, ValueError, LookupError):
         return None
+    return None if next(document.iter(f"{_RDF}RDF"), None) is None else document
 
 
-def _empty() -> xml.dom.minidom.Document:
-    return xml.dom.minidom.parseString(
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}"/></x:xmpmeta>'
-    )
-
-
-def _with_prefixes(entry: xml.dom.minidom.Element) -> xml.dom.minidom.Element:
-    """Returns an element that declares itself the prefixes that elements around it declare."""
-    text, block = entry.toxml(), entry.parentNode
-    while block is not None and block.nodeType == block.ELEMENT_NODE:
-        for attribute in block.attributes.values():
-            space, _, prefix = attribute.name.partition(":")
-            used = space == "xmlns" and f"{prefix}:" in text
-            if used and not entry.hasAttribute(attribute.name):
-                entry.setAttribute(attribute.name, attribute.value)
-        block = block.parentNode
-    return entry
-
-
-def _remove(block: xml.dom.minidom.Element, chosen) -> None:
-    """Removes the properties of a block that are chosen, written as attributes or elements."""
-    for attribute in [node for node in block.attributes.values() if chosen(node)]:
-        block.removeAttributeNode(attribute)
-    for child in list(block.childNodes):
-        if child.nodeType == child.ELEMENT_NODE and chosen(child):
-            block.removeChild(child)
-
-
-def _subject(root: xml.dom.minidom.Element) -> str:
-    """Returns what the packet is about: all of its blocks must name the same."""
-    for block in root.getElementsByTagNameNS(_RDF, "Description"):
-        if block.parentNode is root:
-            return block.getAttributeNS(_RDF, "about")
-    return ""
+def _marked(document: ElementTree.Element, description: str) -> bytes:
+    """Returns a packet with the mark of an edit, and without what the edit makes wrong."""
+    root = next(document.iter(f"{_RDF}RDF"))
+    history: list[ElementTree.Element] = []
+    for block in list(root.iter(_BLOCK)):
+        for name in [name for name in block.attrib if name.startswith(_OUTDATED)]:
+            del block.attrib[name]
+        for field in list(block):
+            if field.tag == _HISTORY:
+                history += field.findall(f"*/{_RDF}li")
+            if field.tag == _HISTORY or field.tag.startswith(_OUTDATED):
+                block.remove(field)
+    # All blocks of a packet are about the same.
+    subject = next((block.get(_ABOUT, "") for block in root.findall(_BLOCK)), "")
+    for block in root.findall(_BLOCK):
+        if not len(block) and set(block.attrib) <= {_ABOUT}:
+            root.remove(block)
+    told = {_ABOUT: subject, f"{_TIFF}Orientation": "1"}
+    told[f"{_IPTC}DigitalSourceType"] = DIGITAL_SOURCE_TYPE
+    mark = ElementTree.SubElement(root, _BLOCK, told)
+    events = ElementTree.SubElement(ElementTree.SubElement(mark, _HISTORY), f"{_RDF}Seq")
+    events.extend(history)
+    event = ElementTree.SubElement(events, f"{_RDF}li", {f"{_RDF}parseType": "Resource"})
+    edit = {"action": "edited", "softwareAgent": software(), "parameters": description}
+    for name, text in edit.items():
+        ElementTree.SubElement(event, f"{_EVENT}{name}").text = text
+    return _PACKET.format(ElementTree.tostring(document, "unicode")).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import os
 import re
@@ -166,7 +165,7 @@ class PhotographEditor:
         model = load_head(head)
         learned = load_statistics(model, statistics)
         if points is None:
-            found = landmark_finder.make_finder(checked_finder(finder)).meshes(source.image)
+            found = _make_finder(finder).meshes(source.image)
             chosen = chosen_faces(found, face, source.name)
         else:
             found = chosen = [_checked_points(points, source)]
@@ -276,25 +275,20 @@ def opener(
         UserError: One of them cannot be used.
     """
     checked_face(face)
-    if landmarks_file:
-        points = landmarks.read_point_csv(landmarks_file)
+    load_statistics(load_head(head), statistics)
+    fitted: dict[str, Any] = {"head": head, "statistics": statistics}
+    if not landmarks_file:
+        _make_finder(finder)
+        return lambda photograph: PhotographEditor(photograph, face, finder=finder, **fitted)
+    points = landmarks.read_point_csv(landmarks_file)
 
-        def with_points(photograph: Photograph) -> PhotographEditor:
-            found = points.get(photograph.name, points.get(os.path.basename(photograph.name)))
-            if found is None:
-                raise NoFaceError(f"{photograph.name}: has no points in {landmarks_file}.")
-            return PhotographEditor(photograph, points=found, head=head, statistics=statistics)
+    def open_editor(photograph: Photograph) -> PhotographEditor:
+        found = points.get(photograph.name, points.get(os.path.basename(photograph.name)))
+        if found is None:
+            raise NoFaceError(f"{photograph.name}: has no points in {landmarks_file}.")
+        return PhotographEditor(photograph, points=found, **fitted)
 
-        load_statistics(load_head(head), statistics)
-        return with_points
-    checked_finder(finder)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        loaded = pool.submit(lambda: load_statistics(load_head(head), statistics))
-        landmark_finder.make_finder(finder)
-        loaded.result()
-    return lambda photograph: PhotographEditor(
-        photograph, face, finder=finder, head=head, statistics=statistics
-    )
+    return open_editor
 
 
 def _checked_points(points: np.ndarray, photograph: Photograph) -> np.ndarray:
@@ -315,15 +309,10 @@ def _checked_points(points: np.ndarray, photograph: Photograph) -> np.ndarray:
     return values
 
 
-def checked_finder(name: str) -> str:
-    """Returns the name of a finder.
-
-    Raises:
-        UserError: There is none of that name.
-    """
+def _make_finder(name: str) -> landmark_finder.LandmarkFinder:
     if name not in landmark_finder.FINDERS:
         raise UserError(f"--finder={name}: choose from {', '.join(landmark_finder.FINDERS)}.")
-    return name
+    return landmark_finder.make_finder(name)
 
 
 def checked_face(text: str | int) -> str | int:

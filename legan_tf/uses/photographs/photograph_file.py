@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin
 
 from legan_tf.data import images, storage
+from legan_tf.data.file_tree import suffix
 from legan_tf.errors import UserError
 from legan_tf.uses.photographs import metadata
 
@@ -102,8 +103,10 @@ class Photograph:
             UserError: The suffix is none of ``FORMATS``.
             StorageError: The file cannot be written.
         """
-        content = self.encode(edited, checked_suffix(path), description)
-        storage.write_bytes(path, content)
+        if suffix(path) not in FORMATS:
+            known = ", ".join(FORMATS)
+            raise UserError(f"{path}: the photograph to write must end in one of {known}.")
+        storage.write_bytes(path, self.encode(edited, suffix(path), description))
 
     def _in_own_colours(self, edited: np.ndarray, profile: bytes | None) -> np.ndarray:
         """Returns the pixels of the file with the changes of an edit, in its mode."""
@@ -180,18 +183,6 @@ def read(source: Source, name: str = "") -> Photograph:
         upright = ImageOps.exif_transpose(file)
     pixels, mode = _pixels_of(upright, name)
     return Photograph(name, _srgb(pixels, mode, file, name), notes, pixels, mode, file)
-
-
-def checked_suffix(path: str) -> str:
-    """Returns the suffix of a file to write, in lower case.
-
-    Raises:
-        UserError: It is none of ``FORMATS``.
-    """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in FORMATS:
-        raise UserError(f"{path}: the photograph to write must end in one of {', '.join(FORMATS)}.")
-    return suffix
 
 
 def _notes(file: Image.Image, name: str) -> list[str]:

@@ -8,8 +8,6 @@ import os
 
 from legan_tf.command_line.options import Limit, Options, between, option
 
-_RATING = Limit(lambda value: value is None or math.isfinite(value), "must be a rating")
-
 
 @dataclasses.dataclass(frozen=True)
 class ScoringConfig(Options):
@@ -21,12 +19,12 @@ class ScoringConfig(Options):
     workers: int = option(
         0, "Threads that read pictures; 0 for one per processor.", limit=between(0, 256)
     )
-    keep_above: float = option(
-        None,
-        "Minimum rating of the pictures to copy to --keep_dir; 5 is natural.",
-        limit=_RATING,
-    )
     keep_dir: str = option("", "Folder for copies of the pictures rated --keep_above or more.")
+    keep_above: float = option(
+        5.0,
+        "Minimum rating of the pictures to copy to --keep_dir; 5 is natural.",
+        limit=Limit(math.isfinite, "must be a rating"),
+    )
     sheet: str = option(
         "",
         "PNG to write: pictures from the worst to the best; beside it, a histogram of all ratings.",
@@ -34,38 +32,28 @@ class ScoringConfig(Options):
 
     def problems(self) -> list[str]:
         """Returns a sentence for each rule that the values break."""
-        problems = [*super().problems(), *self._input_problems()]
+        problems = super().problems()
         for name, kind, suffix in (("output", "CSV", ".csv"), ("sheet", "picture", ".png")):
             path = getattr(self, name)
             if (path or name == "output") and not path.lower().endswith(suffix):
                 problems.append(f"--{name}={path}: name the {kind} to write, ending in {suffix}")
             elif os.path.isdir(path):
                 problems.append(f"--{name}={path}: is a folder; name the {kind} to write")
+        if self.keep_above != type(self).keep_above and not self.keep_dir:
+            problems.append("--keep_above needs --keep_dir, the folder for the copies")
         for name in ("output", "keep_dir", "sheet"):
             if "://" in getattr(self, name):
                 problems.append(f"--{name}={getattr(self, name)}: must be on this machine")
-        if (self.keep_above is None) == bool(self.keep_dir):
-            names = ("keep_dir", "keep_above")
-            given, missing = names if self.keep_dir else names[::-1]
-            problems.append(f"--{given} needs --{missing}: give both or none")
+        for name in ("keep_dir", "sheet"):
+            path = getattr(self, name)
+            if path and os.path.isdir(self.input) and _is_in(path, self.input):
+                problems.append(
+                    f"--{name}={path}: lies in --input={self.input}, where it would be rated "
+                    "itself; choose another place"
+                )
         if os.path.exists(self.keep_dir) and not os.path.isdir(self.keep_dir):
             problems.append(f"--keep_dir={self.keep_dir}: is a file; name a folder")
         return problems
-
-    def _input_problems(self) -> list[str]:
-        given = f"--input={self.input}"
-        if "://" in self.input:
-            return [f"{given}: must be a folder on this machine; copy the pictures here"]
-        if os.path.isdir(self.input):
-            return [
-                f"--{name}={getattr(self, name)}: lies in {given}, where it would be rated "
-                "itself; choose another place"
-                for name in ("keep_dir", "sheet")
-                if getattr(self, name) and _is_in(getattr(self, name), self.input)
-            ]
-        if os.path.exists(self.input):
-            return [f"{given}: is a file; name the folder that holds it"]
-        return [f"{given}: there is no such folder"]
 
 
 def _is_in(path: str, folder: str) -> bool:

@@ -4,45 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 
 from legan_tf.data import storage
+from legan_tf.data.drop_report import printable
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.resumable import file_version, remove_leftovers
 from legan_tf.errors import UserError
-from legan_tf.uses.scoring.database import RatingDatabase
-
-
-def claim_folder(database: RatingDatabase, folder: str, threshold: float) -> None:
-    """Stores the threshold of a folder of copies, or compares it with the stored one.
-
-    Raises:
-        UserError: The folder holds other files, or copies made with another threshold.
-    """
-    name, value = f"keep_dir {os.path.realpath(folder)}", f"{threshold:g}"
-    before = database.setting(name)
-    if before is None:
-        if os.path.isdir(folder) and os.listdir(folder):
-            raise UserError(
-                f"--keep_dir={folder}: holds files that are no copies of "
-                f"--output={database.output}; name a new folder."
-            )
-        database.set_setting(name, value)
-    elif before != value:
-        raise UserError(
-            f"--keep_dir={folder}: was begun with --keep_above={before}, now it is {value}; name a "
-            "new folder."
-        )
 
 
 def copy_images(
-    database: RatingDatabase, source: str, folder: str, threshold: float, on_progress: OnProgress
+    ratings: Mapping[str, float],
+    source: str,
+    folder: str,
+    threshold: float,
+    on_progress: OnProgress,
 ) -> int:
     """Copies the images rated ``threshold`` or more, each with the time of the original.
 
-    Copies that exist already are not made again, and nothing is removed.
+    Copies that exist already are not made again, and nothing is ever removed.
 
     Args:
-        database: The ratings.
+        ratings: Ratings by path, relative to ``source``.
         source: The folder that was rated.
         folder: The folder of the copies, which keep their relative paths.
         threshold: The lowest rating to copy.
@@ -52,11 +35,18 @@ def copy_images(
         The number of images with such a rating.
 
     Raises:
-        UserError: An image cannot be copied.
+        UserError: The folder holds a file that is none of these images, or one cannot be copied.
     """
+    chosen = [path for path, rating in ratings.items() if rating >= threshold]
+    wanted = {os.path.join(folder, path) for path in chosen}
     remove_leftovers(folder, ())
-    count = int((database.ratings() >= threshold).sum())
-    chosen = (path for path, rating in database.rated() if rating >= threshold)
+    for inside, _, names in os.walk(folder):
+        for other in (os.path.join(inside, name) for name in names):
+            if other not in wanted:
+                raise UserError(
+                    f"--keep_dir={folder}: holds {printable(other)}, which is none of the pictures "
+                    f"rated {threshold:g} or more; remove it, or name a new folder."
+                )
     for done, path in enumerate(chosen, start=1):
         original, target = os.path.join(source, path), os.path.join(folder, path)
         existing = file_version(target)
@@ -69,5 +59,5 @@ def copy_images(
                     f"{original}: cannot be copied to {target} ({error.strerror}); the same "
                     "command goes on from here."
                 ) from error
-        on_progress(done, count)
-    return count
+        on_progress(done, len(chosen))
+    return len(chosen)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,37 +18,25 @@ from legan_tf.serving.loading import Scorer
 _DECIMALS = 4
 """Of a rating; with another batch size the last may differ by one, and further ones differ."""
 _BATCHES_AHEAD = 2
-_IMAGES_AHEAD_PER_THREAD = 2  # Where batches are small.
 
-
-class Outcome(NamedTuple):
-    """The result of one image file.
-
-    Attributes:
-        path: Path relative to the folder.
-        rating: Rating, rounded to four decimals; None if the file could not be read.
-        reason: Why the file could not be read; None if it was.
-    """
-
-    path: str
-    rating: float | None
-    reason: str | None
+Result = TypeVar("Result")
 
 
 def rate_files(
-    scorer: Scorer, folder: str, paths: Iterable[str], batch_size: int, workers: int
-) -> Iterator[list[Outcome]]:
+    scorer: Scorer, folder: str, paths: Sequence[str], batch_size: int, workers: int
+) -> Iterator[tuple[dict[str, float], dict[str, str]]]:
     """Rates image files.
 
     Args:
         scorer: Q.
         folder: The folder that the paths are relative to.
-        paths: The image files, consumed as needed.
+        paths: The image files, one or more.
         batch_size: Number of images rated at once.
         workers: Number of decoding threads; 0 for one per processor that this process may use.
 
     Yields:
-        The outcomes of one batch, or of one file that cannot be read.
+        Of one batch, by path, the ratings with four decimals, and the reasons why files cannot be
+        read.
 
     Raises:
         UserError: A rating is not finite, or the batch does not fit into memory.
@@ -61,50 +48,58 @@ def rate_files(
         try:
             return images.to_square(images.decode(file), size)
         except UserError as error:
-            return str(error).replace(f"{file}: ", "", 1)
+            return str(error).removeprefix(f"{file}: ")
 
-    # Of constant size, also for the last images: another shape would be traced and compiled anew.
-    batch = np.zeros((batch_size, size, size, 3), np.uint8)
-    pending: collections.deque[tuple[str, concurrent.futures.Future]] = collections.deque()
-    remaining, batch_paths = iter(paths), []
     workers = workers or len(os.sched_getaffinity(0))
-    ahead = max(_BATCHES_AHEAD * batch_size, _IMAGES_AHEAD_PER_THREAD * workers)
-    threads = concurrent.futures.ThreadPoolExecutor(workers)
-    try:
-        while True:
-            for path in itertools.islice(remaining, ahead - len(pending)):
-                pending.append((path, threads.submit(read, path)))
-            if pending:
-                path, future = pending.popleft()
-                image = future.result()
-                if isinstance(image, str):
-                    yield [Outcome(path, None, image)]
-                else:
-                    batch[len(batch_paths)] = image
-                    batch_paths.append(path)
-            if batch_paths and (len(batch_paths) == batch_size or not pending):
-                yield _rate_batch(scorer, batch_paths, batch)
-                batch_paths = []
-            elif not pending:
-                return
-    finally:
-        threads.shutdown(cancel_futures=True)
+    squares: dict[str, np.ndarray] = {}
+    reasons: dict[str, str] = {}
+    with concurrent.futures.ThreadPoolExecutor(workers) as threads:
+        ahead = _BATCHES_AHEAD * max(batch_size, workers)
+        for path, found in zip(paths, _map_ahead(threads, read, paths, ahead)):
+            if isinstance(found, str):
+                reasons[path] = found
+            else:
+                squares[path] = found
+            if len(squares) == batch_size or path == paths[-1]:
+                yield _rate_batch(scorer, squares, batch_size), reasons
+                squares, reasons = {}, {}
 
 
-def _rate_batch(scorer: Scorer, paths: Sequence[str], batch: np.ndarray) -> list[Outcome]:
-    outcomes = []
+def _map_ahead(
+    threads: concurrent.futures.Executor,
+    function: Callable[[str], Result],
+    items: Iterable[str],
+    ahead: int,
+) -> Iterator[Result]:
+    """Yields ``function(item)`` in order, with at most ``ahead`` results not yet asked for."""
+    pending: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
+    for item in items:
+        pending.append(threads.submit(function, item))
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _rate_batch(
+    scorer: Scorer, squares: Mapping[str, np.ndarray], batch_size: int
+) -> dict[str, float]:
+    if not squares:
+        return {}
+    # Of one shape also where there are fewer: another would be traced and compiled anew.
+    batch = np.zeros((batch_size, scorer.image_size, scorer.image_size, 3), np.uint8)
+    batch[: len(squares)] = [*squares.values()]
     try:
-        ratings = scorer.rate(tf.constant(batch)).numpy()
+        ratings = dict(zip(squares, scorer.rate(tf.constant(batch)).numpy()))
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(
-            f"--batch_size={len(batch)}: so many pictures at once do not fit into the memory; "
+            f"--batch_size={batch_size}: so many pictures at once do not fit into the memory; "
             "name a smaller number, and the command goes on from here."
         ) from error
-    for path, rating in zip(paths, ratings):
+    for path, rating in ratings.items():
         if not np.isfinite(rating):
             raise UserError(
                 f"--model={scorer.path}: rates {path} with {rating}, which is no number; the model "
                 "is damaged."
             )
-        outcomes.append(Outcome(path, round(float(rating), _DECIMALS), None))
-    return outcomes
+    return {path: round(float(rating), _DECIMALS) for path, rating in ratings.items()}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import itertools
 import os
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from legan_tf.command_line import cli
-from legan_tf.data import storage
+from legan_tf.data import csv_text, storage
+from legan_tf.data.drop_report import DropReport, printable
+from legan_tf.data.file_tree import scan
+from legan_tf.data.resumable import WorkLog, checksum, file_version
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.files import make_writable
@@ -23,19 +24,10 @@ from legan_tf.runtime.hardware import float32_arithmetic
 from legan_tf.serving.loading import Scorer
 from legan_tf.uses.scoring import copies, plots
 from legan_tf.uses.scoring.config import ScoringConfig
-from legan_tf.uses.scoring.database import RatingDatabase, open_database
-from legan_tf.uses.scoring.image_files import ImageFile, find_images
 from legan_tf.uses.scoring.inference import rate_files
 
-_COMMIT_EVERY_S = 1.0
 _EXAMPLES = 5
 _DECILES = np.arange(1, 10) / 10
-_SETTINGS = {
-    "model": "another model, of sha256 {}",
-    "input": "--input={}",
-    "format": "another release of legan_tf",
-}
-_FORMAT = "1"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +36,10 @@ class Report:
 
     Attributes:
         lines: A summary to print.
-        rated: Number of images with a rating.
         skipped: Number of images that could not be read.
     """
 
     lines: tuple[str, ...]
-    rated: int
     skipped: int
 
 
@@ -58,8 +48,8 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
     """Rates the images of a folder and writes the table, the copies and the sheet.
 
     An interrupted scoring resumes, with the same files in the end. The ratings are kept in
-    ``NAME.state.sqlite`` beside ``NAME.csv``: new, changed and so far unreadable images are rated,
-    removed ones leave the table, all others keep their rating.
+    ``NAME.state.json`` and ``.jsonl`` beside ``NAME.csv``: new, changed and so far unreadable
+    images are rated, removed ones leave the table, all others keep their rating.
 
     Args:
         scorer: Q, from ``legan_tf.load``.
@@ -77,36 +67,54 @@ def score_folder(scorer: Any, config: ScoringConfig) -> Report:
             f"--model={scorer.path}: {does} and cannot rate them; give Q, which configs/"
             "quality.flags trains."
         )
-    if next(find_images(config.input), None) is None:
+    found = DropReport()
+    tree = scan(
+        config.input, "input", found, cli.bar("looking for pictures"), leave_out=config.keep_dir
+    )
+    pictures = tree.pictures(found)
+    if not pictures:
         raise UserError(f"--input={config.input}: there is no picture in it, or below.")
-    make_writable("output", os.path.dirname(config.output) or ".")
+    stem = os.path.splitext(config.output)[0]
+    folder = os.path.dirname(config.output) or "."
+    make_writable("output", folder)
     if config.sheet:
         make_writable("sheet", os.path.dirname(config.sheet) or ".")
+    if config.keep_dir:
+        make_writable("keep_dir", config.keep_dir)
     tables = (config.output, skipped_file(config.output))
-    with open_database(config.output) as database:
-        for file in filter(os.path.exists, tables if database.is_new else ()):
+    if not os.path.exists(f"{stem}.state.json"):
+        for file in filter(os.path.exists, tables):
             raise UserError(
-                f"{file}: is there already, and {database.file}, which holds its ratings, is not; "
+                f"{file}: is there already, and {stem}.state.json, which belongs to it, is not; "
                 "name another --output."
             )
-        source = os.path.realpath(config.input)
-        settings = {"format": _FORMAT, "model": scorer.sha256, "input": source}
-        database.check_settings(settings, _SETTINGS)
-        if config.sheet:
-            _claim_sheet(database, config.sheet)
-        excluded = ""
-        if config.keep_dir:
-            make_writable("keep_dir", config.keep_dir)
-            copies.claim_folder(database, config.keep_dir, config.keep_above)
-            excluded = os.path.realpath(config.keep_dir)
-        found = find_images(config.input, excluded)
-        database.update_files(_with_progress(found, database.counts()[0]))
-        lines = _rate(scorer, config, database)
-        if database.tables_current() and all(map(os.path.exists, tables)):
-            lines = [f"{config.output}: complete and unchanged; there was nothing to rate."]
-        else:
-            _write_tables(database, config.output)
-        return _report(database, config, lines)
+    settings = {"model": scorer.sha256, "input": printable(os.path.realpath(config.input))}
+    name, descriptions = f"{os.path.basename(stem)}.state", {"model": "another model"}
+    log = WorkLog(folder, name, settings, descriptions, config.output)
+    rated, skipped, lines = _rate(scorer, config, log, pictures)
+    # The table of ratings is written last: it says that all is done.
+    _write_table(tables[1], ("path", "reason"), skipped.items())
+    rows = ((path, f"{rating:.4f}", int(rating >= NATURAL)) for path, rating in rated.items())
+    _write_table(config.output, ("path", "rating", "natural"), rows)
+    lines += _summary(rated) if rated else []
+    if skipped:
+        why = f"{len(skipped):,} of {len(pictures):,} could not be read; reasons in {tables[1]}:"
+        examples = itertools.islice(skipped.items(), _EXAMPLES)
+        lines += [why, *(f"  {printable(path)}: {reason}" for path, reason in examples)]
+        lines += ["  …"] if len(skipped) > _EXAMPLES else []
+    if config.keep_dir:
+        copied = copies.copy_images(
+            rated, config.input, config.keep_dir, config.keep_above, cli.bar("copying")
+        )
+        lines.append(f"{copied:,} rated {config.keep_above:g} or more: copies in {config.keep_dir}")
+    if config.sheet and rated:
+        sheet = captioned_sheet(plots.sorted_by_rating(rated, config.input))
+        chart = plots.histogram(np.array([*rated.values()]), config.keep_above)
+        histogram_file = f"{os.path.splitext(config.sheet)[0]}.histogram.png"
+        storage.write_bytes(config.sheet, sheet)
+        storage.write_bytes(histogram_file, as_png(chart))
+        lines += [config.sheet, histogram_file]
+    return Report((*lines, config.output), len(skipped))
 
 
 def skipped_file(output: str) -> str:
@@ -114,115 +122,49 @@ def skipped_file(output: str) -> str:
     return f"{os.path.splitext(output)[0]}.skipped.csv"
 
 
-def histogram_file(sheet: str) -> str:
-    """Returns the path of the histogram beside a sheet."""
-    return f"{os.path.splitext(sheet)[0]}.histogram.png"
+def _rate(
+    scorer: Scorer, config: ScoringConfig, log: WorkLog, pictures: Sequence[str]
+) -> tuple[dict[str, float], dict[str, str], list[str]]:
+    """Rates the images that the log has no rating of.
 
-
-def _claim_sheet(database: RatingDatabase, sheet: str) -> None:
-    """Records the files of the sheet, so that only these are overwritten later."""
-    names = {file: f"sheet {os.path.realpath(file)}" for file in (sheet, histogram_file(sheet))}
-    for file, name in names.items():
-        if database.setting(name) is None and os.path.exists(file):
-            raise UserError(
-                f"{file}: is there already and does not belong to --output={database.output}; "
-                "name another --sheet."
-            )
-    for name in names.values():
-        database.set_setting(name, "")
-
-
-def _with_progress(files: Iterable[ImageFile], before: int) -> Iterator[ImageFile]:
-    """Shows the number of files found; the number of the search before serves as the total."""
-    total, count = max(1, before), 0
-    progress = cli.Progress(total, "looking for pictures")
-    for file in files:
-        yield file
-        count += 1
-        # There may be more than before.
-        progress.update(min(count, total - 1), pictures=count)
-    progress.update(total, pictures=count)
-
-
-def _rate(scorer: Scorer, config: ScoringConfig, database: RatingDatabase) -> list[str]:
-    """Rates the images without a rating; returns a line on those rated before."""
-    total, done, _ = database.counts()
+    Returns:
+        By path, all ratings, and why images could not be read; and a line on those rated before.
+    """
+    versions = {
+        path: checksum([path, file_version(os.path.join(config.input, path))]) for path in pictures
+    }
+    known = {version: rating for _, part in log.done.values() for version, rating in part.items()}
+    missing = [path for path in pictures if versions[path] not in known]
+    done = len(pictures) - len(missing)
     lines = [f"{done:,} pictures were rated before."] if done else []
-    progress = cli.Progress(total, "rating", done)
-    committed_at = time.monotonic()
-    unrated = database.unrated()
-    for outcomes in rate_files(scorer, config.input, unrated, config.batch_size, config.workers):
-        database.add(outcomes)
-        done += len(outcomes)
-        # A commit waits for the disk.
-        if time.monotonic() - committed_at > _COMMIT_EVERY_S:
-            database.commit()
-            committed_at = time.monotonic()
-        progress.update(done)
-    database.commit()
-    return lines
+    skipped: dict[str, str] = {}
+    if missing:
+        log.begin()
+        progress = cli.Progress(len(pictures), "rating", done)
+        batches = rate_files(scorer, config.input, missing, config.batch_size, config.workers)
+        for number, (ratings, reasons) in enumerate(batches, start=len(log.done)):
+            part = {versions[path]: rating for path, rating in ratings.items()}
+            log.add(number, "", part)
+            known.update(part)
+            skipped.update(reasons)
+            done += len(ratings) + len(reasons)
+            progress.update(done)
+    return {path: known[versions[path]] for path in pictures if path not in skipped}, skipped, lines
 
 
-def _write_tables(database: RatingDatabase, output: str) -> None:
-    """Writes the unreadable images first: the table of ratings says that all is done."""
-    skipped = ((plots.printable(path), reason) for path, reason in database.skipped())
-    _write_table(skipped_file(output), ("path", "reason"), skipped)
-    rated = (
-        (plots.printable(path), f"{rating:.4f}", int(rating >= NATURAL))
-        for path, rating in database.rated()
-    )
-    _write_table(output, ("path", "rating", "natural"), rated)
-    database.mark_tables_current()
+def _write_table(path: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    shown = ((printable(name), *cells) for name, *cells in rows)
+    storage.write_bytes(path, csv_text.to_bytes(header, shown))
 
 
-def _write_table(path: str, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
-    try:
-        with storage.atomic_path(path) as aside:
-            with open(aside, "w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(header)
-                writer.writerows(rows)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); the same command goes on from here."
-        ) from error
-
-
-def _report(database: RatingDatabase, config: ScoringConfig, lines: list[str]) -> Report:
-    """Writes the copies and the sheet, and returns the summary."""
-    total, rated, skipped = database.counts()
-    if rated:
-        lines += _summary(database)
-    if skipped:
-        why = skipped_file(config.output)
-        lines.append(f"{skipped:,} of {total:,} could not be read; reasons in {why}:")
-        lines += [
-            f"  {plots.printable(path)}: {reason}"
-            for path, reason in itertools.islice(database.skipped(), _EXAMPLES)
-        ]
-        lines += ["  …"] if skipped > _EXAMPLES else []
-    if config.keep_dir:
-        copied = copies.copy_images(
-            database, config.input, config.keep_dir, config.keep_above, cli.bar("copying")
-        )
-        lines.append(f"{copied:,} rated {config.keep_above:g} or more: copies in {config.keep_dir}")
-    if config.sheet and rated:
-        rows = plots.sorted_by_rating(database, config.input)
-        histogram = plots.histogram(database.ratings(), config.keep_above)
-        storage.write_bytes(config.sheet, captioned_sheet(rows))
-        storage.write_bytes(histogram_file(config.sheet), as_png(histogram))
-        lines += [config.sheet, histogram_file(config.sheet)]
-    return Report((*lines, config.output), rated, skipped)
-
-
-def _summary(database: RatingDatabase) -> list[str]:
-    ratings = database.ratings()
+def _summary(rated: Mapping[str, float]) -> list[str]:
+    ratings = np.array([*rated.values()])
     deciles = " ".join(f"{value:.2f}" for value in np.quantile(ratings, _DECILES))
-    worst = database.worst(_EXAMPLES)
+    worst = sorted(rated, key=lambda path: (rated[path], path))[:_EXAMPLES]
     return [
         f"{len(ratings):,} pictures rated: mean {ratings.mean():.2f}, "
         f"natural ({NATURAL:g} or more) {np.mean(ratings >= NATURAL):.1%}",
         f"deciles: {deciles}",
         "worst:",
-        *(f"  {rating:.2f} {plots.printable(path)}" for path, rating in worst),
+        *(f"  {rated[path]:.2f} {printable(path)}" for path in worst),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -30,32 +31,29 @@ def choice_statistics(study: Study, answers: Sequence[Answer]) -> dict[str, Any]
         study: The study.
         answers: Choices, one or more, without controls and repeats.
     """
-    places = [study.question(a).pictures.index(a.value) for a in answers]
-    chosen = np.array([study.models.index(study.pictures[a.value].model) for a in answers])
+    places = [study.question(a).pictures.index(str(a.value)) for a in answers]
+    chosen = np.array([study.models.index(study.pictures[str(a.value)].model) for a in answers])
     sums = _sums(study, answers, chosen, np.ones(len(answers)))
     counts = np.broadcast_to(sums.sum(axis=0), sums.shape)
     totals, count = sums.sum(axis=(1, 2)), len(answers)
     shares, drawn = totals / count, resample(sums, counts, study.options["seed"])
     sources = [study.shown(a).source for a in answers]
-
-    def share_interval(i: int) -> Interval:
-        return _widened(_interval(counts[[i]], 2, drawn[:, i]), wilson(totals[i], count))
-
-    def difference_interval(i: int, j: int) -> Interval:
-        ends = _interval(counts[[i, j]], 2, drawn[:, i] - drawn[:, j])
-        return _widened(ends, newcombe(totals[i], totals[j], count))
-
+    interval_of = functools.partial(_interval, counts, 2, drawn)
     return {
         "answers": count,
         "models": {
             model: {
                 "share": float(shares[i]),
-                "interval": share_interval(i),
+                "interval": _widened(interval_of(i), wilson(totals[i], count)),
                 "chosen": int(totals[i]),
             }
             for i, model in enumerate(study.models)
         },
-        "differences": _differences(study.models, shares, difference_interval),
+        "differences": _differences(
+            study.models,
+            shares,
+            lambda i, j: _widened(interval_of(i, j), newcombe(totals[i], totals[j], count)),
+        ),
         "alpha": {"nominal": krippendorff_alpha(_by_unit(sources, chosen), "nominal")},
         "places": [places.count(place) for place in range(len(study.models))],
     }
@@ -74,27 +72,24 @@ def rating_statistics(study: Study, answers: Sequence[Answer]) -> dict[str, Any]
     counts = _sums(study, answers, model, np.ones(len(answers)))
     drawn = resample(sums, counts, study.options["seed"])
     means, figures = np.full(len(study.models), np.nan), {}
+    interval_of = functools.partial(_interval, counts, MIN_RATERS, drawn)
     for i, name in enumerate(study.models):
         own = values[model == i]
         if own.size:
             means[i] = own.mean()
             figures[name] = {
                 "mean": float(means[i]),
-                "interval": _interval(counts[[i]], MIN_RATERS, drawn[:, i]),
+                "interval": interval_of(i),
                 "std": float(own.std()),
                 "natural": float(np.mean(own >= NATURAL)),
                 "ratings": int(own.size),
                 "counts": [int(np.sum(own == rating)) for rating in RATINGS],
             }
-
-    def difference_interval(i: int, j: int) -> Interval:
-        return _interval(counts[[i, j]], MIN_RATERS, drawn[:, i] - drawn[:, j])
-
     by_image = _by_unit([study.question(a).pictures[0] for a in answers], values)
     return {
         "answers": len(answers),
         "models": figures,
-        "differences": _differences(study.models, means, difference_interval),
+        "differences": _differences(study.models, means, interval_of),
         "alpha": {level: krippendorff_alpha(by_image, level) for level in ("ordinal", "interval")},
     }
 
@@ -200,16 +195,21 @@ def _by_unit(units: Sequence[str], values: np.ndarray) -> np.ndarray:
     return np.array(list(itertools.zip_longest(*found.values(), fillvalue=math.nan)))
 
 
-def _interval(counts: np.ndarray, min_raters: int, drawn: np.ndarray) -> Interval:
-    """The interval of draws, or NaN if raters or sources are too few.
+def _interval(counts: np.ndarray, min_raters: int, drawn: np.ndarray, *models: int) -> Interval:
+    """The interval of a model's value or of the difference of two; NaN without enough answers.
 
     Args:
-        counts: Numbers of answers, [models, raters, sources]; each model needs enough.
-        min_raters: Least number of raters with answers; of sources it is two.
-        drawn: Values, [n].
+        counts: Numbers of answers, [models, raters, sources].
+        min_raters: Least number of raters with answers to each model; of sources it is two.
+        drawn: Values, [n, models].
+        *models: One or two.
     """
-    raters, sources = (np.min(np.sum(counts.any(axis=axis), axis=1)) for axis in (2, 1))
-    return interval(drawn) if raters >= min_raters and sources > 1 else (math.nan, math.nan)
+    shown = counts[list(models)]
+    raters, sources = (np.min(np.sum(shown.any(axis=axis), axis=1)) for axis in (2, 1))
+    if raters < min_raters or sources < 2:
+        return math.nan, math.nan
+    first, *second = (drawn[:, model] for model in models)
+    return interval(first - second[0] if second else first)
 
 
 def _widened(ends: Interval, least: Interval) -> Interval:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
-from legan_tf.data import storage
+from legan_tf.command_line.options import listed
+from legan_tf.data import csv_text, storage
+from legan_tf.data.file_tree import suffix
 from legan_tf.errors import UserError
 from legan_tf.uses.study.config import MAX_RATERS
 from legan_tf.uses.study.study_file import ANSWERS, Answer, Study
@@ -22,7 +22,7 @@ PERSON = re.compile(r"[0-9a-f]{12}")
 
 _MAX_MS = 7 * 24 * 3600 * 1000
 _MAX_TIME = 1 << 53  # Whole numbers beyond it are not exact in a browser.
-_HIT_ANSWER = re.compile(r"Answer\.q([1-9][0-9]{0,4})")
+_HIT_ANSWER = re.compile(r"answer\.q([1-9][0-9]{0,4})")
 
 
 @dataclasses.dataclass
@@ -52,7 +52,7 @@ def problem_with(study: Study, rater: Any, record: Any) -> str:
         return "An answer must be an object."
     questions = study.lists[study.list_of(rater)]
     trial, answer = record.get("trial"), record.get("answer")
-    if not _is_int(trial, 0, len(questions) - 1):
+    if not isinstance(trial, int) or not _is_int(trial, 0, len(questions) - 1):
         return f"The trial must be a number from 0 to {len(questions) - 1}."
     question = questions[trial]
     if question.is_choice and answer not in question.pictures:
@@ -81,22 +81,29 @@ def read_answers(study: Study, places: str) -> Collected:
         UserError: A place is missing, a named file has no answers to this study, or there are no
             answers at all. The message names it.
     """
-    notes: list[str] = []
     if not places:
         places = os.path.join(study.folder, ANSWERS)
         if not os.path.isdir(places):
             raise UserError(
                 f"{places}: is not there; nobody has answered yet, or name --answers elsewhere."
             )
+    notes: list[str] = []
     found: list[tuple[str, int, dict[str, Any]]] = []
-    for place in filter(None, (part.strip() for part in places.split(","))):
+    for place in listed(places):
         named = not os.path.isdir(place)
         for file in [place] if named else _files(place):
-            reader = _READERS.get(os.path.splitext(file)[1].lower())
+            reader = _READERS.get(suffix(file))
             if reader is None:
                 raise UserError(f"--answers={file}: must be .jsonl, .json, .csv or a folder.")
             before = len(found)
-            found += reader(study, file, storage.read_bytes(file), notes)
+            for where, worker, said, record in reader(file):
+                problem = _problem(study, worker, said, record)
+                if problem:
+                    notes.append(f"{where}: left out. {problem}")
+                else:
+                    rater = said["rater"]
+                    name = worker or f"{rater}-{said['person']}"
+                    found.append((name, study.list_of(rater), record))
             if len(found) == before and named:
                 why = f" {notes[-1]}" if notes else ""
                 raise UserError(f"--answers={file}: holds no answer to {study.folder}.{why}")
@@ -106,12 +113,29 @@ def read_answers(study: Study, places: str) -> Collected:
     found.sort(key=lambda answer: answer[2]["at"])
     last = {(rater, number, record["trial"]): record for rater, number, record in found}
     return Collected(
-        [
-            Answer(rater, number, trial, record["answer"], record["ms"])
-            for (rater, number, trial), record in sorted(last.items(), key=lambda item: item[0])
-        ],
-        notes,
+        [Answer(*key, record["answer"], record["ms"]) for key, record in sorted(last.items())],
+        list(dict.fromkeys(notes)),
     )
+
+
+def _problem(study: Study, worker: str | None, said: Any, record: Any) -> str:
+    """Returns why an answer is left out; empty if it counts.
+
+    Args:
+        study: The study.
+        worker: The worker of Mechanical Turk who gave it; None if it comes from the page.
+        said: What comes with it: ``study``, ``rater``, and ``person`` or ``status``.
+        record: See ``problem_with``.
+    """
+    if not isinstance(said, dict) or said.get("study") != study.id:
+        return "It is damaged, or no answer to this study."
+    if said.get("status") == "Rejected":
+        return "The assignment was rejected."
+    if worker == "":
+        return "It names no WorkerId."
+    if worker is None and not PERSON.fullmatch(str(said.get("person"))):
+        return "The person must be 12 digits and letters from a to f."
+    return problem_with(study, said.get("rater"), record)
 
 
 def _is_int(value: Any, low: int, high: int) -> bool:
@@ -122,84 +146,46 @@ def _files(folder: str) -> Iterator[str]:
     for inside, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if os.path.splitext(name)[1].lower() in _READERS:
+            if suffix(name) in _READERS:
                 yield os.path.join(inside, name)
 
 
-_Found = Iterator[tuple[str, int, dict[str, Any]]]
+_Found = Iterator[tuple[str, Optional[str], Any, Any]]
+"""Where an answer is, the worker of Mechanical Turk who gave it, what comes with it, and itself."""
 
 
-def _of_person(study: Study, content: Any, record: Any, place: str, notes: list[str]) -> _Found:
-    """Yields rater, list and answer, or notes why the answer is invalid."""
-    rater, person = content.get("rater"), content.get("person")
-    problem = problem_with(study, rater, record)
-    if not isinstance(person, str) or not PERSON.fullmatch(person):
-        problem = problem or "The person must be 12 digits and letters from a to f."
-    if problem:
-        notes.append(f"{place}: left out. {problem}")
-    else:
-        yield f"{rater}-{person}", study.list_of(rater), record
-
-
-def _is_of(study: Study, content: Any, place: str, notes: list[str]) -> bool:
-    if isinstance(content, dict) and content.get("study") == study.id:
-        return True
-    notes.append(f"{place}: left out. It is no answer to this study.")
-    return False
-
-
-def _of_server(study: Study, file: str, content: bytes, notes: list[str]) -> _Found:
-    for line, text in enumerate(content.splitlines(), start=1):
-        place = f"{file}:{line}"
-        try:
-            record = json.loads(text)
-        except (ValueError, RecursionError):
-            if text.strip():  # Else the server was killed while writing.
-                notes.append(f"{place}: left out. The line is damaged.")
-            continue
-        if _is_of(study, record, place, notes):
-            yield from _of_person(study, record, record, place, notes)
-
-
-def _of_download(study: Study, file: str, content: bytes, notes: list[str]) -> _Found:
+def _json(text: bytes) -> Any:
     try:
-        download = json.loads(content)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        notes.append(f"{file}: left out. The file is damaged.")
-        return
-    if _is_of(study, download, file, notes):
-        answers = download.get("answers")
-        for record in answers if isinstance(answers, list) else []:
-            yield from _of_person(study, download, record, file, notes)
+        return None
 
 
-def _of_mturk(study: Study, file: str, content: bytes, notes: list[str]) -> _Found:
-    try:
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    except (csv.Error, UnicodeDecodeError) as error:
-        notes.append(f"{file}: left out. It is no CSV in UTF-8 ({error}).")
-        return
-    for line, row in enumerate(rows, start=2):
-        place = f"{file}: line {line}"
-        worker, number = row.get("WorkerId"), _number(row.get("Input.rater"))
-        if not _is_of(study, {"study": row.get("Input.study")}, place, notes):
-            continue
-        if not worker or not isinstance(number, int):
-            notes.append(f"{place}: left out. It names no WorkerId, or no number in Input.rater.")
-        elif row.get("AssignmentStatus") == "Rejected":
-            notes.append(f"{place}: left out. The assignment was rejected.")
-        else:
-            for name, cell in row.items():
-                match = _HIT_ANSWER.fullmatch(name or "")
-                if match and cell:
-                    rating, ms = _number(cell), _number(row.get(f"{name}_ms"))
-                    answer = cell if rating is None else rating
-                    record = {"trial": int(match[1]) - 1, "answer": answer, "ms": ms, "at": 0}
-                    problem = problem_with(study, number, record)
-                    if problem:
-                        notes.append(f"{place}: left out. {problem}")
-                    else:
-                        yield worker, study.list_of(number), record
+def _of_server(file: str) -> _Found:
+    for line, text in enumerate(storage.read_bytes(file).splitlines(), start=1):
+        if text.strip():  # Else the server was killed while writing.
+            record = _json(text)
+            yield f"{file}:{line}", None, record, record
+
+
+def _of_download(file: str) -> _Found:
+    download = _json(storage.read_bytes(file))
+    answers = download.get("answers") if isinstance(download, dict) else [None]
+    for record in answers if isinstance(answers, list) else []:
+        yield file, None, download, record
+
+
+def _of_mturk(file: str) -> _Found:
+    for line, row in csv_text.read_table(file).lines:
+        said = {"study": row.get("input.study"), "rater": _number(row.get("input.rater"))}
+        said["status"] = row.get("assignmentstatus")
+        for name, cell in row.items():
+            match = _HIT_ANSWER.fullmatch(name)
+            if match and cell:
+                rating, ms = _number(cell), _number(row.get(f"{name}_ms"))
+                answer = cell if rating is None else rating
+                record = {"trial": int(match[1]) - 1, "answer": answer, "ms": ms, "at": 0}
+                yield f"{file}:{line}", row.get("workerid", ""), said, record
 
 
 def _number(text: str | None) -> int | None:

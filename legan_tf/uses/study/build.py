@@ -6,7 +6,6 @@ import collections
 import dataclasses
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 
@@ -31,14 +30,11 @@ from legan_tf.uses.study.design import (
     controls_needed,
     draw_lists,
     plan_raters,
-    position_counts,
 )
 from legan_tf.uses.study.page_files import mturk_files, page_files, paragraphs
 from legan_tf.uses.study.study_file import MTURK, PAGE, PICTURES, STUDY_FILE, Picture, Study
 
-LETTERS = "ABCDEFGHI"
-"""Names of the places of a choice on the page."""
-MAX_MODELS = len(LETTERS)
+MAX_MODELS = 9
 _ID_LENGTH = 12
 _FILE_TIME = 946_684_800
 """Modification time of all files of the page: their order would reveal the models."""
@@ -71,7 +67,7 @@ def build_study(models: str, output: str, options: StudyOptions) -> str:
         raise UserError(problem)
     instructions = _instructions(options.instructions)
     dropped = DropReport()
-    found = {name: _find_images(folder, "models", dropped) for name, folder in folders.items()}
+    found = {name: _list_sources(folder, "models", dropped) for name, folder in folders.items()}
     sources = _common_sources(found, dropped)
     raters, choices, ratings = plan_raters(options, len(found), len(sources))
     needed = controls_needed(options, choices), controls_needed(options, ratings)
@@ -85,20 +81,22 @@ def build_study(models: str, output: str, options: StudyOptions) -> str:
             known[edits[name][source]] = Picture(name, source, os.path.abspath(files[source]))
     controls = []
     for source, file in real.items():
-        count = max(2, len(found))
-        names = [_id(options.seed, file, "control", str(n), source) for n in range(count)]
+        names = [
+            _id(options.seed, file, "control", str(number), source)
+            for number in range(max(2, len(found)))
+        ]
         controls.append(Control(names[0], tuple(names[1:])))
         for kind, name in zip([REAL] + [BROKEN] * len(names), names):
             known[name] = Picture(kind, source, os.path.abspath(file), control=True)
-    if len(known) < len(sources) * len(found) + sum(1 + len(c.broken) for c in controls):
-        raise UserError(f"--seed={options.seed}: gives two pictures one name; give another.")
     lists = draw_lists(edits, controls, raters, options)
     shown = {picture for questions in lists for q in questions for picture in q.pictures}
     known = {name: picture for name, picture in known.items() if name in shown}
     settings = {"models": folders, **dataclasses.asdict(options)}
     study = Study("", "", settings, tuple(found), known, lists)
     size, resized = _write(study, output, instructions)
-    return _summary(study, output, dropped, size, resized)
+    pixels = f"{len(sources)} sources, models {', '.join(found)}, {size} x {size} pixels."
+    notes = [f"{resized} pictures had another size and were cut and resized."] if resized else []
+    return "\n".join([f"{output}: {pixels}", *_summary(study, output), *notes, *dropped.lines()])
 
 
 def _folders(models: str, options: StudyOptions) -> dict[str, str]:
@@ -138,8 +136,8 @@ def _instructions(file: str) -> tuple[str, ...]:
     return found
 
 
-def _find_images(folder: str, flag: str, dropped: DropReport) -> dict[str, str]:
-    """Full paths of the images of a folder, by their relative path without the suffix."""
+def _list_sources(folder: str, flag: str, dropped: DropReport) -> dict[str, str]:
+    """Full paths of the images of a folder, by their source: the relative path without suffix."""
     found: dict[str, str] = {}
     tree = scan(folder, flag, dropped)
     for path in tree.pictures(dropped):
@@ -182,7 +180,7 @@ def _common_sources(found: Mapping[str, Mapping[str, str]], dropped: DropReport)
 def _real_images(
     options: StudyOptions, choices: int, ratings: int, dropped: DropReport
 ) -> dict[str, str]:
-    found = _find_images(options.real, "real", dropped)
+    found = _list_sources(options.real, "real", dropped)
     needed = max(choices, ratings)
     if len(found) < needed:
         raise UserError(
@@ -216,31 +214,28 @@ def _write(study: Study, output: str, instructions: tuple[str, ...]) -> tuple[in
     """
     parent = os.path.dirname(os.path.abspath(output))
     url = study.options["image_url"].rstrip("/")
-    temporary = ""
     try:
         os.makedirs(parent, exist_ok=True)
-        temporary = tempfile.mkdtemp(prefix=".study-", dir=parent)
-        folder = os.path.join(temporary, PAGE, PICTURES)
-        size, resized = _write_pictures(study, folder)
-        # Depends on the questions and the images, so that other answers are not accepted.
-        study = dataclasses.replace(study, id=_opaque("s", repr(study.lists)))
-        contents = {STUDY_FILE: study.to_json()}
-        for name, content in page_files(study.id, study.lists, instructions).items():
-            contents[os.path.join(PAGE, name)] = content
-        if url:
-            for name, content in mturk_files(study.id, study.lists, instructions, url).items():
-                contents[os.path.join(MTURK, name)] = content
-        for name, content in contents.items():
-            storage.write_bytes(os.path.join(temporary, name), content)
-        for inside, _, names in os.walk(os.path.join(temporary, PAGE), topdown=False):
-            for path in (*(os.path.join(inside, name) for name in names), inside):
-                os.utime(path, (_FILE_TIME, _FILE_TIME))
-        os.chmod(temporary, 0o755)
-        os.replace(temporary, output)  # Replaces an empty folder, too.
+        with tempfile.TemporaryDirectory(prefix=".study-", dir=parent) as temporary:
+            folder = os.path.join(temporary, "study")
+            page = os.path.join(folder, PAGE)
+            size, resized = _write_pictures(study, os.path.join(page, PICTURES))
+            # Depends on the questions and the images, so that other answers are not accepted.
+            study = dataclasses.replace(study, id=_opaque("s", repr(study.lists)))
+            contents = {folder: {STUDY_FILE: study.to_json()}}
+            contents[page] = page_files(study.id, study.lists, instructions)
+            if url:
+                of_turk = mturk_files(study.id, study.lists, instructions, url)
+                contents[os.path.join(folder, MTURK)] = of_turk
+            for inside, files in contents.items():
+                for name, content in files.items():
+                    storage.write_bytes(os.path.join(inside, name), content)
+            for inside, _, names in os.walk(page, topdown=False):
+                for path in (*(os.path.join(inside, name) for name in names), inside):
+                    os.utime(path, (_FILE_TIME, _FILE_TIME))
+            os.replace(folder, output)  # Replaces an empty folder, too.
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written ({error.strerror}).") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return size, resized
 
 
@@ -282,31 +277,14 @@ def damaged(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
 
 
-def _summary(study: Study, output: str, dropped: DropReport, size: int, resized: int) -> str:
+def _summary(study: Study, output: str) -> list[str]:
     roles = collections.Counter(q.role for questions in study.lists for q in questions)
     lengths = sorted({len(questions) for questions in study.lists})
-    sources = {picture.source for picture in study.pictures.values() if not picture.control}
-    model_of = {name: picture.model for name, picture in study.pictures.items()}
-    key, page = os.path.join(output, STUDY_FILE), os.path.join(output, PAGE)
+    page = os.path.join(output, PAGE)
     lines = [
-        f"{output}: {len(sources)} sources, models {', '.join(study.models)}, {size} x {size} "
-        "pixels.",
         f"{len(study.lists)} raters, {' to '.join(map(str, lengths[:: len(lengths) - 1 or 1]))} "
         f"questions each; in all {roles[ASKED]} that count, {roles[REPEAT]} repeats, "
         f"{sum(roles[role] for role in CONTROLS)} controls.",
-    ]
-    placed = position_counts(study.lists, model_of)
-    for model, counts in [(name, placed[name]) for name in study.models if placed]:
-        places = ", ".join(f"{letter} {n} times" for letter, n in zip(LETTERS, counts))
-        lines.append(f"  {model} stands at {places}.")
-    if resized:
-        lines.append(f"{resized} pictures had another size and were cut and resized.")
-    if not study.options["real"]:
-        lines.append("Without --real there are no controls: careless raters are harder to tell.")
-    if not study.options["instructions"]:
-        lines.append("--instructions=FILE says who asks, why, and what becomes of the answers.")
-    lines += dropped.lines()
-    lines += [
         f"To ask over a network: python scripts/study.py serve --study={output}",
         f"To ask by mail: send {page} as an archive, and to each person another number.",
     ]
@@ -315,5 +293,8 @@ def _summary(study: Study, output: str, dropped: DropReport, size: int, resized:
             f"To ask at Mechanical Turk: {os.path.join(output, MTURK)}, and the pictures of {page} "
             f"at {study.options['image_url']}."
         )
-    lines.append(f"Keep {key} to yourself: it is the key.")
-    return "\n".join(lines)
+    if not study.options["real"]:
+        lines.append("Without --real there are no controls: careless raters are harder to tell.")
+    if not study.options["instructions"]:
+        lines.append("--instructions=FILE says who asks, why, and what becomes of the answers.")
+    return [*lines, f"Keep {os.path.join(output, STUDY_FILE)} to yourself: it is the key."]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -104,24 +103,23 @@ def collect(study: Study, answers: str, output: str, options: ScreenOptions) -> 
             "when more is answered."
         )
     make_writable("output", output)
-    report = _report(study, collected, raters, kept, counted, options)
     rows, excluded = _manifest(study, counted, output)
-    notes = []
+    report = _report(study, collected, raters, kept, counted, options)
     if excluded:
-        notes.append(
+        report["notes"].append(
             f"{excluded} pictures have fewer than {MIN_RATINGS} ratings left and are not in "
             f"{MANIFEST_FILE}."
         )
     if repeated:
-        notes.append(
+        report["notes"].append(
             f"{repeated} answers are of raters who had answered about the same before, in another "
             "list, and do not count."
         )
-    report["notes"] = [*notes, *collected.notes]
+    report["notes"] += collected.notes
     # Names of files may contain what UTF-8 cannot encode.
     text = _markdown(report).encode(errors="backslashreplace").decode()
-    earlier = os.path.isfile(os.path.join(output, REPORT_FILE))
     optional = (PREFERENCES_FILE, MANIFEST_FILE, SHARES_PLOT, RATINGS_PLOT)
+    earlier = os.path.isfile(os.path.join(output, REPORT_FILE))
     # Of an earlier report, the files that these answers do not give are removed.
     files: dict[str, bytes | None] = dict.fromkeys(optional if earlier else ())
     files[REPORT_FILE] = json.dumps(report, indent=1).encode() + b"\n"
@@ -180,6 +178,7 @@ def _report(
             "choices": len(same),
             "same": float(np.mean(same)) if same else None,
         },
+        "notes": [],
     }
     choices = [answer for answer in counted if isinstance(answer.value, str)]
     ratings = [answer for answer in counted if not isinstance(answer.value, str)]
@@ -187,7 +186,8 @@ def _report(
         report["choice"] = choice_statistics(study, choices)
     if ratings:
         report["rating"] = rating_statistics(study, ratings)
-    return _nan_to_none(report)
+    # JSON has no NaN.
+    return json.loads(json.dumps(report), parse_constant=lambda _: None)
 
 
 def _manifest(
@@ -202,7 +202,7 @@ def _manifest(
         if not isinstance(answer.value, str):
             found.setdefault(study.question(answer).pictures[0], []).append(answer.value)
     folder = os.path.relpath(os.path.join(study.folder, PAGE, PICTURES), output)
-    rows = [
+    rows: list[dict[str, str | float]] = [
         {
             "path": f"{folder}/{name}.png".replace(os.sep, "/"),
             "identity": picture.source,
@@ -244,15 +244,19 @@ def _markdown(report: Mapping[str, Any]) -> str:
         )
     tables = [table for key in _KINDS if key in report for table in _tables(key, report[key])]
     text = as_markdown("Study", [table for table in tables if table.rows], notes)
-    lines = [f"- {rater['name']}: {'; '.join(rater['reasons'])}." for rater in excluded]
-    text += _section("Raters left out", lines)
-    lines = [f"- {note}" for note in report["notes"][:_MAX_NOTES]]
-    more = len(report["notes"]) - len(lines)
-    return text + _section("Notes", [*lines, f"- and {more} more."] if more else lines)
-
-
-def _section(title: str, lines: Sequence[str]) -> str:
-    return "\n".join(["", f"## {title}", "", *lines, ""]) if lines else ""
+    told = {
+        "Raters left out": [
+            f"{rater['name']}: {'; '.join(rater['reasons'])}." for rater in excluded
+        ],
+        "Notes": report["notes"][:_MAX_NOTES],
+    }
+    if len(report["notes"]) > _MAX_NOTES:
+        told["Notes"].append(f"and {len(report['notes']) - _MAX_NOTES} more.")
+    for title, lines in told.items():
+        text += "\n".join(
+            ["", f"## {title}", "", *(f"- {line}" for line in lines), ""] * bool(lines)
+        )
+    return text
 
 
 def _tables(key: str, values: Mapping[str, Any]) -> list[Table]:
@@ -262,41 +266,26 @@ def _tables(key: str, values: Mapping[str, Any]) -> list[Table]:
     models = []
     for name, of_model in values["models"].items():
         figures = {column.key: Figure(of_model[column.key]) for column in kind.columns}
-        figures[main] = _with_interval(of_model[main], of_model["interval"])
-        models.append(Row(name, figures))
+        models.append(Row(name, {**figures, main: _figure(of_model, main)}))
     differences = [
-        Row(
-            " less ".join(pair["models"]),
-            {"difference": _with_interval(pair["difference"], pair["interval"])},
-        )
+        Row(" less ".join(pair["models"]), {"difference": _figure(pair, "difference")})
         for pair in values["differences"]
     ]
-    notes = [f"Agreement on the {kind.agreement}, Krippendorff's alpha: {_alpha(values['alpha'])}."]
+    alpha = ", ".join(
+        f"{level} {'not defined' if value is None else f'{value:.3f}'}"
+        for level, value in values["alpha"].items()
+    )
+    more = f"Natural are ratings of {NATURAL:g} or more."
     if key == "choice":
-        notes.append(f"Chosen by place, from the first: {', '.join(map(str, values['places']))}.")
-    else:
-        notes.append(f"Natural are ratings of {NATURAL:g} or more.")
+        more = f"Chosen by place, from the first: {', '.join(map(str, values['places']))}."
+    notes = [f"Agreement on the {kind.agreement}, Krippendorff's alpha: {alpha}.", more]
     return [
         Table(key, kind.title, kind.columns, models, notes),
         Table(f"{key}_differences", kind.differences, (kind.difference,), differences, of="models"),
     ]
 
 
-def _with_interval(value: float, interval: Sequence[float | None]) -> Figure:
-    return Figure(value, interval=None if interval[0] is None else tuple(interval))
-
-
-def _alpha(levels: Mapping[str, float | None]) -> str:
-    return ", ".join(
-        f"{level} {'not defined' if value is None else f'{value:.3f}'}"
-        for level, value in levels.items()
-    )
-
-
-def _nan_to_none(value: Any) -> Any:
-    """The same values in the types of JSON, which has no NaN."""
-    if isinstance(value, Mapping):
-        return {key: _nan_to_none(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_nan_to_none(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _figure(values: Mapping[str, Any], key: str) -> Figure:
+    """A value with its interval, of which the ends may be unknown."""
+    low, high = values["interval"]
+    return Figure(values[key], interval=None if low is None else (low, high))

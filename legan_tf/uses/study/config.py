@@ -18,7 +18,7 @@ _SIZE = Limit(
     lambda value: not value or value in _SIZES, f"must be {_SIZES[0]} to {_SIZES[-1]}, or 0"
 )
 _URL = Limit(
-    lambda value: not value or bool(re.fullmatch(r"https?://[^\s\"'<>&$?#]+", value)),
+    lambda value: not value or bool(re.fullmatch(r"https?://[^\s\"'<>&$?#]+", str(value))),
     "must be an address that file names can follow, such as https://host/pictures",
 )
 
@@ -93,11 +93,6 @@ class ScreenOptions(Options):
         3.0,
         "collect: maximum mean difference of two ratings of one picture; 9 for any.",
         limit=between(0, 9),
-    )
-    repeat_same: float = option(
-        0.0,
-        "collect: minimum share of repeated choices with the same answer; 0 for any.",
-        limit=between(0, 1),
     )
     min_seconds: float = option(
         0.7,

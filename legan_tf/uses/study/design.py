@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -26,15 +26,11 @@ class Question:
 
     Attributes:
         pictures: Ids of the images shown, in order: one to rate, or several to choose from.
-        role: ``asked``, ``repeat``, or one of ``CONTROLS``.
-        right: For ``obvious``, the id of the real image; else empty.
-        of: For ``repeat``, the index of the repeated question in the list; else -1.
+        role: ``asked``, ``repeat`` (the pictures of a question before), or one of ``CONTROLS``.
     """
 
     pictures: tuple[str, ...]
     role: str = ASKED
-    right: str = ""
-    of: int = -1
 
     @property
     def is_choice(self) -> bool:
@@ -63,11 +59,9 @@ def controls_needed(options: StudyOptions, count: int) -> int:
 
 
 def _repeats(options: StudyOptions, count: int) -> int:
-    return (
-        min(max(1, round(options.repeats * count)), count // _REPEAT_DISTANCE)
-        if options.repeats
-        else 0
-    )
+    if not options.repeats:
+        return 0
+    return min(max(1, round(options.repeats * count)), count // _REPEAT_DISTANCE)
 
 
 def plan_raters(options: StudyOptions, models: int, sources: int) -> tuple[int, int, int]:
@@ -86,43 +80,28 @@ def plan_raters(options: StudyOptions, models: int, sources: int) -> tuple[int, 
         UserError: The raters are too few for the answers per image or the questions per rater, or
             so many that some would have no question.
     """
-    choices = sources * options.choices_per_source if options.questions != "rating" else 0
-    ratings = models * sources * options.ratings_per_image if options.questions != "choice" else 0
-    wanted = [("choices_per_source", choices), ("ratings_per_image", ratings)]
-    least = max(getattr(options, name) for name, total in wanted if total)
-
-    def asked(raters: int) -> tuple[int, int, int]:
-        parts = -(-choices // raters), -(-ratings // raters)
-        extra = sum(_repeats(options, n) + controls_needed(options, n) for n in parts)
-        return (*parts, sum(parts) + extra)
-
-    if options.raters:
-        if options.raters < least:
-            name = next(n for n, total in wanted if total and getattr(options, n) == least)
-            raise UserError(
-                f"--raters={options.raters}: too few for --{name}={least}, as nobody is asked the "
-                "same twice but to compare; give as many raters or more."
-            )
-        if options.raters > max(choices, ratings):
-            raise UserError(
-                f"--raters={options.raters}: some would be asked nothing, as there are "
-                f"{max(choices, ratings)} questions; give so many raters or fewer."
-            )
-        *parts, each = asked(options.raters)
-        if each > options.trials:
-            raise UserError(
-                f"--raters={options.raters}: each would be asked {each} questions, and --trials "
-                f"allows {options.trials}; give more of either, or ask fewer people each time "
-                "(--ratings_per_image, --choices_per_source)."
-            )
-        return (options.raters, *parts)
-    for raters in range(least, MAX_RATERS + 1):
-        *parts, each = asked(raters)
+    totals = {
+        "choices_per_source": sources * (options.questions != "rating"),
+        "ratings_per_image": models * sources * (options.questions != "choice"),
+    }
+    totals = {flag: count * getattr(options, flag) for flag, count in totals.items()}
+    least, flag = max((getattr(options, flag), flag) for flag in totals if totals[flag])
+    most = max(totals.values())
+    given = options.raters
+    if given and not least <= given <= most:
+        raise UserError(
+            f"--raters={given}: must be {least} to {most}: nobody is asked the same twice but to "
+            f"compare (--{flag}), and there are {most} questions."
+        )
+    for raters in [given] if given else range(least, MAX_RATERS + 1):
+        choices, ratings = (-(-total // raters) for total in totals.values())
+        extra = sum(_repeats(options, n) + controls_needed(options, n) for n in (choices, ratings))
+        each = choices + ratings + extra
         if each <= options.trials:
-            return (raters, *parts)
+            return raters, choices, ratings
     raise UserError(
-        f"--trials={options.trials}: so few questions each would take more than {MAX_RATERS} "
-        "raters; give more."
+        f"--trials={options.trials}: each of {raters} raters would be asked {each} questions; give "
+        "more of either, or ask fewer people each time (--ratings_per_image, --choices_per_source)."
     )
 
 
@@ -176,18 +155,20 @@ def draw_lists(
     needed = [
         max(controls_needed(options, len(own)) for own in part) for part in (choices, ratings)
     ]
-    pool = _ControlPool(controls, *needed)
+    to_choose = to_rate = controls
+    if len(controls) >= sum(needed) > max(needed):
+        split = len(controls) * needed[0] // sum(needed)
+        to_choose, to_rate = controls[:split], controls[split:]
+    obvious, natural = _choice_controls(to_choose, len(models)), _rating_controls(to_rate)
     lists = []
     for rater in range(raters):
         own = np.random.default_rng([7101, options.seed, rater])
         parts = []
-        for asked in (choices[rater], ratings[rater]):
-            extra = [
-                pool.choice(len(models)) if asked is choices[rater] else pool.rating()
-                for _ in range(controls_needed(options, len(asked)))
-            ]
-            parts.append(_part(asked, extra, _repeats(options, len(asked)), own))
-        lists.append(_joined(parts if rater % 2 == 0 else parts[::-1]))
+        for asked, extra in ((choices[rater], obvious), (ratings[rater], natural)):
+            count = len(asked)
+            drawn = list(itertools.islice(extra, controls_needed(options, count)))
+            parts.append(_part(asked, drawn, _repeats(options, count), own))
+        lists.append([*parts[rater % 2], *parts[1 - rater % 2]])
     return lists
 
 
@@ -210,32 +191,23 @@ def _share(
     return shared
 
 
-class _ControlPool:
-    """Controls in rotation: all are used equally often, with the answer in each place."""
-
-    def __init__(self, controls: Sequence[Control], choices: int, ratings: int) -> None:
-        self._to_choose = self._to_rate = controls
-        if len(controls) >= choices + ratings > max(choices, ratings):
-            split = len(controls) * choices // (choices + ratings)
-            self._to_choose, self._to_rate = controls[:split], controls[split:]
-        self._choices = self._ratings = 0
-
-    def choice(self, models: int) -> Question:
-        control = self._to_choose[self._choices % len(self._to_choose)]
-        right = self._choices % models
-        self._choices += 1
+def _choice_controls(controls: Sequence[Control], models: int) -> Iterator[Question]:
+    """Yields choices without end: all controls equally often, with the answer in each place."""
+    for turn in itertools.count():
+        control = controls[turn % len(controls)]
         shown = list(control.broken[: models - 1])
-        shown.insert(right, control.real)
-        return Question(tuple(shown), OBVIOUS, right=control.real)
+        shown.insert(turn % models, control.real)
+        yield Question(tuple(shown), OBVIOUS)
 
-    def rating(self) -> Question:
-        turn, count = self._ratings, len(self._to_rate)
+
+def _rating_controls(controls: Sequence[Control]) -> Iterator[Question]:
+    """Yields ratings without end: all controls equally often, real and broken in turn."""
+    count = len(controls)
+    for turn in itertools.count():
         # Without the shift, with an even count an image would be broken in each round or in none.
-        control = self._to_rate[(turn + (0 if count % 2 else turn // count)) % count]
-        self._ratings += 1
-        if turn % 2:
-            return Question((control.broken[0],), BROKEN)
-        return Question((control.real,), REAL)
+        control = controls[(turn + (0 if count % 2 else turn // count)) % count]
+        broken = turn % 2
+        yield Question((control.broken[0] if broken else control.real,), BROKEN if broken else REAL)
 
 
 def _part(
@@ -247,52 +219,13 @@ def _part(
     """Questions of one kind in order: controls spread evenly, repeats far from the first time."""
     count = len(asked)
     shuffled = [asked[i] for i in rng.permutation(count)]
-    entries: list[tuple[float, Question, int]] = [
-        (float(place), Question(pictures), -1) for place, pictures in enumerate(shuffled)
-    ]
+    placed = [(float(place), Question(pictures)) for place, pictures in enumerate(shuffled)]
     for turn, control in zip(rng.permutation(len(controls)), controls):
         step = count / len(controls)
-        entries.append((float((turn + rng.uniform(0.05, 0.95)) * step), control, -1))
+        placed.append((float((turn + rng.uniform(0.05, 0.95)) * step), control))
     for place in rng.permutation(count // _REPEAT_DISTANCE)[:repeats]:
         pictures = shuffled[place]
         shift = int(rng.integers(1, len(pictures))) if len(pictures) > 1 else 0
         again = Question(pictures[shift:] + pictures[:shift], REPEAT)
-        later = float(rng.uniform(count * (1 - 1 / _REPEAT_DISTANCE), count))
-        entries.append((later, again, int(place)))
-    entries.sort(key=lambda entry: entry[0])
-    first = {int(at): i for i, (at, one, _) in enumerate(entries) if one.role == ASKED}
-    return [
-        dataclasses.replace(question, of=first[of]) if question.role == REPEAT else question
-        for _, question, of in entries
-    ]
-
-
-def _joined(parts: Sequence[Sequence[Question]]) -> list[Question]:
-    """One list of several parts; ``of`` of the repeats becomes an index in the whole list."""
-    joined: list[Question] = []
-    for part in parts:
-        start = len(joined)
-        joined += [dataclasses.replace(q, of=q.of + start) if q.role == REPEAT else q for q in part]
-    return joined
-
-
-def position_counts(
-    lists: Sequence[Sequence[Question]], model_of: Mapping[str, str]
-) -> dict[str, list[int]]:
-    """Counts the places of each model in the choices, without controls and repeats.
-
-    Args:
-        lists: The questions of all raters.
-        model_of: The model of each image that is no control.
-
-    Returns:
-        The count of each place, by model; empty without choices.
-    """
-    counts: dict[str, collections.Counter] = {}
-    places = 0
-    for question in (q for questions in lists for q in questions):
-        if question.is_choice and question.role == ASKED:
-            places = len(question.pictures)
-            for place, picture in enumerate(question.pictures):
-                counts.setdefault(model_of[picture], collections.Counter())[place] += 1
-    return {model: [count[i] for i in range(places)] for model, count in counts.items()}
+        placed.append((float(rng.uniform(count * (1 - 1 / _REPEAT_DISTANCE), count)), again))
+    return [question for _, question in sorted(placed, key=lambda one: one[0])]

@@ -30,9 +30,10 @@ def share_plot(shares: Mapping[str, tuple[float, float | None, float | None]]) -
         if np.isfinite([low, high]).all():
             axes.plot([low, high], [place, place], color="black", linewidth=1.6)
             axes.plot([low, high], [place, place], "|", color="black", markersize=9)
-        end = (np.nanmax([value, high]), place)
-        offset = {"xytext": (6, 0), "textcoords": "offset points"}
-        axes.annotate(f"{value:.1f}", end, va="center", fontsize=9, **offset)
+        end = (float(np.nanmax([value, high])), place)
+        axes.annotate(
+            f"{value:.1f}", end, (6, 0), textcoords="offset points", va="center", fontsize=9
+        )
     axes.axvline(100 / len(shares), color="#555555", linewidth=1, linestyle=":")
     axes.set_yticks(places, [shortened(name, _MAX_NAME) for name in shares], parse_math=False)
     axes.set_xlim(0, 1.12 * max(np.nanmax(values), 1))

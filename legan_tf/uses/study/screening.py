@@ -11,7 +11,7 @@ import numpy as np
 from legan_tf.evaluation.metrics.ratings import NATURAL
 from legan_tf.uses.study.answers import Answer
 from legan_tf.uses.study.config import MIN_CONTROLS, ScreenOptions
-from legan_tf.uses.study.design import BROKEN, REAL, REPEAT, Question
+from legan_tf.uses.study.design import ASKED, CONTROLS, OBVIOUS, REAL, REPEAT
 from legan_tf.uses.study.study_file import Study
 
 _MIN_SAME = 10
@@ -76,35 +76,40 @@ def repeats(study: Study, answers: Sequence[Answer]) -> tuple[list[int], list[bo
     Returns:
         The absolute differences of ratings, and for choices whether they are the same.
     """
-    given = {(a.rater, a.list, a.trial): a.value for a in answers}
-    gaps, same = [], []
+    given: dict[tuple[object, ...], Answer] = {}
     for answer in answers:
         question = study.question(answer)
-        first = given.get((answer.rater, answer.list, question.of))
-        if question.role == REPEAT and first is not None:
-            if question.is_choice:
-                same.append(answer.value == first)
+        given[question.role, answer.rater, answer.list, frozenset(question.pictures)] = answer
+    gaps, same = [], []
+    for (role, *about), again in given.items():
+        first = given.get((ASKED, *about))
+        if role == REPEAT and first is not None:
+            if study.question(again).is_choice:
+                same.append(again.value == first.value)
             else:
-                gaps.append(abs(answer.value - first))
+                gaps.append(abs(int(again.value) - int(first.value)))
     return gaps, same
 
 
-def is_correct(question: Question, value: str | int) -> bool | None:
+def _is_correct(study: Study, answer: Answer) -> bool | None:
     """Returns whether a control was answered correctly; None for other questions."""
-    if question.role == REAL:
-        return value >= NATURAL
-    if question.role == BROKEN:
-        return value < NATURAL
-    return value == question.right if question.right else None
+    role = study.question(answer).role
+    if role == OBVIOUS:
+        return study.pictures[str(answer.value)].model == REAL
+    if role in CONTROLS:
+        return (int(answer.value) >= NATURAL) == (role == REAL)
+    return None
 
 
 def _judge(study: Study, name: str, answers: Sequence[Answer], options: ScreenOptions) -> Rater:
-    questions = [study.question(answer) for answer in answers]
-    right = [is_correct(q, answer.value) for q, answer in zip(questions, answers)]
-    right = [value for value in right if value is not None]
+    judged = [_is_correct(study, answer) for answer in answers]
+    right = [correct for correct in judged if correct is not None]
     gaps, same = repeats(study, answers)
-    rated = [answer.value for q, answer in zip(questions, answers) if not q.is_choice]
-    places = [q.pictures.index(a.value) for q, a in zip(questions, answers) if q.is_choice]
+    asked = [(study.question(answer), answer.value) for answer in answers]
+    rated = [int(value) for question, value in asked if not question.is_choice]
+    places = [
+        question.pictures.index(str(value)) for question, value in asked if question.is_choice
+    ]
     rater = Rater(
         name=name,
         answers=len(answers),
@@ -122,8 +127,6 @@ def _judge(study: Study, name: str, answers: Sequence[Answer], options: ScreenOp
         reasons.append(f"{sum(right)} of {len(right)} controls right")
     if len(gaps) >= MIN_CONTROLS and rater.repeat_gap > options.repeat_gap:
         reasons.append(f"repeated ratings differ by {rater.repeat_gap:.1f} on average")
-    if len(same) >= MIN_CONTROLS and rater.repeat_same < options.repeat_same:
-        reasons.append(f"{sum(same)} of {len(same)} repeated choices alike")
     if rater.seconds < options.min_seconds:
         reasons.append(f"half of the answers took {rater.seconds:.2f} s or less")
     if len(rated) >= _MIN_SAME and rater.same_rating > options.same_answer:

@@ -128,7 +128,8 @@ class StudyServer(http_server.Server):
         """
         if not isinstance(content, dict) or content.get("study") != self.study.id:
             raise http_server.Refused(400, "These are no answers to this study.")
-        rater, person, answers = (content.get(key) for key in ("rater", "person", "answers"))
+        rater: Any = content.get("rater")
+        person, answers = content.get("person"), content.get("answers")
         if not isinstance(person, str) or not PERSON.fullmatch(person):
             raise http_server.Refused(400, "The person must be 12 digits and letters from a to f.")
         if not isinstance(answers, list) or not answers:

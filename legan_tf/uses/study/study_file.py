@@ -97,7 +97,7 @@ class Study:
             "options": dict(self.options),
             "models": list(self.models),
             "pictures": {name: dataclasses.asdict(p) for name, p in self.pictures.items()},
-            "lists": [[_to_dict(question) for question in questions] for questions in self.lists],
+            "lists": [[dataclasses.asdict(q) for q in questions] for questions in self.lists],
         }
         return json.dumps(content).encode() + b"\n"
 
@@ -124,7 +124,7 @@ def read_study(folder: str) -> Study:
             tuple(content["models"]),
             {name: Picture(**picture) for name, picture in content["pictures"].items()},
             [
-                [Question(**{**q, "pictures": tuple(q["pictures"])}) for q in questions]
+                [Question(tuple(q["pictures"]), q["role"]) for q in questions]
                 for questions in content["lists"]
             ],
         )
@@ -132,7 +132,3 @@ def read_study(folder: str) -> Study:
         raise UserError(
             f"{file}: is damaged ({error!r}); restore it or make the study anew."
         ) from error
-
-
-def _to_dict(question: Question) -> dict[str, Any]:
-    return {name: value for name, value in dataclasses.asdict(question).items() if value != -1}

@@ -24,7 +24,7 @@ from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "prepare.py"
-COPIES = 5  # 4 people x 2 lights x 5 places: three parts of work.
+COPIES = 5  # 4 people x 2 lights x 5 places.
 
 
 def bar(label):
@@ -108,9 +108,9 @@ def test_processes_and_stops_do_not_show_in_the_result(source, whole, tmp_path):
     output = tmp_path / "out"
     run(source, output)
     records = (output / "align.jsonl").read_bytes().splitlines(keepends=True)
-    assert len(records) == 3
-    # As a program leaves it that was killed: one part done, the next line half written.
-    (output / "align.jsonl").write_bytes(records[0] + records[1][:50])
+    assert len(records) == 40
+    # As a program leaves it that was killed: some pictures done, the next line half written.
+    (output / "align.jsonl").write_bytes(b"".join(records[:16]) + records[16][:50])
     for name in ("manifest.csv", "sheet.png", "faces.csv", "skipped.csv"):
         os.remove(output / name)
     for row in read_manifest(str(whole / "manifest.csv")).rows[20:]:
@@ -178,7 +178,7 @@ def test_what_changed_or_could_not_be_read_is_done_again(few, tmp_path):
     folder, align = few
     picture, marks = folder / "light0/p0.0.jpg", folder / "marks/light0/p1.0.pts"
     good_picture, good_marks = picture.read_bytes(), marks.read_bytes()
-    assert align(tmp_path / "good") == [(0, 4), (4, 4)]
+    assert align(tmp_path / "good") == [(done, 4) for done in range(5)]
     assert align(tmp_path / "good") == [(4, 4)]
     picture.write_bytes(b"damaged")
     marks.write_text("damaged")
@@ -190,7 +190,7 @@ def test_what_changed_or_could_not_be_read_is_done_again(few, tmp_path):
         "light0/p1.0.jpg": "its landmarks cannot be read",
     }
     # What could not be read may have had other causes than the file.
-    assert align(output) == [(0, 4), (4, 4)]
+    assert align(output) == [(2, 4), (3, 4), (4, 4)]
     picture.write_bytes(good_picture)
     marks.write_bytes(good_marks)
     align(output)
@@ -235,13 +235,20 @@ def test_a_damaged_log_costs_time_or_is_told(few, tmp_path):
     output = tmp_path / "out"
     align(output)
     before = tree(output)
-    for damage in (b"[0, \xff\xfe]\n", b"{}\n", b"[0, 1]\n", b"7\n", b"\x00\x00\n"):
+    for damage in (
+        b"[0, \xff\xfe]\n",
+        b"{}\n",
+        b"[0, 1]\n",
+        b"7\n",
+        b'["a", "b", {}]\n',
+        b"\x00\x00\n",
+    ):
         with open(output / "align.jsonl", "r+b") as file:
             file.write(damage)
-        assert align(output) == [(0, 4), (4, 4)]
+        assert align(output) == [(done, 4) for done in range(5)]
         assert tree(output) == before
-    (output / "align.jsonl").write_bytes(before["align.jsonl"][:-1])
-    assert align(output) == [(0, 4), (4, 4)]
+    (output / "align.jsonl").write_bytes(before["align.jsonl"][:-2])
+    assert align(output) == [(3, 4), (4, 4)]
     assert tree(output) == before
     for damage in ("{", "[]", "\udcff"):
         (output / "align.json").write_bytes(damage.encode(errors="surrogateescape"))
@@ -374,7 +381,7 @@ def test_the_command_finds_faces_in_a_folder_and_goes_on_where_it_was_killed(sou
         time.sleep(0.02)
     killed.kill()
     killed.communicate()
-    assert len(tree(tmp_path / "a" / "images")) >= 16
+    assert len(tree(tmp_path / "a" / "images")) >= 1
     done = subprocess.run(command(), capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert "20 of 20 pictures aligned" in done.stdout

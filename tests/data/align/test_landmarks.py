@@ -60,8 +60,9 @@ def test_a_csv_of_points(tmp_path):
         (HEADER + "a,1,2,3,2,2,5,,\na,1,2,3,2,2,5,,\n", ":3: a is there twice"),
         (HEADER + "a,1,2,3,2,two,5,,\n", ":2: a: not all coordinates are numbers"),
         (HEADER + "a,1,2,3,2,nan,5,,\n", ":2: a: not all"),
-        (HEADER + "a,1,2\n", ":2: a: not all"),
-        ("", "no column path"),
+        (HEADER + "a,1,2\n", ":2: has 3 cells where there are 9"),
+        ("", "is empty"),
+        ("left_eye_x\n1\n", "no column path"),
     ],
 )
 def test_a_wrong_csv_is_told_with_its_line(tmp_path, text, complaint):

@@ -185,11 +185,11 @@ def test_labels_that_suffice_for_nothing_are_an_error_that_names_them_all(tmp_pa
     for i in range(3):
         folder.add(f"{i}.png", faces[i, 0, 0], ",smile,,,,train")
     messages = [problem.message for problem in folder.check(write=False).error.problems]
-    assert [message.split(" has ")[0] for message in messages[:3]] == [
+    assert {message.split(" has ")[0] for message in messages[:3]} == {
         "column 'expression'",
         "column 'lighting'",
         "column 'identity'",
-    ]
+    }
     assert messages[3].startswith("no line of split 'train' has a rating_mean")
 
 
@@ -298,6 +298,27 @@ def test_labels_that_do_not_vary_are_told(tmp_path, faces):
         "The ratings of train hardly differ: rating_mean 5 to 5.2, standard deviation 0.082.",
         "rating_std is 0 wherever train has one.",
     ]
+
+
+def test_attributes_are_told_counted_and_shown(tmp_path, faces):
+    folder = Folder(tmp_path)
+    folder.lines[0] += ",attribute:Smiling,attribute:Young"
+    for i, picture in enumerate(faces.reshape(-1, *faces.shape[3:])[:14]):
+        split, young = ("test" if i > 11 else "train"), ("" if i == 5 else 1)
+        folder.add(f"{i}.png", picture, f",,,,,{split},{int(i == 3)},{young}")
+    assert folder.anomalies() == [
+        "attribute:Smiling is not balanced in train: '0' has 11 pictures, '1' 1.",
+        "attribute:Young is unknown in 1 of 14 lines.",
+        "attribute:Young is '1' wherever train has one.",
+    ]
+    manifest = read_manifest(folder.file)
+    asked = []
+    plots.contact_sheet(manifest, np.ones(14, bool), lambda row: asked.append(row.path), seed=0)
+    # One smiles, eight of those that are young.
+    assert asked[0] == "3.png" and len(asked) == 1 + 8 and "5.png" not in asked
+    (axes,) = plots.balance_figure(manifest).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Smiling", "Young"]
+    assert [text.get_text() for text in axes.texts] == [" 1 / 0 / 0", " 11 / 0 / 2"]
 
 
 def heights(axes):

@@ -66,7 +66,7 @@ class DataSet:
         with open(self.output, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         for row in rows:
-            assert tuple(row) == manifest.COLUMNS
+            assert tuple(row)[: len(manifest.COLUMNS)] == manifest.COLUMNS
             for column in ("path", "depth", "normal"):
                 row[column] = row[column][len(prefix) * row[column].startswith(prefix) :]
         return {row.pop("path"): {k: v for k, v in row.items() if v} for row in rows}, report

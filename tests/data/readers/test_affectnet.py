@@ -45,7 +45,7 @@ def test_lists_give_emotions_and_the_official_validation_is_the_test_set(dataset
     }
     sets = dataset.load(needs=("expression",))
     assert [len(split) for split in sets.values()] == [8, 0, 8]
-    assert sets["train"].expressions == AFFECTNET_EXPRESSIONS
+    assert sets["train"].names("expression") == AFFECTNET_EXPRESSIONS
 
 
 def test_what_lists_cannot_give_is_counted_by_reason(dataset, dropped):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from legan_tf.errors import UserError
@@ -43,12 +44,17 @@ def test_attributes_people_and_the_official_partition_are_read(dataset, form):
             "identity": f"celeba{who}",
             "expression": "Smiling" if has[3] else "not Smiling",
             "split": ("train", "val", "test")[part],
+            **{f"attribute:{name}": str(value) for name, value in zip(ATTRIBUTES, has)},
         }
         for n, has, who, part in PICTURES
     }
     assert "There is no" not in report
     sets = dataset.load(needs=("expression",))
     assert [len(split) for split in sets.values()] == [3, 1, 1]
+    assert sets["train"].names("attributes") == ATTRIBUTES
+    wanted = [has for _, has, _, _ in PICTURES]
+    np.testing.assert_array_equal(sets["train"].labels["attributes"], wanted[:3])
+    np.testing.assert_array_equal(sets["test"].labels["attributes"], wanted[4:])
 
 
 def test_of_several_attributes_the_only_one_is_the_class(dataset):
@@ -96,6 +102,7 @@ def test_copies_and_gaps_are_counted_and_the_aligned_picture_taken(dataset, drop
     ("file", "content", "message"),
     [
         ("list_attr_celeba.txt", "1\nSmiling\n000001.jpg\n", r"txt:3: has 1 cells instead of 2"),
+        ("list_attr_celeba.txt", "1\nSmiling\n000001.jpg 2\n", r"txt:3: '2' is no label of an"),
         ("list_attr_celeba.txt", "", "holds no list_attr_celeba"),
     ],
 )

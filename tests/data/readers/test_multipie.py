@@ -59,8 +59,8 @@ def test_the_splits_load_with_the_papers_classes_and_disjoint_people(dataset, fa
     dataset.read("multipie")
     splits = dataset.load(needs=("expression", "lighting"))
     assert [len(split) for split in splits.values()] == [33, 33, 33]
-    assert splits["test"].expressions == attributes.MULTIPIE_EXPRESSIONS
-    assert splits["test"].lightings == ("shot00", "shot07", "shot19")
+    assert splits["test"].names("expression") == attributes.MULTIPIE_EXPRESSIONS
+    assert splits["test"].names("lighting") == ("shot00", "shot07", "shot19")
     people = [set(split.identity) for split in splits.values()]
     assert set.union(*people) == {0, 1, 2} and sum(map(len, people)) == 3
     first = splits["train"].images([0])[0]

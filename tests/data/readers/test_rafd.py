@@ -39,7 +39,7 @@ def test_names_become_people_and_affectnets_emotions(dataset):
         for emotion, label in EMOTIONS.items()
     }
     sets = dataset.load(needs=("expression",))
-    assert sets["test"].expressions == attributes.AFFECTNET_EXPRESSIONS
+    assert sets["test"].names("expression") == attributes.AFFECTNET_EXPRESSIONS
     assert [len(split) for split in sets.values()] == [72, 0, 8]
 
 

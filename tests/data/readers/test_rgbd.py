@@ -26,7 +26,7 @@ def test_maps_are_found_in_parallel_folders_and_checked_to_be_there(dataset):
     splits = [row["split"] for row in rows.values() if "split" in row]
     assert splits.count("test") == 2
     sets = dataset.load(needs=("expression",))
-    assert len(sets["train"]) == 18 and sets["train"].expressions == ("happy", "sad")
+    assert len(sets["train"]) == 18 and sets["train"].names("expression") == ("happy", "sad")
 
 
 @pytest.mark.parametrize(

@@ -97,17 +97,17 @@ def test_rated_faces_are_seeded_and_labelled(rated):
     assert (rated.images(index) != other.images(index)).any(axis=(1, 2, 3)).all()
     assert len(rated) == 90 and rated.truth is None and rated.surface is None
     for label, names in (("expression", 11), ("lighting", 19)):
-        values = getattr(rated, label)
+        values = rated.labels[label]
         assert values.dtype == np.int32 and values.min() >= 0 and values.max() < names
-    assert len(rated.expressions) == 11 and len(rated.lightings) == 19
+        assert len(rated.names(label)) == names
 
 
 def test_worse_pictures_get_worse_ratings(rated):
     """Rendered again without damage, badly rated pictures differ more from the true ones."""
-    names = zip(rated.identity, rated.expression, rated.lighting, strict=True)
+    names = zip(rated.identity, rated.labels["expression"], rated.labels["lighting"], strict=True)
     who, expression, lighting = zip(
         *(
-            (int(rated.identities[i][6:]), rated.expressions[e], rated.lightings[s])
+            (int(rated.identities[i][6:]), rated.names("expression")[e], rated.names("lighting")[s])
             for i, e, s in names
         ),
         strict=True,

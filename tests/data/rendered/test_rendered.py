@@ -9,9 +9,19 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.data import attributes
-from legan_tf.data.rendered import geometry, lights, mesh, render, rendered_faces, shade, surface
+from legan_tf.data.rendered import (
+    contours,
+    geometry,
+    lights,
+    mesh,
+    render,
+    rendered_faces,
+    shade,
+    surface,
+)
 from legan_tf.data.rendered.dataset import split_people
-from legan_tf.data.rendered.expressions import ACTIONS
+from legan_tf.data.rendered.expressions import ACTIONS, SHOWN_BY, actions, shown_attributes
+from legan_tf.data.rendered.identity import identity_parameters
 from legan_tf.data.splits import SPLITS
 
 SIZE = 64
@@ -215,7 +225,7 @@ def grid():
 def test_face_set_is_the_full_grid(grid):
     made, calls = grid
     assert len(made) == 3 * 6 * 3 and len(made.identities) == 3
-    labels = set(zip(made.identity, made.expression, made.lighting, strict=True))
+    labels = set(zip(made.identity, *made.labels.values(), strict=True))
     assert labels == set(itertools.product(range(3), range(6), range(3)))
     assert np.isnan(made.rating_mean).all() and np.isnan(made.rating_std).all()
     assert calls[-1] == (54, 54) and [c[0] for c in calls] == sorted(c[0] for c in calls)
@@ -230,10 +240,11 @@ def test_faces_rendered_on_demand_are_the_same(kind):
     data = tf.data.Dataset.from_tensor_slices(order.astype(np.int64))
     pictures = np.stack(list(data.map(later.load, num_parallel_calls=4).as_numpy_iterator()))
     np.testing.assert_array_equal(pictures, made.images(order))
-    np.testing.assert_array_equal(later.truth(17, 0, 1), made.truth(17, 0, 1))
+    wanted = {"expression": 0, "lighting": 1}
+    np.testing.assert_array_equal(later.truth(17, wanted), made.truth(17, wanted))
     if kind:
         again = rendered_faces("test", 3, *classes, map_kind=kind, on_demand=True)
-        np.testing.assert_array_equal(again.true_map(17, 0), made.true_map(17, 0))
+        np.testing.assert_array_equal(again.true_map(17, wanted), made.true_map(17, wanted))
         np.testing.assert_array_equal(again.map_images(order), made.map_images(order))
 
 
@@ -250,14 +261,14 @@ def test_truth_is_the_picture_with_that_label(grid):
     for index, expression, lighting in ((0, 5, 2), (20, 0, 0), (53, 3, 1)):
         rows = np.flatnonzero(
             (made.identity == made.identity[index])
-            & (made.expression == expression)
-            & (made.lighting == lighting)
+            & (made.labels["expression"] == expression)
+            & (made.labels["lighting"] == lighting)
         )
-        np.testing.assert_array_equal(pictures[rows[0]], made.truth(index, expression, lighting))
+        wanted = {"expression": expression, "lighting": lighting}
+        np.testing.assert_array_equal(pictures[rows[0]], made.truth(index, wanted))
         person = split_people("test", 3, 4)[made.identity[index]]
-        direct = render(
-            [person], [made.expressions[expression]], [made.lightings[lighting]], made.image_size
-        )
+        shown = [[made.names(name)[place]] for name, place in wanted.items()]
+        direct = render([person], *shown, made.image_size)
         np.testing.assert_array_equal(pictures[rows[0]], direct[0])
 
 
@@ -269,7 +280,7 @@ def test_maps_are_the_surfaces_of_the_faces(kind):
     )
     assert made.map_kind == kind
     everything = np.arange(len(made))
-    surface = made.surface(everything, made.expression)
+    surface = made.surface(everything, made.labels["expression"])
     shown = made.map_images(everything)
     np.testing.assert_array_equal(shown.any(-1), surface.mask)
     for picture, depth, normals, mask in zip(shown, surface.depth, surface.normals, surface.mask):
@@ -280,12 +291,12 @@ def test_maps_are_the_surfaces_of_the_faces(kind):
         else:
             np.testing.assert_allclose(picture[mask] / 127.5 - 1, normals[mask], atol=0.5 / 127)
     # Of the first person, the second expression, whatever the light.
-    np.testing.assert_array_equal(made.true_map(0, 1), shown[3])
-    np.testing.assert_array_equal(made.true_map(2, 0), shown[0])
+    np.testing.assert_array_equal(made.true_map(0, {"expression": 1}), shown[3])
+    np.testing.assert_array_equal(made.true_map(2, {"expression": 0}), shown[0])
     np.testing.assert_array_equal(shown[3], shown[5])
     assert (shown[0] != shown[3]).any()
     with pytest.raises(ValueError, match="no class 2"):
-        made.true_map(0, 2)
+        made.true_map(0, {"expression": 2})
 
 
 def test_faces_made_without_maps_have_none(grid):
@@ -297,9 +308,65 @@ def test_faces_made_without_maps_have_none(grid):
 def test_truth_of_a_class_that_is_not_there_is_refused(grid):
     made, _ = grid
     with pytest.raises(ValueError, match="no class 6"):
-        made.truth(0, 6, 0)
-    with pytest.raises(ValueError, match="no class -1"):
-        made.truth(0, 0, -1)
+        made.truth(0, {"expression": 6})
+    with pytest.raises(ValueError, match="no class -2"):
+        made.truth(0, {"lighting": -2})
+
+
+def test_truth_of_what_is_left_is_the_picture_itself(grid):
+    made, _ = grid
+    picture = made.images([20])[0]
+    np.testing.assert_array_equal(made.truth(20, {}), picture)
+    np.testing.assert_array_equal(made.truth(20, {"expression": -1, "lighting": 2}), picture)
+    assert (made.truth(20, {"lighting": 0}) != picture).any()
+
+
+def test_binary_attributes_follow_from_the_expression_where_they_are_asked_for(grid):
+    names = attributes.MULTIPIE_EXPRESSIONS
+    made = rendered_faces("test", 2, names, ("shot00", "shot05"), 32, 4, with_attributes=True)
+    assert [one.name for one in made.conditions] == ["expression", "lighting", "attributes"]
+    assert made.names("attributes") == ("Smiling", "Mouth_Slightly_Open", "Narrow_Eyes")
+    shown = {
+        "neutral": (0, 0, 0),
+        "smile": (1, 1, 0),
+        "surprise": (0, 1, 0),
+        "squint": (0, 0, 1),
+        "disgust": (0, 1, 0),
+        "scream": (0, 1, 1),
+    }
+    wanted = [shown[names[place]] for place in made.labels["expression"]]
+    np.testing.assert_array_equal(made.labels["attributes"], wanted)
+    assert (
+        shown_attributes("contempt")["Smiling"] == 0 and shown_attributes("happy")["Smiling"] == 1
+    )
+    some = made.only(["attributes"], ["Narrow_Eyes", "Smiling"])
+    assert [one.names for one in some.conditions] == [("Narrow_Eyes", "Smiling")]
+    np.testing.assert_array_equal(some.labels["attributes"], np.array(wanted)[:, [2, 0]])
+    assert "attributes" not in grid[0].labels
+
+
+def test_binary_attributes_are_told_apart_by_the_landmarks():
+    people = range(100)
+
+    def heights(expression):
+        performed = actions(people, [expression] * len(people))
+        return contours.landmarks(identity_parameters(people), performed)[1][:, 0]
+
+    def measures(at, neutral):
+        eyes = [(y[:, [37, 43]] - y[:, [41, 47]]).mean(1) for y in (at, neutral)]
+        return {
+            "Smiling": (at - neutral)[:, [48, 54]].min(1),
+            "Mouth_Slightly_Open": at[:, 62] - at[:, 66],
+            "Narrow_Eyes": -eyes[0] / eyes[1],
+        }
+
+    seen = {name: ([], []) for name in SHOWN_BY}
+    for expression in ACTIONS:
+        found = measures(heights(expression), heights("neutral"))
+        for name, there in shown_attributes(expression).items():
+            seen[name][there].extend(found[name])
+    for name, (without, with_it) in seen.items():
+        assert min(with_it) > max(without) + 0.02, name
 
 
 def test_surfaces_are_those_of_the_same_people_under_the_expressions_asked_for(grid):
@@ -307,7 +374,7 @@ def test_surfaces_are_those_of_the_same_people_under_the_expressions_asked_for(g
     index, expressions = np.array([0, 20, 53]), np.array([5, 0, 3])
     found = made.surface(index, expressions)
     people = [split_people("test", 3, 4)[made.identity[i]] for i in index]
-    direct = geometry(people, [made.expressions[e] for e in expressions], made.image_size)
+    direct = geometry(people, [made.names("expression")[e] for e in expressions], made.image_size)
     for name in ("depth", "normals", "albedo"):
         np.testing.assert_array_equal(getattr(found, name), getattr(direct, name))
     np.testing.assert_array_equal(found.mask, direct.face_mask)

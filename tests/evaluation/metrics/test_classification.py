@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from legan_tf.evaluation.metrics.classification import accuracy, accuracy_over, confusion_matrix
+from legan_tf.evaluation.metrics.classification import (
+    accuracy,
+    accuracy_over,
+    attributes_as_requested,
+    changes_as_requested,
+    confusion_matrix,
+    kept_as_requested,
+)
 
 
 def test_accuracy_leaves_unknown_labels_out():
@@ -85,3 +92,12 @@ def test_what_is_no_class_is_refused():
         confusion_matrix(np.array([1, 2]), np.array([0, -1]), 3)
     with pytest.raises(ValueError, match=r"not \(2,\) and \(3,\)"):
         confusion_matrix(np.array([1, 2]), np.array([0, 0, 0]), 3)
+
+
+def test_of_attributes_those_that_change_and_those_that_stay_count_apart():
+    predicted = np.array([[1, 0, 1], [0, 0, -1], [1, 1, 1], [-1, -1, -1]])
+    wanted = np.array([[1, 1, 1], [0, 0, 1], [-1, 0, 0], [1, 1, 1]])
+    own = np.array([[0, 1, 1], [0, 0, 0], [-1, 0, 0], [0, 1, 1]])
+    np.testing.assert_allclose(attributes_as_requested(predicted, wanted), [2 / 3, 1, 0, np.nan])
+    np.testing.assert_allclose(changes_as_requested(predicted, wanted, own), [1] + 3 * [np.nan])
+    np.testing.assert_allclose(kept_as_requested(predicted, wanted, own), [1 / 2, 1, 0, np.nan])

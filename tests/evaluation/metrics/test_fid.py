@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import warnings
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import scipy.linalg
 
 from legan_tf.evaluation.metrics.feature_sets import bootstrap_counts, resampled_units
-from legan_tf.evaluation.metrics.fid import Statistics, StreamingStatistics, fid, fid_interval
+from legan_tf.evaluation.metrics.fid import Statistics, fid, fid_interval
 from legan_tf.evaluation.metrics.kid import kid, kid_interval
 
 DIMENSION = 24
@@ -152,20 +151,6 @@ def test_float32_features_count_as_exactly_those_numbers():
 
 
 @pytest.mark.parametrize("n", [10, 24, 300, 5000])
-def test_statistics_do_not_depend_on_the_batches(n):
-    x = features(n)
-    whole = Statistics.of(x)
-    for size in (1, 7, 2048):
-        streaming = StreamingStatistics()
-        for start in range(0, n, size):
-            streaming.update(x[start : start + size])
-        parts = streaming.result()
-        assert parts.count == n
-        np.testing.assert_array_equal(parts.mean, whole.mean)
-        np.testing.assert_array_equal(parts.spread, whole.spread)
-
-
-@pytest.mark.parametrize("n", [10, 24, 300, 5000])
 def test_statistics_are_mean_and_unbiased_covariance(n):
     # A mean of 1e6 deviations: sums of squares would keep four digits of the covariance.
     x = 1e6 + features(n)
@@ -183,44 +168,6 @@ def test_statistics_do_not_depend_on_the_order_of_pictures():
     np.testing.assert_allclose(mixed.covariance, Statistics.of(x).covariance, rtol=1e-11)
 
 
-def test_a_result_is_kept_while_more_is_added():
-    x = features(5000)
-    streaming = StreamingStatistics()
-    streaming.update(x[:3000])
-    before = streaming.result()
-    copy = before.spread.copy()
-    streaming.update(x[3000:])
-    np.testing.assert_array_equal(before.spread, copy)
-    np.testing.assert_array_equal(streaming.result().spread, Statistics.of(x).spread)
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"count": 1}, "at least 2 pictures"),
-        ({"mean": np.zeros(3)}, r"mean \[D\] and a spread"),
-        ({"spread": np.zeros((25, 24))}, r"mean \[D\] and a spread"),
-        ({"mean": np.zeros(24, np.float32)}, "the mean of statistics"),
-        ({"spread": np.full((24, 24), np.nan)}, "the spread of statistics"),
-    ],
-)
-def test_statistics_that_do_not_belong_together_are_refused(changed, message):
-    with pytest.raises(ValueError, match=message):
-        dataclasses.replace(Statistics.of(features(300)), **changed)
-
-
-def test_a_batch_that_is_refused_leaves_the_statistics_as_they_were():
-    streaming = StreamingStatistics()
-    streaming.update(features(300))
-    bad = features(10, 1)
-    bad[4, 2] = np.nan
-    with pytest.raises(ValueError, match="row 4 is not"):
-        streaming.update(bad)
-    with pytest.raises(ValueError, match="25 features per picture, those before it had 24"):
-        streaming.update(np.zeros((5, 25)))
-    np.testing.assert_array_equal(streaming.result().spread, Statistics.of(features(300)).spread)
-
-
 @pytest.mark.parametrize("bad", [np.zeros(5), np.zeros((5, 0)), np.zeros((5, 2), complex)])
 def test_what_is_no_table_of_real_numbers_is_refused(bad):
     with pytest.raises(ValueError, match="real numbers"):
@@ -230,8 +177,6 @@ def test_what_is_no_table_of_real_numbers_is_refused(bad):
 
 
 def test_fewer_than_two_pictures_are_refused():
-    with pytest.raises(ValueError, match="at least 2 pictures, not 0"):
-        StreamingStatistics().result()
     with pytest.raises(ValueError, match="at least 2 pictures, not 1"):
         Statistics.of(features(1))
     with pytest.raises(ValueError, match="one has 1"):

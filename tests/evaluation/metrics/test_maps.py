@@ -80,7 +80,8 @@ def test_a_flat_map_goes_with_nothing():
 def test_normals_come_back_from_their_maps():
     faces = rendered_faces("test", 1, ["happy"], ["shot07"], 32, 0, map_kind="normal")
     (surface,) = [faces.surface(np.array([0]), np.array([0]))]
-    normals = metrics.normals_of_maps(faces.map_images(np.array([0])))
+    maps = faces.map_images(np.array([0]))
+    normals = metrics.inputs_of_maps(maps, maps, "normal")["map_normals"]
     inside = surface.mask
     assert inside.sum() > 200
     np.testing.assert_allclose(normals[inside], surface.normals[inside], atol=0.004)

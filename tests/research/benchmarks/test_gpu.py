@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from legan_research.benchmarks import gpu, training
 from legan_research.benchmarks.gpu import Check, Speed
 
-SMALL = dataclasses.replace(
-    training.CONFIG, image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4,
-    d_depth=1,
-)  # fmt: skip
+SMALL = training.CONFIG.replace(
+    image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4, d_depth=1
+)
 
 
 def test_the_tables_tell_rates_shares_and_what_was_refused():
     measured = Check(
-        dataclasses.replace(training.CONFIG, batch_size=16),
+        training.CONFIG.replace(batch_size=16),
         gpus=2,
         speeds={
             "float32": Speed(0.8, 2**33, 60_000.0),
@@ -50,7 +47,7 @@ def test_a_processor_tries_every_part():
 
 @pytest.mark.gpu
 def test_a_gpu_repeats_itself_and_edits_as_a_processor_does():
-    measured = gpu.check(repeats=2, config=dataclasses.replace(SMALL, image_size=32))
+    measured = gpu.check(repeats=2, config=SMALL.replace(image_size=32))
     assert measured.gpus
     assert measured.repeatable
     assert measured.levels[0] <= 1

@@ -9,7 +9,7 @@ from legan_tf.training.systems.legan import Legan
 
 def test_input_is_timed_from_records_files_memory_and_renderer_and_beside_training(monkeypatch):
     monkeypatch.setattr(input, "PEOPLE", 1)
-    config = Legan(
+    config = Legan.of(
         image_size=16,
         batch_size=2,
         critic_steps=2,

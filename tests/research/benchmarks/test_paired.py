@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from legan_research.benchmarks import fid
 from legan_research.benchmarks.paired import Comparison, as_markdown, compare
 
 
@@ -49,12 +48,3 @@ def test_the_table_tells_times_spread_machine_and_command():
 def test_no_pair_at_all_is_refused():
     with pytest.raises(ValueError, match="at least 1, not 0"):
         compare("x", ("a", int), ("b", int), pairs=0)
-
-
-def test_fid_is_benchmarked_on_both_sides_of_the_number_of_features_with_equal_values():
-    few, many = fid.benchmark(pairs=1, counts=(10, 100), dimension=20)
-    assert "n = 10" in few.what and "n = 100" in many.what
-    for result in (few, many):
-        ours, usual = (float(x) for x in result.note.split()[1::2])
-        assert ours > 0.0
-        assert ours == pytest.approx(usual, abs=1e-5)

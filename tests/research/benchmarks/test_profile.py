@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -11,10 +9,9 @@ from legan_research.benchmarks import profile, training
 from legan_research.benchmarks.peak import Peak, peak
 from legan_research.benchmarks.profile import Profile
 
-SMALL = dataclasses.replace(
-    training.CONFIG, image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4,
-    d_depth=1,
-)  # fmt: skip
+SMALL = training.CONFIG.replace(
+    image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4, d_depth=1
+)
 
 
 def counted(function, *arguments):
@@ -94,8 +91,7 @@ class PlainStargan:
 
 
 def test_the_arithmetic_of_a_step_is_that_of_plain_convolutions():
-    config = dataclasses.replace(
-        training.CONFIG, image_size=16, batch_size=2, critic_steps=3, width=4, blocks=1,
+    config = training.CONFIG.replace(image_size=16, batch_size=2, critic_steps=3, width=4, blocks=1,
         d_width=4, d_depth=2,
     )  # fmt: skip
     plain = PlainStargan(config)

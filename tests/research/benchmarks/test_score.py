@@ -8,7 +8,7 @@ from legan_tf.training.systems.quality import Quality
 
 def test_ratings_of_files_are_timed_beside_q_alone(monkeypatch):
     monkeypatch.setattr(score, "PEOPLE", 1)
-    config = Quality(image_size=16, q_width=4, q_depth=2)
+    config = Quality.of(image_size=16, q_width=4, q_depth=2)
     results = score.benchmark(pairs=1, config=config, file_sizes=(16, 20), batch_size=50)
     assert [result.first for result in results] == [
         f"{suffix} files of {size} pixels" for size in (16, 20) for suffix in ("png", "jpg")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -8,14 +7,14 @@ import pytest
 
 from legan_research.benchmarks import training
 from legan_research.benchmarks.torch_stargan import TorchStargan
+from legan_tf.data.conditions import of_classes
 from legan_tf.errors import UserError
-from legan_tf.models.pretrained import layouts
+from legan_tf.models.pretrained import pytorch_conversion
 
-SMALL = dataclasses.replace(
-    training.CONFIG, image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4,
-    d_depth=1,
-)  # fmt: skip
-NAMES = tuple("abcdefgh")
+SMALL = training.CONFIG.replace(
+    image_size=16, batch_size=2, critic_steps=1, width=4, blocks=0, d_width=4, d_depth=1
+)
+CONDITIONS = of_classes(expression=tuple("abcdefgh"))
 
 
 @pytest.fixture
@@ -42,18 +41,16 @@ def test_it_gives_what_our_networks_give_of_its_weights(twin):
     codes = np.eye(8, dtype=np.float32)[targets.numpy()]
     theirs = stargan.generator(images, stargan._codes(targets)).detach().permute(0, 2, 3, 1)
     weights = arrays(stargan.generator)
-    layout = layouts.stargan_generator(weights, NAMES, (), 16)
+    layout = pytorch_conversion.stargan_generator(weights, CONDITIONS, 16)
     layout.fill("", "", weights)
     pictures = images.permute(0, 2, 3, 1).numpy()
-    ours = layout.network(
-        {"image": pictures, "expression": codes, "lighting": np.zeros((3, 0), np.float32)}
-    )["image"]
+    ours = layout.network({"image": pictures, "expression": codes})["image"]
     assert np.ptp(ours) > 0.1
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
 
     realness, logits = (x.detach().numpy() for x in stargan.discriminator(images))
     weights = arrays(stargan.discriminator)
-    layout = layouts.stargan_discriminator(weights, NAMES, ())
+    layout = pytorch_conversion.stargan_discriminator(weights, CONDITIONS)
     layout.fill("", "", weights)
     judged = layout.network(pictures)
     np.testing.assert_allclose(judged["realness"], realness[:, 0], atol=1e-4)
@@ -78,7 +75,7 @@ def test_its_process_obeys_and_is_timed_in_turn_with_our_training(monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setattr(training, "PRECISIONS", ("bfloat16",))
     (result,) = training.benchmark(pairs=1, batch_sizes=[2], config=SMALL)
-    assert result.what == "1 critic updates and one of G, 16 x 16, batch 2"
+    assert result.what == "1 updates of D and one of G, 16 x 16, batch 2"
     assert result.first == "legan_tf, bfloat16"
     assert result.second.startswith("PyTorch 2") and result.second.endswith(", float32")
     assert min(result.first_s + result.second_s) > 0.0

@@ -50,8 +50,8 @@ def test_damage_done_is_the_damage_of_rated_faces():
     names = [int(faces.identities[faces.identity[row]][6:]) for row in undamaged]
     clean = render(
         names,
-        [tuple(ACTIONS)[faces.expression[row]] for row in undamaged],
-        [attributes.lightings()[faces.lighting[row]] for row in undamaged],
+        [tuple(ACTIONS)[faces.labels["expression"][row]] for row in undamaged],
+        [attributes.lightings()[faces.labels["lighting"][row]] for row in undamaged],
         16,
     )
     np.testing.assert_array_equal(faces.images(np.array(undamaged)), clean)

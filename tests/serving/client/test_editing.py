@@ -110,20 +110,23 @@ def test_pictures_as_they_are_are_mapped_and_rated(server, serving_root, blobs, 
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        ({"output": "o.png"}, "--output and --expression and/or --lighting belong together"),
-        ({"expression": "smile"}, "belong together"),
+        ({"output": "o.png"}, "--output and a target, as --expression, belong together"),
+        ({"targets": {"expression": "smile"}}, "belong together"),
         ({}, "Say what to do"),
         ({"scores": "s.txt"}, "must end in .csv"),
         ({"scores": "folder.csv"}, "is a folder"),
         ({"map_output": "map.jpg"}, "must end in one of .png, .bmp"),
         ({"map_output": "a.png"}, "is the input itself"),
-        ({"output": "b.png", "lighting": "x", "map_output": "b.png"}, "is where the edits go"),
+        (
+            {"output": "b.png", "targets": {"lighting": "x"}, "map_output": "b.png"},
+            "is where the edits go",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_told_before_the_server_is_asked(wanted, told, tmp_path, blobs):
     (tmp_path / "folder.csv").mkdir()
     Image.fromarray(blobs(8, 8)[0]).save(tmp_path / "a.png")
-    wanted = {n: str(tmp_path / v) if "." in v else v for n, v in wanted.items()}
+    wanted = {n: v if n == "targets" else str(tmp_path / v) for n, v in wanted.items()}
     with serving.Client("127.0.0.1:1") as client, pytest.raises(UserError, match=told):
         run_file_job(client, FileJob(str(tmp_path / "a.png"), **wanted))
     assert sorted(os.listdir(tmp_path)) == ["a.png", "folder.csv"]
@@ -131,7 +134,7 @@ def test_what_cannot_be_done_is_told_before_the_server_is_asked(wanted, told, tm
 
 def test_flags_that_cannot_be_used_are_told():
     for flags, told in (
-        (("--server=localhost",), "'localhost' has no port"),
+        (("--server=localhost",), "'localhost': give HOST:PORT of gRPC"),
         (("--server=127.0.0.1:1", "--metadata=token"), "--metadata: write NAME=VALUE."),
     ):
         status, out, err = finish(start(*flags, "--input=a.png", "--depth=m.png"))
@@ -156,7 +159,9 @@ def test_ctrl_c_ends_the_wait_for_a_server(tmp_path, blobs):
             said = process.stderr.readline()
             assert said, "it ended by itself"
         process.send_signal(signal.SIGINT)
+        pressed = time.monotonic()
         status, _, err = finish(process)
+        assert time.monotonic() - pressed < 20
     finally:
         process.kill()
     assert status == 130 and err.endswith("Interrupted.\n")
@@ -192,7 +197,7 @@ PICTURES, BATCH = 140, 64  # More than two batches of the script.
 
 
 def test_a_server_killed_amid_requests_and_started_again_loses_and_doubles_nothing(
-    server_process, paint, tmp_path, monkeypatch, caplog
+    server_process, paint, tmp_path, monkeypatch
 ):
     # Two requests are held, and others are to come through on any machine.
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "8")
@@ -213,7 +218,7 @@ def test_a_server_killed_amid_requests_and_started_again_loses_and_doubles_nothi
     expressions = ["neutral", "smile"] * (PICTURES // 2)
     try:
         with ThreadPoolExecutor(1) as thread:
-            edited = thread.submit(client.edit, pictures, expressions)
+            edited = thread.submit(client.edit, pictures, expression=expressions)
             # Each is within a request: this one's begin with neutral, the script's with smile.
             deadline = time.monotonic() + 120
             while not all((tmp_path / f"begun-{id_}").exists() for id_ in (0, 1)):
@@ -231,8 +236,6 @@ def test_a_server_killed_amid_requests_and_started_again_loses_and_doubles_nothi
         process.kill()
         client.close()
     assert status == 0 and told == [f"{PICTURES} pictures in {output}"], err
-    for said in (err, caplog.text):
-        assert f"{address}: no server answers" in said
     np.testing.assert_array_equal(edited[:, 0, 0, 1], pictures[:, 0, 0, 1])
     np.testing.assert_array_equal(edited[:, 0, 0, 0], [50, 100] * (PICTURES // 2))
     assert sorted(os.listdir(output)) == [f"{row:03}.png" for row in range(PICTURES)]

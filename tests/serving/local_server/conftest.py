@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -147,25 +148,18 @@ class Running:
 @pytest.fixture
 def serve(tmp_path):
     """Starts servers of the tiny model, or of what the options say, and stops them afterwards."""
-    running = []
+    with contextlib.ExitStack() as stack:
 
-    def serve(settled=True, **options):
-        if "model_config_file" not in options:
-            defaults = {"model_name": "tiny", "model_base_path": str(tmp_path / "models" / "tiny")}
-            options = {**defaults, **options}
-        defaults = {"port": -1, "file_system_poll_wait_seconds": 0.05}
-        server = LocalServer(Options(**{**defaults, **options}))
-        server.start()
-        channel = grpc.insecure_channel(server.address)
-        running.append((server, channel))
-        if settled:
-            assert server.wait_until_settled(60)
-        return Running(server, channel)
+        def serve(**options):
+            if "model_config_file" not in options:
+                defaults = {"model_name": "tiny", "model_base_path": str(tmp_path / "models/tiny")}
+                options = {**defaults, **options}
+            defaults = {"port": -1, "file_system_poll_wait_seconds": 0.05}
+            server = stack.enter_context(LocalServer(Options(**{**defaults, **options})))
+            channel = stack.enter_context(grpc.insecure_channel(server.address))
+            return Running(server, channel)
 
-    yield serve
-    for server, channel in running:
-        channel.close()
-        server.stop(0)
+        yield serve
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +168,6 @@ def tiny_server(tiny):
     with LocalServer(
         Options(port=-1, rest_api_port=-1, model_name="tiny", model_base_path=str(tiny))
     ) as server:
-        assert server.wait_until_settled(60)
         with grpc.insecure_channel(server.address) as channel:
             yield Running(server, channel)
 

@@ -129,5 +129,5 @@ def test_what_the_protocol_knows_and_the_server_does_not_is_unimplemented(models
     request = model_management_pb2.ReloadConfigRequest()
     assert refused(models.HandleReloadConfigRequest, request, timeout=60) == (
         grpc.StatusCode.UNIMPLEMENTED,
-        "The local server does not have this method.",
+        "Method not found!",
     )

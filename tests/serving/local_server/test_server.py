@@ -6,14 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
+import time
 
 import grpc
 import numpy as np
 import pytest
-import tensorflow as tf
 from absl import flags
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from legan_tf.command_line import options
 from legan_tf.errors import UserError
@@ -22,63 +22,19 @@ from legan_tf.serving.local_server import LocalServer, Options
 ROWS = np.float32([[1, 2], [3, 4]])
 
 
-def test_stopping_lets_a_request_finish_and_takes_no_more(publish, serve, until, begun, tmp_path):
+def test_it_ends_at_once_and_its_requests_with_it(publish, serve, until, begun, refused, tmp_path):
     publish(1)
-    running = serve()
-    gate = tmp_path / "gate"
-    waiting = running.wait_for(gate)
-    until(lambda: begun(tmp_path / "gate"))
-    stopping = threading.Thread(target=running.server.stop, args=(60,))
-    stopping.start()
-
-    def refuses():
-        try:
-            running.multiply(ROWS, timeout=1)
-        except grpc.RpcError as error:
-            return error.code() == grpc.StatusCode.UNAVAILABLE
-        return False
-
-    until(refuses)
-    gate.touch()
-    assert tf.make_ndarray(waiting.result().outputs["there"]).all()
-    stopping.join()
-
-
-def test_a_request_that_outlasts_the_grace_is_ended(
-    publish, serve, until, begun, refused, tmp_path
-):
-    publish(1)
-    running = serve()
+    running = serve(rest_api_port=-1)
     waiting = running.wait_for(tmp_path / "gate")
     until(lambda: begun(tmp_path / "gate"))
-    running.server.stop(0)
+    began = time.monotonic()
+    running.server.__exit__()
+    assert time.monotonic() - began < 5
     assert refused(waiting.result)[0] in (
         grpc.StatusCode.CANCELLED,
         grpc.StatusCode.UNAVAILABLE,
     )
     (tmp_path / "gate").touch()
-
-
-def test_stopping_waits_for_nothing_beyond_the_grace(publish, serve, until, begun, held, tmp_path):
-    publish(1, spoil=held)
-    running = serve(settled=False)
-    until(lambda: begun(tmp_path / "gate"))
-    stopping = threading.Thread(target=running.server.stop, args=(0.2,))
-    stopping.start()
-    stopping.join(20)
-    ended = not stopping.is_alive()
-    (tmp_path / "gate").touch()
-    assert ended
-
-
-def test_health_waits_for_the_first_models(publish, serve, until, begun, held, tmp_path):
-    publish(1, spoil=held)
-    running = serve(settled=False, enable_grpc_healthcheck_service=True)
-    until(lambda: begun(tmp_path / "gate"))
-    for service in ("", "tensorflow.serving.PredictionService"):
-        assert health(running, service) == health_pb2.HealthCheckResponse.NOT_SERVING
-    (tmp_path / "gate").touch()
-    until(lambda: health(running) == health_pb2.HealthCheckResponse.SERVING)
 
 
 def health(running, service=""):
@@ -88,7 +44,7 @@ def health(running, service=""):
 
 def test_health_follows_the_models(publish, serve, until, tmp_path):
     publish(1)
-    running = serve(enable_grpc_healthcheck_service=True)
+    running = serve()
     status = health_pb2.HealthCheckResponse
     until(lambda: health(running) == status.SERVING)
     assert health(running, "tensorflow.serving.PredictionService") == status.SERVING
@@ -140,13 +96,12 @@ def test_what_waits_past_its_deadline_is_not_run(publish, serve, begun, until, r
         ({}, "No model to serve"),
         ({"model_base_path": "models/x"}, "--model_base_path: .* absolute path"),
         ({"model_base_path": "/missing/x"}, "base path /missing/x"),
-        ({"model_config_file": "/missing"}, "--model_config_file: /missing: cannot be read"),
+        ({"model_config_file": "/missing"}, "/missing: no such file"),
         ({"model_base_path": "/", "rest_api_port": -2}, "--rest_api_port=-2: must be -1 to 65535"),
         ({"model_base_path": "/", "grpc_max_threads": 0}, "--grpc_max_threads=0: must be at least"),
         ({"model_base_path": "/", "volume": ("x",)}, "--volume=x: write HOST:CONTAINER"),
         ({"model_base_path": "/", "volume": ("/no:/models",)}, "/no is no folder"),
         ({"model_base_path": "/", "static_dir": "/missing"}, "--static_dir=/missing: is no folder"),
-        ({"model_base_path": "/", "monitoring_config_file": "/missing"}, "--monitoring_config"),
     ],
 )
 def test_mistakes_at_the_start_are_one_sentence(given, sentence):
@@ -213,19 +168,36 @@ def test_flags_are_some_of_the_real_server_and_others_are_refused():
         file_system_poll_wait_seconds=5.0,
         volume=("/a:/b", "/c:/d"),
     )
-    for refused in ("enable_batching", "ssl_config_file=/x", "use_alts_credentials"):
+    for refused in (
+        "enable_batching",
+        "monitoring_config_file=/x",
+        "ssl_config_file=/x",
+        "use_alts_credentials",
+    ):
         with pytest.raises(flags.UnrecognizedFlagError, match=refused.partition("=")[0]):
             values(["server", f"--{refused}"])
 
 
-def test_as_a_program_it_says_what_it_is_and_ends_at_a_signal(server_process, publish):
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_as_a_program_it_says_what_it_is_and_ends_at_a_signal(
+    server_process, publish, predict_request, until, begun, tmp_path, ending
+):
     folder = publish(1)
-    process = server_process("--port=-1", f"--model_base_path={folder}", "--rest_api_port=-1")
+    process = server_process(
+        "--port=-1", "--model_name=tiny", f"--model_base_path={folder}", "--rest_api_port=-1"
+    )
     assert "for development and tests, not for production" in process.log()
     host, port = process.rest_address.split(":")
     socket.create_connection((host, int(port)), timeout=60).close()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    with grpc.insecure_channel(process.address) as channel:
+        # Python itself would wait for the model's end.
+        request = predict_request("tiny", {"file": [str(tmp_path / "gate")]}, "wait")
+        call = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+        waiting = call.future(request, timeout=60)
+        until(lambda: begun(tmp_path / "gate"))
+        process.send_signal(ending)
+        assert process.wait(5) == -ending
+        assert waiting.exception(60).code() == grpc.StatusCode.UNAVAILABLE
     assert "Traceback" not in process.log()
 
 

@@ -393,7 +393,7 @@ def manifest(folder, runs):
                 "path": f"{index}.png",
                 "normal": f"{index}-normal.png",
                 "identity": f"person{rendered.identity[index]}",
-                "expression": rendered.expressions[rendered.expression[index]],
+                "expression": rendered.names("expression")[rendered.labels["expression"][index]],
                 "split": ("train", "train", "val", "val")[rendered.identity[index]],
             }
         )

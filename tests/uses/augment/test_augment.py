@@ -15,7 +15,7 @@ from PIL import Image
 
 from legan_tf.data import images
 from legan_tf.data.check.validation import check_manifest
-from legan_tf.data.conditions import of_classes
+from legan_tf.data.conditions import BinaryCondition, of_classes
 from legan_tf.data.manifest import read_manifest
 from legan_tf.errors import UserError
 from legan_tf.models import LeganGenerator
@@ -36,7 +36,8 @@ class Editor:
     """
 
     kind, path, sha256, image_size = "editor", "runs/stripes", "stripes", SIZE
-    expressions, lightings, keeps_unnamed = ("neutral", "fear", "happy"), ("left", "right"), True
+    conditions = of_classes(expression=("neutral", "fear", "happy"), lighting=("left", "right"))
+    keeps_unnamed = True
 
     def __init__(self, fails_at=None):
         self.calls, self.fails_at = [], fails_at
@@ -48,7 +49,7 @@ class Editor:
         self.calls.append(len(pictures))
         edited = pictures.copy()
         for row, target in enumerate(expression):
-            edited[row, :2] = 10 * (1 + self.expressions.index(target))
+            edited[row, :2] = 10 * (1 + self.conditions[0].names.index(target))
         return edited
 
 
@@ -137,7 +138,7 @@ def test_rare_classes_are_filled_with_edits_of_the_same_people(faces, tmp_path):
         assert source.expression != line["expression"] == row.expression
         assert (source.identity, source.lighting) == (row.identity, row.lighting)
         expected = images.to_square(images.decode(source.file), SIZE).copy()
-        expected[:2] = 10 * (1 + Editor.expressions.index(row.expression))
+        expected[:2] = 10 * (1 + Editor.conditions[0].names.index(row.expression))
         np.testing.assert_array_equal(images.decode(row.file), expected)
     assert "neutral         6        14        20" in reported
     assert reported.endswith("31 synthetic pictures beside 33 real ones")
@@ -240,6 +241,44 @@ def test_with_a_crop_the_real_pictures_are_cropped_too(faces, tmp_path):
     for line in made_of(output):
         edit = images.decode(str(output / line["path"]))
         np.testing.assert_array_equal(edit[2:], cropped[line["source"]][2:])
+
+
+class Smiler(Editor):
+    """Puts a stripe of a grey for each attribute that is asked for over a picture."""
+
+    conditions = (BinaryCondition("attributes", ("Smiling", "Young")),)
+
+    def __call__(self, pictures, attributes):
+        (condition,) = self.conditions
+        edited = pictures.copy()
+        for row, label in enumerate(condition.ids(attributes, len(pictures), True)):
+            for place in np.flatnonzero(label >= 0):
+                edited[row, place] = 100 + 100 * label[place]
+        return edited
+
+
+def test_attributes_are_balanced_in_the_manifest_s_columns(faces, tmp_path):
+    columns = "path,identity,split,attribute:Smiling,attribute:Young,attribute:Hat"
+    cells = [",1,0", "1,1,", "0,,1", *["1,0,0"] * 6]
+    lines = [f"{number}.png,p{number},train,{cell}" for number, cell in enumerate(cells)]
+    faces.write_text("\n".join([columns, *lines]))
+    output = tmp_path / "augmented"
+    reported = run(faces, output, Smiler()).report
+    manifest = read_manifest(str(output / "manifest.csv"))
+    assert manifest.names("attributes") == ("Smiling", "Young", "Hat")
+    listed, made = made_of(output), manifest.rows[9:]
+    assert [line["attributes"] for line in listed] == ["Smiling=0"] * 6 + ["Young=1"] * 4
+    before = read_manifest(str(faces)).rows
+    for line, row in zip(listed, made):
+        source = before[int(pathlib.Path(line["source"]).stem)]
+        name, value = line["attributes"].split("=")
+        assert source.attributes[name] == 1 - int(value)
+        assert dict(row.attributes) == {**source.attributes, name: int(value)}
+        picture = images.to_square(images.decode(source.file), SIZE).copy()
+        picture[("Smiling", "Young").index(name)] = 100 + 100 * int(value)
+        np.testing.assert_array_equal(images.decode(row.file), picture)
+    assert "Smiling=0         1         6 " in reported
+    assert images.decode(str(output / "sheet.png")).shape[1] > 6 * 96
 
 
 def test_what_does_not_fit_is_reported_in_one_sentence(faces, tmp_path):

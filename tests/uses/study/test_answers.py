@@ -108,19 +108,21 @@ def test_what_is_wrong_is_left_out_one_by_one_and_reported(study, tmp_path):
     for sentence in (
         "a.json: left out. The answer to question 2 must be one of its pictures.",
         "a.json: left out. An answer must be an object.",
-        "b.json: left out. It is no answer to this study.",
-        "c.json: left out. The file is damaged.",
-        "d.csv: line 2: left out. The assignment was rejected.",
-        "d.csv: line 3: left out. It names no WorkerId",
-        "d.csv: line 4: left out. The rater must be a number",
-        "d.csv: line 5: left out. The answer to question 2",
+        "b.json: left out. It is damaged, or no answer to this study.",
+        "c.json: left out. It is damaged, or no answer to this study.",
+        "d.csv:2: left out. The assignment was rejected.",
+        "d.csv:3: left out. It names no WorkerId",
+        "d.csv:4: left out. The rater must be a number",
+        "d.csv:5: left out. The answer to question 2",
     ):
         assert sentence in reported, sentence
 
 
 def test_what_is_named_and_holds_nothing_is_refused(study, tmp_path):
     (tmp_path / "other.json").write_text(download(study, 1, [said(study, 1, 0)], name="another"))
-    with pytest.raises(UserError, match="other.json: holds no answer .* no answer to this study"):
+    with pytest.raises(
+        UserError, match="other.json: holds no answer .*, or no answer to this study"
+    ):
         read_answers(study, str(tmp_path / "other.json"))
     with pytest.raises(UserError, match="holds no answer to .* yet"):
         read_answers(study, str(tmp_path))

@@ -17,10 +17,12 @@ from legan_tf.errors import UserError
 from legan_tf.evaluation.comparison_inputs import read_preferences
 from legan_tf.evaluation.metrics.krippendorff import krippendorff_alpha
 from legan_tf.uses.study.analysis import interval, newcombe, resample, wilson
+from legan_tf.uses.study.answers import Answer
 from legan_tf.uses.study.build import build_study
 from legan_tf.uses.study.collect import collect
 from legan_tf.uses.study.config import ScreenOptions, StudyOptions
-from legan_tf.uses.study.screening import screen
+from legan_tf.uses.study.design import Question
+from legan_tf.uses.study.screening import repeats, screen
 from legan_tf.uses.study.study_file import read_study
 
 HERE = pathlib.Path(__file__).parent
@@ -156,16 +158,13 @@ def test_careless_people_are_left_out_and_the_report_says_why(study, asked, tmp_
 
 
 def test_each_rule_of_screening_by_itself(study):
-    from legan_tf.uses.study.answers import Answer
-
-    long = [
-        dataclasses.replace(q, of=-1) for _ in range(4) for q in study.lists[0] if q.role == "asked"
+    # Twelve ratings and twelve choices, four of each asked again.
+    ratings = [Question((f"{i}",)) for i in range(12)]
+    choices = [Question((f"{i}", f"{i}b")) for i in range(12)]
+    again = [
+        [dataclasses.replace(q, role="repeat") for q in part[:4]] for part in (ratings, choices)
     ]
-    ratings = [q for q in long if not q.is_choice][:12]
-    again = [dataclasses.replace(q, role="repeat", of=i) for i, q in enumerate(ratings[:4])]
-    choices = [q for q in long if q.is_choice][:12]
-    copies = [dataclasses.replace(q, role="repeat", of=16 + i) for i, q in enumerate(choices[:4])]
-    made = dataclasses.replace(study, lists=[[*ratings, *again, *choices, *copies]])
+    made = dataclasses.replace(study, lists=[[*ratings, *again[0], *choices, *again[1]]])
 
     def reasons(values, **limits):
         answers = [Answer("x", 0, i, value, 1000) for i, value in enumerate(values)]
@@ -178,12 +177,13 @@ def test_each_rule_of_screening_by_itself(study):
     assert reasons([*spread, 9, 1, 9, 1, *first, *first[:4]]) == (
         "repeated ratings differ by 7.5 on average",
     )
-    changed = [q.pictures[(i + 1) % 2] for i, q in enumerate(choices[:4])]
-    assert reasons([*careful[:-4], *changed]) == ()
-    assert reasons([*careful[:-4], *changed], repeat_same=0.5) == ("0 of 4 repeated choices alike",)
     assert reasons([*[5] * 16, *careful[16:]]) == ("100 % of the ratings are one number",)
     one_place = [q.pictures[1] for q in (*choices, *choices[:4])]
     assert reasons([*careful[:16], *one_place]) == ("100 % of the choices are one place",)
+    changed = [q.pictures[(i + 1) % 2] for i, q in enumerate(choices[:4])]
+    assert repeats(
+        made, [Answer("x", 0, i, v, 1) for i, v in enumerate([*careful[:-4], *changed])]
+    ) == ([0] * 4, [False] * 4)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say_and_are_as_wide_as_theory_has_them():

@@ -11,9 +11,10 @@ import runpy
 import numpy as np
 import pytest
 
-from legan_tf.models.pretrained import layouts
+from legan_tf.data.conditions import of_classes
+from legan_tf.models.model_files import load_model
+from legan_tf.models.pretrained import pytorch_conversion
 from legan_tf.models.pretrained.import_weights import import_weights
-from legan_tf.training.run_folder import load_network
 
 torch = pytest.importorskip("torch")
 nn, functional = torch.nn, torch.nn.functional
@@ -297,7 +298,7 @@ def imported(tmp_path, network, root, **flags):
     torch.save(root, tmp_path / "source.pth")
     output = str(tmp_path / "network.keras")
     import_weights(network, str(tmp_path / "source.pth"), output, **flags)
-    return load_network(output)
+    return load_model(output)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -325,8 +326,7 @@ def test_stargan_generator(tmp_path, width, blocks, size, lightings):
         tmp_path,
         "stargan_generator",
         twin.state_dict(),
-        expressions=names[:5],
-        lightings=names[5 : 5 + lightings],
+        conditions=of_classes(expression=names[:5], lighting=names[5 : 5 + lightings]),
         image_size=size,
     )
     images = pictures(2, size)
@@ -350,8 +350,7 @@ def test_stargan_discriminator(tmp_path, size, width, depth, lightings):
         tmp_path,
         "stargan_discriminator",
         twin.state_dict(),
-        expressions=names[:5],
-        lightings=names[5:attributes],
+        conditions=of_classes(expression=names[:5], lighting=names[5:attributes]),
     )
     assert network.image_size == size
     images = pictures(2, size)
@@ -377,7 +376,7 @@ def test_vgg_face():
     expected = vgg_face(taken, channels_first(images))
     remembered("vgg_face", expected[0])
     assert taken.unused == {"fc8.weight", "fc8.bias"}
-    same(filled(layouts.vgg_face(0.125), weights)(images), expected)
+    same(filled(pytorch_conversion.vgg_face(0.125), weights)(images), expected)
 
 
 def test_vggface2_resnet50(tmp_path):

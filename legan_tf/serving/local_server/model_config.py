@@ -1,27 +1,17 @@
-"""TensorFlow Serving's configuration files: which models are served, and where the metrics are."""
+"""TensorFlow Serving's configuration of models: which are served, and from where."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from google.protobuf import text_format
 from google.protobuf.message import Message
 from tensorflow_serving.config import model_server_config_pb2
 
+from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.serving.local_server.options import Options
-from legan_tf.serving.protobuf import message_classes
-
-_METRICS_PATH = "/monitoring/prometheus/metrics"
-# tensorflow-serving-api lacks it.
-_MonitoringConfig = message_classes(
-    "legan_tf.local_server",
-    {
-        "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
-        "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
-    },
-)["MonitoringConfig"]
 
 
 def read_models(options: Options) -> list[Message]:
@@ -34,7 +24,15 @@ def read_models(options: Options) -> list[Message]:
     config = model_server_config_pb2.ModelServerConfig()
     if options.model_config_file:
         source = f"--model_config_file: {options.model_config_file}"
-        _read_text(source, options.model_config_file, config)
+        try:
+            text_format.Parse(storage.read_bytes(options.model_config_file), config)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{source}: is not text.") from error
+        except text_format.ParseError as error:
+            cause = str(error).split(" : ", 1)[-1].rstrip(".")
+            raise UserError(
+                f"{source}, line {error.GetLine()}: is no ModelServerConfig ({cause})."
+            ) from error
         if config.WhichOneof("config") == "custom_model_config":
             raise UserError(f"{source}: custom_model_config is not known; use model_config_list.")
     elif options.model_base_path:
@@ -62,34 +60,6 @@ def read_models(options: Options) -> list[Message]:
     return list(models.values())
 
 
-def read_metrics_path(file: str) -> str:
-    """Returns the path of the metrics that a ``MonitoringConfig`` names; empty for none.
-
-    Raises:
-        UserError: The file cannot be used.
-    """
-    source = f"--monitoring_config_file: {file}"
-    config = _read_text(source, file, _MonitoringConfig()).prometheus_config
-    if config.path and not config.path.startswith("/"):
-        raise UserError(f"{source}: the path must begin with /.")
-    return (config.path or _METRICS_PATH) if config.enable else ""
-
-
-def _read_text(source: str, file: str, message: Message) -> Message:
-    """Reads a message in the text format into ``message``."""
-    try:
-        with open(file, encoding="utf-8") as stream:
-            return text_format.Parse(stream.read(), message)
-    except OSError as error:
-        raise UserError(f"{source}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{source}: is not text.") from error
-    except text_format.ParseError as error:
-        cause = str(error).split(" : ", 1)[-1].rstrip(".")
-        name = message.DESCRIPTOR.name
-        raise UserError(f"{source}, line {error.GetLine()}: is no {name} ({cause}).") from error
-
-
 def _check(model: Message) -> None:
     if not model.name:
         raise UserError('A model has no name; write name: "...".')
@@ -105,28 +75,27 @@ def _check(model: Message) -> None:
         )
 
 
-def _volumes(options: Options) -> dict[str, str]:
-    """Returns the folders of this machine by those of the container that they stand for."""
-    volumes = {}
+def _volumes(options: Options) -> list[tuple[str, str]]:
+    """Returns the folders of the container and those of this machine for them, deepest first."""
+    volumes = []
     for volume in options.volume:
         host, colon, container = volume.rpartition(":")
-        if not colon or not host or not os.path.isabs(container):
+        if not colon or not os.path.isabs(container):
             raise UserError(f"--volume={volume}: write HOST:CONTAINER, CONTAINER as absolute path.")
         if not os.path.isdir(host):
             raise UserError(f"--volume={volume}: {host} is no folder.")
-        volumes[os.path.normpath(container)] = os.path.abspath(host)
-    return volumes
+        volumes.append((os.path.normpath(container), os.path.abspath(host)))
+    return sorted(volumes, key=lambda pair: -len(pair[0]))
 
 
-def _local_path(model: Message, volumes: Mapping[str, str]) -> str:
+def _local_path(model: Message, volumes: Sequence[tuple[str, str]]) -> str:
     if not os.path.isabs(model.base_path):
         raise UserError(
             f"The model {model.name!r} needs an absolute path as its base path, not "
             f"{model.base_path!r}."
         )
     path = os.path.normpath(model.base_path)
-    # Of nested ones the deepest is meant.
-    for container, host in sorted(volumes.items(), key=lambda pair: -len(pair[0])):
+    for container, host in volumes:
         if os.path.commonpath([container, path]) == container:
             path = os.path.normpath(os.path.join(host, os.path.relpath(path, container)))
             break

@@ -14,7 +14,7 @@ from legan_tf import optional
 from legan_tf.data import storage
 from legan_tf.errors import UserError
 from legan_tf.evaluation.image_networks import load_feature_network
-from legan_tf.evaluation.tfgan_inception import canonical_inception
+from legan_tf.models.pretrained.tfgan_inception import canonical_inception
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from legan_tf.errors import UserError
-from legan_tf.models.pretrained.torch_files import read_tensors
+from legan_tf.models.pretrained.pytorch_files import read_tensors
 
 WRITER = runpy.run_path(str(pathlib.Path(__file__).parents[2] / "torch_writer.py"))
 Built, Call, Name, View = (WRITER[name] for name in ("Built", "Call", "Name", "View"))
@@ -209,7 +209,7 @@ def test_a_zip_that_hides_its_size_is_refused(refused):
 
 def test_instructions_that_swell_are_refused(refused):
     # One list of pairs made into a dictionary again and again.
-    pairs = b"](" + b"".join(b"(X\x01\x00\x00\x00%cK\x01t" % c for c in b"abcdefgh") + b"eq\x01"
+    pairs = b"](" + b"".join(b"(K%cK\x01t" % c for c in range(100)) + b"eq\x01"
     again = b"ccollections\nOrderedDict\nh\x01\x85R"
     for times, told in ((2, "no dictionary"), (200, "damaged")):
         body = b"\x80\x02](" + pairs + again * times + b"e."

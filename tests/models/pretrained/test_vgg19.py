@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from legan_tf.errors import UserError
 from legan_tf.models import vgg19_taps
-from legan_tf.models.vgg19 import NOTOP_FILE, TAPS
+from legan_tf.models.pretrained.vgg19 import NOTOP_FILE, TAPS
 
 
 def write(path, network: keras.Model) -> None:
