@@ -1,4 +1,4 @@
-"""Writes the tables of systems, loss terms, metrics and readers into their pages; see make format.
+"""Writes the tables of systems, metrics and readers into their pages; see make format.
 
 A table follows the line ``<!-- table: NAME -->`` of its page.
 """
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from legan_tf.data.readers import registry as readers
 from legan_tf.evaluation.metrics import registry as metrics
 from legan_tf.files import write_atomically
-from legan_tf.losses import terms
 from legan_tf.training import systems
 
 DOCS = pathlib.Path(__file__).parent
@@ -22,7 +21,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
         f"metrics of {kind}": functools.partial(metrics.documentation, kind)
         for kind in metrics.INPUTS
     },
-    "extending.md": {"systems": systems.table, "loss terms": terms.table},
+    "extending.md": {"systems": systems.table},
 }
 """The function that returns each table, by page and name."""
 

@@ -261,7 +261,7 @@ def _batched(
         batch_size = own.get_per_replica_batch_size(batch_size)
     dataset = dataset.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     if critic_steps is not None:
-        # The critic's steps lie inside a row, so that cutting a batch for the replicas leaves
+        # D's updates lie inside a row, so that cutting a batch for the replicas leaves
         # each step the same samples whatever the number of replicas.
         dataset = dataset.batch(critic_steps, drop_remainder=True)
     dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)

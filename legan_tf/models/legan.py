@@ -66,11 +66,11 @@ class LeganGenerator(AttributeGenerator):
         self.image_to_synthesis = image_to_synthesis
         self.upsampling = upsampling
         self.stem = stem
-        body = {"width": width, "blocks": blocks, "upsampling": upsampling, "stem": stem}
+        body = (width, blocks, upsampling, stem)
         # Keras names the weights in files after these attributes.
         for condition in self.conditions:
-            setattr(self, f"{condition.name}_hourglass", hourglass(mask_channels, **body))
-        self.synthesis_hourglass = hourglass(self.output_channels, **body)
+            setattr(self, f"{condition.name}_hourglass", hourglass(mask_channels, *body))
+        self.synthesis_hourglass = hourglass(self.output_channels, *body)
 
     @property
     def mask_names(self) -> tuple[str, ...]:

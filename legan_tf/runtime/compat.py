@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -86,6 +87,6 @@ def weights_of(item: keras.Model | keras.layers.Layer | keras.optimizers.Optimiz
     return [array for array in arrays if np.issubdtype(array.dtype, np.floating)]
 
 
-def scalar(value) -> int | float:
+def scalar(value) -> Any:
     """Returns the number in a scalar weight, variable (mirrored ones too) or tensor."""
     return tf.convert_to_tensor(value).numpy().item()

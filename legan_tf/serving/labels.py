@@ -134,8 +134,8 @@ def _checked(name: str, value: Any) -> Any:
             return tuple(map(float, value))
         raise ValueError(f"{name!r} is no list of two numbers")
     # True is an int to Python.
-    wanted = {"image_size": int, "keeps_unnamed": bool}.get(name, str)
-    if type(value) is not wanted or (name == "image_size" and not 0 < value <= _LARGEST):
+    fits = type(value) is {"image_size": int, "keeps_unnamed": bool}.get(name, str)
+    if not fits or (name == "image_size" and not 0 < value <= _LARGEST):
         raise ValueError(f"{name!r} cannot be {value!r}")
     if name == "kind" and value not in _KINDS:
         raise ValueError(f"it names the unknown kind {value!r}")

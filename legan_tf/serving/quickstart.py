@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
+
+import numpy as np
 
 from legan_tf.command_line.cli import say
 from legan_tf.data import images
@@ -35,8 +36,8 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
     Raises:
         UserError: The flags do not fit, or training diverged.
     """
-    config = dataclasses.replace(
-        systems.from_flagfile(flagfile), workdir=os.path.join(workdir, "legan"), seed=seed
+    config = systems.from_flagfile(flagfile).replace(
+        workdir=os.path.join(workdir, "legan"), seed=seed
     )
     say("[1/4] training Q, the identity network and LEGAN on rendered faces")
     status = train(config)
@@ -57,8 +58,9 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
     )
     say("[4/4] editing a picture with the exported model")
     exported = loading.load(version)
-    faces = held_out_faces(config)
-    picture = faces.images([PERSON * len(faces) // len(faces.identities)])[0]
+    assert isinstance(exported, loading.Editor)
+    faces = held_out_faces(config.data, seed)
+    picture = faces.images(np.array([PERSON * len(faces) // len(faces.identities)]))[0]
     written = {
         "input.png": picture,
         "edited.png": exported(picture, expression=EXPRESSION, lighting=LIGHTING),

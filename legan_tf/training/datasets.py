@@ -22,7 +22,7 @@ from legan_tf.data.check.validation import (
 )
 from legan_tf.data.conditions import ATTRIBUTES, Condition
 from legan_tf.data.faceset import FaceSet
-from legan_tf.data.manifest import Manifest, counts_table, read_manifest
+from legan_tf.data.manifest import CLASSES, Manifest, counts_table, read_manifest
 from legan_tf.data.manifest_faces import SplitPools, manifest_faces
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.errors import UserError
@@ -71,8 +71,9 @@ class Needs:
     """What a training needs of its data.
 
     Attributes:
-        conditions: Names of the conditions to keep, in this order; None for all that the data has,
-            of rendered faces expression and lighting.
+        conditions: Names of the conditions to keep, in this order, of those that the data has; it
+            must have those among ``columns``. None for all, of rendered faces expression and
+            lighting.
         attributes: Of binary attributes those to keep, in this order; all if there are none.
         columns: What a manifest must have; see ``check_manifest``.
         any_of: The labels of which a picture of a manifest needs at least one; others are left
@@ -98,7 +99,7 @@ class Needs:
         names = {one.name: one.names for one in known}
         kept = tuple(names) if self.conditions is None else self.conditions
         for name in kept:
-            if name not in names:
+            if name not in names and (name in self.columns or name not in (*CLASSES, ATTRIBUTES)):
                 raise UserError(
                     f"--conditions={','.join(kept)}: {source} has no labels of {name!r}; it has "
                     f"{', '.join(names) or 'none'}."
@@ -112,7 +113,7 @@ class Needs:
                     f"--attributes={','.join(self.attributes)}: {source} has no {name!r}; "
                     + (hint or f"it has {', '.join(attributes) or 'none'}.")
                 )
-        return kept
+        return tuple(name for name in kept if name in names)
 
 
 @functools.lru_cache(maxsize=4)

@@ -49,8 +49,8 @@ def set_up(config: RunOptions) -> tf.distribute.Strategy:
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    # In TensorFlow 2.21 it drops what makes the update of a critic's bias wait until the gradient
-    # penalty has read it: on a busy machine the penalty then sees, now and again, the new bias.
+    # In TensorFlow 2.21 it drops what makes the update of a discriminator's bias wait until the
+    # gradient penalty has read it: on a busy machine the penalty then sees, at times, the new bias.
     tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
     keras.mixed_precision.set_global_policy(POLICIES[config.precision])
     tf.config.experimental.enable_tensor_float_32_execution(rounds_float32(config))

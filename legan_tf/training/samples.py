@@ -23,7 +23,7 @@ def _targets(faces: FaceSet, index: int) -> list[tuple[Condition, str, dict[str,
     known is taken to be 0.
     """
     own = {name: np.maximum(labels[index], 0) for name, labels in faces.labels.items()}
-    targets = []
+    targets: list[tuple[Condition, str, dict[str, np.ndarray]]] = []
     for condition in faces.conditions:
         changes = condition.changes(own[condition.name])
         if targets:

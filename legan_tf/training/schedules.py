@@ -35,12 +35,12 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 class StarganDecay(keras.optimizers.schedules.LearningRateSchedule):
     """The decay of StarGAN's released code, which differs from the linear decay of its paper.
 
-    Over the second half of the critic's iterations n, it subtracts rate / (n / 2) once in every
+    Over the second half of the discriminator's updates n, it subtracts rate / (n / 2) once in every
     1,000 iterations instead of in each, so that the rate hardly changes.
     """
 
     def __init__(self, rate: float, updates: int, iterations_per_update: int = 1) -> None:
-        """Takes the first rate, the updates of the run and the critic iterations in each."""
+        """Takes the first rate, the updates of the run and the discriminator's updates in each."""
         self.rate = rate
         self.updates = updates
         self.iterations_per_update = iterations_per_update
@@ -68,7 +68,7 @@ def make(name: str, rate: float, updates: int, iterations_per_update: int = 1) -
         name: One of ``NAMES``.
         rate: The first learning rate.
         updates: Updates of this optimizer in the whole run.
-        iterations_per_update: Critic iterations in each of these updates.
+        iterations_per_update: Updates of the discriminator in each of these.
 
     Raises:
         ValueError: There is no such schedule.

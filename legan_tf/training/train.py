@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import os
-import platform
-import sys
 import time
-import zlib
 
 import keras
 import tensorflow as tf
@@ -20,12 +16,18 @@ from legan_tf.runtime import compat, hardware
 from legan_tf.training import devices, precision
 from legan_tf.training.callbacks import Recorder, RunningMeans, Saver, Validation
 from legan_tf.training.datasets import Datasets
-from legan_tf.training.options import AUTO, RunOptions
-from legan_tf.training.resume import check_resumable
+from legan_tf.training.options import AUTO
+from legan_tf.training.run_checks import (
+    check_alike,
+    check_auxiliaries,
+    check_resumable,
+    check_start,
+)
 from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder, saved_step
+from legan_tf.training.run_record import plan, run_record
 from legan_tf.training.system import Auxiliary, System
 from legan_tf.training.trainer import Trainer
-from legan_tf.training.workers import VARIABLE, Worker, this_worker
+from legan_tf.training.workers import Worker
 
 STOPPED_STATUS = 143
 """Exit status after SIGTERM, as a shell gives it."""
@@ -57,7 +59,7 @@ def train(system: System) -> int:
         with devices.lost_workers_named(worker):
             # All that can be checked is, before the work.
             check_resumable(system)
-            _check_auxiliaries(system)
+            check_auxiliaries(system)
             if not system.run.dry_run and is_complete(system):
                 step = saved_step(system.run.workdir)
                 say(f"{system.run.workdir}: complete at step {step}, nothing to do")
@@ -66,7 +68,8 @@ def train(system: System) -> int:
                 devices.claim(system.run.replicas)
             data = system.datasets()
             if system.run.dry_run:
-                print(plan(system, data))
+                devices.set_up(system.run)
+                print(plan(system, data, make_trainer(system, data)[0]))
                 return 0
             say(data.table)
             if system.run.precision == AUTO:
@@ -92,7 +95,7 @@ def _train(system: System, data: Datasets, worker: Worker) -> int:
         # Set up here, since training another network has advanced the random number generators.
         strategy = devices.set_up(run)
         if worker.count > 1:
-            _check_alike(system, data, strategy)
+            check_alike(system, data, strategy)
         with strategy.scope():
             trainer, optimizers = make_trainer(system, data)
         if worker.count > 1:
@@ -108,7 +111,7 @@ def _train(system: System, data: Datasets, worker: Worker) -> int:
         )
         resumed = checkpoints.restore()
         start = compat.scalar(trainer.optimizer.iterations)
-        _check_start(run, start, devices.gathered(strategy, start))
+        check_start(run, start, devices.gathered(strategy, start))
         folder.forget_metrics_after(start)
         if resumed and start >= run.train_steps:
             folder.save_missing(trainer.products)
@@ -117,7 +120,7 @@ def _train(system: System, data: Datasets, worker: Worker) -> int:
         if resumed:
             say(f"{run.workdir}: resumed at step {start}")
         devices.announce()
-        folder.append_record(_record(system, data, trainer, start, strategy))
+        folder.append_record(run_record(system, data, trainer, start, strategy))
 
         recorder = Recorder(folder, system, start, optimizers, means)
         saver = Saver(
@@ -224,45 +227,6 @@ def _await_complete(system: System) -> None:
         time.sleep(1)
 
 
-def _check_auxiliaries(system: System) -> None:
-    """Checks the options of the networks that are trained first."""
-    for auxiliary in system.auxiliaries():
-        if not auxiliary.given:
-            try:
-                auxiliary.system.check()
-            except UserError as error:
-                raise UserError(
-                    f"the {auxiliary.name} network, which is trained first (--auxiliary_steps, or "
-                    f"give --{auxiliary.flag}): {error}"
-                ) from error
-
-
-def _check_alike(system: System, data: Datasets, strategy: tf.distribute.Strategy) -> None:
-    """Checks that all workers were started alike; they would wait for each other otherwise."""
-    same = system.replace(workdir="", data_dir="")
-    started = (same, check_resumable(system), data.table, tf.__version__, keras.__version__)
-    digests = devices.gathered(strategy, zlib.crc32(repr(started).encode()))
-    if len(set(digests)) > 1:
-        raise UserError(
-            f"{VARIABLE}: not all workers were started with the flags, the data and the versions "
-            "of the chief; only --workdir and --data_dir may differ."
-        )
-
-
-def _check_start(run: RunOptions, start: int, starts: list[int]) -> None:
-    """Checks that all workers resume at the same step, and that the steps left can be taken."""
-    if len(set(starts)) > 1:
-        raise UserError(
-            f"--workdir={run.workdir}: the workers find checkpoints of different steps there "
-            f"({', '.join(map(str, starts))}): it must be on a file system that all of them share."
-        )
-    if start % run.steps_per_execution:
-        raise UserError(
-            f"--steps_per_execution={run.steps_per_execution}: the run goes on at step {start}, "
-            "which is no multiple of it; use 1"
-        )
-
-
 def _with_measured_precision(system: System, data: Datasets) -> System:
     """Returns the system with the quicker precision, and says which it is."""
 
@@ -278,54 +242,3 @@ def _with_measured_precision(system: System, data: Datasets) -> System:
     figures = ", ".join(f"{name} {value:.3g} s a step" for name, value in seconds.items())
     say(f"--precision=auto: {figures}; trains in {chosen}")
     return system.replace(precision=chosen)
-
-
-def plan(system: System, data: Datasets) -> str:
-    """Returns the plan of a run, as ``--dry_run`` prints it."""
-    devices.set_up(system.run)
-    lines = [f"plan of {system.run.workdir} ({system.model})", data.table]
-    lines += [f"device: {device}" for device in hardware.devices()]
-    for auxiliary in system.auxiliaries():
-        form = "one on the same data" if auxiliary.on_same_data else "a small one"
-        source = auxiliary.given or f"{form} is trained first ({auxiliary.name}/)"
-        lines.append(f"{auxiliary.name} network: {source}")
-    trainer, _ = make_trainer(system, data)
-    lines += [f"{name}: {count:,} parameters" for name, count in trainer.parameter_counts().items()]
-    steps = f"{system.run.train_steps:,} steps of {system.run.batch_size} images"
-    n_critic = system.images_per_step // system.run.batch_size
-    if n_critic > 1:
-        steps += f", {n_critic} updates of the discriminator in each"
-    return "\n".join([*lines, steps, "", system.to_flagfile().rstrip()])
-
-
-def _record(
-    system: System,
-    data: Datasets,
-    trainer: Trainer,
-    start: int,
-    strategy: tf.distribute.Strategy,
-) -> dict[str, object]:
-    """The line of ``record.jsonl`` about this start of the run."""
-    began_with = {
-        auxiliary.name: auxiliary.given or f"{auxiliary.path} (trained by this run)"
-        for auxiliary in system.auxiliaries()
-    }
-    return {
-        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "from_step": start,
-        "command": sys.argv,
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"{len(tf.config.list_physical_devices('GPU'))} GPUs",
-        "devices": hardware.devices(),
-        "tensor_float_32": devices.rounds_float32(system.run),
-        "workers": this_worker().count,
-        "replicas": strategy.num_replicas_in_sync,
-        "parameters": trainer.parameter_counts(),
-        "data": data.table.splitlines(),
-        "expressions": data.train.names("expression"),
-        "conditions": [one.to_dict() for one in data.train.conditions],
-        "began_with": {**began_with, **system.initial_weights()},
-    }

@@ -241,12 +241,16 @@ class Trainer(keras.Model):
 
     def update_averages(self) -> None:
         """Moves every average towards the network that it follows."""
-        for role, decay in self._decays.items():
+
+        def move(role: str, decay: float) -> None:
             assign_in_replica(
                 getattr(self, f"averaged_{role}").weights,
                 getattr(self, role).weights,
-                lambda old, new, decay=decay: old * decay + new * (1.0 - decay),
+                lambda old, new: old * decay + new * (1.0 - decay),
             )
+
+        for role, decay in self._decays.items():
+            move(role, decay)
 
     def results(self) -> dict[str, tf.Tensor]:
         """Returns the running mean of every term, for ``train_step`` to return."""

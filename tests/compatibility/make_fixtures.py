@@ -98,9 +98,9 @@ def small_editor() -> keras.Model:
 def trainers() -> dict[str, keras.Model]:
     """Makes one compiled trainer of each registered class."""
     from legan_tf.training.depth import DepthGAN, DepthGuidedGAN, DepthObjective
-    from legan_tf.training.gan import AttributeGAN, Objective
 
     from legan_tf import models
+    from legan_tf.training.gan import AttributeGAN, Objective
     from legan_tf.training.optimizers import Adam
     from legan_tf.training.schedules import LinearDecay, StarganDecay
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from legan_tf.errors import UserError
 from legan_tf.evaluation.image_networks import (
     ImageNetwork,
+    as_features,
     face_features,
     image_network,
     load_face_network,
@@ -62,7 +63,7 @@ def test_pictures_are_resized_with_antialiasing_only_if_they_must_be():
     np.testing.assert_allclose(seen[-1], wanted, atol=1e-6)
 
 
-def test_a_network_may_give_several_things_and_may_be_followed_by_a_function():
+def test_a_network_may_give_several_things_and_features_are_of_one_length():
     def network(images):
         mean = tf.reduce_mean(images, [1, 2])
         return {"mean": mean, "first": mean[:, :1]}
@@ -72,10 +73,10 @@ def test_a_network_may_give_several_things_and_may_be_followed_by_a_function():
     given = look(images)
     assert (given["mean"].shape, given["first"].shape) == ((70, 3), (70, 1))
     once = ImageNetwork("n", "0", SIZE, lambda x: network(x)["mean"])
-    twice = once.then(lambda x: 2 * x, "doubled")
-    np.testing.assert_allclose(twice(images), 2 * given["mean"])
+    features = as_features(once)
+    np.testing.assert_allclose(features(images), face_features(given["mean"]), rtol=1e-6)
     # What is done with its output is part of what a number depends on.
-    assert twice.description["input"] == once.description["input"] + "; doubled"
+    assert features.description["input"] == f"{once.description['input']}; scaled to length √D"
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_many_that_send_slowly_keep_nobody_out_and_take_no_threads(server):
             began = time.monotonic()
             assert statuses(said_to(server, HIDDEN)) == [200]
             assert time.monotonic() - began < 5
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
 
 
 def test_it_ends_while_requests_are_answered_and_clients_are_connected():

@@ -182,6 +182,10 @@ def test_a_manifest_is_trained_on_by_the_attributes_that_flags_name(tmp_path):
     assert ["attributes", "Smiling", "2", "1", "0"] in [
         row.split() for row in found.table.splitlines()
     ]
+    # A condition that the training can do without is left out where the data has none.
+    needs = Needs(("lighting", "attributes"), ("Smiling",), columns=("attributes",))
+    train = manifest_datasets(data, needs, 0, dry_run=True).train
+    assert [one.name for one in train.conditions] == ["attributes"]
     # Pictures without any of those that are chosen are left out.
     found = read(("Young",))
     np.testing.assert_array_equal(found.train.labels["attributes"], [[0], [1]])

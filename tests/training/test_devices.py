@@ -12,6 +12,7 @@ from typing import ClassVar
 import keras
 import pytest
 import tensorflow as tf
+from legan_tf.training.adversarial import ATTRIBUTES
 from tensorflow.python.eager import context
 
 from legan_tf.data.conditions import of_classes
@@ -19,7 +20,6 @@ from legan_tf.errors import UserError
 from legan_tf.models import Discriminator, StarganGenerator
 from legan_tf.runtime import hardware
 from legan_tf.training import devices
-from legan_tf.training.adversarial import ATTRIBUTES
 from legan_tf.training.systems.classifier import Classifier
 from legan_tf.training.systems.editor import AttributeGAN, Objective
 from legan_tf.training.train import train

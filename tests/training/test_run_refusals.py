@@ -14,7 +14,7 @@ import pytest
 
 from legan_tf.errors import UserError
 from legan_tf.training.callbacks import Recorder, RunningMeans, Saver, TrainingDivergedError
-from legan_tf.training.resume import check_resumable
+from legan_tf.training.run_checks import check_resumable
 from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder, saved_step
 from legan_tf.training.system import System
 from legan_tf.training.train import train

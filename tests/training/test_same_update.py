@@ -11,7 +11,8 @@ from legan_tf.data.conditions import of_classes
 from legan_tf.graph_ops import convolutions
 from legan_tf.graph_ops.target import graphs_for
 from legan_tf.models import Discriminator, LeganGenerator, StarganGenerator
-from legan_tf.training.systems.editor import AttributeGAN, Objective
+from legan_tf.training.gan import EditorGAN
+from legan_tf.training.options import EditorLosses
 
 SIZE, BATCH, CRITIC_STEPS = 16, 2, 3
 NAMES = ("neutral", "smile", "surprise"), ("left", "right")
@@ -33,12 +34,12 @@ def updated() -> tuple[dict[str, float], dict[str, list[np.ndarray]]]:
     """Losses and weights after one step of plain gradient descent."""
     keras.utils.set_random_seed(0)
     # Wide enough for Winograd in the residual blocks.
-    gan = AttributeGAN(
+    gan = EditorGAN(
         StarganGenerator(
             of_classes(expression=NAMES[0], lighting=NAMES[1]), SIZE, width=32, blocks=1
         ),
         Discriminator(of_classes(expression="abc", lighting="ab"), SIZE, width=8, depth=3),
-        objective=Objective(identity_weight=0.0, quality_weight=0.0),
+        editing=EditorLosses(identity_weight=0.0, quality_weight=0.0),
     )
     gan.compile(d_optimizer=keras.optimizers.SGD(1e-2), g_optimizer=keras.optimizers.SGD(1e-2))
     before = {name: network.get_weights() for name, network in gan.state.items()}
@@ -51,14 +52,17 @@ def updated() -> tuple[dict[str, float], dict[str, list[np.ndarray]]]:
 
 
 def one_by_one(gan, data):
-    """A step as it reads in the papers: every critic update makes its own images."""
+    """A step as it reads in the papers: every update of D makes its own images."""
     batches = [
         {name: values[:, step] for name, values in data.items()} for step in range(CRITIC_STEPS)
     ]
-    for each in batches[:-1]:
-        gan._update_critics(each, gan._generate(each))
-    gan._update(batches[-1])
-    return {mean.name: mean.result() for mean in gan._means}
+    for each in batches:
+        gan.update_discriminators(each, gan.generate(each))
+    with tf.GradientTape() as tape:
+        total = gan.generator_losses(each, gan.generate(each))["g_optimizer"]
+    gan.apply({"g_optimizer": tape.gradient(total, gan.generator.trainable_variables)})
+    gan.update_averages()
+    return gan.results()
 
 
 def test_a_step_makes_the_update_of_plain_convolutions(monkeypatch):
@@ -76,7 +80,7 @@ def test_a_step_makes_the_update_of_plain_convolutions(monkeypatch):
     ways = {convolutions.strided_matmul, convolutions.winograd, convolutions.pixel_blocks}
     assert ways <= taken
     taken.clear()
-    monkeypatch.setattr(AttributeGAN, "train_step", one_by_one)
+    monkeypatch.setattr(EditorGAN, "train_step", one_by_one)
     with graphs_for("gpu"):
         expected_figures, expected = updated()
     assert taken == {None}

@@ -116,7 +116,7 @@ class Connection:
             metadata: Sent with every call; the names are lower case on the wire.
 
         Raises:
-            UserError: The address is none of gRPC's.
+            UserError: The address is none of gRPC's, or the metadata cannot be sent.
             UnavailableError: gRPC is not installed.
         """
         self.grpc: Any = optional.require("grpc", "The client")
@@ -126,6 +126,13 @@ class Connection:
             raise UserError(f"{address!r}: give HOST:PORT of gRPC, for instance localhost:8500.")
         pairs = metadata.items() if isinstance(metadata, Mapping) else metadata
         self._metadata = [(name.lower(), value) for name, value in pairs]
+        for name, value in self._metadata:
+            if not (re.fullmatch("[0-9a-z_.-]+", name) and value.isascii() and value.isprintable()):
+                # Not with the value: it may be a secret.
+                raise UserError(
+                    f"{name!r} in metadata cannot be sent: names are of letters, digits and '-', "
+                    "values of printable ASCII."
+                )
         self._credentials = credentials
         self._channel = self._open(_OPTIONS)
 
@@ -143,21 +150,15 @@ class Connection:
             deadline: When to give up, by ``time.monotonic``.
 
         Raises:
-            UserError: The client is closed, or the metadata is none.
+            UserError: The client is closed.
         """
         left = max(0.0, deadline - time.monotonic())
         try:
             future = self._channel.unary_unary(method).future(
                 request.SerializeToString(), timeout=left, metadata=self._metadata
             )
-        except ValueError as error:
-            if "closed" in str(error):
-                raise UserError("This client is closed; make another one.") from error
-            # Not gRPC's own sentence, which quotes the values: they may be secret.
-            raise UserError(
-                "The metadata cannot be sent: names are of letters, digits and '-', values of "
-                "printable ASCII."
-            ) from None
+        except ValueError as error:  # Cannot invoke RPC on closed channel!
+            raise UserError("This client is closed; make another one.") from error
         return Call(self, future, request.model_spec)
 
     def absence(self) -> str:

@@ -107,7 +107,11 @@ def run_file_job(client: Client, job: FileJob) -> Report:
                 if job.scores:
                     scores = client.score(batch[scorer])
                     places = (rated[row] for row in rows)
-                    ratings += zip(places, scores.rating.tolist(), scores.natural.tolist())
+                    ratings += zip(
+                        places,
+                        np.atleast_1d(scores.rating).tolist(),
+                        np.atleast_1d(scores.natural).tolist(),
+                    )
             except InvalidRequest as error:
                 raise with_rows_named(error, len(rows), names.__getitem__) from error
     finally:

@@ -73,10 +73,11 @@ class RestServer(http_server.Server):
         if file is not None and method == "GET":
             kind = _MIME_TYPES.guess_type(file.name)[0] or "application/octet-stream"
             return Answer(file.read_bytes(), kind, self._headers)
+        if not path.startswith("/v1/"):
+            raise Refused(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
         match = _MODELS.fullmatch(path)
         if match is None or (method, match[4]) not in (("POST", ":predict"), ("GET", None)):
-            status = HTTPStatus.BAD_REQUEST if path.startswith("/v1/") else HTTPStatus.NOT_FOUND
-            raise Refused(status, f"Malformed request: {method} {path[:200]}")
+            raise Refused(HTTPStatus.BAD_REQUEST, f"Malformed request: {method} {path[:200]}")
         spec = ModelSpec(name=match[1], version_label=match[3])
         if match[2]:
             spec.version.value = int(match[2])
@@ -127,14 +128,16 @@ class RestServer(http_server.Server):
 
 
 def read_inputs(given: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray]:
-    """Returns the values of JSON as arrays, of the types of the signature where it has the input.
+    """Returns the values of JSON as arrays of the types of the signature's inputs.
 
     Raises:
         ServingError: INVALID_ARGUMENT: values are of another type, or rows of different lengths.
     """
-    arrays = {}
-    for name, values in given.items():
-        dtype = signature.inputs[name].dtype if name in signature.inputs else tf.string
+    arrays = dict.fromkeys(given, np.empty(0))  # Inputs that it has not are refused by ``run``.
+    for name, spec in signature.inputs.items():
+        if name not in given:
+            continue
+        values, dtype = given[name], spec.dtype
         try:
             # Integers as the widest: TensorFlow cuts those that are too large for a type.
             array = np.asarray(tf.constant(values, tf.int64 if dtype.is_integer else dtype))

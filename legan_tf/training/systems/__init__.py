@@ -70,20 +70,21 @@ def select_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) ->
     text = "What to train. The other flags here are those of --model={}."
     flags.DEFINE_string("model", DEFAULT, text, flag_values=chosen)
     chosen([program, *arguments], known_only=True)
-    system = get(chosen["model"].value)
+    system = get(str(chosen["model"].value))
     flags.DEFINE_enum("model", system.model, names(), text.format(system.model), flag_values=values)
     options.define_flags(system, values)
-    replaced = [a.partition("=")[2] for a in arguments if a.lstrip("-").startswith("model=")]
-    kept, refused = [], []
+    own, kept, refused, model = options.names(system), [], [], ""
     for argument in arguments:
-        name = argument.partition("=")[0].lstrip("-") if argument.startswith("-") else ""
-        own = options.names(system)
+        written, _, value = argument.partition("=")
+        name = written.lstrip("-") if argument.startswith("-") else ""
+        if name == "model":
+            model = value
         if name.startswith("no") and name not in own and _owners(name[2:]):
             name = name[2:]
         owners = _owners(name)
         if not owners or name in own:
             kept.append(argument)
-        elif not set(owners) & set(replaced):
+        elif model not in owners:
             refused.append(_refusal(name, system))
     if refused:
         raise UserError("\n  ".join(refused))
@@ -92,7 +93,7 @@ def select_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) ->
 
 def from_flags(values: flags.FlagValues = flags.FLAGS) -> System:
     """Returns the system with the options that the parsed command line gave."""
-    return options.from_flags(get(values["model"].value), values)
+    return options.from_flags(get(str(values["model"].value)), values)
 
 
 def from_flagfile(path: str) -> System:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -33,8 +32,11 @@ class AdversarialSystem(System):
     hourglass: HourglassOptions = group(HourglassOptions)
     discriminator: DiscriminatorOptions = group(DiscriminatorOptions)
     gan: AdversarialOptions = group(AdversarialOptions)
-    keep_share: ClassVar[float] = 0.0
-    """Share of targets that leave a condition as it is."""
+
+    @property
+    def targets_kept(self) -> float:
+        """Share of targets that leave a condition as it is."""
+        return 0.0
 
     @property
     def images_per_step(self) -> int:
@@ -44,10 +46,12 @@ class AdversarialSystem(System):
     def needs(self) -> Needs:
         """Returns the conditions; see ``System``."""
         asked = self.told.condition_names
+        # Data without labels of light train what can do without, as StarGAN can.
+        optional = {"lighting"} - set(self.columns)
         return Needs(
             conditions=asked,
             attributes=tuple(listed(self.told.attributes)),
-            columns=tuple(name for name in asked if name in (*self.columns, "attributes")),
+            columns=tuple(name for name in asked if name not in optional),
         )
 
     def problems(self) -> list[str]:
@@ -86,7 +90,7 @@ class AdversarialSystem(System):
             start,
             self.run.train_steps - start,
             self.gan.critic_steps,
-            self.keep_share,
+            self.targets_kept,
             self.gan.balance,
             self.data.flip,
             own,

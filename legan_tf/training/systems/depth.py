@@ -119,6 +119,7 @@ class MapLosses(AdversarialTrainer):
             L_pix = losses.pixel_loss(made, true)
             total += w.pixel_weight * self.logged_mean(f"{prefix}pixel", L_pix)
         if w.perceptual_weight:
+            assert self.vgg is not None
             L_per = losses.perceptual_loss(self.vgg(made), self.vgg(true))
             total += w.perceptual_weight * self.logged_mean(f"{prefix}perceptual", L_per)
         for term in active_terms(DEPTH, self.further_maps):

@@ -77,7 +77,7 @@ class EditorSystem(AdversarialSystem):
     network_class: ClassVar[type[Network]] = AttributeGenerator
 
     @property
-    def keep_share(self) -> float:
+    def targets_kept(self) -> float:
         """Share of targets that leave a condition as it is."""
         return self.editor.keep_share
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 
@@ -20,26 +19,33 @@ from legan_tf.errors import UserError
 from legan_tf.models import DepthNetwork, Discriminator, StarganGenerator, vgg19_taps
 from legan_tf.runtime.compat import scalar, tensorflow_variable
 from legan_tf.training import systems
-from legan_tf.training.systems.depth import DepthGAN, DepthObjective
-from legan_tf.training.systems.depth_guided import DepthGuidedGAN, Guidance
-from legan_tf.training.systems.editor import AttributeGAN, Objective
+from legan_tf.training.gan import EditorGAN
+from legan_tf.training.systems.depth import Depth, DepthGAN
+from legan_tf.training.systems.depth_guided import DepthGuidedGAN, DepthStargan
 from legan_tf.training.train import train
 
 SIZE = 16
 EXPRESSIONS = ("neutral", "smile", "scream")
 BODY = {"image_size": SIZE, "width": 4, "blocks": 0, "stem": False}
-EDITING = Objective(identity_weight=0.0, quality_weight=0.0, ema_decay=0.0)
-PLAIN = DepthObjective(perceptual_weight=0.0, ema_decay=0.0)
+PLAIN = {
+    "identity_weight": 0.0,
+    "quality_weight": 0.0,
+    "perceptual_weight": 0.0,
+    "ema_decay": 0.0,
+}
 UNSEEN = {"d_optimizer": 0.0, "g_optimizer": 0.0}
 
 
-def pretraining(vgg=None, **objective) -> DepthGAN:
+def pretraining(vgg=None, **options) -> DepthGAN:
     keras.utils.set_random_seed(1)
+    system = Depth.of(**{"perceptual_weight": 0.0, "ema_decay": 0.0, **options})
     return DepthGAN(
         DepthNetwork(**BODY),
         Discriminator(of_classes(expression="abc"), SIZE, width=4, depth=2),
         vgg,
-        DepthObjective(**{"perceptual_weight": 0.0, "ema_decay": 0.0, **objective}),
+        system.gan,
+        system.mapping,
+        system.further_maps,
     )
 
 
@@ -50,19 +56,24 @@ def editor() -> dict:
     discriminator = Discriminator(of_classes(expression="abc"), SIZE, width=4, depth=2)
     for network in (generator, discriminator):
         network.build()
-    return {"generator": generator, "discriminator": discriminator, "objective": EDITING}
+    return {"generator": generator, "discriminator": discriminator}
 
 
-def guided(objective: DepthObjective = PLAIN, vgg=None, **guidance) -> DepthGuidedGAN:
-    networks = editor()
-    before = pretraining()
+def groups(**options) -> dict:
+    """The groups of options that a guided GAN takes."""
+    system = DepthStargan.of(**{**PLAIN, **options})
+    names = ("editing", "further", "guidance", "mapping", "further_maps")
+    return {"adversarial": system.gan, **{name: getattr(system, name) for name in names}}
+
+
+def guided(vgg=None, **options) -> DepthGuidedGAN:
+    networks, before = editor(), pretraining()
     return DepthGuidedGAN(
         **networks,
         depth=before.generator,
         depth_discriminator=before.discriminator,
         vgg=vgg,
-        depth_objective=objective,
-        guidance=Guidance(**guidance),
+        **groups(**options),
     )
 
 
@@ -121,11 +132,11 @@ def test_pretraining_reports_the_terms_of_the_paper():
         return -np.log(share[label]) + 0.3 * np.sum(share * np.log(share))
 
     wanted = {
-        "critic": tf.reduce_mean(fake["realness"]) - tf.reduce_mean(real["realness"]),
+        "discriminator": tf.reduce_mean(fake["realness"]) - tf.reduce_mean(real["realness"]),
         "penalty": losses.gradient_penalty(
             lambda maps: gan.discriminator(maps)["realness"], true, made, batch["alpha"][:, 0]
         )[0],
-        "critic_attributes": classified(real),
+        "discriminator_attributes": classified(real),
         "generator": -tf.reduce_mean(fake["realness"]),
         "attributes": classified(fake),
         "reconstruction": tf.reduce_mean(tf.abs(image - gan.generator.to_rgb(made))),
@@ -151,7 +162,7 @@ def test_pretraining_follows_the_weighted_sum():
         made = gan.generator.to_map(image)
         judged = gan.discriminator(made)
         total = tf.reduce_mean(
-            0.7 * losses.generator_loss(judged["realness"])
+            0.7 * losses.generator_adversarial_loss(judged["realness"])
             + 1.3 * losses.classification_loss(judged["expression"], label)
             + 5.0 * losses.reconstruction_loss(image, gan.generator.to_rgb(made))
             + 4.0 * losses.reconstruction_loss(true, made)
@@ -175,11 +186,15 @@ def test_pretraining_moves_both_networks_and_never_vgg19():
     for old, new in zip(features, vgg.get_weights()):
         np.testing.assert_array_equal(old, new)
     assert (scalar(gan.d_optimizer.iterations), scalar(gan.g_optimizer.iterations)) == (2, 1)
-    assert gan.network is gan.averaged_generator
+    assert gan.products == {
+        "discriminator.keras": gan.discriminator,
+        "model.keras": gan.averaged_generator,
+    }
 
 
 def test_the_editor_is_stargans_to_the_bit_where_depth_weighs_nothing():
-    plain = compiled(AttributeGAN(**editor()))
+    own = {name: groups()[name] for name in ("adversarial", "editing", "further")}
+    plain = compiled(EditorGAN(**editor(), **own))
     with_depth = compiled(guided(depth_weight=0.0))
     for seed in range(3):
         batch = batch_of(critic_steps=2, seed=seed)
@@ -204,13 +219,21 @@ def test_the_depth_loss_reaches_the_editor_and_nobody_else():
 
 
 def test_one_step_trains_all_four_networks_and_the_averages():
-    gan = guided(dataclasses.replace(PLAIN, ema_decay=0.9), depth_weight=0.1)
+    gan = guided(ema_decay=0.9, depth_weight=0.1)
     before = weights_of(compiled(gan))
     step(gan)
-    assert moved(before, weights_of(gan)) == set(before) == {
-        "generator", "discriminator", "depth", "depth_discriminator", "averaged_depth",
-    }  # fmt: skip
-    assert gan.depth_network is gan.averaged_depth
+    assert (
+        moved(before, weights_of(gan))
+        == set(before)
+        == {
+            *("generator", "discriminator", "depth", "depth_discriminator"),
+            *("averaged_generator", "averaged_depth"),
+        }
+    )
+    assert gan.products == {
+        "depth.keras": gan.averaged_depth,
+        "model.keras": gan.averaged_generator,
+    }
 
 
 def test_a_frozen_depth_network_guides_and_stays():
@@ -245,11 +268,9 @@ def test_supervision_holds_the_depth_network_to_true_maps():
 
 
 def test_guided_training_follows_both_weighted_sums():
-    goal = dataclasses.replace(
-        PLAIN, adversarial_weight=0.7, attribute_weight=1.3, confidence_penalty=0.2
-    )
+    goal = {"adversarial_weight": 0.7, "attribute_weight": 1.3, "confidence_penalty": 0.2}
     rates = {"d_optimizer": 0.0, "depth_d_optimizer": 0.0}
-    gan = guided(goal, depth_weight=0.4, depth_supervision=0.5)
+    gan = guided(**goal, depth_weight=0.4, depth_supervision=0.5)
     compiled(gan, **rates, g_optimizer=1.0, depth_g_optimizer=1.0)
     batch = batch_of()
     image, true, label, wanted = (
@@ -265,13 +286,13 @@ def test_guided_training_follows_both_weighted_sums():
         made = gan.depth.to_map(edited)
         on_map = gan.depth_discriminator(made)
         logits = on_map["expression"]
-        of_depth = 0.7 * losses.generator_loss(on_map["realness"]) + 1.3 * (
+        of_depth = 0.7 * losses.generator_adversarial_loss(on_map["realness"]) + 1.3 * (
             losses.classification_loss(logits, wanted)
             + 0.2 * losses.confidence_penalty(logits, wanted)
         )
         of_editor = (
-            losses.generator_loss(judged["realness"])
-            + losses.classification_loss(judged["expression"], wanted)
+            0.7 * losses.generator_adversarial_loss(judged["realness"])
+            + 1.3 * losses.classification_loss(judged["expression"], wanted)
             + 10.0 * losses.reconstruction_loss(image, back)
             + 0.4 * of_depth
         )
@@ -298,7 +319,7 @@ def test_models_come_back_from_their_configuration():
     vgg = vgg19_taps("random")
     for gan in (
         pretraining(vgg, perceptual_weight=0.5, ema_decay=0.9),
-        guided(dataclasses.replace(PLAIN, ema_decay=0.5), depth_weight=0.3, freeze_depth=False),
+        guided(ema_decay=0.5, depth_weight=0.3, freeze_depth=False),
     ):
         again = type(gan).from_config(gan.get_config())
         described, wanted = again.get_config(), gan.get_config()
@@ -312,15 +333,15 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="perceptual_weight is 1.0, but there is no VGG19"):
         pretraining(perceptual_weight=1.0)
     with pytest.raises(ValueError, match="depth_supervision with a perceptual_weight needs VGG19"):
-        guided(dataclasses.replace(PLAIN, perceptual_weight=1.0), depth_supervision=0.1)
+        guided(perceptual_weight=1.0, depth_supervision=0.1)
     with pytest.raises(ValueError, match="sees 32 pixels, the editor 16"):
         DepthGuidedGAN(
             **editor(),
             depth=DepthNetwork(32, width=4, blocks=0, stem=False),
             depth_discriminator=Discriminator(of_classes(expression="abc"), 32, width=4, depth=2),
-            depth_objective=PLAIN,
+            **groups(),
         )
-    with pytest.raises(ValueError, match="the optimizers are d_optimizer, g_optimizer"):
+    with pytest.raises(ValueError, match="the optimizers are g_optimizer, d_optimizer, not"):
         pretraining().compile(g_optimizer=keras.optimizers.SGD())
 
 
@@ -342,7 +363,7 @@ def test_bfloat16_trains_float32_weights(geometry):
 
 RUN = {
     "model": "depth_stargan",
-    "edit_lighting": False,
+    "conditions": "expression",
     "identity_weight": 0,
     "quality_weight": 0,
     "perceptual_weight": 0,
@@ -418,17 +439,18 @@ def in_turn(folder, manifest, runs):
     return folder
 
 
-def test_a_run_leaves_both_its_networks_and_the_pretraining_its_critic(whole, runs):
+def test_a_run_leaves_both_its_networks_and_the_pretraining_its_discriminator(whole, runs):
     editor_network = keras.models.load_model(whole / "model.keras")
-    assert isinstance(editor_network, StarganGenerator) and editor_network.lightings == ()
+    assert isinstance(editor_network, StarganGenerator)
+    assert [one.name for one in editor_network.conditions] == ["expression"]
     depth = keras.models.load_model(whole / "depth.keras")
     before = keras.models.load_model(whole / "depth/model.keras")
     assert isinstance(depth, DepthNetwork) and isinstance(before, DepthNetwork)
     assert any((a != b).any() for a, b in zip(depth.get_weights(), before.get_weights()))
-    critic = keras.models.load_model(whole / "depth/discriminator.keras")
-    assert isinstance(critic, Discriminator)
-    assert (critic.num_expressions, critic.num_lightings) == (8, 0)
-    terms = {"depth_critic", "depth_attributes", "depth_reconstruction", "depth_d_rate"}
+    discriminator = keras.models.load_model(whole / "depth/discriminator.keras")
+    assert isinstance(discriminator, Discriminator)
+    assert [(one.name, one.size) for one in discriminator.conditions] == [("expression", 8)]
+    terms = {"depth_discriminator", "depth_attributes", "depth_reconstruction", "depth_d_rate"}
     assert terms <= runs.metrics(whole)[-1].keys()
     record = json.loads((whole / "record.jsonl").read_text())
     assert record["began_with"] == {"depth": f"{whole / 'depth'} (trained by this run)"}

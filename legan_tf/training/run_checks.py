@@ -1,16 +1,24 @@
-"""Whether a run folder can be resumed with the flags that are given."""
+"""Checks of a run before it begins or goes on: its flags, files, workers and networks."""
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
+
+import keras
+import tensorflow as tf
 
 from legan_tf.command_line import options
 from legan_tf.data import storage
 from legan_tf.errors import UserError
+from legan_tf.training import devices
+from legan_tf.training.datasets import Datasets
+from legan_tf.training.options import RunOptions
 from legan_tf.training.run_folder import FLAGS_FILE, INPUTS_FILE, saved_step
 from legan_tf.training.system import System
 from legan_tf.training.systems import from_flagfile
+from legan_tf.training.workers import VARIABLE
 
 
 def check_resumable(system: System) -> dict[str, str]:
@@ -76,3 +84,42 @@ def changed_flags(before: System, now: System) -> list[str]:
 
 def _digests(files: dict[str, str]) -> dict[str, str]:
     return {flag: storage.sha256(file) for flag, file in files.items()}
+
+
+def check_auxiliaries(system: System) -> None:
+    """Checks the options of the networks that are trained first."""
+    for auxiliary in system.auxiliaries():
+        if not auxiliary.given:
+            try:
+                auxiliary.system.check()
+            except UserError as error:
+                raise UserError(
+                    f"the {auxiliary.name} network, which is trained first (--auxiliary_steps, or "
+                    f"give --{auxiliary.flag}): {error}"
+                ) from error
+
+
+def check_alike(system: System, data: Datasets, strategy: tf.distribute.Strategy) -> None:
+    """Checks that all workers were started alike; they would wait for each other otherwise."""
+    same = system.replace(workdir="", data_dir="")
+    started = (same, check_resumable(system), data.table, tf.__version__, keras.__version__)
+    digests = devices.gathered(strategy, zlib.crc32(repr(started).encode()))
+    if len(set(digests)) > 1:
+        raise UserError(
+            f"{VARIABLE}: not all workers were started with the flags, the data and the versions "
+            "of the chief; only --workdir and --data_dir may differ."
+        )
+
+
+def check_start(run: RunOptions, start: int, starts: list[int]) -> None:
+    """Checks that all workers resume at the same step, and that the steps left can be taken."""
+    if len(set(starts)) > 1:
+        raise UserError(
+            f"--workdir={run.workdir}: the workers find checkpoints of different steps there "
+            f"({', '.join(map(str, starts))}): it must be on a file system that all of them share."
+        )
+    if start % run.steps_per_execution:
+        raise UserError(
+            f"--steps_per_execution={run.steps_per_execution}: the run goes on at step {start}, "
+            "which is no multiple of it; use 1"
+        )

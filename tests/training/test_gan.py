@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -21,38 +19,43 @@ from legan_tf.models import (
     StarganGenerator,
 )
 from legan_tf.runtime.compat import scalar, tensorflow_variable
+from legan_tf.training.gan import EditorGAN
 from legan_tf.training.optimizers import Adam
-from legan_tf.training.systems.editor import AttributeGAN, Objective
 from legan_tf.training.systems.stargan import Stargan
 
 SIZE = 16
 EXPRESSIONS = ("neutral", "smile", "scream")
 LIGHTINGS = ("left", "right")
 BODY = {"image_size": SIZE, "width": 4, "blocks": 0, "stem": False}
-LEGAN = Objective(ema_decay=0.9)
-PLAIN = Objective(identity_weight=0.0, quality_weight=0.0, ema_decay=0.0)
+PLAIN = {"identity_weight": 0.0, "quality_weight": 0.0, "ema_decay": 0.0}
 
 
-def legan(objective: Objective = LEGAN) -> AttributeGAN:
+def weighted(**options) -> dict:
+    """The groups of options that a GAN takes."""
+    system = Stargan.of(**options)
+    return {"adversarial": system.gan, "editing": system.editing, "further": system.further}
+
+
+def legan(**options) -> EditorGAN:
     """A tiny LEGAN whose Q and identity network see other sizes than it paints."""
     keras.utils.set_random_seed(0)
-    return AttributeGAN(
+    return EditorGAN(
         LeganGenerator(
             of_classes(expression=EXPRESSIONS, lighting=LIGHTINGS), **BODY, mask_channels=3
         ),
         Discriminator(of_classes(expression="abc", lighting="ab"), SIZE, width=4, depth=2),
         quality=QualityEstimator(8, width=4, depth=2),
         identity=LightCNN29(32, width=0.05),
-        objective=objective,
+        **weighted(**{"ema_decay": 0.9, **options}),
     )
 
 
 def stargan(
-    lightings=LIGHTINGS, fake_class: bool = False, with_q: bool = False, **objective
-) -> AttributeGAN:
+    lightings=LIGHTINGS, fake_class: bool = False, with_q: bool = False, **options
+) -> EditorGAN:
     """The same with one hourglass and, unless asked for, without Q."""
     keras.utils.set_random_seed(0)
-    return AttributeGAN(
+    return EditorGAN(
         StarganGenerator(of_classes(expression=EXPRESSIONS, lighting=lightings), **BODY),
         Discriminator(
             of_classes(expression="abc", lighting=lightings),
@@ -62,11 +65,11 @@ def stargan(
             fake_class=fake_class,
         ),
         quality=QualityEstimator(SIZE, width=4, depth=2) if with_q else None,
-        objective=dataclasses.replace(PLAIN, **objective),
+        **weighted(**{**PLAIN, **options}),
     )
 
 
-def compiled(gan: AttributeGAN, d_rate: float = 1e-2, g_rate: float = 1e-2) -> AttributeGAN:
+def compiled(gan: EditorGAN, d_rate: float = 1e-2, g_rate: float = 1e-2) -> EditorGAN:
     gan.compile(
         d_optimizer=Adam(d_rate, 0.5),
         g_optimizer=Adam(g_rate, 0.5),
@@ -94,7 +97,7 @@ def batch_of(rows: int = 2, critic_steps: int = 1, seed: int = 0, **labels):
     }
 
 
-def step(gan: AttributeGAN, batch) -> dict[str, float]:
+def step(gan: EditorGAN, batch) -> dict[str, float]:
     for mean in gan.metrics:
         mean.reset_state()
     return {name: float(value) for name, value in gan.train_step(batch).items()}
@@ -125,7 +128,7 @@ def test_a_step_changes_g_and_d_and_never_q_or_the_identity_network():
 def test_q_and_the_identity_network_move_g_and_not_d():
     weights = []
     for term in ({}, {"quality_weight": 50.0}, {"identity_weight": 50.0}):
-        gan = compiled(legan(dataclasses.replace(LEGAN, **term)))
+        gan = compiled(legan(**term))
         step(gan, batch_of())
         weights.append((gan.discriminator.get_weights(), gan.generator.get_weights()))
     (plain_d, plain_g), *stronger = weights
@@ -144,7 +147,7 @@ def test_the_classification_loss_moves_both():
     assert changed(results[0][1], results[1][1])
 
 
-def test_one_step_updates_the_critic_so_many_times_and_the_generator_once():
+def test_one_step_updates_the_discriminator_so_many_times_and_the_generator_once():
     gan = compiled(stargan())
     step(gan, batch_of(critic_steps=3))
     assert (scalar(gan.d_optimizer.iterations), scalar(gan.g_optimizer.iterations)) == (3, 1)
@@ -152,7 +155,7 @@ def test_one_step_updates_the_critic_so_many_times_and_the_generator_once():
     assert (scalar(gan.d_optimizer.iterations), scalar(gan.g_optimizer.iterations)) == (6, 2)
 
 
-def test_the_generator_learns_from_the_last_of_the_critics_batches():
+def test_the_generator_learns_from_the_last_of_the_discriminators_batches():
     first, last = batch_of(seed=1), batch_of(seed=2)
     other = batch_of(seed=3)
 
@@ -175,13 +178,12 @@ def test_the_average_by_hand():
     for wanted, weight in zip(average, gan.averaged_generator.get_weights(), strict=True):
         np.testing.assert_allclose(weight, wanted, atol=1e-6)
     assert changed(gan.generator.get_weights(), gan.averaged_generator.get_weights())
-    assert gan.network is gan.averaged_generator
+    assert gan.used("generator") is gan.averaged_generator is gan.products["model.keras"]
 
 
 def test_without_averaging_the_generator_itself_is_used():
     gan = compiled(stargan())
-    assert gan.averaged_generator is None
-    assert gan.network is gan.generator
+    assert gan.used("generator") is gan.generator is gan.products["model.keras"]
 
 
 def test_the_reported_terms_are_those_of_the_paper():
@@ -211,9 +213,9 @@ def test_the_reported_terms_are_those_of_the_paper():
         lambda images: gan.discriminator(images)["realness"], image, edited, batch["alpha"][:, 0]
     )
     wanted = {
-        "critic": tf.reduce_mean(on_fake["realness"]) - tf.reduce_mean(on_real["realness"]),
+        "discriminator": tf.reduce_mean(on_fake["realness"]) - tf.reduce_mean(on_real["realness"]),
         "penalty": penalty[0],
-        "critic_attributes": entropies(on_real, 0, 1),
+        "discriminator_attributes": entropies(on_real, 0, 1),
         "generator": -tf.reduce_mean(on_fake["realness"]),
         "attributes": entropies(on_fake, 2, 0),
         "reconstruction": tf.reduce_mean(tf.abs(image - back)),
@@ -228,7 +230,7 @@ def test_the_reported_terms_are_those_of_the_paper():
 
 def test_the_steps_follow_the_weighted_sum():
     # One step of plain gradient descent on each network, against the gradient of the sum.
-    objective = Objective(
+    gan = legan(
         adversarial_weight=0.7,
         attribute_weight=1.3,
         reconstruction_weight=5.0,
@@ -238,7 +240,6 @@ def test_the_steps_follow_the_weighted_sum():
         penalty_weight=2.0,
         ema_decay=0.0,
     )
-    gan = legan(objective)
     gan.compile(d_optimizer=keras.optimizers.SGD(0.0), g_optimizer=keras.optimizers.SGD(1.0))
     batch = batch_of(rows=2, expression=[0, 1], target_expression=[2, 1])
     flat = {name: values[:, 0] for name, values in batch.items()}
@@ -267,7 +268,7 @@ def test_the_steps_follow_the_weighted_sum():
             for images in (flat["image"], edited)
         ]
         total = tf.reduce_mean(
-            0.7 * losses.generator_loss(judged["realness"])
+            0.7 * losses.generator_adversarial_loss(judged["realness"])
             + 1.3 * losses.classification_loss(judged["expression"], flat["target_expression"])
             + 1.3 * losses.classification_loss(judged["lighting"], flat["target_lighting"])
             + 5.0 * losses.reconstruction_loss(flat["image"], back)
@@ -301,7 +302,9 @@ def test_unknown_labels_cost_nothing_and_are_left_out_of_the_cycle():
     entropy -= tf.constant([1.0, 0.0]) * tf.nn.log_softmax(judged["expression"])[:, 1]
     figures = step(gan, batch)
     assert figures["reconstruction"] == pytest.approx(per_row / 2, rel=1e-4)
-    assert figures["critic_attributes"] == pytest.approx(float(tf.reduce_mean(entropy)), rel=1e-4)
+    assert figures["discriminator_attributes"] == pytest.approx(
+        float(tf.reduce_mean(entropy)), rel=1e-4
+    )
     figures = step(gan, batch_of(expression=[-1, -1], **labels))
     assert figures["reconstruction"] == figures["preservation"] == 0.0
 
@@ -338,7 +341,7 @@ def test_the_class_generated_is_for_d_alone():
         )
 
     figures = step(gan, batch)
-    assert figures["critic_attributes"] == pytest.approx(
+    assert figures["discriminator_attributes"] == pytest.approx(
         entropy(real, 0, 0) + entropy(fake, 3, 2), rel=1e-4
     )
     assert figures["attributes"] == pytest.approx(entropy(fake, 1, 1), rel=1e-4)
@@ -427,7 +430,7 @@ def test_a_keras_file_holds_all_networks_and_both_optimizers(tmp_path):
         step(gan, batch_of(critic_steps=critic_steps))
     gan.save(tmp_path / "gan.keras")
     loaded = keras.models.load_model(tmp_path / "gan.keras")
-    assert loaded.objective == gan.objective
+    assert (loaded.adversarial, loaded.editing) == (gan.adversarial, gan.editing)
     networks = ("generator", "discriminator", "averaged_generator", "quality", "identity")
     for network in networks:
         assert not changed(
@@ -470,13 +473,13 @@ def test_a_keras_file_holds_a_stargan_without_lightings(tmp_path):
     step(gan, batch_of(lighting=[-1, -1], target_lighting=[-1, -1]))
     gan.save(tmp_path / "gan.keras")
     loaded = keras.models.load_model(tmp_path / "gan.keras")
-    assert loaded.quality is None and loaded.averaged_generator is None
-    assert loaded.generator.lightings == ()
+    assert loaded.quality is None and loaded.used("generator") is loaded.generator
+    assert [one.name for one in loaded.generator.conditions] == ["expression"]
     assert not changed(gan.discriminator.get_weights(), loaded.discriminator.get_weights())
 
 
 def test_a_generator_knows_where_its_faces_have_eyes_and_mouth():
-    system = Stargan(image_size=48, width=4, blocks=0)
+    system = Stargan.of(image_size=48, width=4, blocks=0)
     faces = rendered_faces("train", 2, MULTIPIE_EXPRESSIONS, lightings(True)[:2], 48, 0)
     generator = system.network(faces)
     eyes, mouth = generator.face_lines
