@@ -5,8 +5,8 @@ Example: python scripts/benchmark.py input --output=input.md
 gpu: a GPU's self-check, to be posted: training in every precision, share of the peak, memory,
 replicas, determinism, and parity of exports; minutes. Without a GPU the same on the processor,
 small.
-infer: StarGAN's generator at 128 x 128 against PyTorch, which must be installed; and Q against a
-NIMA model on MobileNet; takes two minutes.
+infer: StarGAN's generator at 128 x 128, in process and served, against PyTorch, which must be
+installed; and Q against a NIMA model on MobileNet; takes two minutes.
 input: batches from records, against files, memory, rendering and a training step; takes two minutes
 on two cores.
 photographs: edits of pictures of a drawn face at three sizes, from the shell to the file and once

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -12,8 +15,10 @@ from legan_research.benchmarks import training
 from legan_research.benchmarks.paired import PAIRS, Comparison, compare, with_rates
 from legan_research.benchmarks.torch_stargan import TorchStargan
 from legan_tf.data.conditions import of_classes
+from legan_tf.graph_ops.target import current_target
 from legan_tf.models import QualityEstimator, StarganGenerator
 from legan_tf.runtime.hardware import usable_cores
+from legan_tf.serving import client, export, local_server
 from legan_tf.training.datasets import EXPRESSIONS
 from legan_tf.training.devices import POLICIES
 from legan_tf.training.options import PRECISIONS
@@ -23,6 +28,7 @@ from legan_tf.training.systems.stargan import Stargan
 BATCH_SIZES = (1, 8)
 SCORED = 32
 """Images rated at once."""
+_MODEL, _TARGET = "stargan", 1
 _RATINGS = np.arange(1.0, 11.0, dtype=np.float32)
 
 
@@ -43,7 +49,7 @@ def edits(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     config: Stargan = training.CONFIG,
 ) -> list[Comparison]:
-    """Times edits in every precision and with every batch size.
+    """Times edits in process, in every precision, and served, with every batch size.
 
     Args:
         pairs: Number of timed pairs.
@@ -51,17 +57,16 @@ def edits(
         config: Sizes of images and generator.
 
     Raises:
-        UserError: PyTorch is not installed.
+        UserError: PyTorch or a package of the client or the local server is not installed.
     """
     results = []
     attributes = len(EXPRESSIONS[config.expressions])
     with TorchStargan(config, attributes, usable_cores()) as theirs:
-        for precision in PRECISIONS:
-            edit = _in_process(_generator(config, precision))
+        for name, edit in editors(config):
             for batch_size in batch_sizes:
                 result = compare(
                     f"edits at {config.image_size} x {config.image_size}, batch {batch_size}",
-                    (f"legan_tf, {precision}", edit(batch_size)),
+                    (name, edit(batch_size)),
                     (f"PyTorch {theirs.version}, float32", theirs.forward(batch_size)),
                     pairs,
                 )
@@ -95,6 +100,33 @@ def ratings(pairs: int, config: Quality | None = None) -> Comparison:
     return with_rates(result, SCORED)
 
 
+_Edit = Callable[[int], Callable[[], np.ndarray]]
+
+
+def editors(config: Stargan) -> Iterator[tuple[str, _Edit]]:
+    """Yields the name of each editor and what maps a batch size to a timed callable.
+
+    In process it returns float32 [B, S, S, 3], -1 to 1; served uint8, until the next is asked for.
+
+    Args:
+        config: Sizes of images and generator.
+    """
+    for precision in PRECISIONS:
+        yield f"legan_tf in process, {precision}", _in_process(_generator(config, precision))
+    with tempfile.TemporaryDirectory() as root:
+        export.export(_generator(config, "float32"), root, _MODEL, target=current_target())
+        options = local_server.Options(
+            port=-1, model_name=_MODEL, model_base_path=os.path.join(root, _MODEL)
+        )
+        with local_server.LocalServer(options) as server:
+            with client.Client(server.address, editor=_MODEL, timeout=120.0) as connected:
+                edit = functools.partial(connected.edit, expression=_TARGET)
+                yield (
+                    "legan_tf, client and server",
+                    lambda count: functools.partial(edit, _pictures(count, config.image_size)),
+                )
+
+
 def _generator(config: Stargan, precision: str) -> StarganGenerator:
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(POLICIES[precision])
@@ -110,17 +142,14 @@ def _generator(config: Stargan, precision: str) -> StarganGenerator:
     return network
 
 
-def _in_process(network: StarganGenerator) -> Callable[[int], Callable[[], np.ndarray]]:
-    """Returns what maps a batch size to a timed callable."""
-
+def _in_process(network: StarganGenerator) -> _Edit:
     @tf.function(autograph=False)
     def traced(images: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
         return network({"image": images, "expression": codes})["image"]
 
     def of_batch(batch_size: int) -> Callable[[], np.ndarray]:
         images = tf.constant(_pictures(batch_size, network.image_size) / 127.5 - 1.0, tf.float32)
-        classes = len(network.names("expression"))
-        codes = tf.one_hot(np.arange(batch_size) % classes, classes)
+        codes = tf.one_hot([_TARGET] * batch_size, len(network.names("expression")))
         return lambda: traced(images, codes).numpy()
 
     return of_batch

@@ -167,9 +167,9 @@ def metrics_of_surfaces(
     """
     networks = evaluator.networks
     classifier = networks.classifier
-    changing = [name for name in faces.labels if editor.names(name)]
+    changing = [name for name in faces.classes() if editor.names(name)]
     known = all({*editor.names(name)} >= {*faces.names(name)} for name in changing)
-    if faces.surface is None or not known or not classifier:
+    if faces.surface is None or not changing or not known or not classifier:
         return {}, {}
     if not {*faces.labels} <= {*networks.columns}:
         return {}, {}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from legan_tf.command_line.cli import counter
-from legan_tf.data.conditions import UNKNOWN, Condition
+from legan_tf.data.conditions import ATTRIBUTES, UNKNOWN, Condition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache, array_sha256
@@ -131,9 +131,20 @@ def faces_to_edit(
         return faces_of_manifest(config, image_size, config.split, map_kind)
     names = {one.name: one.names for one in conditions}
     expressions, merged = rendered_classes(names.get("expression", ()), names.get("lighting", ()))
-    return rendered_split(
-        "test", HELD_OUT_PEOPLE, expressions, merged, image_size, config.seed, map_kind
+    faces = rendered_split(
+        "test",
+        HELD_OUT_PEOPLE,
+        expressions,
+        merged,
+        image_size,
+        config.seed,
+        map_kind,
+        with_attributes=ATTRIBUTES in names,
     )
+    if ATTRIBUTES in names and "expression" not in names:
+        # They follow from the expression, which is thus to change with them.
+        return faces.only([name for name in faces.labels if name != "expression"])
+    return faces
 
 
 def faces_of_manifest(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -13,6 +12,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from legan_tf.command_line import options
 from legan_tf.data import storage
 from legan_tf.errors import first_line
 from legan_tf.evaluation.report import REPORT_FILE, as_markdown
@@ -164,15 +164,14 @@ def _flags(path: str) -> list[str]:
     """Returns the flags that shaped the training, with files by their names alone."""
     system, recorded = systems.recorded_flags(path)
     lines = [f"--model={system.model}"]
-    for field in dataclasses.fields(system):
-        text = str(field.default)
-        default = text.lower() if isinstance(field.default, bool) else text
-        shaping = field.name == "train_steps" or not field.metadata["free"]
-        value = recorded.get(field.name, default)
-        if shaping and value != default:
+    for name, (field, default) in options.fields_of(system).items():
+        text = str(default).lower() if isinstance(default, bool) else str(default)
+        shaping = name == "train_steps" or not field.metadata["free"]
+        value = recorded.get(name, text)
+        if shaping and value != text:
             # The folders of the machine it was trained on are private.
             shown = os.path.basename(value.rstrip(os.sep)) if os.sep in value else value
-            lines.append(f"--{field.name}={shown}")
+            lines.append(f"--{name}={shown}")
     return lines
 
 

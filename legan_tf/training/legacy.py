@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
+from legan_tf.training.run_folder import FLAGS_FILE
+
 FORMAT = "# flags of legan_tf, format 2"
 """First line of a run's ``flags.txt``; without it the file is of before."""
-FLAGS_FILE = "flags.txt"
 
+_OF_EVERY_RUN = {"workdir", "image_size", "dry_run"}
+"""Flags by which a file that a run wrote is told from one of the same name that a person wrote."""
 _OF_SIX_SYSTEMS = {
     "mask_channels",
     "margin",
@@ -29,14 +32,13 @@ def upgraded(path: str, lines: Sequence[str], flags_of: Mapping[str, Sequence[st
         lines: Its lines.
         flags_of: The names of the flags of each system.
     """
-    if os.path.basename(path) != FLAGS_FILE or FORMAT in lines:
-        return list(lines)
     given = parsed(lines)
+    if os.path.basename(path) != FLAGS_FILE or FORMAT in lines or not _OF_EVERY_RUN <= set(given):
+        return list(lines)
     model = given.get("model", "legan")
-    if set(given) >= _OF_SIX_SYSTEMS:
-        guided = f"depth_{model}"
-        if guided in flags_of and float(given["depth_weight"]) != 0:
-            model = guided
+    guided = f"depth_{model}"
+    if set(given) >= _OF_SIX_SYSTEMS and guided in flags_of:
+        model = model if given["depth_weight"] in ("0", "0.0") else guided
     if given.pop("edit_lighting", "true") == "false":
         given["conditions"] = "expression"
     if given.get("adversarial") == "hinge":

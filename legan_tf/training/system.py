@@ -81,6 +81,7 @@ class System(ComposedOptions):
         trainer_class: Class of the Keras model to fit, whose roles say what the run leaves.
         network_class: Class of the network that a run leaves in ``model.keras``.
         columns: The columns of a manifest that it learns from.
+        alternatives: The columns that it learns from with other flags, by these.
         base: The system that it extends, if any.
     """
 
@@ -88,6 +89,7 @@ class System(ComposedOptions):
     trainer_class: ClassVar[type[Trainer]]
     network_class: ClassVar[type[Network]]
     columns: ClassVar[tuple[str, ...]]
+    alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     base: ClassVar[type[System] | None] = None
 
     run: RunOptions = group(RunOptions)

@@ -119,3 +119,17 @@ def test_an_attribute_that_the_classifier_does_not_read_does_not_count(config, c
     assert np.sum(counts["attributes:Smiling"]) == EDITS
     right = np.trace(counts["attributes:Smiling"])
     assert report["figures"]["edit"]["attributes"] == pytest.approx(right / EDITS)
+
+
+def test_attributes_of_rendered_faces_have_true_pictures_of_other_expressions(
+    few_people, judges, copying, tmp_path
+):
+    editor = copying()
+    editor.conditions = (BinaryCondition("attributes", ("Smiling", "Mouth_Slightly_Open")),)
+    report = evaluate(editor, str(tmp_path), EvaluationConfig(edits=EDITS, **judges))
+    assert list(report["classes"]) == ["lighting", "attributes"]
+    assert 0 < report["data"]["with_truth"] <= EDITS
+    assert report["figures"]["edit"]["ssim"] < 1
+    assert report["surface"] == {}
+    told = "The classifier reads no attributes: that figure needs one that does."
+    assert told in report["missing"] and "attributes" not in report["figures"]["edit"]

@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 
 from legan_tf import losses
+from legan_tf.data.conditions import BinaryCondition, ClassCondition
+from legan_tf.losses.adversarial import CHANCE
 
 NAN = float("nan")
 
@@ -18,41 +20,48 @@ def of_patches(*samples):
     return tf.reshape(tf.constant(samples, tf.float32), [len(samples), 1, 2])
 
 
-def test_wasserstein_critic():
-    loss = losses.critic_loss(of_patches([1, 3], [0, 0]), of_patches([-1, 2], [4, 6]), "wgan-gp")
+def test_wasserstein_discriminator():
+    real, fake = of_patches([1, 3], [0, 0]), of_patches([-1, 2], [4, 6])
+    loss = losses.discriminator_adversarial_loss(real, fake, "wgan-gp")
     np.testing.assert_allclose(loss, [0.5 - 2.0, 5.0])
 
 
-def test_hinge_critic():
+def test_hinge_discriminator():
     # Patches: max(0, 1 - real) + max(0, 1 + fake).
-    loss = losses.critic_loss(
-        of_patches([2, 0.5], [-1, 1]), of_patches([-3, 0], [0.5, -2]), "hinge"
-    )
+    real, fake = of_patches([2, 0.5], [-1, 1]), of_patches([-3, 0], [0.5, -2])
+    loss = losses.discriminator_adversarial_loss(real, fake, "hinge")
     np.testing.assert_allclose(loss, [(0 + 0 + 0.5 + 1) / 2, (2 + 1.5 + 0 + 0) / 2])
 
 
 def test_unknown_adversarial_form_is_refused():
     with pytest.raises(ValueError, match="wgan-gp, hinge, not 'gan'"):
-        losses.critic_loss(of_patches([0, 0]), of_patches([0, 0]), "gan")
+        losses.discriminator_adversarial_loss(of_patches([0, 0]), of_patches([0, 0]), "gan")
+
+
+def test_a_hinge_discriminator_without_scores_is_at_chance():
+    silent = of_patches([0, 0])
+    loss = losses.discriminator_adversarial_loss(silent, silent, "hinge")
+    np.testing.assert_allclose(loss, [CHANCE["hinge"]])
 
 
 def test_generator_wants_high_scores():
-    np.testing.assert_allclose(losses.generator_loss(of_patches([1, 3], [-4, 0])), [-2.0, 2.0])
+    loss = losses.generator_adversarial_loss(of_patches([1, 3], [-4, 0]))
+    np.testing.assert_allclose(loss, [-2.0, 2.0])
 
 
-def linear_critic(weights):
-    """Two patches whose scores are w·x and 3 w·x: the gradient of their sum is 4 w everywhere."""
+def linear_discriminator(weights, factors=((1, 3),)):
+    """Patches whose scores are w·x times their factors: the gradient of their sum is 4 w."""
 
     def scores(images):
         score = tf.reduce_sum(images * weights, [1, 2, 3])
-        return tf.stack([score, 3 * score], -1)[:, None]
+        return score[:, None, None] * tf.constant(factors, tf.float32)
 
     return scores
 
 
-def test_gradient_penalty_of_a_linear_critic():
+def test_gradient_penalty_of_a_linear_discriminator():
     # |w|² = 12 · 0.25 = 3, so |4 w| = 4 √3, wherever it is looked at.
-    scores = linear_critic(tf.fill([2, 2, 3], 0.5))
+    scores = linear_discriminator(tf.fill([2, 2, 3], 0.5))
     real, fake = tf.ones([3, 2, 2, 3]), -tf.ones([3, 2, 2, 3])
     penalty = losses.gradient_penalty(scores, real, fake, tf.constant([0.0, 0.3, 1.0]))
     np.testing.assert_allclose(penalty, [(4 * math.sqrt(3) - 1) ** 2] * 3, rtol=1e-5)
@@ -68,28 +77,40 @@ def test_gradient_penalty_looks_between_real_and_fake():
     np.testing.assert_allclose(penalty, [(3 - 1) ** 2, (2 - 1) ** 2], rtol=1e-5)
 
 
-def test_gradient_penalty_of_a_flat_critic_is_one_and_finite_to_train():
+def test_gradient_penalty_of_a_flat_discriminator_is_one_and_finite_to_train():
     weight = tf.Variable(tf.zeros([2, 2, 3]))
     images = tf.ones([1, 2, 2, 3])
     with tf.GradientTape() as tape:
-        penalty = losses.gradient_penalty(linear_critic(weight), images, images, tf.constant([0.5]))
+        penalty = losses.gradient_penalty(
+            linear_discriminator(weight), images, images, tf.constant([0.5])
+        )
     np.testing.assert_allclose(penalty, [1.0], atol=1e-5)
     assert np.isfinite(tape.gradient(penalty, weight).numpy()).all()
 
 
-def test_the_penalty_trains_the_critic():
+def test_the_penalty_trains_the_discriminator():
     weight = tf.Variable(tf.fill([1, 1, 1], 0.5))
     image = tf.ones([1, 1, 1, 1])
     with tf.GradientTape() as tape:
-        penalty = losses.gradient_penalty(linear_critic(weight), image, image, tf.constant([0.5]))
+        penalty = losses.gradient_penalty(
+            linear_discriminator(weight), image, image, tf.constant([0.5])
+        )
     # d/dw (4w - 1)² = 8 (4w - 1) = 8 at w = 0.5.
     np.testing.assert_allclose(tape.gradient(penalty, weight), [[[8.0]]], rtol=1e-5)
 
 
-def test_r1_of_a_linear_critic():
-    scores = linear_critic(tf.fill([2, 2, 3], 0.5))
-    # Half of |4 w|² = 16 · 3.
-    np.testing.assert_allclose(losses.r1_penalty(scores, tf.ones([2, 2, 2, 3])), [24.0, 24.0])
+def test_r1_of_a_linear_discriminator():
+    scores = linear_discriminator(tf.fill([2, 2, 3], 0.5))
+    # Half of |2 w|² = 4 · 3: the gradient of the patches' mean.
+    np.testing.assert_allclose(losses.r1_penalty(scores, tf.ones([2, 2, 2, 3])), [6.0, 6.0])
+
+
+@pytest.mark.parametrize("side", [1, 2, 4])
+def test_r1_is_the_same_whatever_the_number_of_patches(side):
+    factors = np.tile([[1, 3], [3, 1]], (side, side))
+    scores = linear_discriminator(tf.fill([2, 2, 3], 0.5), factors)
+    assert scores(tf.ones([1, 2, 2, 3])).shape == (1, 2 * side, 2 * side)
+    np.testing.assert_allclose(losses.r1_penalty(scores, tf.ones([1, 2, 2, 3])), [6.0], rtol=1e-6)
 
 
 def test_classification_loss_is_the_cross_entropy_and_unknown_costs_nothing():
@@ -97,6 +118,33 @@ def test_classification_loss_is_the_cross_entropy_and_unknown_costs_nothing():
     loss = losses.classification_loss(logits, tf.constant([1, 0, -1]))
     # Softmax of (0, ln 3) is (1/4, 3/4).
     np.testing.assert_allclose(loss, [math.log(4 / 3), math.log(4), 0.0], atol=1e-6)
+
+
+def test_binary_loss_sums_over_attributes_and_unknown_costs_nothing():
+    # Sigmoid of ln 3 is 3/4, of 0 a half.
+    logits = tf.Variable([[math.log(3.0), 0.0, -math.log(3.0)], [math.log(3.0), 5.0, -5.0]])
+    with tf.GradientTape() as tape:
+        loss = losses.binary_loss(logits, tf.constant([[1, 0, 1], [0, -1, -1]]))
+    np.testing.assert_allclose(
+        loss, [math.log(4 / 3) + math.log(2) + math.log(4), math.log(4)], rtol=1e-6
+    )
+    # The gradient is the difference of sigmoid and label, 0 where that is unknown.
+    np.testing.assert_allclose(
+        tape.gradient(loss, logits), [[-0.25, 0.5, -0.75], [0.75, 0, 0]], rtol=1e-6
+    )
+
+
+def test_each_kind_of_condition_has_its_loss():
+    logits = tf.constant([[0.0, math.log(3.0)]])
+    emotion, attributes = ClassCondition("emotion", ("a", "b")), BinaryCondition("any", ("a", "b"))
+    np.testing.assert_allclose(
+        losses.condition_loss(emotion, logits, tf.constant([1])), [math.log(4 / 3)], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        losses.condition_loss(attributes, logits, tf.constant([[-1, 1]])),
+        [math.log(4 / 3)],
+        rtol=1e-6,
+    )
 
 
 def test_the_confidence_penalty_is_the_negative_entropy_and_unknown_costs_nothing():

@@ -1,4 +1,4 @@
-"""A loss term is one module: its function, its weight's flag, its line in the log and the docs."""
+"""A loss term is one module: its function, its weight's flag, its line in the log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
+from legan_tf.errors import UserError
 from legan_tf.losses import terms
-from legan_tf.losses.terms import DEPTH, EDITOR, loss_term
+from legan_tf.losses.terms import DEPTH, EDITOR, active_terms, loss_term
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -19,17 +20,14 @@ SMOOTHNESS = """
 import tensorflow as tf
 from legan_tf.losses.terms import EDITOR, loss_term
 
-@loss_term(
-    "smoothness", EDITOR, inputs=("edited",), help="Weight of total variation.", source="ours"
-)
-def smoothness_loss(edited):
-    return tf.image.total_variation(edited) / 100.0
+@loss_term("smoothness", EDITOR, help="Weight of total variation.")
+def smoothness_loss(tensors):
+    return tf.image.total_variation(tensors["edited"]) / 100.0
 """
 
 TRAIN_WITH_IT = """
 import sys
 import smoothness
-from legan_tf.losses import terms
 from legan_tf.training import systems
 from legan_tf.training.train import train
 
@@ -42,11 +40,10 @@ system = systems.from_flags()
 assert system.smoothness_weight == 0.5 and systems.make("stargan").smoothness_weight == 0.0
 assert "Weight of total variation." in systems.flags.FLAGS.get_help()
 assert train(system) == 0
-print(terms.table())
 """
 
 
-def test_a_term_in_a_module_of_its_own_has_a_flag_a_line_in_the_log_and_in_the_docs(tmp_path):
+def test_a_term_in_a_module_of_its_own_has_a_flag_and_a_line_in_the_log(tmp_path):
     (tmp_path / "smoothness.py").write_text(SMOOTHNESS)
     finished = subprocess.run(
         [sys.executable, "-c", TRAIN_WITH_IT, str(tmp_path / "run")],
@@ -58,17 +55,18 @@ def test_a_term_in_a_module_of_its_own_has_a_flag_a_line_in_the_log_and_in_the_d
     (line,) = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["smoothness"] > 0
     assert "--smoothness_weight=0.5\n" in (tmp_path / "run/flags.txt").read_text()
-    assert "| `smoothness` | editor | `--smoothness_weight` | 0 | ours |" in finished.stdout
 
 
-def test_terms_that_share_a_weight_share_its_flag():
-    weights = terms.weight_options(EDITOR)
-    assert weights(quality_weight=0.0).quality_weight == 0.0
-    names = [term.name for term in terms.active_terms(EDITOR, weights(quality_weight=0.0))]
-    assert "naturalness" not in names and "preservation" not in names and "identity" in names
-    assert [term.name for term in terms.terms(DEPTH)] == ["pixel", "perceptual"]
-
-
-def test_a_name_is_taken_once():
-    with pytest.raises(ValueError, match="there is a loss term 'identity' already"):
-        loss_term("identity", EDITOR, inputs=(), help="", source="")(len)
+def test_a_name_is_taken_once_and_a_term_is_of_its_group_alone(monkeypatch):
+    monkeypatch.setattr(terms, "_TERMS", {})
+    loss_term("roughness", DEPTH, help="Weight of it.")(len)
+    with pytest.raises(ValueError, match="there is a loss term 'roughness' already"):
+        loss_term("roughness", EDITOR, help="")(len)
+    group = terms.term_options(DEPTH)
+    assert group().roughness_weight == 0.0 and not active_terms(DEPTH, group())
+    (active,) = active_terms(DEPTH, group(roughness_weight=2.0))
+    assert (active.name, active.function) == ("roughness", len)
+    assert active_terms(EDITOR, group(roughness_weight=2.0)) == []
+    assert not hasattr(terms.term_options(EDITOR)(), "roughness_weight")
+    with pytest.raises(UserError, match="--roughness_weight=-1.0: must not be negative"):
+        group(roughness_weight=-1.0).check()

@@ -12,7 +12,6 @@ from typing import ClassVar
 import keras
 import pytest
 import tensorflow as tf
-from legan_tf.training.adversarial import ATTRIBUTES
 from tensorflow.python.eager import context
 
 from legan_tf.data.conditions import of_classes
@@ -20,8 +19,9 @@ from legan_tf.errors import UserError
 from legan_tf.models import Discriminator, StarganGenerator
 from legan_tf.runtime import hardware
 from legan_tf.training import devices
+from legan_tf.training.gan import EditorGAN
+from legan_tf.training.options import EditorLosses
 from legan_tf.training.systems.classifier import Classifier
-from legan_tf.training.systems.editor import AttributeGAN, Objective
 from legan_tf.training.train import train
 
 SIZE = 16
@@ -53,9 +53,9 @@ def _unordered(graph: tf.compat.v1.GraphDef) -> list[tuple[str, str]]:
 
 def test_no_weight_is_written_before_all_that_need_the_old_one_have_read_it(runs, tmp_path):
     """TensorFlow 2.21 as it comes lets the gradient penalty read a bias that is already updated."""
-    strategy = devices.set_up(runs.config(tmp_path, model="stargan"))
+    strategy = devices.set_up(runs.config(tmp_path, model="stargan").run)
     with strategy.scope():
-        gan = AttributeGAN(
+        gan = EditorGAN(
             StarganGenerator(
                 of_classes(expression=("neutral", "smile"), lighting=("left", "right")),
                 SIZE,
@@ -63,10 +63,10 @@ def test_no_weight_is_written_before_all_that_need_the_old_one_have_read_it(runs
                 blocks=0,
             ),
             Discriminator(of_classes(expression="ab", lighting="ab"), SIZE, width=4, depth=2),
-            objective=Objective(identity_weight=0.0, quality_weight=0.0),
+            editing=EditorLosses(identity_weight=0.0, quality_weight=0.0),
         )
         gan.compile(d_optimizer=keras.optimizers.Adam(), g_optimizer=keras.optimizers.Adam())
-    labels = {name: tf.zeros([2, 1], tf.int32) for name in ATTRIBUTES}
+    labels = {name: tf.zeros([2, 1], tf.int32) for name in ("expression", "lighting")}
     batch = {
         "image": tf.zeros([2, 1, SIZE, SIZE, 3]),
         "alpha": tf.zeros([2, 1]),
@@ -105,9 +105,9 @@ class Watched(Classifier):
 @pytest.mark.parametrize("rounded", [True, False])
 def test_training_rounds_float32_as_asked_and_validation_never(runs, tmp_path, rounded, capfd):
     Watched.seen.clear()
-    options = dataclasses.asdict(runs.config(tmp_path, model="classifier", train_steps=1))
+    config = runs.config(tmp_path, model="classifier", train_steps=1, tensor_float_32=rounded)
     before = tf.config.experimental.tensor_float_32_execution_enabled()
-    assert train(Watched(**{**options, "tensor_float_32": rounded})) == 0
+    assert train(config.converted(Watched)) == 0
     assert Watched.seen == [("training", rounded), ("validation", False)]
     assert tf.config.experimental.tensor_float_32_execution_enabled() == before
     record = json.loads((tmp_path / "record.jsonl").read_text())
@@ -123,7 +123,7 @@ def test_a_dry_run_names_the_device(runs, tmp_path, capsys):
 
 def test_a_deterministic_training_does_not_round(runs, tmp_path):
     config = runs.config(tmp_path, model="classifier", deterministic=True, tensor_float_32=True)
-    assert not devices.rounds_float32(config)
+    assert not devices.rounds_float32(config.run)
 
 
 def test_replicas_use_as_many_gpus_as_they_are_and_no_more():
@@ -170,12 +170,11 @@ import tensorflow as tf
 from legan_tf.training import devices, systems, train
 
 system = systems.make("stargan", **json.loads(sys.argv[1]))
-devices.claim(system.replicas)
+devices.claim(system.run.replicas)
 data = system.datasets()
-strategy = devices.set_up(system)
+strategy = devices.set_up(system.run)
 with strategy.scope():
-    trainer = train.make_trainer(system, data, {})
-    train.compile_trainer(trainer, system)
+    trainer, _ = train.make_trainer(system, data)
 batch = next(iter(system.batches(data.train, 0)))
 own = {name: value[:2] for name, value in batch.items()}
 step = tf.function(lambda batch: strategy.run(trainer.train_step, args=(batch,)))
@@ -188,5 +187,5 @@ print([op.type for op in graph.get_operations()].count("CollectiveReduceV2"))
     result = subprocess.run(
         [sys.executable, "-c", code, json.dumps(options)], capture_output=True, text=True
     )
-    # One operation on each replica for two updates of the critic and one of the generator.
+    # One operation on each replica for two updates of the discriminator and one of the generator.
     assert result.stdout.split() == ["6"], result.stderr

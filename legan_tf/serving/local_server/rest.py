@@ -101,7 +101,8 @@ class RestServer(http_server.Server):
         name, given = content.get("signature_name", ""), content["inputs"]
         if not isinstance(name, str):
             raise invalid("'signature_name' is no string.")
-        signature = self._manager.find(spec)[1].signature(name)
+        _, loaded = self._manager.find(spec)  # Held until it has run.
+        signature = loaded.signature(name)
         if not isinstance(given, dict):  # Of a signature with one input: that input itself.
             given = dict.fromkeys(signature.inputs, given) if len(signature.inputs) == 1 else {}
         outputs = signature.run(read_inputs(given, signature))
@@ -131,7 +132,7 @@ def read_inputs(given: Mapping[str, Any], signature: Signature) -> dict[str, np.
     """Returns the values of JSON as arrays of the types of the signature's inputs.
 
     Raises:
-        ServingError: INVALID_ARGUMENT: values are of another type, or rows of different lengths.
+        tf.errors.InvalidArgumentError: Values are of another type, or rows of different lengths.
     """
     arrays = dict.fromkeys(given, np.empty(0))  # Inputs that it has not are refused by ``run``.
     for name, spec in signature.inputs.items():

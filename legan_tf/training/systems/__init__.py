@@ -43,11 +43,16 @@ def get(name: str) -> type[System]:
 
 
 def needs() -> dict[str, tuple[str, ...]]:
-    """Returns the columns of a manifest that each system learns from, by its name.
+    """Returns the columns of a manifest that each system learns from, by its name and flags.
 
     Systems that extend another one are left out: they need the same columns, and maps.
     """
-    return {name: system.columns for name, system in SYSTEMS.items() if system.base is None}
+    found = {}
+    for name, system in SYSTEMS.items():
+        if system.base is None:
+            found[name] = system.columns
+            found.update({f"{name} {given}": of for given, of in system.alternatives.items()})
+    return found
 
 
 def select_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 from legan_tf.data.faceset import FaceSet
@@ -18,6 +19,9 @@ class Stargan(EditorSystem):
 
     model: ClassVar[str] = "stargan"
     columns: ClassVar[tuple[str, ...]] = ("expression",)
+    alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "--conditions=attributes": ("attributes",)
+    }
 
     def network(self, faces: FaceSet) -> StarganGenerator:
         """Returns StarGAN's generator."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 
 from legan_research.benchmarks import infer, training
@@ -15,12 +16,26 @@ def check_rates(results, count):
         assert first == pytest.approx(count / result.medians[0], rel=0.01)
 
 
-def test_edits_are_timed_beside_pytorch(monkeypatch):
+def test_the_edit_in_process_and_the_served_one_are_the_same(monkeypatch):
+    pytest.importorskip("grpc")
+    monkeypatch.setattr(infer, "PRECISIONS", ("float32",))
+    edited = {name: edit(3)() for name, edit in infer.editors(SMALL)}
+    served = edited["legan_tf, client and server"]
+    assert served.shape == (3, 32, 32, 3) and served.dtype == np.uint8 and served.std() > 10
+    in_process = (edited["legan_tf in process, float32"] + 1.0) * 127.5
+    np.testing.assert_allclose(served, in_process, atol=1.0)
+
+
+def test_edits_in_process_and_served_are_timed_beside_pytorch(monkeypatch):
     pytest.importorskip("torch")
+    pytest.importorskip("grpc")
     monkeypatch.setattr(infer, "PRECISIONS", ("bfloat16",))
     results = infer.edits(pairs=1, batch_sizes=[3], config=SMALL)
-    assert [result.first for result in results] == ["legan_tf, bfloat16"]
-    assert [result.what for result in results] == ["edits at 32 x 32, batch 3"]
+    assert [result.first for result in results] == [
+        "legan_tf in process, bfloat16",
+        "legan_tf, client and server",
+    ]
+    assert [result.what for result in results] == ["edits at 32 x 32, batch 3"] * 2
     check_rates(results, 3)
     assert keras.mixed_precision.global_policy().name == "float32"
 

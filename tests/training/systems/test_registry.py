@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 from absl import flags
 
-from legan_tf.command_line.options import POSITIVE, option
+from legan_tf.command_line.options import POSITIVE, Options, group, option
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
 from legan_tf.models import LeganGenerator
@@ -16,6 +16,13 @@ from legan_tf.training import systems
 from legan_tf.training.system import SYSTEMS, register
 from legan_tf.training.systems.legan import Legan
 from legan_tf.training.train import train
+
+
+@dataclasses.dataclass(frozen=True)
+class NarrowOptions(Options):
+    """How narrow it is."""
+
+    divisor: int = option(2, "Factor by which hourglasses are narrower.", limit=POSITIVE)
 
 
 @pytest.fixture
@@ -28,11 +35,12 @@ def narrow():
         """LEGAN with narrower hourglasses."""
 
         model: ClassVar[str] = "narrow"
-        divisor: int = option(2, "Factor by which hourglasses are narrower.", limit=POSITIVE)
+        narrow: NarrowOptions = group(NarrowOptions)
 
         def network(self, faces):
-            options = {**self.generator_options(faces), "width": self.width // self.divisor}
-            return LeganGenerator(**options, mask_channels=self.mask_channels)
+            width = self.hourglass.width // self.narrow.divisor
+            options = {**self.generator_options(faces), "width": width}
+            return LeganGenerator(**options, mask_channels=self.masks.mask_channels)
 
     yield Narrow
     del SYSTEMS["narrow"]
