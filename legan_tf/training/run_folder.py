@@ -293,7 +293,8 @@ class Checkpoints:
         for name, item in self._items.items():
             if isinstance(item, tf.train.experimental.PythonState):
                 continue
-            for weight in compat.weights_of(item):
+            weights = [item.numpy()] if isinstance(item, tf.Variable) else compat.weights_of(item)
+            for weight in weights:
                 if not np.all(np.isfinite(weight)):
                     raise FloatingPointError(name)
 

@@ -108,8 +108,8 @@ class Trainer(keras.Model):
         return networks
 
     @property
-    def state(self) -> dict[str, keras.layers.Layer]:
-        """The networks that training changes, by their names in checkpoints."""
+    def state(self) -> dict[str, keras.layers.Layer | tf.Variable]:
+        """What training changes, by its name in checkpoints: networks here, more in subclasses."""
         names = [*self._trained_names, *(f"averaged_{role}" for role in self._decays)]
         # A frozen network that a run leaves a file of is in its checkpoints, too.
         names += [n for n in self._names if self.roles[n].file and n not in self._trained_names]

@@ -63,7 +63,7 @@ TIMEOUT_S = 900
 IN_TURN = """
 import sys
 from legan_tf.training import devices, systems, train
-
+{}
 devices.claim(int(sys.argv[1]))
 for path in sys.argv[2:]:
     assert train.train(systems.from_flagfile(path)) == 0
@@ -230,14 +230,23 @@ class Runs:
         return workdir
 
     @staticmethod
-    def in_turn(cpus: int, *runs: tuple[pathlib.Path, dict]) -> str:
-        """Trains one configuration after the other in one new process; returns its output."""
+    def in_turn(
+        cpus: int, *runs: tuple[pathlib.Path, dict], module: pathlib.Path | None = None
+    ) -> str:
+        """Trains one configuration after the other in one new process; returns its output.
+
+        Args:
+            cpus: CPU devices.
+            *runs: Folders and options.
+            module: File with a system of the test's own.
+        """
         arguments = []
         for number, (workdir, options) in enumerate(runs):
             file = workdir.parent / f"{workdir.name}-{number}.flags"
             file.write_text(Runs.config(workdir, **options).to_flagfile())
             arguments.append(str(file))
-        status, output = Process(["-c", IN_TURN, str(cpus), *arguments]).wait()
+        own = f"sys.path.append({str(module.parent)!r}); import {module.stem}" if module else ""
+        status, output = Process(["-c", IN_TURN.format(own), str(cpus), *arguments]).wait()
         assert status == 0, output
         return output
 

@@ -107,9 +107,9 @@ def test_stargan_generator_gives_what_pytorch_gives_and_edits(tmp_path):
     expected = OUTPUTS["stargan_generator"]
     np.testing.assert_allclose(given[: len(expected)], expected, rtol=0, atol=1e-4)
     editor = legan_tf.load(output)
-    assert editor.expressions == NAMES and editor.lightings == LIGHTS
+    assert network.conditions == of_classes(expression=NAMES, lighting=LIGHTS)
     assert not editor.keeps_unnamed
-    assert editor(pictures(1, 32)[0], "sad", "above").shape == (32, 32, 3)
+    assert editor(pictures(1, 32)[0], expression="sad", lighting="above").shape == (32, 32, 3)
 
 
 def test_stargan_of_before_running_statistics_is_the_same_network(tmp_path):

@@ -421,10 +421,11 @@ def ctrl_c():
 
 
 def press_ctrl_c(after):
-    """Presses it in this thread's program, once ``after`` is set."""
+    """Presses it in this thread's program, when it has waited a while since ``after`` is set."""
 
     def press():
         after.wait(30)
+        time.sleep(0.5)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     thread = threading.Thread(target=press)
@@ -447,9 +448,9 @@ def test_ctrl_c_ends_a_call_and_leaves_the_client_usable(ctrl_c):
 def test_ctrl_c_ends_the_wait_for_a_server_at_once(ctrl_c):
     with serving.Client("127.0.0.1:1", timeout=600) as client:
         for call in (client.labels, client.wait_until_available):
-            waiting, began = threading.Event(), time.monotonic()
-            thread = press_ctrl_c(waiting)
-            threading.Timer(0.5, waiting.set).start()
+            begun, began = threading.Event(), time.monotonic()
+            begun.set()
+            thread = press_ctrl_c(begun)
             with pytest.raises(KeyboardInterrupt):
                 call()
             thread.join()
