@@ -43,12 +43,12 @@ def main(_) -> None:
     if missing:
         raise UserError(f"give {', '.join(missing)}; --list tells which files are known.")
 
-    from legan_tf.data.conditions import BinaryCondition, of_classes
+    from legan_tf.data.conditions import ATTRIBUTES, BinaryCondition, of_classes
     from legan_tf.models.pretrained.import_weights import import_weights
 
     conditions = of_classes(expression=_EXPRESSIONS.value, lighting=_LIGHTINGS.value)
     if _ATTRIBUTES.value:
-        conditions = (BinaryCondition("attribute", tuple(_ATTRIBUTES.value)), *conditions)
+        conditions = (BinaryCondition(ATTRIBUTES, tuple(_ATTRIBUTES.value)), *conditions)
     print(import_weights(**given, conditions=conditions, image_size=_IMAGE_SIZE.value))
 
 

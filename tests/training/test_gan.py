@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from legan_tf import losses
 from legan_tf.data.attributes import MULTIPIE_EXPRESSIONS, lightings
-from legan_tf.data.conditions import of_classes
+from legan_tf.data.conditions import BinaryCondition, of_classes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.models import (
     Discriminator,
@@ -345,6 +345,50 @@ def test_the_class_generated_is_for_d_alone():
         entropy(real, 0, 0) + entropy(fake, 3, 2), rel=1e-4
     )
     assert figures["attributes"] == pytest.approx(entropy(fake, 1, 1), rel=1e-4)
+
+
+def test_binary_attributes_are_learnt_by_their_cross_entropy():
+    keras.utils.set_random_seed(0)
+    told = (BinaryCondition("attributes", ("Smiling", "Young")),)
+    gan = compiled(
+        EditorGAN(
+            StarganGenerator(told, **BODY),
+            Discriminator(told, SIZE, width=4, depth=2),
+            **weighted(**PLAIN),
+        ),
+        d_rate=0.0,
+    )
+    batch = {name: batch_of(rows=1)[name] for name in ("image", "alpha")}
+    # The second is not known, and left as it is.
+    batch["attributes"] = tf.constant([[[1, -1]]])
+    batch["target_attributes"] = tf.constant([[[0, -1]]])
+    image = batch["image"][:, 0]
+    edited = gan.generator({"image": image, "attributes": tf.constant([[0.0, 0.5]])})["image"]
+    back = gan.generator({"image": edited, "attributes": tf.constant([[1.0, 0.5]])})["image"]
+    real, fake = (float(gan.discriminator(x)["attributes"][0, 0]) for x in (image, edited))
+    figures = step(gan, batch)
+    assert figures["discriminator_attributes"] == pytest.approx(np.log1p(np.exp(-real)), rel=1e-4)
+    assert figures["attributes"] == pytest.approx(np.log1p(np.exp(fake)), rel=1e-4)
+    wanted = float(tf.reduce_mean(tf.abs(image - back)))
+    assert figures["reconstruction"] == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "loss", "warned"),
+    [
+        ({"adversarial": "hinge"}, 1.99, True),
+        ({"adversarial": "hinge"}, 1.9, False),
+        # Without a penalty, or without L_adv, there is nothing to mend; WGAN's loss has no scale.
+        ({"adversarial": "hinge", "penalty_weight": 0.0}, 1.99, False),
+        ({"adversarial": "hinge", "adversarial_weight": 0.0}, 1.99, False),
+        ({"adversarial": "wgan-gp"}, 0.0, False),
+    ],
+)
+def test_a_discriminator_at_chance_is_warned_of(options, loss, warned):
+    means = {"discriminator": loss, "discriminator_attributes": 2.0, "generator": 2.0}
+    warnings = stargan(**{"penalty_weight": 3.0, **options}).warnings(means)
+    assert len(warnings) == warned
+    assert all(w.startswith("--penalty_weight=3: the discriminator tells") for w in warnings)
 
 
 def test_a_lazy_penalty_comes_at_its_turn_and_stronger():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import legan_tf
-from legan_tf.data.conditions import BinaryCondition, of_classes
+from legan_tf.data.conditions import ATTRIBUTES, BinaryCondition, of_classes
 from legan_tf.errors import UserError
 from legan_tf.models import LightCNN29
 from legan_tf.models.model_files import load_model
@@ -252,7 +252,7 @@ def test_truncated_missing_and_hostile_files_are_refused(tmp_path):
         ({"image_size": 30}, "--image_size=30: must be a multiple of 4"),
         ({"output": "g.h5"}, "--output=g.h5: must end in .keras"),
         (
-            {"network": "fid_inception", "conditions": (BinaryCondition("attribute", NAMES),)},
+            {"network": "fid_inception", "conditions": (BinaryCondition(ATTRIBUTES, NAMES),)},
             "--attributes=happy,.*: fid_inception has no attributes to name",
         ),
         ({"conditions": CLASSES, "output": "FILE/g.keras"}, "--output=.*: cannot be written"),
@@ -307,4 +307,4 @@ def test_the_script_imports_lists_and_says_what_is_missing(tmp_path):
     assert made.returncode == 0, made.stderr
     assert "StarGAN's generator" in made.stdout
     (condition,) = keras.models.load_model(output).conditions
-    assert condition == BinaryCondition("attribute", published["CELEBA"])
+    assert condition == BinaryCondition(ATTRIBUTES, published["CELEBA"])
