@@ -2,6 +2,7 @@
 
 Example: python scripts/train.py --flagfile=configs/legan.flags --workdir=runs/legan
 The flags of one system: python scripts/train.py --model=quality --helpshort
+docs/extending.md says which files lead from here to the losses.
 """
 
 from __future__ import annotations

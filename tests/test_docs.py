@@ -10,12 +10,13 @@ import runpy
 import pytest
 
 from legan_research.experiments.config import ExperimentOptions
+from legan_tf.command_line import options
 from legan_tf.data.align.config import AlignOptions
 from legan_tf.data.depth.config import DepthMapOptions
 from legan_tf.data.readers.registry import reader_options
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.serving.local_server.options import Options
-from legan_tf.training.options import DataOptions
+from legan_tf.training.options import DataOptions, RunOptions
 from legan_tf.training.systems import SYSTEMS
 from legan_tf.uses.augment.config import AugmentOptions
 from legan_tf.uses.scoring.config import ScoringConfig
@@ -24,7 +25,7 @@ from legan_tf.uses.study.config import ScreenOptions, StudyOptions
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 OF_ABSL = {"help", "helpshort"}
-FLAGS = {field.name for system in SYSTEMS.values() for field in dataclasses.fields(system)}
+FLAGS = {name for system in SYSTEMS.values() for name in options.names(system)}
 
 
 def known_flags() -> set[str]:
@@ -69,7 +70,7 @@ def test_every_flag_that_a_page_names_exists(page):
 def test_the_page_on_fidelity_names_every_choice_of_method():
     # The page on extending lists the weights of all loss terms.
     text = "".join((DOCS / name).read_text() for name in ("fidelity.md", "extending.md"))
-    of_runs = {field.name for field in dataclasses.fields(DataOptions)}
+    of_runs = {*options.names(DataOptions), *options.names(RunOptions)}
     ours = {"auxiliary_steps", "classifier_width"}
     method = {f for f in FLAGS - of_runs - ours if not f.endswith(("_model", "_from"))}
     assert "fake_class" in method and "keep_share" in method

@@ -3,7 +3,7 @@
 LEGAN is told an expression and a lighting, each one class of several. StarGAN on CelebA is told
 binary attributes. A kind says how its labels are kept, how the target of a training sample is
 drawn, how labels are coded for the generator, and how a request is read; the discriminator's loss
-of each kind is in ``losses.conditions``. TensorFlow is imported where tensors are made: clients
+of each kind is in ``losses.classification``. TensorFlow is imported where tensors are made: clients
 read requests without it.
 """
 

@@ -108,7 +108,7 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Checks the losses, shows them, and writes a line when one is due."""
-        self.step = compat.scalar(self.model.optimizer.iterations)
+        self.step = self.model.steps_taken()
         losses = {name: float(value) for name, value in (logs or {}).items()}
         for name, value in losses.items():
             if not math.isfinite(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -343,12 +344,18 @@ def split_of_manifest(
 
 
 def _grid_table(*sets: FaceSet) -> str:
-    return "\n".join(
-        f"{faces.name}: {len(faces.identities)} people x "
-        f"{' x '.join(f'{len(names)} {name}s' for name, names in faces.classes().items())} = "
-        f"{len(faces)} images"
-        for faces in sets
-    )
+    def line(faces: FaceSet) -> str:
+        counts = {"people": len(faces.identities)}
+        counts.update({f"{name}s": len(names) for name, names in faces.classes().items()})
+        others = len(faces) // math.prod(counts.values())
+        if others > 1:
+            counts["pictures of each"] = others
+        product = " x ".join(f"{count} {what}" for what, count in counts.items())
+        attributes = faces.names(ATTRIBUTES)
+        told = f", with {', '.join(attributes)}" if attributes else ""
+        return f"{faces.name}: {product} = {len(faces)} images{told}"
+
+    return "\n".join(map(line, sets))
 
 
 def _ratings_table(*sets: FaceSet) -> str:

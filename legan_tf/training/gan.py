@@ -167,7 +167,7 @@ class AdversarialTrainer(Trainer):
         return losses.gradient_penalty(scores, real, fake, alpha)
 
     def lazily(self, penalty: Callable[[], tf.Tensor], count: tf.Tensor) -> tf.Tensor:
-        """Returns a penalty in every so many steps of G, as much stronger, else zeros [count]."""
+        """Returns a penalty in one of ``penalty_every`` steps, as many times stronger, else 0."""
         every = self.adversarial.penalty_every
         if every == 1:
             return penalty()

@@ -32,7 +32,7 @@ class RunOptions(Options):
     batch_size: int = option(16, "Global batch size, over all replicas.", limit=POSITIVE)
     train_steps: int = option(
         40_000,
-        "Updates of the network, where there is a discriminator of the generator.",
+        "Training steps: updates of the network, of the generator where there is a discriminator.",
         free=True,
         limit=POSITIVE,
     )

@@ -68,19 +68,19 @@ class RunFolder:
             self.close()
             raise UserError(f"--workdir={self.folder}: another process is training here") from error
 
-    def begin(self, flags: str, inputs: dict[str, str], product_files: Sequence[str]) -> None:
+    def begin(self, flags: str, inputs: dict[str, str], others: Sequence[str]) -> None:
         """Writes what the run is begun or resumed with, and removes what another one left.
 
         Args:
             flags: Text of ``flags.txt``.
             inputs: The sha256 of each file that a flag names, by flag.
-            product_files: The files of networks that the run is going to leave; others in the
-                folder are of a run with other flags.
+            others: The files of networks that this run does not leave; where they are there, they
+                are of a run with other flags.
         """
         if not self.writes:
             return
         self._remove_unfinished()
-        for name in {DISCRIMINATOR_FILE, DEPTH_FILE} - set(product_files):
+        for name in others:
             if os.path.exists(self.path(name)):
                 os.remove(self.path(name))
         write_atomically(self.path(FLAGS_FILE), flags.encode())

@@ -33,10 +33,15 @@ def register(system: Class) -> Class:
     """Registers a system under its ``model``; a decorator of its class.
 
     Raises:
-        ValueError: The name is taken.
+        ValueError: The name is taken, or the class lacks one of the attributes of ``System``.
     """
     if system.model in SYSTEMS:
         raise ValueError(f"there is a system {system.model!r} already")
+    lacking = [
+        name for name in ("trainer_class", "network_class", "columns") if not hasattr(system, name)
+    ]
+    if lacking:
+        raise ValueError(f"the system {system.model!r} does not say its {', '.join(lacking)}")
     SYSTEMS[system.model] = system
     return system
 
@@ -209,7 +214,8 @@ class System(ComposedOptions):
 
         Schedules count the optimizer's own updates: n_critic in a step for discriminators.
         """
-        steps, n_critic = self.run.train_steps, self.images_per_step // self.run.batch_size
+        steps = self.run.train_steps * trainer.updates_per_step
+        n_critic = self.images_per_step // self.run.batch_size
         optimizers = {}
         for role in trainer.roles.values():
             if role.optimizer in trainer.trained:

@@ -25,7 +25,7 @@ from legan_tf.training.run_checks import (
 )
 from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder, saved_step
 from legan_tf.training.run_record import plan, run_record
-from legan_tf.training.system import Auxiliary, System
+from legan_tf.training.system import SYSTEMS, Auxiliary, System
 from legan_tf.training.trainer import Trainer
 from legan_tf.training.workers import Worker
 
@@ -84,7 +84,9 @@ def _train(system: System, data: Datasets, worker: Worker) -> int:
     try:
         # Checked again, now that no other process can change the folder.
         inputs = check_resumable(system)
-        folder.begin(system.to_flagfile(), inputs, system.trainer_class.product_files())
+        own = system.trainer_class.product_files()
+        of_all = {file for one in SYSTEMS.values() for file in one.trainer_class.product_files()}
+        folder.begin(system.to_flagfile(), inputs, sorted(of_all - set(own)))
         for auxiliary in system.auxiliaries():
             # The checkpoint of a guided run holds its depth network, further trained.
             resumes = auxiliary.on_same_data and saved_step(run.workdir) is not None
@@ -110,7 +112,7 @@ def _train(system: System, data: Datasets, worker: Worker) -> int:
             means=means,
         )
         resumed = checkpoints.restore()
-        start = compat.scalar(trainer.optimizer.iterations)
+        start = trainer.steps_taken()
         check_start(run, start, devices.gathered(strategy, start))
         folder.forget_metrics_after(start)
         if resumed and start >= run.train_steps:

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from legan_tf.models import Network, copy_of
-from legan_tf.runtime.compat import assign_in_replica
+from legan_tf.runtime.compat import assign_in_replica, scalar
 from legan_tf.training.run_folder import NETWORK_FILE
 
 Batch = dict  # of tensors, by name
@@ -44,11 +44,13 @@ class Trainer(keras.Model):
         roles: The role of each network by its name, which is also an attribute, its name in
             checkpoints and an argument of ``__init__``.
         option_groups: Classes of the groups of options among the arguments of ``__init__``.
+        updates_per_step: Updates by ``g_optimizer``, or by the only optimizer, in a training step.
         xla: Whether XLA compiles losses and gradients; to be set before the first step.
     """
 
     roles: ClassVar[Mapping[str, Role]]
     option_groups: ClassVar[Mapping[str, type]] = {}
+    updates_per_step: ClassVar[int] = 1
     xla: bool = False
     _means: Sequence[keras.metrics.Mean] = ()
 
@@ -135,6 +137,10 @@ class Trainer(keras.Model):
     def variables_of(self, optimizer: str) -> list:
         """Returns the variables that the optimizer of that name updates."""
         return [v for network in self.trained[optimizer] for v in network.trainable_variables]
+
+    def steps_taken(self) -> int:
+        """Returns how many training steps have been taken."""
+        return scalar(self.optimizer.iterations) // self.updates_per_step
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
         """Returns what the mean losses of some steps say is wrong, and the flag that may mend it.

@@ -32,7 +32,7 @@ import tensorflow as tf
 SIZE = 16
 EXPRESSIONS = ("neutral", "smile", "scream")
 LIGHTINGS = ("left", "right")
-WITH_FILE = ("LeganGenerator", "QualityEstimator", "LightCNN29", "DepthGuidedGAN")
+WITH_FILE = ("LeganGenerator", "QualityEstimator", "LightCNN29")
 """Of the others ``facts.json`` holds all but the weights, to keep the archive small."""
 SMALL_RUN = {
     "image_size": SIZE, "batch_size": 2, "people": 2, "seed": 1, "deterministic": True,
@@ -95,49 +95,6 @@ def small_editor() -> keras.Model:
     return network
 
 
-def trainers() -> dict[str, keras.Model]:
-    """Makes one compiled trainer of each registered class."""
-    from legan_tf.training.depth import DepthGAN, DepthGuidedGAN, DepthObjective
-
-    from legan_tf import models
-    from legan_tf.training.gan import AttributeGAN, Objective
-    from legan_tf.training.optimizers import Adam
-    from legan_tf.training.schedules import LinearDecay, StarganDecay
-
-    body = {"image_size": SIZE, "width": 1, "blocks": 0, "stem": False}
-    maps = DepthObjective(perceptual_weight=0.0, confidence_penalty=0.1)
-
-    def critic() -> keras.Model:
-        return models.Discriminator(3, 0, SIZE, width=1, depth=2)
-
-    def editor() -> list[keras.Model]:
-        return [models.StarganGenerator(EXPRESSIONS, **body), critic()]
-
-    made = {
-        "AttributeGAN": AttributeGAN(
-            *editor(),
-            quality=models.QualityEstimator(SIZE, width=1, depth=4),
-            identity=models.LightCNN29(SIZE, width=0.02),
-            objective=Objective(adversarial="hinge", quality_target=9.0),
-        ),
-        "DepthGAN": DepthGAN(models.DepthNetwork(**body), critic(), None, maps),
-        "DepthGuidedGAN": DepthGuidedGAN(
-            *editor(),
-            depth=models.DepthNetwork(**body),
-            depth_discriminator=critic(),
-            objective=Objective(identity_weight=0.0, quality_weight=0.0),
-            depth_objective=maps,
-        ),
-    }
-    for trainer in made.values():
-        # Both schedules, which are registered as well.
-        rates = (LinearDecay(1e-3, 100), StarganDecay(1e-3, 100, 1))
-        trainer.compile(
-            **{name: Adam(rates[name == "g_optimizer"], 0.5) for name in trainer.trained}
-        )
-    return made
-
-
 def pattern(shape: tuple[int, ...], number: int) -> np.ndarray:
     """Returns weights that are easy to compress and differ from place to place."""
     values = ((np.arange(np.prod(shape, dtype=int)) + 3 * number) % 11 - 5.0) / 5
@@ -170,14 +127,13 @@ def image(size: int, count: int = 2) -> np.ndarray:
 
 def inputs_of(model: keras.Model) -> np.ndarray | dict[str, np.ndarray]:
     """Returns two rows of what a model is called on."""
-    network = getattr(model, "generator", model)
-    pictures = image(getattr(network, "image_size", 35))
-    if hasattr(network, "geometry"):
+    pictures = image(getattr(model, "image_size", 35))
+    if hasattr(model, "geometry"):
         return {"image": pictures, "domain": np.eye(2, dtype=np.float32)}
-    if not hasattr(network, "keeps_unnamed"):
+    if not hasattr(model, "keeps_unnamed"):
         return pictures
     # The version before has ``lightings``.
-    names = network.names("lighting") if hasattr(network, "names") else network.lightings
+    names = model.names("lighting") if hasattr(model, "names") else model.lightings
     lighting = np.eye(2, len(names), dtype=np.float32)
     return {"image": pictures, "expression": np.eye(2, 3, dtype=np.float32), "lighting": lighting}
 
@@ -260,7 +216,7 @@ def main(old: str, target: str) -> None:
     folder = pathlib.Path(target)
     facts: dict = {"configs": {}, "keys": {}, "initial": {}, "outputs": {}, "metrics": {}}
     (folder / "networks").mkdir(parents=True)
-    for name, model in {**networks(), **trainers()}.items():
+    for name, model in networks().items():
         file = folder / "networks" / f"{name}.keras"
         fill(model)
         model.save(file)

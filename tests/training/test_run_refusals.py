@@ -63,9 +63,7 @@ def incomplete(run):
 def opened(system: System) -> RunFolder:
     """The run folder of a system, locked and begun."""
     folder = RunFolder(system.run.workdir)
-    folder.begin(
-        system.to_flagfile(), check_resumable(system), system.trainer_class.product_files()
-    )
+    folder.begin(system.to_flagfile(), check_resumable(system), [])
     return folder
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from legan_tf.command_line.options import group, listed
 from legan_tf.data import pipeline
+from legan_tf.data.conditions import ATTRIBUTES
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import Discriminator
 from legan_tf.training.datasets import Datasets, Needs
@@ -64,9 +65,19 @@ class AdversarialSystem(System):
             problems.append(f"--image_size={size} must be a multiple of 4")
         if 0 < size < 8:
             problems.append(f"--image_size={size} must be 8 or more")
-        if self.discriminator.fake_class and "attributes" in self.told.condition_names:
+        if self.discriminator.fake_class and ATTRIBUTES in self.told.condition_names:
             problems.append("--fake_class is for conditions with classes, not for attributes")
         return problems
+
+    def notes(self) -> list[str]:
+        """Says that attributes of rendered faces follow from their expression."""
+        asked, notes = self.told.condition_names, super().notes()
+        if self.data.dataset == "rendered" and {"expression", ATTRIBUTES} <= set(asked):
+            notes.append(
+                f"--conditions={self.told.conditions}: the attributes of rendered faces follow "
+                "from their expression, and targets of both may contradict each other"
+            )
+        return notes
 
     def new_discriminator(self, faces: FaceSet, name: str = "discriminator") -> Discriminator:
         """Returns the discriminator, which reads the conditions of the faces."""

@@ -272,9 +272,10 @@ class DepthGuided(EditorSystem):
 
     def notes(self) -> list[str]:
         """Says that a depth network without weight is not used."""
+        notes = super().notes()
         if self.depth.depth_model and not self.guidance.depth_weight:
-            return ["--depth_model is not used: --depth_weight is 0"]
-        return []
+            notes.append("--depth_model is not used: --depth_weight is 0")
+        return notes
 
     def input_files(self, begun: bool) -> dict[str, str]:
         """Adds the file of VGG19's weights."""

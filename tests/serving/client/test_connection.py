@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import shutil
 import signal
@@ -420,41 +421,39 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
-def press_ctrl_c(after):
-    """Presses it in this thread's program, when it has waited a while since ``after`` is set."""
+@contextlib.contextmanager
+def pressed(after):
+    """Ctrl-C, half a second after ``after`` is set, has to end what is done inside at once."""
+    at = []
 
     def press():
         after.wait(30)
         time.sleep(0.5)
+        at.append(time.monotonic())
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     thread = threading.Thread(target=press)
     thread.start()
-    return thread
+    with pytest.raises(KeyboardInterrupt):
+        yield
+    thread.join()
+    assert time.monotonic() - at[0] < 5
 
 
-def test_ctrl_c_ends_a_call_and_leaves_the_client_usable(ctrl_c):
+def test_ctrl_c_ends_a_call_at_once(ctrl_c):
     hanging = Hanging()
-    with Scripted(hanging) as server, serving.Client(server.address, timeout=60) as client:
-        picture = np.full((4, 4, 3), 9, np.uint8)
-        thread = press_ctrl_c(hanging.come)
-        with pytest.raises(KeyboardInterrupt):
-            client.edit(picture, expression="a")
-        thread.join()
+    with Scripted(hanging) as server, serving.Client(server.address, timeout=600) as client:
+        with pressed(hanging.come):
+            client.edit(np.full((4, 4, 3), 9, np.uint8), expression="a")
         hanging.go.set()
-        assert client.edit(picture, expression="b")[0, 0, 0] == 1
 
 
-def test_ctrl_c_ends_the_wait_for_a_server_at_once(ctrl_c):
-    with serving.Client("127.0.0.1:1", timeout=600) as client:
-        for call in (client.labels, client.wait_until_available):
-            begun, began = threading.Event(), time.monotonic()
-            begun.set()
-            thread = press_ctrl_c(begun)
-            with pytest.raises(KeyboardInterrupt):
-                call()
-            thread.join()
-            assert time.monotonic() - began < 5
+@pytest.mark.parametrize("method", ["labels", "wait_until_available"])
+def test_ctrl_c_ends_the_wait_for_a_server_at_once(ctrl_c, method):
+    begun = threading.Event()
+    begun.set()
+    with serving.Client("127.0.0.1:1", timeout=600) as client, pressed(begun):
+        getattr(client, method)()
 
 
 def test_closing_ends_the_calls_of_other_threads_and_refuses_later_ones():

@@ -84,7 +84,7 @@ def test_a_folder_is_edited_mapped_and_rated(server, serving_root, blobs, tmp_pa
     rows = list(csv.DictReader(table.open()))
     assert [row["path"] for row in rows] == [str(edits / name) for name in names]
     for source, name, row in zip(("a.jpg", "a.png", "c.bmp"), names, rows):
-        edited = editor(folder / source, "smile", "right")
+        edited = editor(folder / source, expression="smile", lighting="right")
         np.testing.assert_allclose(read(edits / name), edited, rtol=0, atol=1)
         edited = read(edits / name)
         np.testing.assert_allclose(read(maps / name), editor.depth(edited), rtol=0, atol=1)

@@ -99,7 +99,8 @@ def test_the_requests_of_the_demo_page_are_answered(server, ask, blobs):
         return answer["outputs"]
 
     (labels,) = predict("legan", "labels", {"row": [0]})
-    assert json.loads(labels)["expressions"] == ["neutral", "smile", "scream"]
+    expression, _ = json.loads(labels)["conditions"]
+    assert expression["names"] == ["neutral", "smile", "scream"]
     masks = predict("legan", "masks_bytes", edit)
     pictures = [*masks["expression_mask_bytes"], *masks["lighting_mask_bytes"]]
     pictures += predict("legan", "serving_bytes", edit)
