@@ -59,15 +59,6 @@ class AttributeClassifier(ConditionedNetwork):
             head = keras.layers.Dense(condition.size, dtype=layers.OUTPUT_TYPE)
             setattr(self, f"{condition.name}_head", head)
 
-    # Until their users have moved to ``conditions``.
-    @property
-    def expressions(self):  # noqa: D102
-        return self.names("expression")
-
-    @property
-    def lightings(self):  # noqa: D102
-        return self.names("lighting")
-
     def build_layers(self) -> None:
         """Builds the convolutions and the heads."""
         self.trunk.build((None, self.image_size, self.image_size, 3))

@@ -74,15 +74,6 @@ class AttributeGenerator(ConditionedNetwork):
         """Returns the codes of labels by condition."""
         return {one.name: one.code(labels[one.name]) for one in self.conditions}
 
-    # Until their users have moved to ``conditions``.
-    @property
-    def expressions(self):  # noqa: D102
-        return self.names("expression")
-
-    @property
-    def lightings(self):  # noqa: D102
-        return self.names("lighting")
-
     @property
     def output_channels(self) -> int:
         """Channels of the last hourglass, as ``output_image`` takes them."""

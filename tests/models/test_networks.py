@@ -112,7 +112,7 @@ def inputs_of(network: Network, count: int = 2):
     return {
         "image": image,
         "expression": tf.one_hot(np.arange(count) % 3, 3),
-        "lighting": tf.one_hot(np.arange(count) % 2, len(network.lightings)),
+        "lighting": tf.one_hot(np.arange(count) % 2, len(network.names("lighting"))),
     }
 
 
@@ -210,8 +210,8 @@ def test_generators_paint_within_the_range_and_tell_their_classes(name):
     network.set_weights([3 * weight for weight in network.get_weights()])
     image = network(inputs_of(network))["image"].numpy()
     assert np.abs(image).max() <= 1.0
-    assert network.expressions == EXPRESSIONS
-    assert network.lightings in ((), LIGHTINGS)
+    assert network.names("expression") == EXPRESSIONS
+    assert network.names("lighting") in ((), LIGHTINGS)
     assert network.image_size == SIZE
     assert network.keeps_unnamed is (name == "legan-small-form")
 
