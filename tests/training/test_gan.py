@@ -11,6 +11,7 @@ from legan_tf import losses
 from legan_tf.data.attributes import MULTIPIE_EXPRESSIONS, lightings
 from legan_tf.data.conditions import BinaryCondition, of_classes
 from legan_tf.data.rendered import rendered_faces
+from legan_tf.losses import terms
 from legan_tf.models import (
     Discriminator,
     LeganGenerator,
@@ -144,6 +145,25 @@ def test_the_classification_loss_moves_both():
         step(gan, batch_of())
         results.append((gan.discriminator.get_weights(), gan.generator.get_weights()))
     assert changed(results[0][0], results[1][0])
+    assert changed(results[0][1], results[1][1])
+
+
+def test_a_registered_term_moves_g_by_its_weight(monkeypatch):
+    monkeypatch.setattr(terms, "_TERMS", {})
+
+    @terms.loss_term("contrast", terms.EDITOR, help="")
+    def contrast(tensors):
+        difference = tensors["edited"] - tensors["original"] + tensors["reconstructed"]
+        return tf.reduce_mean(tf.square(difference), [1, 2, 3])
+
+    results = []
+    for weight in (0.0, 50.0):
+        gan = stargan()
+        gan.further = terms.term_options(terms.EDITOR)(contrast_weight=weight)
+        figures = step(compiled(gan), batch_of())
+        assert ("contrast" in figures) == (weight > 0)
+        results.append((gan.discriminator.get_weights(), gan.generator.get_weights()))
+    assert not changed(results[0][0], results[1][0])
     assert changed(results[0][1], results[1][1])
 
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 
 from legan_tf.data import storage
-from legan_tf.data.conditions import Condition
+from legan_tf.data.conditions import ATTRIBUTES, Condition
 from legan_tf.errors import UserError
 from legan_tf.files import UNFINISHED
 from legan_tf.models.network import Network
@@ -46,7 +46,7 @@ def import_weights(
     if not output.endswith(".keras"):
         raise UserError(f"--output={output}: must end in .keras.")
     for condition in conditions:
-        flag = f"--{condition.name}s={','.join(condition.names)}"
+        flag = f"--{flag_of(condition)}={','.join(condition.names)}"
         if not network.startswith("stargan"):
             raise UserError(f"{flag}: {network} has no attributes to name.")
         if len(set(condition.names)) != condition.size or "" in condition.names:
@@ -95,3 +95,8 @@ def _save(network: Network, output: str) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"--output={output}: cannot be written ({reason}).") from error
+
+
+def flag_of(condition: Condition) -> str:
+    """Returns the flag of ``scripts/import_weights.py`` that names a condition."""
+    return condition.name if condition.name == ATTRIBUTES else f"{condition.name}s"

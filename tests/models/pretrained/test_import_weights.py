@@ -276,7 +276,7 @@ def test_an_output_that_is_there_is_replaced_only_by_a_whole_one(tmp_path):
     assert output.read_bytes() == b"precious"
     source = write(tmp_path / "g.ckpt", stargan())
     import_weights("stargan_generator", source, str(output), CLASSES)
-    assert keras.models.load_model(output).expressions == NAMES
+    assert keras.models.load_model(output).names("expression") == NAMES
 
 
 def script(*arguments: str) -> subprocess.CompletedProcess:
