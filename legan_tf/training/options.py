@@ -249,6 +249,8 @@ class ConditionOptions(Options):
             found = listed(given)
             if len(set(found)) < len(found):
                 problems.append(f"--{flag}={given}: names one of them twice")
+        if not self.condition_names:
+            problems.append("--conditions: name at least one")
         if self.attributes and "attributes" not in self.condition_names:
             problems.append("--attributes needs attributes among --conditions")
         return problems

@@ -39,6 +39,7 @@ from legan_tf.training.run_folder import load_network
 STACK = "keras" + importlib.metadata.version("keras").split(".")[0]
 OTHER = {"keras2": "keras3", "keras3": "keras2"}[STACK]
 EDITORS = ("legan", "stargan")
+TARGETS = {"expression": ["a", "b"], "lighting": "d"}
 LEVELS = 1  # Two builds of TensorFlow may round a half to different sides.
 
 
@@ -74,16 +75,19 @@ def judging_networks() -> dict[str, keras.Model]:
     return made
 
 
+TARGETS = {"expression": ["a", "b"], "lighting": "d"}
+
+
 def answers(folder: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
     """What every artefact in a folder says to the same pictures."""
     said = {}
     for name in (*EDITORS, "quality", "depth", "normal"):
         for form in (f"{name}.keras", f"models/{name}"):
             model = legan_tf.load(folder / form)
-            said[form] = model(images, ["a", "b"], "d") if name in EDITORS else model(images)
+            said[form] = model(images, **TARGETS) if name in EDITORS else model(images)
     for form in ("run", "models/with_depth"):
         model = legan_tf.load(folder / form)
-        said[form] = model.depth(model(images, ["a", "b"], "d"))
+        said[form] = model.depth(model(images, **TARGETS))
     for file in sorted(folder.glob("judge-*.keras")):
         network = load_network(file)
         size = (network.image_size, network.image_size)

@@ -72,6 +72,7 @@ RULES = [
         {"conditions": "lighting,lighting"},
         "--conditions=lighting,lighting: names one of them twice",
     ),
+    ({"conditions": " , "}, "--conditions: name at least one"),
     ({"attributes": "Smiling"}, "--attributes needs attributes among --conditions"),
     (
         {"conditions": "attributes", "attributes": "Smiling,Young,Smiling"},
