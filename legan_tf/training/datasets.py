@@ -114,7 +114,13 @@ class Needs:
                     f"--attributes={','.join(self.attributes)}: {source} has no {name!r}; "
                     + (hint or f"it has {', '.join(attributes) or 'none'}.")
                 )
-        return tuple(name for name in kept if name in names)
+        found = tuple(name for name in kept if name in names)
+        if self.conditions and not found:
+            raise UserError(
+                f"--conditions={','.join(kept)}: {source} has none of these labels; it has "
+                f"{', '.join(names) or 'none'}."
+            )
+        return found
 
 
 @functools.lru_cache(maxsize=4)

@@ -23,7 +23,13 @@ from legan_tf.training.run_checks import (
     check_resumable,
     check_start,
 )
-from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder, saved_step
+from legan_tf.training.run_folder import (
+    CHECKPOINTS,
+    NETWORK_FILE,
+    Checkpoints,
+    RunFolder,
+    saved_step,
+)
 from legan_tf.training.run_record import plan, run_record
 from legan_tf.training.system import SYSTEMS, Auxiliary, System
 from legan_tf.training.trainer import Trainer
@@ -175,7 +181,8 @@ def make_trainer(
     """
     networks: dict[str, Network] = {}
     for auxiliary in system.auxiliaries():
-        if auxiliary.path and os.path.exists(auxiliary.path):
+        trained = os.path.isfile(os.path.join(auxiliary.path, NETWORK_FILE))
+        if auxiliary.given or trained:
             found = auxiliary.system.load_trained(auxiliary.flag, auxiliary.path, data.train)
         else:
             found = auxiliary.system.new_networks(data.train)

@@ -75,9 +75,6 @@ def judging_networks() -> dict[str, keras.Model]:
     return made
 
 
-TARGETS = {"expression": ["a", "b"], "lighting": "d"}
-
-
 def answers(folder: pathlib.Path, images: np.ndarray) -> dict[str, np.ndarray]:
     """What every artefact in a folder says to the same pictures."""
     said = {}

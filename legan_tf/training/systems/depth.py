@@ -313,6 +313,14 @@ class Depth(AdversarialSystem):
                 f"--{flag}={path}: its discriminator reads the expressions {', '.join(known)}; "
                 f"this run has {', '.join(faces.names('expression'))}."
             )
+        reads = {one.name: one.size for one in discriminator.conditions}
+        shown = {name: len(faces.names(name)) for name in self.told.condition_names}
+        if reads != shown:
+            raise UserError(
+                f"--{flag}={path}: its discriminator reads {', '.join(reads)}, and this run has "
+                f"--conditions={self.told.conditions} with other labels; give one trained with "
+                "them."
+            )
         return {"depth": depth, "depth_discriminator": discriminator}
 
     def new_networks(self, faces: FaceSet) -> dict[str, Network]:
