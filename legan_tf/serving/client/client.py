@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 
 from legan_tf.data.images import to_square
 from legan_tf.errors import UserError
@@ -74,27 +75,6 @@ class VersionStatus:
     def __str__(self) -> str:
         """Returns the state in words."""
         return f"version {self.version}: {self.state}" + (f", {self.error}" if self.error else "")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Job:
-    """A signature of a model to be run on pictures.
-
-    Attributes:
-        model: Name it is served under.
-        kind: Kind that the model must be of.
-        signature: Name of the signature.
-        pictures: As ``inputs.one_by_one`` returns them.
-        targets: By condition, if the signature takes them.
-        deadline: When to give up, by ``time.monotonic``.
-    """
-
-    model: str
-    kind: str
-    signature: str
-    pictures: list[Any]
-    targets: Mapping[str, Any] | None
-    deadline: float
 
 
 class Client:
@@ -321,65 +301,66 @@ class Client:
         targets: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, np.ndarray], bool]:
         """Returns the outputs for all pictures, and whether a single picture was given."""
+        deadline = self._deadline()
         given, single = inputs.one_by_one(images)
-        job = _Job(model, kind, signature, given, targets, self._deadline())
-        labels, version = self._labels(model, job.deadline)
+        labels, version = self._labels(model, deadline)
         while True:
+            self._check(model, kind, signature, labels)
+            ids = {} if targets is None else labels.all_ids(targets, len(given))
+            wanted = [f"{one.name}_mask" for one in labels.conditions if signature == "masks"]
+            # All by the version that the labels are of, whatever is published meanwhile.
+            request = wire.predict_request(model, signature, {}, wanted, version)
             try:
-                return self._run_version(job, labels, version), single
+                return self._in_chunks(request, ids, given, labels.image_size, deadline), single
             except ModelNotFound:
                 before = version
-                labels, version = self._labels(model, job.deadline)
+                labels, version = self._labels(model, deadline)
                 if version == before:
                     raise
 
-    def _run_version(self, job: _Job, labels: Labels, version: int) -> dict[str, np.ndarray]:
-        """Returns the outputs for all pictures, in chunks of which a few are sent at once.
+    def _check(self, model: str, kind: str, signature: str, labels: Labels) -> None:
+        names = self.address, model, signature
+        if labels.kind != kind:
+            wrong = f"it {_PURPOSES[labels.kind]}, and one that {_PURPOSES[kind]} is needed"
+            raise SignatureNotFound(f"{wrong}; give its name.", *names)
+        if signature == "depth" and not labels.geometry:
+            raise SignatureNotFound(
+                "it has no depth network beside it; serve one that was trained with one, or give "
+                "mapper, the name of a depth network.",
+                *names,
+            )
 
-        All are by the version that the labels are of, whatever is published meanwhile.
-        """
-        self._check(job, labels)
-        count, size = len(job.pictures), labels.image_size
-        arrays = {} if job.targets is None else labels.all_ids(job.targets, count)
-        wanted = [f"{one.name}_mask" for one in labels.conditions if job.signature == "masks"]
+    def _in_chunks(
+        self,
+        request: Message,
+        ids: Mapping[str, np.ndarray],
+        given: Sequence[Any],
+        size: int,
+        deadline: float,
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs for all pictures, by requests of limited size, a few at once."""
         step = min(self._max_batch, _PIXEL_BYTES // (3 * size * size)) or 1
         sent: collections.deque[tuple[range, Call]] = collections.deque()
         outputs: list[dict[str, np.ndarray]] = []
         try:
-            for at in range(0, count, step):
-                rows = range(at, min(at + step, count))
-                chunk = {name: array[rows.start : rows.stop] for name, array in arrays.items()}
-                squares = [to_square(inputs.read(job.pictures[row]), size) for row in rows]
-                chunk["image"] = np.stack(squares)
-                request = wire.predict_request(job.model, job.signature, chunk, wanted, version)
-                sent.append((rows, self._connection.send(wire.PREDICT, request, job.deadline)))
+            for at in range(0, len(given), step):
+                rows = range(at, min(at + step, len(given)))
+                squares = [to_square(inputs.read(given[row]), size) for row in rows]
+                request.inputs["image"].CopyFrom(wire.to_tensor(np.stack(squares)))
+                for name, array in ids.items():
+                    request.inputs[name].CopyFrom(wire.to_tensor(array[rows.start : rows.stop]))
+                sent.append((rows, self._connection.send(wire.PREDICT, request, deadline)))
                 if len(sent) == _IN_FLIGHT:
-                    outputs.append(_outputs(job, *sent.popleft()))
-            outputs += [_outputs(job, *one) for one in sent]
+                    outputs.append(_outputs(given, *sent.popleft()))
+            outputs += [_outputs(given, *one) for one in sent]
         finally:
             for _, call in sent:
                 call.cancel()
         try:
             return {name: np.concatenate([one[name] for one in outputs]) for name in outputs[0]}
         except (KeyError, ValueError) as error:
-            raise unintelligible(error, self.address, job.model, job.signature) from error
-
-    def _check(self, job: _Job, labels: Labels) -> None:
-        if labels.kind != job.kind:
-            raise SignatureNotFound(
-                f"it {_PURPOSES[labels.kind]}, and one that {_PURPOSES[job.kind]} is needed; give "
-                "its name.",
-                self.address,
-                job.model,
-            )
-        if job.signature == "depth" and not labels.geometry:
-            raise SignatureNotFound(
-                "it has no depth network beside it; serve one that was trained with one, or give "
-                "mapper, the name of a depth network.",
-                self.address,
-                job.model,
-                job.signature,
-            )
+            spec = request.model_spec
+            raise unintelligible(error, self.address, spec.name, spec.signature_name) from error
 
     def _pictures(self, outputs: Mapping[str, np.ndarray], name: str, channels: int) -> np.ndarray:
         found = self._checked(outputs, name, np.uint8, 4)
@@ -398,11 +379,11 @@ class Client:
         return array
 
 
-def _outputs(job: _Job, rows: range, call: Call) -> dict[str, np.ndarray]:
+def _outputs(given: Sequence[Any], rows: range, call: Call) -> dict[str, np.ndarray]:
     """Returns the outputs for the pictures of a chunk."""
 
     def name(row: int) -> str:
-        picture = job.pictures[rows[row]]
+        picture = given[rows[row]]
         path = f" ({os.fspath(picture)})" if isinstance(picture, (str, os.PathLike)) else ""
         return f"Row {rows[row]}{path}"
 
