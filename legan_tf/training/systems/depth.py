@@ -307,12 +307,17 @@ class Depth(AdversarialSystem):
                 raise UserError(
                     f"--{flag}={path}: it was trained with --{name}={there}, not {wanted}."
                 )
-        known = last_record(path).get("expressions")
-        if known and tuple(known) != faces.names("expression"):
-            raise UserError(
-                f"--{flag}={path}: its discriminator reads the expressions {', '.join(known)}; "
-                f"this run has {', '.join(faces.names('expression'))}."
-            )
+        recorded = {"expression": tuple(last_record(path).get("expressions", ()))}
+        for one in discriminator.conditions:
+            here = faces.names(one.name)
+            # Files of before count the classes.
+            counted = one.names == tuple(map(str, range(one.size))) and one.size == len(here)
+            there = recorded.get(one.name) or (here if counted else one.names)
+            if there != here:
+                raise UserError(
+                    f"--{flag}={path}: its discriminator reads of {one.name} {', '.join(there)}; "
+                    f"this run has {', '.join(here) or 'none'}."
+                )
         reads = {one.name: one.size for one in discriminator.conditions}
         shown = {name: len(faces.names(name)) for name in self.told.condition_names}
         if reads != shown:

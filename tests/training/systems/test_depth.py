@@ -516,4 +516,4 @@ def test_depth_networks_that_do_not_fit_are_refused(whole, in_turn, manifest, ru
     shutil.copy(whole / "depth/discriminator.keras", tmp_path / "bare/discriminator.keras")
     shutil.copy(whole / "depth/record.jsonl", tmp_path / "bare/record.jsonl")
     told = refusal(depth_model=tmp_path / "bare")
-    assert "reads the expressions neutral, happy" in told and "this run has neutral, smile" in told
+    assert "reads of expression neutral, happy" in told and "this run has neutral, smile" in told
