@@ -517,3 +517,8 @@ def test_depth_networks_that_do_not_fit_are_refused(whole, in_turn, manifest, ru
     shutil.copy(whole / "depth/record.jsonl", tmp_path / "bare/record.jsonl")
     told = refusal(depth_model=tmp_path / "bare")
     assert "reads of expression neutral, happy" in told and "this run has neutral, smile" in told
+    # An editor of light alone has no expression to ask D_depth for.
+    lit = rendered_faces("train", 1, ("neutral", "smile"), ("shot00",), SIZE, 0).only(["lighting"])
+    system = systems.make("depth", image_size=SIZE, geometry="normal")
+    with pytest.raises(UserError, match="reads of expression neutral, smile; this run has none"):
+        system.load_trained("depth_model", str(in_turn / "normals"), lit)
