@@ -1,4 +1,4 @@
-"""Edits the expression and the lighting of faces by a server, or maps or rates pictures.
+"""Edits expression, lighting or attributes of faces by a server, or maps or rates pictures.
 
 Edits, of a picture or a folder:
   python scripts/client.py --server=localhost:8500 --input=faces --output=smiling --expression=smile
@@ -31,6 +31,9 @@ _EXPRESSION = flags.DEFINE_string(
 )
 _LIGHTING = flags.DEFINE_string(
     "lighting", "", "Target lighting by name; leave out to keep it as it is."
+)
+_ATTRIBUTES = flags.DEFINE_string(
+    "attributes", "", "Attributes to change, as Smiling=1,Young=0; the others stay as they are."
 )
 _DEPTH = flags.DEFINE_string(
     "depth",
@@ -82,7 +85,9 @@ def main(_) -> int:
     from legan_tf.serving.client import Client
     from legan_tf.serving.client.editing import FileJob, run_file_job
 
-    targets = {flag.name: flag.value for flag in (_EXPRESSION, _LIGHTING) if flag.value}
+    targets = {
+        flag.name: flag.value for flag in (_EXPRESSION, _LIGHTING, _ATTRIBUTES) if flag.value
+    }
     job = FileJob(_INPUT.value, _OUTPUT.value, targets, _DEPTH.value, _SCORE.value)
     client = Client(
         _SERVER.value,

@@ -499,6 +499,13 @@ class BinaryCondition(Condition):
     def _is_one(self, targets: Any) -> bool:
         if targets is None or isinstance(targets, (str, Mapping)):
             return True
+        if np.ndim(targets) == 0:
+            raise UserError(
+                f"{self.name} must be text such as {self.names[0]}=1, a dictionary, or {self.size} "
+                f"numbers, not {type(targets).__name__}."
+            )
+        if not len(targets):
+            return False
         first = targets[0]
         return not isinstance(first, (str, Mapping, type(None))) and np.ndim(first) == 0
 
@@ -532,9 +539,10 @@ class BinaryCondition(Condition):
         else:
             given = target.items()
         for name, value in given:
-            if str(value) not in ("0", "1", "False", "True"):
+            number = {"0": 0, "1": 1, "False": 0, "True": 1, "0.0": 0, "1.0": 1}.get(str(value))
+            if number is None:
                 raise UserError(f"{self.name}: {name}={value}: give 1 (there) or 0 (not there).")
-            label[self._place(name, "attribute")] = int(str(value) in ("1", "True"))
+            label[self._place(name, "attribute")] = number
         return label
 
 

@@ -169,18 +169,19 @@ def metrics_of_surfaces(
     classifier = networks.classifier
     changing = [name for name in faces.classes() if editor.names(name)]
     known = all({*editor.names(name)} >= {*faces.names(name)} for name in changing)
-    if faces.surface is None or not changing or not known or not classifier:
+    if faces.surface is None or not changing or not known:
         return {}, {}
-    if not {*faces.labels} <= {*networks.columns}:
-        return {}, {}
+    # What an edit has left as it was is read by the classifier, a shape is not.
+    read = classifier is not None and {*faces.labels} <= {*networks.columns}
     edit = adapt_editor(editor, faces)
     relights = "lighting" in changing and lights_suffice(faces)
     counts = {
-        "one_attribute_edits": -(-edits // _ONE_CONDITION_SHARE),
+        "one_attribute_edits": -(-edits // _ONE_CONDITION_SHARE) if read else 0,
         "relit_people": min(_RELIT_PEOPLE, len(faces.identities)) if relights else 0,
     }
 
     def classify(images: np.ndarray) -> dict[str, np.ndarray]:
+        assert classifier is not None
         logits = networks.in_names(classifier(images))
         return {one.name: one.read(logits[one.name]) for one in faces.conditions}
 
@@ -198,12 +199,14 @@ def metrics_of_surfaces(
         "seed": seed,
     }
     # Cached separately, so that an interruption of the second does not lose the first.
-    one_condition = {
-        "one_attribute_edits": counts["one_attribute_edits"],
-        "network": classifier.description,
-        "metrics": [metric.key for metric in computable("editor", disentanglement.INPUTS)],
-    }
-    means = dict(evaluator.cache.arrays({**key, **one_condition}, of_one_condition))
+    means: Arrays = {}
+    if classifier is not None and read:
+        one_condition = {
+            "one_attribute_edits": counts["one_attribute_edits"],
+            "network": classifier.description,
+            "metrics": [metric.key for metric in computable("editor", disentanglement.INPUTS)],
+        }
+        means.update(evaluator.cache.arrays({**key, **one_condition}, of_one_condition))
     if counts["relit_people"]:
         people = {
             "relit_people": counts["relit_people"],

@@ -190,11 +190,17 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
         )
         surface = report.get("surface")
         if surface:
-            counts = f"Light error and what is kept are of {surface['one_attribute_edits']:,} edits"
-            counts += " of one condition alone"
+            counts = []
+            if surface["one_attribute_edits"]:
+                counts.append(
+                    f"light error and what is kept are of {surface['one_attribute_edits']:,} edits "
+                    "of one condition alone"
+                )
             if surface["relit_people"]:
-                counts += f", normal and depth error of {surface['relit_people']} people"
-            lines.append(f"{counts}.")
+                counts.append(f"normal and depth error of {surface['relit_people']} people")
+            if counts:
+                text = ", ".join(counts)
+                lines.append(f"{text[0].upper()}{text[1:]}.")
         maps = report.get("maps")
         if maps:
             lines.append(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-KINDS = ("wgan-gp", "hinge")
 CHANCE = {"hinge": 2.0}
 """The discriminator's loss where it tells nothing, all its scores being 0; WGAN's has no scale."""
 
@@ -31,7 +30,7 @@ def discriminator_adversarial_loss(real: tf.Tensor, fake: tf.Tensor, kind: str) 
     elif kind == "hinge":
         score = tf.nn.relu(1.0 - real) + tf.nn.relu(1.0 + fake)
     else:
-        raise ValueError(f"the adversarial loss is one of {', '.join(KINDS)}, not {kind!r}")
+        raise ValueError(f"the adversarial loss is one of {', '.join(PENALTIES)}, not {kind!r}")
     return tf.reduce_mean(score, axis=[1, 2])
 
 
@@ -82,6 +81,13 @@ def r1_penalty(scores: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.
     return 0.5 * _squared_gradient(
         lambda images: tf.reduce_sum(tf.reduce_mean(scores(images), axis=[1, 2])), real
     )
+
+
+PENALTIES: dict[str, Callable[..., tf.Tensor]] = {
+    "wgan-gp": gradient_penalty,
+    "hinge": lambda scores, real, fake, alpha: r1_penalty(scores, real),
+}
+"""The penalty that goes with each kind of adversarial loss, of scores, real, fake and alpha."""
 
 
 def _squared_gradient(score: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:

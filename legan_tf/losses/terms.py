@@ -18,8 +18,9 @@ Loss = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 
 EDITOR = "editor"
 """Terms of a generator that edits faces. Tensors: ``original``, ``edited``, ``reconstructed`` (the
-edit undone), float32 [B,S,S,3] in [-1, 1], and what else the generator returns of the edit, such as
-``expression_mask``."""
+edit undone), float32 [B,S,S,3] in [-1, 1]; ``undoable``, bool [B], whether what was changed is
+known of the source, without which ``reconstructed`` cannot be compared with it; and what else the
+generator returns of the edit, such as ``expression_mask``."""
 DEPTH = "depth"
 """Terms of a depth network. Tensors: ``map``, ``true_map``, float32 [B,S,S,3] in [-1, 1]."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import json
 import math
 import signal
@@ -23,8 +22,8 @@ from legan_tf.training.datasets import Datasets
 from legan_tf.training.run_folder import CHECKPOINTS, Checkpoints, RunFolder
 from legan_tf.training.system import System
 
-DOUBTED_LINES = 5
-"""Lines of metrics in a row after which a warning is given."""
+DOUBTED_STEPS = 500
+"""Steps, at least, that something has to be wrong without a break before a warning is given."""
 
 
 class TrainingDivergedError(UserError):
@@ -93,7 +92,8 @@ class Recorder(keras.callbacks.Callback):
         self._every = system.run.log_every
         self._images = system.images_per_step
         self._optimizers = optimizers
-        self._doubts: collections.Counter[str] = collections.Counter()
+        self._doubts: dict[str, int] = {}
+        self._said: set[str] = set()
         self._progress = Progress(self._total, system.model, start)
         self._writer = (
             tf.summary.create_file_writer(folder.path("tensorboard"))
@@ -149,12 +149,14 @@ class Recorder(keras.callbacks.Callback):
         self._writer.flush()
 
     def _warn(self, losses: Mapping[str, float]) -> None:
-        """Says once what has been wrong in so many lines of metrics that it is no accident."""
+        """Says once, by the chief, what has been wrong for so long that it is no accident."""
         doubts = self.model.warnings(losses)
-        self._doubts = collections.Counter({d: self._doubts[d] + 1 for d in doubts})
-        for doubt, count in self._doubts.items():
-            if count == DOUBTED_LINES:
-                say(f"\nWARNING: at step {self.step}: {doubt}")
+        self._doubts = {doubt: self._doubts.get(doubt, self._since[1]) for doubt in doubts}
+        for doubt, since in self._doubts.items():
+            if self.step - since >= DOUBTED_STEPS and doubt not in self._said:
+                self._said.add(doubt)
+                if self._folder.writes:
+                    say(f"\nWARNING: at step {self.step}: {doubt}")
 
 
 class Validation(keras.callbacks.Callback):

@@ -19,7 +19,7 @@ from legan_tf.data import conditions
 from legan_tf.data.conditions import ClassCondition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.graph_ops.resizing import resize
-from legan_tf.losses.adversarial import CHANCE
+from legan_tf.losses.adversarial import CHANCE, PENALTIES
 from legan_tf.losses.terms import EDITOR, active_terms
 from legan_tf.models import AttributeGenerator, Discriminator, FaceNetwork, QualityEstimator
 from legan_tf.models.layers import PACKAGE
@@ -157,14 +157,12 @@ class AdversarialTrainer(Trainer):
     def penalty(
         self, D: Discriminator, real: tf.Tensor, fake: tf.Tensor, alpha: tf.Tensor
     ) -> tf.Tensor:
-        """L_gp of WGAN-GP, or R1 of the hinge loss, float32 [B]."""
+        """L_gp, that of WGAN-GP or R1, float32 [B]."""
 
         def scores(images: tf.Tensor) -> tf.Tensor:
             return D(images, training=True)["realness"]
 
-        if self.adversarial.adversarial == "hinge":
-            return losses.r1_penalty(scores, real)
-        return losses.gradient_penalty(scores, real, fake, alpha)
+        return PENALTIES[self.adversarial.adversarial](scores, real, fake, alpha)
 
     def lazily(self, penalty: Callable[[], tf.Tensor], count: tf.Tensor) -> tf.Tensor:
         """Returns a penalty in one of ``penalty_every`` steps, as many times stronger, else 0."""
@@ -356,7 +354,7 @@ class EditorGAN(AdversarialTrainer):
             L_qual = self.logged_mean("naturalness", natural)
             L_qual += self.logged_mean("preservation", tf.where(undoable, kept, 0.0))
             total += w.quality_weight * L_qual
-        tensors = {**fake, "original": x, "reconstructed": undone}
+        tensors = {**fake, "original": x, "reconstructed": undone, "undoable": undoable}
         for term in active_terms(EDITOR, self.further):
             weight = getattr(self.further, term.weight)
             total += weight * self.logged_mean(term.name, term.function(tensors))

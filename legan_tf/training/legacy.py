@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-
-from legan_tf.training.run_folder import FLAGS_FILE
 
 FORMAT = "# flags of legan_tf, format 2"
 """First line of a run's ``flags.txt``; without it the file is of before."""
 
-_OF_EVERY_RUN = {"workdir", "image_size", "dry_run"}
-"""Flags by which a file that a run wrote is told from one of the same name that a person wrote."""
+_OF_EVERY_RUN = {"workdir", "image_size", "train_steps", "log_every", "seed", "dry_run"}
+"""Flags by which a file that a run wrote, with every one, is told from one of a person's."""
+REPLACED = {"edit_lighting": "--conditions=expression leaves the lighting out"}
+"""Flags that are gone, and what is given instead."""
 _OF_SIX_SYSTEMS = {
     "mask_channels",
     "margin",
@@ -24,16 +23,15 @@ _OF_SIX_SYSTEMS = {
 of every system, and had no name for editors that a depth network guides."""
 
 
-def upgraded(path: str, lines: Sequence[str], flags_of: Mapping[str, Sequence[str]]) -> list[str]:
+def upgraded(lines: Sequence[str], flags_of: Mapping[str, Sequence[str]]) -> list[str]:
     """Returns the flags in a flag file as they are written today.
 
     Args:
-        path: The file; only a run's ``flags.txt`` can be of before.
-        lines: Its lines.
+        lines: Its lines; only what a run has written can be of before.
         flags_of: The names of the flags of each system.
     """
     given = parsed(lines)
-    if os.path.basename(path) != FLAGS_FILE or FORMAT in lines or not _OF_EVERY_RUN <= set(given):
+    if FORMAT in lines or not _OF_EVERY_RUN <= set(given):
         return list(lines)
     model = given.get("model", "legan")
     guided = f"depth_{model}"
@@ -45,8 +43,9 @@ def upgraded(path: str, lines: Sequence[str], flags_of: Mapping[str, Sequence[st
         # R1 was of the sum over patches, and is of their mean.
         patches = (int(given["image_size"]) // 2 ** int(given["d_depth"])) ** 2
         given["penalty_weight"] = str(float(given["penalty_weight"]) * patches**2)
-    own = {name: value for name, value in given.items() if name in flags_of.get(model, ())}
-    return [f"--model={model}", *(f"--{name}={value}" for name, value in own.items())]
+    # Version 0.1 recorded the flags of all systems; what none has is left for the parser to refuse.
+    others = {name for names in flags_of.values() for name in names} - {*flags_of.get(model, ())}
+    return [f"--{n}={v}" for n, v in {**given, "model": model}.items() if n not in others]
 
 
 def parsed(lines: Sequence[str]) -> dict[str, str]:

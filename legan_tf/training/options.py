@@ -16,6 +16,7 @@ from legan_tf.command_line.options import (
     parse_crop,
 )
 from legan_tf.errors import UserError
+from legan_tf.losses.adversarial import PENALTIES
 from legan_tf.losses.terms import EDITOR, term_options
 
 DATASETS = ("rendered", "manifest")
@@ -203,7 +204,7 @@ class DiscriminatorOptions(Options):
 class AdversarialOptions(Options):
     """The losses of every system with a discriminator, and how its networks take turns."""
 
-    adversarial: str = option("wgan-gp", "Adversarial loss.", ("wgan-gp", "hinge"))
+    adversarial: str = option("wgan-gp", "Adversarial loss.", tuple(PENALTIES))
     adversarial_weight: float = option(1.0, "Weight of L_adv.", limit=NOT_NEGATIVE)
     attribute_weight: float = option(1.0, "Weight of L_cls.", limit=NOT_NEGATIVE)
     reconstruction_weight: float = option(10.0, "Weight of L_rec.", limit=NOT_NEGATIVE)

@@ -44,7 +44,7 @@ def check_resumable(system: System) -> dict[str, str]:
     if changed:
         raise UserError(
             f"--workdir={workdir} holds a run with other flags: {'; '.join(changed)}. "
-            "Use another --workdir, or the flags of that run."
+            f"Use another --workdir, or the flags of that run: --flagfile={path}"
         )
     inputs = _digests(system.input_files(begun=True))
     path = os.path.join(workdir, INPUTS_FILE)

@@ -97,3 +97,17 @@ def test_what_cannot_be_is_refused(changes, told):
 def test_other_texts_are_refused(text, told):
     with pytest.raises(ValueError, match=told):
         Labels.from_json(text)
+
+
+def test_attributes_in_every_form_and_sentences_for_the_others():
+    for given in ("Young=0", {"Young": 0.0}, {"Young": False}, [-1, 0]):
+        asked = LABELS.all_ids({"attributes": given}, 1)
+        assert asked["attributes"].tolist() == [[-1, 0]]
+    for wrong, told in (
+        (1, "attributes must be text such as Smiling=1, a dictionary, or 2 numbers, not int"),
+        (True, "not bool"),
+        ([], "attributes holds 0 targets for 1 pictures"),
+        ({"Young": 0.5}, "Young=0.5: give 1"),
+    ):
+        with pytest.raises(UserError, match=told):
+            LABELS.all_ids({"attributes": wrong}, 1)

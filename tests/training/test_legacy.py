@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from absl import flags as absl_flags
 
 from legan_tf.command_line import options
 from legan_tf.errors import UserError
@@ -94,9 +95,28 @@ def test_only_what_a_run_wrote_is_changed(read, tmp_path):
     assert read(own) == systems.make("legan", adversarial="hinge", penalty_weight=0.5)
     with pytest.raises(UserError, match="flags.txt: .*learning_speed"):
         read(own + "--learning_speed=1\n")
+    with pytest.raises(UserError, match="--edit_lighting is gone: --conditions=expression leaves"):
+        read(own + "--noedit_lighting\n")
+    # What a run wrote is known by its content, not by its name.
     (tmp_path / "copy.flags").write_text(recorded("stargan"))
-    with pytest.raises(UserError, match="edit_lighting"):
-        systems.from_flagfile(str(tmp_path / "copy.flags"))
+    copied = systems.from_flagfile(str(tmp_path / "copy.flags"))
+    assert copied == systems.make("stargan", workdir="runs/x")
+
+
+def test_a_recorded_flag_that_no_system_has_is_refused(read):
+    with pytest.raises(UserError, match="my_own_weight"):
+        read(recorded("stargan") + "--my_own_weight=2\n")
+
+
+def test_values_after_a_space_go_with_their_flags():
+    values = absl_flags.FlagValues()
+    line = ["train", "--model", "depth", "--mask_channels", "3", "--model=stargan", "--width", "8"]
+    with pytest.raises(UserError, match="--mask_channels belongs to"):
+        systems.select_flags(line, values)
+    values = absl_flags.FlagValues()
+    line[2] = "legan"
+    kept = systems.select_flags(line, values)
+    assert kept == ["train", "--model", "legan", "--model=stargan", "--width", "8"]
 
 
 def test_flags_are_parsed_in_each_form_that_a_file_can_have():

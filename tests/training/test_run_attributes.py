@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from legan_tf.data.conditions import BinaryCondition, ClassCondition
-from legan_tf.models import LeganGenerator, StarganGenerator
+from legan_tf.models import AttributeClassifier, LeganGenerator, StarganGenerator
 
 NAMES = ("Smiling", "Mouth_Slightly_Open")
 OPTIONS = {
@@ -30,6 +30,16 @@ OPTIONS = {
     "schedule": "constant",
     "deterministic": True,
 }
+JUDGE = {
+    "model": "classifier",
+    "conditions": "attributes",
+    "attributes": ",".join(NAMES),
+    "classifier_width": 2,
+    "flip": True,
+    "train_steps": 2,
+    "log_every": 1,
+    "sample_every": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +54,7 @@ def folder(tmp_path_factory, runs):
         (folder / "parts", OPTIONS),
         (folder / "both", both),
         (folder / "legan", {**both, "model": "legan", "attributes": "", "train_steps": 1}),
+        (folder / "judge", JUDGE),
     )
     return folder
 
@@ -92,3 +103,12 @@ def test_legan_has_a_mask_of_the_attributes(folder):
     made = network({"image": tf.zeros([1, 16, 16, 3]), **network.codes(labels)})
     assert set(made) == {"image", "expression_mask", "attributes_mask"}
     assert made["attributes_mask"].shape == made["expression_mask"].shape
+
+
+def test_a_classifier_reads_attributes_alone(folder, runs):
+    network = keras.models.load_model(folder / "judge/model.keras")
+    assert isinstance(network, AttributeClassifier)
+    assert network.conditions == (BinaryCondition("attributes", NAMES),)
+    lines = runs.metrics(folder / "judge")
+    assert lines[0]["attributes"] == pytest.approx(len(NAMES) * math.log(2), rel=0.5)
+    assert 0 <= lines[-1]["val_attributes"] <= 1

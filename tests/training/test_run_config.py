@@ -80,11 +80,15 @@ RULES = [
     ),
     (
         {"conditions": "attributes", "fake_class": True},
-        "--fake_class is for conditions with classes, not for attributes",
+        "--fake_class is for conditions with classes: name expression or lighting",
     ),
     (
         {"model": "depth", "conditions": "expression,lighting", "vgg_weights": "random"},
         "--conditions: no map shows the lighting; leave it out",
+    ),
+    (
+        {"model": "depth_stargan", "conditions": "lighting"},
+        "--conditions=lighting: maps of a surface show no light; name expression or attributes",
     ),
     ({"model": "quality", "zoom": 0.5}, "--zoom=0.5: must be 1 to 8"),
     ({"model": "legan", "zoom": 2.0}, "--zoom belongs to identity, quality, not to legan"),

@@ -43,7 +43,7 @@ def get(name: str) -> type[System]:
 
 
 def needs() -> dict[str, tuple[str, ...]]:
-    """Returns the columns of a manifest that each system learns from, by its name and flags.
+    """Returns the columns of a manifest that each system learns from, by its name or its flags.
 
     Systems that extend another one are left out: they need the same columns, and maps.
     """
@@ -51,7 +51,9 @@ def needs() -> dict[str, tuple[str, ...]]:
     for name, system in SYSTEMS.items():
         if system.base is None:
             found[name] = system.columns
-            found.update({f"{name} {given}": of for given, of in system.alternatives.items()})
+            found.update(
+                {f"--model={name} {given}": of for given, of in system.alternatives.items()}
+            )
     return found
 
 
@@ -79,16 +81,24 @@ def select_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) ->
     flags.DEFINE_enum("model", system.model, names(), text.format(system.model), flag_values=values)
     options.define_flags(system, values)
     own, kept, refused, model = options.names(system), [], [], ""
-    for argument in arguments:
-        written, _, value = argument.partition("=")
+    rest = iter(arguments)
+    for argument in rest:
+        written, equals, value = argument.partition("=")
         name = written.lstrip("-") if argument.startswith("-") else ""
+        taken = [argument]
+        if name.startswith("no") and name not in own and (_owners(name[2:]) or _gone(name[2:])):
+            name = name[2:]
+        elif not equals and (name == "model" or _takes_value(name)):
+            # Written apart: --mask_channels 3.
+            value = next(rest, "")
+            taken.append(value)
         if name == "model":
             model = value
-        if name.startswith("no") and name not in own and _owners(name[2:]):
-            name = name[2:]
         owners = _owners(name)
-        if not owners or name in own:
-            kept.append(argument)
+        if _gone(name):
+            refused.append(f"--{name} is gone: {_gone(name)}")
+        elif not owners or name in own:
+            kept += taken
         elif model not in owners:
             refused.append(_refusal(name, system))
     if refused:
@@ -137,12 +147,23 @@ def recorded_flags(path: str) -> tuple[type[System], dict[str, str]]:
 def _expanded(argv: Sequence[str]) -> list[str]:
     """The command line with its flag files expanded, those of runs of before as written today."""
     flags_of = {model: options.names(system) for model, system in SYSTEMS.items()}
-    return expand_flagfiles(argv, lambda path, lines: legacy.upgraded(path, lines, flags_of))
+    return expand_flagfiles(argv, lambda _, lines: legacy.upgraded(lines, flags_of))
 
 
 def _owners(name: str) -> list[str]:
     """The systems that have a flag."""
     return [model for model, system in SYSTEMS.items() if name in options.names(system)]
+
+
+def _gone(name: str) -> str:
+    """What is given instead of a flag that was removed; empty if it was not."""
+    return "" if _owners(name) else legacy.REPLACED.get(name, "")
+
+
+def _takes_value(name: str) -> bool:
+    """Whether a flag of a system may have its value after a space: all but truth values do."""
+    of = [options.fields_of(SYSTEMS[model])[name][1] for model in _owners(name)]
+    return bool(of) and not isinstance(of[0], bool)
 
 
 def _refusal(name: str, system: type[System]) -> str:

@@ -65,8 +65,11 @@ class AdversarialSystem(System):
             problems.append(f"--image_size={size} must be a multiple of 4")
         if 0 < size < 8:
             problems.append(f"--image_size={size} must be 8 or more")
-        if self.discriminator.fake_class and ATTRIBUTES in self.told.condition_names:
-            problems.append("--fake_class is for conditions with classes, not for attributes")
+        if self.discriminator.fake_class and set(self.told.condition_names) <= {ATTRIBUTES}:
+            problems.append(
+                "--fake_class is for conditions with classes: name expression or lighting in "
+                "--conditions, or leave --fake_class out"
+            )
         return problems
 
     def notes(self) -> list[str]:

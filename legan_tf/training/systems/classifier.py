@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from legan_tf import losses
-from legan_tf.command_line.options import POSITIVE, Options, group, option
+from legan_tf.command_line.options import POSITIVE, Options, group, listed, option
+from legan_tf.data.conditions import ATTRIBUTES
 from legan_tf.data.faceset import FaceSet
 from legan_tf.models import AttributeClassifier, Network
 from legan_tf.models.network import predict_in_batches
 from legan_tf.training.datasets import Needs
+from legan_tf.training.options import ConditionOptions
 from legan_tf.training.supervised import SupervisedSystem, SupervisedTrainer
 from legan_tf.training.system import register
 from legan_tf.training.trainer import Batch, Trainer
@@ -65,9 +68,13 @@ class Classifier(SupervisedSystem):
 
     model: ClassVar[str] = "classifier"
     columns: ClassVar[tuple[str, ...]] = ("expression",)
+    alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "--conditions=attributes": (ATTRIBUTES,)
+    }
     trainer_class: ClassVar[type[Trainer]] = ClassifierTrainer
     network_class: ClassVar[type[Network]] = AttributeClassifier
 
+    told: ConditionOptions = group(ConditionOptions)
     classifier: ClassifierOptions = group(ClassifierOptions)
 
     def problems(self) -> list[str]:
@@ -75,13 +82,19 @@ class Classifier(SupervisedSystem):
         problems, size = super().problems(), self.data.image_size
         if size & (size - 1):
             problems.append(f"--image_size={size} must be a power of two here")
-        if self.data.flip:
+        if self.data.flip and "lighting" in self.told.condition_names:
             problems.append("--flip would put the light on the wrong side for classifier")
         return problems
 
     def needs(self) -> Needs:
-        """Returns all labels; see ``System``."""
-        return Needs(None, columns=self.columns, any_of=("expression", "lighting"))
+        """Returns the labels to read, of light where there are any; see ``System``."""
+        asked = self.told.condition_names
+        return Needs(
+            asked,
+            attributes=tuple(listed(self.told.attributes)),
+            columns=tuple(name for name in asked if name != "lighting") or asked,
+            any_of=asked,
+        )
 
     def network(self, faces: FaceSet) -> AttributeClassifier:
         """Returns the classifier of the faces' conditions."""

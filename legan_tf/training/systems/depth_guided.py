@@ -255,8 +255,13 @@ class DepthGuided(EditorSystem):
         return bool(self.guidance.supervises and self.mapping.perceptual_weight)
 
     def problems(self) -> list[str]:
-        """Adds the rules of VGG19."""
+        """Adds the rules of VGG19, and of what the depth network's discriminator reads."""
         problems = super().problems()
+        if not set(self.told.condition_names) - {"lighting"}:
+            problems.append(
+                f"--conditions={self.told.conditions}: maps of a surface show no light; name "
+                f"expression or attributes too for {self.model}"
+            )
         if self._compares:
             problems += self.maps.problems_of_vgg(self.data.image_size)
         return problems
