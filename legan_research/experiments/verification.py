@@ -30,11 +30,11 @@ from legan_research.experiments.training import (
     run_seeds,
     seeds_note,
 )
+from legan_research.experiments.verification_metrics import auc, fold_accuracies, true_accept_rate
 from legan_tf.data import attributes
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered.dataset import identity_name, split_people
 from legan_tf.evaluation.image_networks import image_network
-from legan_tf.evaluation.metrics.verification import auc, fold_accuracies, true_accept_rate
 from legan_tf.evaluation.tables import Column
 from legan_tf.models import Network
 from legan_tf.uses.augment.augment import Source, augment

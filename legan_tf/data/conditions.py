@@ -1,10 +1,10 @@
 """Conditions: what an editor is told about the face that it is to make, each kind a class.
 
 LEGAN is told an expression and a lighting, each one class of several. StarGAN on CelebA is told
-binary attributes. A kind says how its labels are kept, how the target of a training sample is
-drawn, how labels are coded for the generator, and how a request is read; the discriminator's loss
-of each kind is in ``losses.classification``. TensorFlow is imported where tensors are made: clients
-read requests without it.
+binary attributes, called attributes below. A kind says how its labels are kept, how the target of a
+training sample is drawn, how labels are coded for the generator, and how a request is read; the
+discriminator's loss of each kind is in ``losses.classification``. TensorFlow is imported where
+tensors are made: clients read requests without it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 ATTRIBUTES = "attributes"
-"""Name of the binary condition of a data set, whose names are its attributes."""
+"""Name of the condition "binary attributes" (``Smiling``, ``Young``), whose names they are."""
 ATTRIBUTE_COLUMN = "attribute:"
-"""What the columns of a manifest that hold its attributes begin with."""
+"""What the columns of a manifest that hold binary attributes begin with."""
 UNKNOWN = -1
 """Label that is not known: such a sample takes part in no loss that needs it. As a target: leave
 the condition as it is."""
@@ -42,7 +42,7 @@ class Condition:
     Attributes:
         kind: Name of the kind, in files.
         name: Its name: of columns, batches, inputs of networks and of signatures, and flags.
-        names: Names of its classes or attributes, in the order of the code.
+        names: Names of its classes or binary attributes, in the order of the code.
     """
 
     kind: ClassVar[str] = ""
@@ -69,16 +69,13 @@ class Condition:
         """Number of values of each entry of a label, which are 0 to one less, and ``UNKNOWN``."""
         raise NotImplementedError
 
-    def each(self, keeps_unnamed: bool) -> np.ndarray:
+    def variations(self, label: np.ndarray) -> np.ndarray:
         """Returns a target for each of ``names``, int32 [size, *label_shape].
 
         Args:
-            keeps_unnamed: Whether the network can leave a condition as it is.
+            label: That of the picture, which the target keeps as far as its name does not say
+                otherwise.
         """
-        raise NotImplementedError
-
-    def changes(self, label: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        """Returns what can be asked for of a picture with a known label: names and labels."""
         raise NotImplementedError
 
     def unknown(self, count: int) -> np.ndarray:
@@ -94,7 +91,7 @@ class Condition:
         """
         raise NotImplementedError
 
-    def of(self, labels: np.ndarray, place: int) -> np.ndarray:
+    def has(self, labels: np.ndarray, place: int) -> np.ndarray:
         """Returns which samples are of a class or have an attribute, bool [n].
 
         Args:
@@ -110,14 +107,14 @@ class Condition:
         """
         raise NotImplementedError
 
-    def told(self, value: Any) -> tuple[str, ...]:
+    def value_texts(self, value: Any) -> tuple[str, ...]:
         """Returns a value of ``labels`` as requests, one for each number of a label.
 
         They are empty where it is unknown.
         """
         raise NotImplementedError
 
-    def edited(self, value: Any, label: np.ndarray) -> Any:
+    def edited_value(self, value: Any, label: np.ndarray) -> Any:
         """Returns what a value of ``labels`` is after an edit to a label."""
         raise NotImplementedError
 
@@ -151,7 +148,9 @@ class Condition:
         """Returns labels as the generator takes them, float32 [B, size]."""
         raise NotImplementedError
 
-    def asked(self, source: np.ndarray, places: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    def evaluation_targets(
+        self, source: np.ndarray, places: np.ndarray, turns: np.ndarray
+    ) -> np.ndarray:
         """Returns the labels that edits are judged by: each asks for one class or attribute.
 
         Args:
@@ -161,8 +160,13 @@ class Condition:
         """
         raise NotImplementedError
 
-    def request(self, source: np.ndarray, wanted: np.ndarray) -> str:
-        """Returns as text what the edit of one picture asks for, by its label and the wanted."""
+    def label_text(self, label: np.ndarray, source: np.ndarray | None = None) -> str:
+        """Returns a label as a request, such as ``smile`` or ``Smiling=1,Young=0``.
+
+        Args:
+            label: One label; what is unknown is left out.
+            source: If given, the label of the picture to edit: attributes that it has are left out.
+        """
         raise NotImplementedError
 
     def read(self, logits: np.ndarray) -> np.ndarray:
@@ -289,12 +293,8 @@ class ClassCondition(Condition):
         """Ids of the classes."""
         return self.size
 
-    def changes(self, label: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        """Every class."""
-        return list(zip(self.names, np.arange(self.size, dtype=np.int32)))
-
-    def each(self, keeps_unnamed: bool) -> np.ndarray:
-        """Returns every class."""
+    def variations(self, label: np.ndarray) -> np.ndarray:
+        """Returns every class, whatever that of the picture is."""
         return np.arange(self.size, dtype=np.int32)
 
     def labels(self, values: Sequence[Any]) -> np.ndarray:
@@ -302,15 +302,15 @@ class ClassCondition(Condition):
         ids = {name: place for place, name in enumerate(self.names)}
         return np.array([ids.get(value, UNKNOWN) for value in values], np.int32)
 
-    def of(self, labels: np.ndarray, place: int) -> np.ndarray:
+    def has(self, labels: np.ndarray, place: int) -> np.ndarray:
         """The class is that of the place."""
         return labels == place
 
-    def told(self, value: Any) -> tuple[str, ...]:
+    def value_texts(self, value: Any) -> tuple[str, ...]:
         """The name of the class, also of one that the condition does not know."""
         return (value,)
 
-    def edited(self, value: Any, label: np.ndarray) -> Any:
+    def edited_value(self, value: Any, label: np.ndarray) -> Any:
         """The name of the class."""
         return self.names[label] if label >= 0 else value
 
@@ -342,13 +342,15 @@ class ClassCondition(Condition):
 
         return tf.one_hot(labels, self.size)
 
-    def asked(self, source: np.ndarray, places: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    def evaluation_targets(
+        self, source: np.ndarray, places: np.ndarray, turns: np.ndarray
+    ) -> np.ndarray:
         """Asks for a class, whatever that of the picture is."""
         return places[turns].astype(np.int32)
 
-    def request(self, source: np.ndarray, wanted: np.ndarray) -> str:
+    def label_text(self, label: np.ndarray, source: np.ndarray | None = None) -> str:
         """Returns the name of the class, empty if it is unknown."""
-        return self.names[wanted] if wanted >= 0 else ""
+        return self.names[label] if label >= 0 else ""
 
     def read(self, logits: np.ndarray) -> np.ndarray:
         """Reads the class of the largest logit."""
@@ -405,32 +407,27 @@ class BinaryCondition(Condition):
         """0 and 1."""
         return 2
 
-    def changes(self, label: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        """Every attribute turned, the others as they are."""
-        turned = np.where(np.eye(self.size, dtype=bool), 1 - label, label).astype(np.int32)
-        return list(zip(self.names, turned))
-
-    def each(self, keeps_unnamed: bool) -> np.ndarray:
-        """Returns every attribute alone, the others left, or not there if they cannot be left."""
-        others = UNKNOWN if keeps_unnamed else 0
-        return np.where(np.eye(self.size, dtype=bool), 1, others).astype(np.int32)
+    def variations(self, label: np.ndarray) -> np.ndarray:
+        """Returns every attribute turned, or there if it is unknown; the others are kept."""
+        turned = np.where(label == 1, 0, 1)
+        return np.where(np.eye(self.size, dtype=bool), turned, label).astype(np.int32)
 
     def labels(self, values: Sequence[Any]) -> np.ndarray:
         """Values are mappings of attributes to 0 and 1."""
         found = [[value.get(name, UNKNOWN) for name in self.names] for value in values]
         return np.array(found, np.int32).reshape(len(values), *self.label_shape)
 
-    def of(self, labels: np.ndarray, place: int) -> np.ndarray:
+    def has(self, labels: np.ndarray, place: int) -> np.ndarray:
         """The attribute of the place is there."""
         if place == UNKNOWN:
             return np.all(labels == UNKNOWN, axis=1)
         return labels[:, place] == 1
 
-    def told(self, value: Any) -> tuple[str, ...]:
+    def value_texts(self, value: Any) -> tuple[str, ...]:
         """Each attribute by itself, such as ``Smiling=1``."""
         return tuple(f"{name}={value[name]}" if name in value else "" for name in self.names)
 
-    def edited(self, value: Any, label: np.ndarray) -> Any:
+    def edited_value(self, value: Any, label: np.ndarray) -> Any:
         """The attributes that are known."""
         asked = {name: int(one) for name, one in zip(self.names, label) if one != UNKNOWN}
         return {**value, **asked}
@@ -470,7 +467,9 @@ class BinaryCondition(Condition):
 
         return tf.where(labels < 0, 0.5, tf.cast(labels, tf.float32))
 
-    def asked(self, source: np.ndarray, places: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    def evaluation_targets(
+        self, source: np.ndarray, places: np.ndarray, turns: np.ndarray
+    ) -> np.ndarray:
         """Asks for the opposite of one attribute, the next that is known; nothing without one."""
         wanted = source.copy()
         for label, turn in zip(wanted, turns):
@@ -479,10 +478,10 @@ class BinaryCondition(Condition):
                 label[place] = 1 - label[place]
         return wanted
 
-    def request(self, source: np.ndarray, wanted: np.ndarray) -> str:
-        """Returns the attributes that change, such as ``Smiling=1``."""
-        changed = np.flatnonzero((wanted != source) & (wanted != UNKNOWN))
-        return ",".join(f"{self.names[place]}={wanted[place]}" for place in changed)
+    def label_text(self, label: np.ndarray, source: np.ndarray | None = None) -> str:
+        """Returns the attributes, such as ``Smiling=1``."""
+        told = label != UNKNOWN if source is None else (label != UNKNOWN) & (label != source)
+        return ",".join(f"{self.names[place]}={label[place]}" for place in np.flatnonzero(told))
 
     def read(self, logits: np.ndarray) -> np.ndarray:
         """Reads an attribute as there where its logit is above 0."""

@@ -348,7 +348,7 @@ def class_counts(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
     for condition in (*manifest.conditions, manifest.people):
         labels = {split: manifest.labels(condition, rows[split]) for split in SPLITS}
         table = {
-            name: {split: int(condition.of(labels[split], place).sum()) for split in SPLITS}
+            name: {split: int(condition.has(labels[split], place).sum()) for split in SPLITS}
             for place, name in (*enumerate(condition.names), (UNKNOWN, ""))
         }
         if not any(table[""].values()):

@@ -198,7 +198,7 @@ def _settings(report: Report) -> dict[str, Any]:
     if confusion:
         # No other setting shows that models without all classes are asked for other edits.
         settings["edits per class"] = {
-            attribute: [sum(row) for row in counts] for attribute, counts in confusion.items()
+            name: [sum(row) for row in counts] for name, counts in confusion.items()
         }
     return settings
 

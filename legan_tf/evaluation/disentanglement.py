@@ -91,7 +91,8 @@ def one_condition_metrics(
     Args:
         made: Returned by ``one_condition_edits``.
         faces: The edited faces, with true surfaces.
-        classify: An independent classifier of the classes of ``faces``.
+        classify: An independent classifier of classes of ``faces``; of a condition that it does
+            not read nothing is said.
 
     Returns:
         For ``edit``, ``copy`` and ``truth``, [count] each: of edits of the expression,
@@ -111,7 +112,7 @@ def one_condition_metrics(
                 read.append(classify(of_it[name][start : start + BATCH]))
                 count(len(of_it[name][start : start + BATCH]))
             for kept in of_it["labels"]:
-                if kept != changed:
+                if kept != changed and kept in read[0]:
                     labels = np.concatenate([part[kept] for part in read])
                     inputs[f"{changed}_edit_{kept}"] = labels
                     inputs[f"source_{kept}"] = of_it["labels"][kept]

@@ -151,7 +151,7 @@ def _other_people(embeddings: np.ndarray, people: np.ndarray, seed: int) -> np.n
 def metrics_of_surfaces(
     editor: Any, faces: FaceSet, evaluator: Evaluator, edits: int, seed: int
 ) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-    """Computes the metrics that need rendered faces: of light, surface and kept attributes.
+    """Computes the metrics that need rendered faces: of light, surface and kept conditions.
 
     Args:
         editor: The model.
@@ -171,19 +171,20 @@ def metrics_of_surfaces(
     known = all({*editor.names(name)} >= {*faces.names(name)} for name in changing)
     if faces.surface is None or not changing or not known:
         return {}, {}
-    # What an edit has left as it was is read by the classifier, a shape is not.
-    read = classifier is not None and {*faces.labels} <= {*networks.columns}
+    # What edits of one condition keep is read by the classifier; their light needs none.
+    judged = bool(networks.columns) or "expression" in changing
     edit = adapt_editor(editor, faces)
     relights = "lighting" in changing and lights_suffice(faces)
     counts = {
-        "one_attribute_edits": -(-edits // _ONE_CONDITION_SHARE) if read else 0,
+        "one_attribute_edits": -(-edits // _ONE_CONDITION_SHARE) if judged else 0,
         "relit_people": min(_RELIT_PEOPLE, len(faces.identities)) if relights else 0,
     }
 
     def classify(images: np.ndarray) -> dict[str, np.ndarray]:
-        assert classifier is not None
-        logits = networks.in_names(classifier(images))
-        return {one.name: one.read(logits[one.name]) for one in faces.conditions}
+        logits = networks.in_names(classifier(images)) if classifier else {}
+        return {
+            one.name: one.read(logits[one.name]) for one in faces.conditions if one.name in logits
+        }
 
     def of_one_condition() -> Arrays:
         made = one_condition_edits(edit, faces, counts["one_attribute_edits"], seed, changing)
@@ -200,10 +201,10 @@ def metrics_of_surfaces(
     }
     # Cached separately, so that an interruption of the second does not lose the first.
     means: Arrays = {}
-    if classifier is not None and read:
+    if judged:
         one_condition = {
             "one_attribute_edits": counts["one_attribute_edits"],
-            "network": classifier.description,
+            "network": classifier.description if classifier else None,
             "metrics": [metric.key for metric in computable("editor", disentanglement.INPUTS)],
         }
         means.update(evaluator.cache.arrays({**key, **one_condition}, of_one_condition))

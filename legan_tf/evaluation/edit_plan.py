@@ -147,7 +147,8 @@ def draw_plan(faces: FaceSet, asked: Labels, count: int, seed: int) -> EditPlan:
         rows = np.flatnonzero(people == person)
         drawn = turns[_draw(len(turns), len(rows), rng)]
         for one, turn in zip(changed, drawn.T):
-            labels[one.name][rows] = one.asked(labels[one.name][rows], asked[one.name], turn)
+            own = labels[one.name][rows]
+            labels[one.name][rows] = one.evaluation_targets(own, asked[one.name], turn)
     truth = pictures_of(faces, people, labels)
     unseen = np.setdiff1d(np.arange(len(faces)), np.concatenate([index, truth]))
     if len(unseen) < max(count / 2, 2):

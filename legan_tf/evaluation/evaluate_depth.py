@@ -213,5 +213,5 @@ def _per_expression(
 def _label(faces: FaceSet, i: int) -> str:
     """Person and labels of a picture, a line each."""
     person = faces.identities[faces.identity[i]] if faces.identity[i] != UNKNOWN else ""
-    labels = (one.request(one.unknown(1)[0], faces.labels[one.name][i]) for one in faces.conditions)
+    labels = (one.label_text(faces.labels[one.name][i]) for one in faces.conditions)
     return "\n".join(filter(None, [person, *labels]))

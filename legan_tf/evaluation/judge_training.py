@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
+from legan_tf.data.conditions import ATTRIBUTES
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation.curves import read_curves
@@ -26,12 +28,19 @@ _COMPARED_FIELDS = {
     "image_size": "an image size of",
     "expressions": "the expressions of",
     "merge_flashless": "merged flashless lights",
+    "conditions": "the conditions",
 }
 """Fields that distinguish judges, and what they are called in messages on evaluation."""
 
 
 def judge_config(
-    kind: str, folder: str, image_size: int, expressions: str, merge_flashless: bool, steps: int
+    kind: str,
+    folder: str,
+    image_size: int,
+    expressions: str,
+    merge_flashless: bool,
+    steps: int,
+    attributes: bool = False,
 ) -> System:
     """The configuration of a judge.
 
@@ -42,9 +51,11 @@ def judge_config(
         expressions: ``multipie`` or ``affectnet``.
         merge_flashless: See ``DataOptions``.
         steps: Updates.
+        attributes: Whether the classifier reads the binary attributes of rendered faces too.
     """
-    particular = {
-        "classifier": {"learning_rate": 1e-3},
+    conditions = ("expression", "lighting", *([ATTRIBUTES] if attributes else []))
+    particular: dict[str, dict[str, Any]] = {
+        "classifier": {"learning_rate": 1e-3, "conditions": ",".join(conditions)},
         "identity": {"learning_rate": 1e-3, "identity_width": 0.25, "flip": True},
         "quality": {
             "learning_rate": 5e-4,
@@ -93,7 +104,9 @@ def train_judges(
     """
     expressions, merged = rendered_classes(faces.names("expression"), faces.names("lighting"))
     configs = {
-        kind: judge_config(kind, folder, faces.image_size, expressions, merged, steps)
+        kind: judge_config(
+            kind, folder, faces.image_size, expressions, merged, steps, ATTRIBUTES in faces.labels
+        )
         for kind in kinds
     }
     for config in configs.values():
@@ -160,7 +173,7 @@ def _check_asked_for(config: System, folder: str) -> None:
     differences = [
         f"{name} {getattr(there, field)}, not {getattr(config, field)}"
         for field, name in _COMPARED_FIELDS.items()
-        if getattr(there, field) != getattr(config, field)
+        if getattr(there, field, None) != getattr(config, field, None)
     ]
     if differences:
         raise UserError(

@@ -303,8 +303,8 @@ def edit_sheet(faces: FaceSet, plan: EditPlan, images: Mapping[str, np.ndarray])
         columns.pop("truth", None)
     requests = [
         [
-            one.request(*pair)
-            for pair in zip(faces.labels[one.name][plan.index], plan.labels[one.name][:count])
+            one.label_text(*pair)
+            for pair in zip(plan.labels[one.name][:count], faces.labels[one.name][plan.index])
         ]
         for one in faces.conditions
     ]

@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from legan_tf.data.conditions import Condition
-from legan_tf.graph_ops.pixels import to_uint8
 from legan_tf.models.generator import AttributeGenerator
 from legan_tf.models.hourglass import hourglass
 from legan_tf.models.layers import PACKAGE
@@ -103,18 +102,3 @@ class LeganGenerator(AttributeGenerator):
             "image": self.output_image(features, image),
             **{f"{name}_mask": tf.cast(mask, tf.float32) for name, mask in masks.items()},
         }
-
-
-def mask_to_grey(mask: tf.Tensor) -> tf.Tensor:
-    """Returns masks as pictures: the mean over the channels, stretched to 0 to 255 in each.
-
-    Args:
-        mask: float [B, H, W, M].
-
-    Returns:
-        uint8 [B, H, W, 1].
-    """
-    mean = tf.reduce_mean(tf.cast(mask, tf.float32), axis=-1, keepdims=True)
-    low = tf.reduce_min(mean, axis=(1, 2, 3), keepdims=True)
-    high = tf.reduce_max(mean, axis=(1, 2, 3), keepdims=True)
-    return to_uint8(2.0 * tf.math.divide_no_nan(mean - low, high - low) - 1.0)

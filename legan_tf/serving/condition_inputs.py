@@ -120,12 +120,16 @@ class ClassInput(ConditionInput):
             return tf.identity(ids)
 
 
-_OF_KIND = {ClassCondition.kind: ClassInput, BinaryCondition.kind: ConditionInput}
+INPUTS: dict[str, type[ConditionInput]] = {
+    ClassCondition.kind: ClassInput,
+    BinaryCondition.kind: ConditionInput,
+}
+"""The input of each kind of condition."""
 
 
 def input_of(condition: Condition, keeps_unnamed: bool) -> ConditionInput:
     """Returns the input of a condition, by its kind."""
-    return _OF_KIND[condition.kind](condition, keeps_unnamed)
+    return INPUTS[condition.kind](condition, keeps_unnamed)
 
 
 def _all_of_row(holds: tf.Tensor) -> tf.Tensor:

@@ -230,7 +230,9 @@ class Editor(_Model):
         batch, single = as_list(image)
         if not single:
             raise UserError(f"A grid is made of one picture; {len(batch)} were given.")
-        each = [condition.each(self.keeps_unnamed) for condition in self.conditions]
+        # What a model cannot leave as it is is class 0, or not there.
+        start = UNKNOWN if self.keeps_unnamed else 0
+        each = [one.variations(np.full_like(one.unknown(1)[0], start)) for one in self.conditions]
         shape = tuple(map(len, each))
         places = np.indices(shape).reshape(len(shape), -1)
         targets = {

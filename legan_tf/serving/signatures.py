@@ -18,10 +18,9 @@ import tensorflow as tf
 
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.ratings import NATURAL
-from legan_tf.graph_ops.pixels import to_uint8
+from legan_tf.graph_ops.pixels import mask_to_grey, to_uint8
 from legan_tf.graph_ops.target import current_target
 from legan_tf.models import Network, copy_of
-from legan_tf.models.legan import mask_to_grey
 from legan_tf.runtime.compat import float32_policy, tensorflow_variable
 from legan_tf.serving.condition_inputs import input_of
 from legan_tf.serving.graph_checks import at_most_max_rows
@@ -36,7 +35,7 @@ Signatures = dict[str, Any]
 _IMAGE = tf.TensorSpec([None, None, None, 3], tf.uint8, "image")
 _IMAGE_BYTES = tf.TensorSpec([None], tf.string, "image_bytes")
 _DESCRIBED = ("image_size", "conditions", "keeps_unnamed", "geometry", "face_lines")
-"""Attributes of networks that their labels tell."""
+"""Python attributes of networks that their labels record."""
 
 
 @dataclasses.dataclass(frozen=True)

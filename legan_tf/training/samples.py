@@ -8,9 +8,8 @@ from PIL import Image, ImageDraw
 
 from legan_tf.data.conditions import Condition
 from legan_tf.data.faceset import FaceSet
-from legan_tf.graph_ops.pixels import to_float, to_uint8
+from legan_tf.graph_ops.pixels import mask_to_grey, to_float, to_uint8
 from legan_tf.models import AttributeGenerator, DepthNetwork
-from legan_tf.models.legan import mask_to_grey
 
 COLUMNS = 7
 HEADER = 14
@@ -25,7 +24,7 @@ def _targets(faces: FaceSet, index: int) -> list[tuple[Condition, str, dict[str,
     own = {name: np.maximum(labels[index], 0) for name, labels in faces.labels.items()}
     targets: list[tuple[Condition, str, dict[str, np.ndarray]]] = []
     for condition in faces.conditions:
-        changes = condition.changes(own[condition.name])
+        changes = list(zip(condition.names, condition.variations(own[condition.name])))
         if targets:
             spread = np.linspace(0, len(changes) - 1, min(COLUMNS, len(changes)))
             changes = [changes[place] for place in spread.round().astype(int)]

@@ -37,7 +37,7 @@ class RandomEdit(keras.layers.Layer):
         self,
         editor: Editor | Source,
         share: float = 0.5,
-        attributes: Sequence[str] | None = None,
+        conditions: Sequence[str] | None = None,
         seed: int | None = None,
         **options: Any,
     ) -> None:
@@ -46,32 +46,32 @@ class RandomEdit(keras.layers.Layer):
         Args:
             editor: An editor from ``legan_tf.load``, or its path.
             share: Probability that an image is edited, 0 to 1.
-            attributes: The conditions to change, such as ``expression`` and ``lighting``, each to
-                a class drawn uniformly, or each of its attributes to 0 or 1; default is all of the
+            conditions: Those to change, such as ``expression`` and ``lighting``, each to a class
+                drawn uniformly, or each of its binary attributes to 0 or 1; default is all of the
                 editor. Choose one that your labels do not depend on.
             seed: Seed of the draws: the same seed gives the same edits in the same order of calls.
                 Default is drawn after ``keras.utils.set_random_seed``.
             **options: Arguments of ``keras.layers.Layer``.
 
         Raises:
-            UserError: The model is no editor, or cannot change these attributes alone.
+            UserError: The model is no editor, or cannot change these conditions alone.
         """
         super().__init__(autocast=False, **options)
         self.editor = _loaded(editor, Editor, "an editor")
         self.share = share
         able = tuple(condition.name for condition in self.editor.conditions)
-        self.attributes = able if attributes is None else tuple(attributes)
+        self.conditions = able if conditions is None else tuple(conditions)
         self.seed = random.randint(1, 2**31 - 1) if seed is None else seed
         if not 0 <= share <= 1:
             raise UserError(f"share={share}: must be 0 to 1.")
-        if not self.attributes or set(self.attributes) - set(able):
+        if not self.conditions or set(self.conditions) - set(able):
             raise UserError(
-                f"attributes={self.attributes}: {self.editor.path} can change {' and '.join(able)}."
+                f"conditions={self.conditions}: {self.editor.path} can change {' and '.join(able)}."
             )
-        left = [name for name in able if name not in self.attributes]
+        left = [name for name in able if name not in self.conditions]
         if left and not self.editor.keeps_unnamed:
             raise UserError(
-                f"attributes={self.attributes}: {self.editor.path} cannot leave the {left[0]} as "
+                f"conditions={self.conditions}: {self.editor.path} cannot leave the {left[0]} as "
                 "it is; a model trained with --keep_share above 0 can."
             )
         # XLA cannot compile the selection of rows.
@@ -114,7 +114,7 @@ class RandomEdit(keras.layers.Layer):
         drawn = {
             one.name: self._random.uniform([rows, *one.label_shape], 0, one.values, tf.int32)
             for one in self.editor.conditions
-            if one.name in self.attributes
+            if one.name in self.conditions
         }
         places = tf.where(chosen)
 
@@ -132,9 +132,17 @@ class RandomEdit(keras.layers.Layer):
             **super().get_config(),
             "editor": self.editor.path,
             "share": self.share,
-            "attributes": list(self.attributes),
+            "conditions": list(self.conditions),
             "seed": self.seed,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> RandomEdit:
+        """Returns the layer of a configuration; files of before say ``attributes``."""
+        config = dict(config)
+        if "attributes" in config:
+            config["conditions"] = config.pop("attributes")
+        return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -120,6 +120,23 @@ def test_a_model_that_lights_all_faces_alike_is_found_out(faces, read):
     np.testing.assert_allclose(judged["light_error"][:5], light_error(edited, true))
 
 
+def test_without_a_classifier_of_a_condition_only_that_is_not_judged(faces, read):
+    made = one_condition_edits(relit_as(faces, 1), faces, 10, seed=0)
+    whole = disentanglement.one_condition_metrics(made, faces, read)["edit"]
+    for known, missing in (
+        ({"lighting"}, {"expression_kept"}),
+        (set(), {"expression_kept", "light_kept"}),
+    ):
+
+        def classify(images, known=known):
+            return {name: labels for name, labels in read(images).items() if name in known}
+
+        judged = disentanglement.one_condition_metrics(made, faces, classify)["edit"]
+        assert set(judged) == set(whole) - missing
+        for name, values in judged.items():
+            np.testing.assert_array_equal(values, whole[name])
+
+
 def test_what_is_kept_is_what_the_classifier_reads_as_the_sources(faces, read, capsys):
     made = one_condition_edits(perfect(faces), faces, EDITS, seed=2)
     capsys.readouterr()

@@ -14,8 +14,8 @@ from legan_tf.training.datasets import rendered_split
 from legan_tf.training.run_folder import METRICS_FILE
 
 
-def faces(size=16, expressions="multipie", merged=True):
-    return rendered_split("test", 1, expressions, merged, size, 0)
+def faces(size=16, expressions="multipie", merged=True, attributes=False):
+    return rendered_split("test", 1, expressions, merged, size, 0, with_attributes=attributes)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,13 @@ def test_judges_are_trained_once(folder, capsys):
     assert (logits["expression"].shape, logits["lighting"].shape) == ((2, 6), (2, 19))
     assert judges["identity"](tf.zeros([2, 16, 16, 3])).shape == (2, 256)
     assert judges["quality"](tf.zeros([2, 16, 16, 3])).shape == (2,)
+
+
+def test_attributes_of_rendered_faces_are_read_by_a_judge(tmp_path):
+    shown = faces(attributes=True)
+    folder = str(tmp_path / "judges")
+    classifier = train_judges(folder, shown, 1, ["classifier"])["classifier"]
+    assert classifier.conditions == shown.conditions
 
 
 def test_a_face_judge_that_learned_nothing_is_doubted(folder, judges):
@@ -63,6 +70,10 @@ def test_it_is_the_last_validation_that_tells_whether_to_doubt(tmp_path):
         ((faces(32), 1), "an image size of 16, not 32"),
         ((faces(16, "affectnet"), 1), "the expressions of multipie, not affectnet"),
         ((faces(16, "multipie", False), 1), "merged flashless lights True, not False"),
+        (
+            (faces(attributes=True), 1),
+            "the conditions expression,lighting, not expression,lighting,attributes",
+        ),
     ],
 )
 def test_other_judges_are_refused_in_words_of_the_flags_that_there_are(folder, asked, difference):

@@ -92,7 +92,7 @@ def test_edited_rows_are_the_editor_s_and_the_others_untouched(editor):
 
 
 def test_the_share_is_that_of_the_pictures_edited_and_targets_are_uniform(editor):
-    layer = legan_tf.RandomEdit(editor, share=0.25, attributes=["lighting"], seed=0)
+    layer = legan_tf.RandomEdit(editor, share=0.25, conditions=["lighting"], seed=0)
     image = blobs(1)[0]
     known = [editor(image, lighting=name) for name in editor.lightings]
     made = layer(np.repeat(image[None], 600, axis=0)).numpy().astype(int)
@@ -105,7 +105,7 @@ def test_the_share_is_that_of_the_pictures_edited_and_targets_are_uniform(editor
 
 def test_one_attribute_changes_and_the_other_stays(editor):
     images = blobs(12)
-    made = legan_tf.RandomEdit(editor, 1.0, attributes=("expression",), seed=1)(images).numpy()
+    made = legan_tf.RandomEdit(editor, 1.0, conditions=("expression",), seed=1)(images).numpy()
     for image, edited in zip(images, made):
         known = [editor(image, expression=name) for name in editor.expressions]
         assert min(np.abs(edited.astype(int) - edit).max() for edit in known) <= 1
@@ -117,7 +117,7 @@ def test_each_attribute_is_drawn_by_itself(models):
     known = [editor(image, attributes=target).astype(int) for target in asked]
     assert min(np.abs(known[0] - other).max() for other in known[1:]) > 5
     layer = legan_tf.RandomEdit(editor, 1.0, seed=0)
-    assert layer.attributes == ("attributes",)
+    assert layer.conditions == ("attributes",)
     made = layer(np.repeat(image[None], 200, axis=0)).numpy().astype(int)
     counts = [sum(np.abs(m - edit).max() <= 1 for m in made) for edit in known]
     # Three standard deviations of the binomial distributions.
@@ -197,8 +197,11 @@ def test_a_model_with_the_parts_is_saved_and_loaded(editor, scorer, tmp_path):
         again.predict(images, verbose=0), model.predict(images, verbose=0), atol=1e-6
     )
     layer = again.layers[-2]
-    assert (layer.share, layer.attributes, layer.seed) == (0.4, ("lighting",), 7)
+    assert (layer.share, layer.conditions, layer.seed) == (0.4, ("lighting",), 7)
     assert layer.editor.sha256 == editor.sha256
+    of_before = layer.get_config()
+    of_before["attributes"] = of_before.pop("conditions")
+    assert legan_tf.RandomEdit.from_config(of_before).conditions == ("lighting",)
     loss = legan_tf.NaturalnessLoss.from_config(model.loss.get_config())
     assert (loss.target, loss.scorer.sha256) == (7.0, scorer.sha256)
     metric = legan_tf.NaturalnessMetric.from_config(metric.get_config())
@@ -305,13 +308,13 @@ def test_what_cannot_be_is_reported(models, editor, scorer):
             part(editor)
     with pytest.raises(UserError, match="share=1.5: must be 0 to 1"):
         legan_tf.RandomEdit(editor, 1.5)
-    for attributes in (["light"], []):
+    for conditions in (["light"], []):
         with pytest.raises(UserError, match="can change expression and lighting"):
-            legan_tf.RandomEdit(editor, attributes=attributes)
+            legan_tf.RandomEdit(editor, conditions=conditions)
     with pytest.raises(UserError, match="unlit.keras can change expression"):
-        legan_tf.RandomEdit(models["unlit"], attributes=["lighting"])
+        legan_tf.RandomEdit(models["unlit"], conditions=["lighting"])
     with pytest.raises(UserError, match="strict.keras cannot leave the lighting as it is"):
-        legan_tf.RandomEdit(models["strict"], attributes=["expression"])
+        legan_tf.RandomEdit(models["strict"], conditions=["expression"])
     with pytest.raises(ValueError, match="takes squares .*, not 10 x 12"):
         legan_tf.RandomEdit(editor)(blobs(2, 10, width=12))
     loose = tf.function(

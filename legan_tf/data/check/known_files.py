@@ -92,8 +92,8 @@ class KnownFiles:
             file: Its path; of a record, with its offset.
             kind: ``depth`` or ``normal`` where it was read as such a map.
         """
-        entry, version = self._entries.get(f"{kind}:{file}"), self.version(file)
-        if version is None or not isinstance(entry, list) or entry[:2] != version:
+        entry = self._entries.get(f"{kind}:{file}")
+        if not isinstance(entry, list) or entry[:2] != self.version(file):
             return None
         return Known(*entry[2:]) if _is_known(entry[2:]) else None
 

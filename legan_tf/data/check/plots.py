@@ -226,7 +226,7 @@ def _groups(
     for condition in conditions:
         labels = manifest.labels(condition, rows)
         groups = {
-            name: places[condition.of(labels, place)].tolist()
+            name: places[condition.has(labels, place)].tolist()
             for place, name in (*enumerate(condition.names), (UNKNOWN, ""))
         }
         present = [name for name, found in groups.items() if found]

@@ -252,10 +252,10 @@ def picture_problems(
         messages: list[str] = []
         shape: tuple[int, int] | None = None
         found = known.get(row.file) if known else None
-        version = known.version(row.file) if known else None
         if found:
             digest, shape = bytes.fromhex(found.digest), (found.height, found.width)
         else:
+            version = known.version(row.file) if known else None
             try:
                 content = storage.read_bytes(row.file)
                 digest = hashlib.blake2b(content, digest_size=16).digest()
@@ -278,8 +278,8 @@ def picture_problems(
 
     def map_problems(index: int, path: str, kind: str, shape: tuple[int, int] | None) -> list[str]:
         found = known.get(path, kind) if known else None
-        version = known.version(path) if known else None
         if not found:
+            version = known.version(path) if known else None
             try:
                 values = maps.decode(path, kind)
             except UnavailableError:

@@ -1,4 +1,4 @@
-"""Accuracy and confusion matrix of predicted attributes against the requested ones."""
+"""Accuracy and confusion matrix of predicted conditions against the requested ones."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def expression_generation_rate(metrics: Mapping[str, float]) -> float | None:
 @register("attributes", "attributes", "higher", "predicted_attributes requested_attributes",
           order=(152, 22))  # fmt: skip
 def attributes_as_requested(predicted: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Mean share of attributes that are predicted as requested, higher is better.
+    """Mean share of binary attributes that are predicted as requested, higher is better.
 
     Args:
         predicted: int [n,N], 0 or 1; negative where unknown, which does not count.
@@ -107,7 +107,7 @@ def attributes_as_requested(predicted: np.ndarray, wanted: np.ndarray) -> np.nda
           "predicted_attributes requested_attributes source_attributes",
           order=(154, 24))  # fmt: skip
 def changes_as_requested(predicted: np.ndarray, wanted: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Mean share of the changed attributes that are predicted as requested, higher is better.
+    """Mean share of changed binary attributes that are predicted as requested, higher is better.
 
     Arguments and returned values as of ``attributes_as_requested``; ``own`` are the source's.
     """
@@ -118,7 +118,7 @@ def changes_as_requested(predicted: np.ndarray, wanted: np.ndarray, own: np.ndar
           "predicted_attributes requested_attributes source_attributes",
           order=(156, 26))  # fmt: skip
 def kept_as_requested(predicted: np.ndarray, wanted: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Mean share of the kept attributes that are predicted as the source's, higher is better.
+    """Mean share of kept binary attributes that are predicted as the source's, higher is better.
 
     Arguments and returned values as of ``attributes_as_requested``; ``own`` are the source's.
     """

@@ -40,7 +40,7 @@ INPUTS = {
     "editor": {
         # Of a batch of pictures.
         "image": "the picture itself, uint8 [n,S,S,3]",
-        "true_image": "picture of the same person with the requested attributes, uint8 [n,S,S,3]",
+        "true_image": "picture of the same person with the requested labels, uint8 [n,S,S,3]",
         "lpips_distance": "LPIPS of picture and true picture, float [n]",
         "source_image": "input of an edit, uint8 [n,S,S,3]",
         "cycle_image": "the edit edited back, uint8 [n,S,S,3]",
@@ -74,7 +74,7 @@ INPUTS = {
         "predicted_attributes": "whether logits are above 0, int [n,N], -1 where not predicted",
         "requested_expression": "requested class, int [n], -1 where unknown",
         "requested_lighting": "requested class, int [n], -1 where unknown",
-        "requested_attributes": "requested attributes, int [n,N], -1 where unknown",
+        "requested_attributes": "requested binary attributes, int [n,N], -1 where unknown",
         "source_attributes": "those of the inputs, int [n,N], -1 where unknown",
         "six_expressions": "of AffectNet's classes, those without contempt and disgust, int [6]",
     },

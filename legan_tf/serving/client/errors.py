@@ -20,7 +20,7 @@ class ClientError(UserError):
     """
 
     def __init__(self, sentence: str, address: str, model: str = "", signature: str = "") -> None:
-        """Takes the attributes."""
+        """Composes the message."""
         names = (model and f", model {model}") + (signature and f", signature {signature}")
         super().__init__(f"{address}{names}: {sentence}")
         self.sentence = sentence

@@ -141,7 +141,7 @@ def _synthetic_row(
     values = {name: getattr(source, name) for name in ("identity", *CLASSES, ATTRIBUTES)}
     for one in conditions:
         label = one.ids(image.targets.get(one.name), 1, keeps_unnamed=True)[0]
-        values[one.name] = one.edited(values[one.name], label)
+        values[one.name] = one.edited_value(values[one.name], label)
     return {"path": image.path, **values, "split": SPLITS[0]}
 
 
@@ -151,7 +151,9 @@ def _counts(
     """A table of the images of train per class or attribute, real and synthetic."""
     train = [vars(row) for row in manifest.split(SPLITS[0])]
     real, added = (
-        collections.Counter(name for row in rows for name in condition.told(row[condition.name]))
+        collections.Counter(
+            name for row in rows for name in condition.value_texts(row[condition.name])
+        )
         for rows in (train, synthetic)
     )
     found = {*real, *added} - {""}
@@ -181,8 +183,8 @@ def _sheet(
         sources, results = [], []
         for made in evenly_spaced(of_class[name], _SHEET_COLUMNS):
             row = manifest.rows[made.source]
-            told = (one.told(getattr(row, one.name)) for one in conditions)
-            caption = " ".join(text for texts in told for text in texts if text)
+            texts_of = (one.value_texts(getattr(row, one.name)) for one in conditions)
+            caption = " ".join(text for texts in texts_of for text in texts if text)
             sources.append((enlarged(load_image(made.source)), caption))
             caption = " ".join([*made.targets.values()][1:])
             if made.rating is not None:

@@ -88,13 +88,13 @@ def balance(
     train = [(i, row) for i, row in enumerate(rows) if row.split == _TRAIN]
     values = [getattr(row, condition.name) for _, row in train]
     labels = condition.labels(values).reshape(-1, len(condition.columns()))
-    told = [condition.told(value) for value in values]
+    texts = [condition.value_texts(value) for value in values]
     quotas: list[Quota] = []
     known: list[str] = []
     unknown: set[str] = set()
     without_rest: set[int] = set()
     # Of a class there is one number, of attributes one each.
-    for numbers, names in zip(labels.T, zip(*told)):
+    for numbers, names in zip(labels.T, zip(*texts)):
         counts = collections.Counter(name for name in names if name)
         able = dict(zip(numbers, names))
         unknown |= set(counts) - {able[number] for number in able if number >= 0}
@@ -156,11 +156,11 @@ def _targets(editor: Any, row: Row, changed: str, target: str) -> dict[str, str]
     for one in editor.conditions:
         value = getattr(row, one.name)
         if one.name == changed:
-            value = one.edited(value, one.ids(target, 1, True)[0])
+            value = one.edited_value(value, one.ids(target, 1, True)[0])
         label = one.labels([value])[0]
         if np.any(label < 0):
             return {}
-        targets[one.name] = one.request(one.unknown(1)[0], label)
+        targets[one.name] = one.label_text(label)
     return targets
 
 
@@ -201,7 +201,7 @@ def vary(rows: Sequence[Row], editor: Any, seed: int, tries: int) -> tuple[list[
     edits = [
         Edit(
             sources[i // tries],
-            {one.name: one.request(one.unknown(1)[0], labels[i]) for one, labels in drawn.items()},
+            {one.name: one.label_text(labels[i]) for one, labels in drawn.items()},
         )
         for i in range(count)
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from legan_tf.evaluation.metrics.verification import (
+from legan_research.experiments.verification_metrics import (
     auc,
     best_threshold,
     fold_accuracies,
