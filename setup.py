@@ -95,6 +95,7 @@ PACKAGE_DIR = {"legan_tf.configs": "configs", "legan_tf.scripts": "scripts"}
 PACKAGE_DATA = {
     "legan_tf": ["py.typed"],
     "legan_tf.configs": ["*.flags"],
+    "legan_tf.data.rendered": ["assets/*"],
     "legan_tf.head": ["assets/*"],
     "legan_tf.serving": ["server_templates/*"],
     "legan_tf.uses.photographs.demo": ["page/*"],

@@ -9,6 +9,8 @@ meshes take half a minute.
 learn: what the head has to know of people, from their pictures with a neutral and another
 expression: where a finder's points lie on it, and how its shapes and the light on its skin change.
   python scripts/build_head.py learn --manifest=london.csv --output=face_statistics.npz
+skin: the statistics of skin that rendered people are drawn from, from neutral pictures.
+  python scripts/build_head.py skin --manifest=london.csv --people=ages.csv --output=skin.npz
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ _HEAD = flags.DEFINE_string(
     "head", "", "learn: another head, a file or folder as edit.py takes; empty for the package's."
 )
 _FINDER = flags.DEFINE_enum("finder", FINDERS[0], FINDERS, "learn: what finds the landmarks.")
+_PEOPLE = flags.DEFINE_string("people", "", "skin: CSV with columns identity, age, gender.")
 _OUTPUT = flags.DEFINE_string("output", "", "The .npz file to write.")
 
 
@@ -62,17 +65,33 @@ def _learn() -> None:
     )
 
 
-_COMMANDS = {"head": _head, "ict": _ict, "learn": _learn}
+def _skin() -> None:
+    from legan_tf.data.head_assets.skin import write_skin
+
+    print(
+        write_skin(
+            _MANIFEST.value,
+            _DATA_DIR.value or None,
+            _PEOPLE.value,
+            _FINDER.value,
+            _OUTPUT.value,
+            cli.bar("unwrapped"),
+        )
+    )
+
+
+_COMMANDS = {"head": _head, "ict": _ict, "learn": _learn, "skin": _skin}
 # --output is for all.
 _FLAGS: dict[str, tuple[str, ...]] = {
     "head": ("source",),
     "ict": ("source",),
     "learn": ("manifest", "data_dir", "head", "finder"),
+    "skin": ("manifest", "data_dir", "people", "finder"),
 }
 
 
 def main(argv) -> None:
-    needed = {"learn": _MANIFEST}.get(argv[1], _SOURCE)
+    needed = {"learn": _MANIFEST, "skin": _MANIFEST}.get(argv[1], _SOURCE)
     for flag in (needed, _OUTPUT):
         if not flag.value:
             raise UserError(f"give --{flag.name} (--helpshort tells what it is).")

@@ -12,7 +12,7 @@ from legan_research.experiments.config import ExperimentOptions
 from legan_research.experiments.provenance import check_unseen, networks_of, quality_of
 from legan_tf.data import storage
 from legan_tf.data.output_folder import folder_problem
-from legan_tf.data.rendered.expressions import ACTIONS
+from legan_tf.data.rendered.expressions import EXPRESSIONS
 from legan_tf.data.rendered.lights import LIGHTS
 from legan_tf.data.resumable import WorkLog
 from legan_tf.errors import UserError
@@ -135,7 +135,7 @@ def _open_editor(path: str) -> Editor:
     editor = load(path)
     if editor.kind != EDITOR:
         raise UserError(f"--model={path}: is no editor, so it cannot make pictures.")
-    shown = {"expression": ACTIONS, "lighting": LIGHTS}
+    shown = {"expression": EXPRESSIONS, "lighting": LIGHTS}
     unknown = [
         name
         for one in editor.conditions

@@ -34,12 +34,18 @@ class Surface:
         normals: float32 [N, S, S, 3], unit; x points right, y up, z to the viewer.
         albedo: float32 [N, S, S, 3], linear RGB in [0, 1].
         mask: bool [N, S, S], the face without hair, ears and neck.
+        parts: uint8 [N, S, S], index into ``legan_tf.head.morphable_head.PARTS``; one more than
+            the last where no head is.
+        uv: float32 [N, S, S, 2], places of the skin in a chart that all people share, in shares of
+            its height and width; NaN elsewhere.
     """
 
     depth: np.ndarray
     normals: np.ndarray
     albedo: np.ndarray
     mask: np.ndarray
+    parts: np.ndarray
+    uv: np.ndarray
 
 
 Truth = Callable[[int, Mapping[str, Any]], np.ndarray]
@@ -68,6 +74,10 @@ class FaceSet:
         map_kind: ``depth`` or ``normal`` where ``maps`` are such; empty where there are none.
         maps: Maps an index, like ``load``, to the uint8 map [size, size, 3] of that image's
             surface, as ``legan_tf.data.maps`` has it; all black where it is not known.
+        action_units: float32 [n, A], the intensity of each of
+            ``legan_tf.head.action_units.MEASURED`` in the pictures. Only rendered faces have them.
+        light_directions: float32 [n, 3], unit vectors to the flashes, x right, y up, z to the
+            viewer; 0 without a flash. Only rendered faces have them.
         true_map: The true map under other labels, in that form. Only rendered faces that have maps
             have one.
     """
@@ -85,6 +95,8 @@ class FaceSet:
     surface: Callable[[np.ndarray, np.ndarray], Surface] | None = None
     map_kind: str = ""
     maps: Callable[[tf.Tensor], tf.Tensor] | None = None
+    action_units: np.ndarray | None = None
+    light_directions: np.ndarray | None = None
     true_map: Truth | None = None
 
     def __len__(self) -> int:

@@ -48,10 +48,15 @@ class Scene:
             vertices: float [V, 3] in the picture.
             triangles: int [T, 3], T >= 1.
         """
-        self._nearest = float(vertices[triangles, 2].max())
+        # Embree's time grows with the vertices, also those of no triangle.
+        used = np.zeros(len(vertices), bool)
+        used[triangles] = True
+        place = np.cumsum(used, dtype=np.int32) - 1
+        kept = vertices[used]
+        self._nearest = float(kept[:, 2].max())
         self._scene = EmbreeScene()
-        moved = (vertices - (0, 0, self._nearest)).astype(np.float32)
-        TriangleMesh(self._scene, moved, triangles.astype(np.int32))
+        moved = (kept - (0, 0, self._nearest)).astype(np.float32)
+        TriangleMesh(self._scene, moved, place[triangles].astype(np.int32))
 
     def first_triangles(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Returns the triangle nearest to the viewer at points [n] of the picture, or -1, [n]."""

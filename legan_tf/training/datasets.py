@@ -26,6 +26,7 @@ from legan_tf.data.faceset import FaceSet
 from legan_tf.data.manifest import CLASSES, Manifest, counts_table, read_manifest
 from legan_tf.data.manifest_faces import SplitPools, manifest_faces
 from legan_tf.data.rendered import rated_faces, rendered_faces
+from legan_tf.data.rendered.lights import read_lights
 from legan_tf.errors import UserError
 from legan_tf.training.options import DataOptions
 
@@ -134,19 +135,24 @@ def rendered_split(
     map_kind: str = "",
     on_demand: bool = False,
     with_attributes: bool = False,
+    snapshots: bool = False,
+    own_lights: str = "",
 ) -> FaceSet:
     """Rendered faces, kept for the next network that this process trains on them."""
+    own = read_lights(own_lights) if own_lights else None
     return rendered_faces(
         split,
         people,
         EXPRESSIONS[expressions],
-        attributes.lightings(merge_flashless),
+        tuple(own or attributes.lightings(merge_flashless)),
         size,
         seed,
         bar(f"rendering {split} faces"),
         map_kind,
         on_demand,
         with_attributes,
+        snapshots,
+        own,
     )
 
 
@@ -191,6 +197,8 @@ def _rendered(
         needs.map_kind,
         on_demand,
         bool(needs.attributes) or needs.conditions is not None and ATTRIBUTES in needs.conditions,
+        data.snapshots,
+        data.lights,
     )
     return faces.only(needs.kept(faces.conditions, "rendered data"), needs.attributes)
 
@@ -217,9 +225,9 @@ def rated_datasets(data: DataOptions, count: int, seed: int, loaded_size: int = 
         loaded_size: As ``Needs`` has it.
     """
     size = loaded_size or data.image_size
-    train = rated_faces("train", count, size, seed, bar("rating faces"))
+    train = rated_faces("train", count, size, seed, on_demand=True)
     held_out = max(count // 8, 2)
-    val = rated_faces("val", held_out, data.image_size, seed, bar("rating held-out faces"))
+    val = rated_faces("val", held_out, data.image_size, seed, on_demand=True)
     return Datasets(train, val, _ratings_table(train, val))
 
 

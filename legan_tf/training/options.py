@@ -130,6 +130,14 @@ class DataOptions(Options):
     )
     people: int = option(200, "Rendered people to train on.", limit=POSITIVE)
     expressions: str = option("multipie", "Expression classes of rendered faces.", EXPRESSION_SETS)
+    lights: str = option(
+        "", "CSV of lights to show rendered faces in, in place of Multi-PIE's; see docs/data.md."
+    )
+    snapshots: bool = option(
+        False,
+        "Rendered faces as in snapshots: turned heads, expressions weak to strong, glasses, busy "
+        "backgrounds, a camera's noise and compression (ours).",
+    )
     merge_flashless: bool = option(
         True, "Make Multi-PIE's two flashless shots, which are alike, one class: 19 of 20 remain."
     )
@@ -147,6 +155,8 @@ class DataOptions(Options):
         problems = super().problems()
         if self.dataset == "manifest" and not self.manifest:
             problems.append("--dataset=manifest needs --manifest=FILE")
+        if self.dataset == "manifest" and (self.lights or self.snapshots):
+            problems.append("--lights and --snapshots belong to --dataset=rendered")
         if self.dataset == "rendered" and (self.manifest or self.crop):
             problems.append("--manifest and --crop belong to --dataset=manifest")
         try:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from legan_tf.command_line import options
 from legan_tf.data import storage
+from legan_tf.data.rendered import FACES
 from legan_tf.errors import UserError
 from legan_tf.training import devices
 from legan_tf.training.datasets import Datasets
@@ -19,6 +20,8 @@ from legan_tf.training.run_folder import FLAGS_FILE, INPUTS_FILE, saved_step
 from legan_tf.training.system import System
 from legan_tf.training.systems import from_flagfile
 from legan_tf.training.workers import VARIABLE
+
+_FACES = "rendered faces"
 
 
 def check_resumable(system: System) -> dict[str, str]:
@@ -39,19 +42,28 @@ def check_resumable(system: System) -> dict[str, str]:
     workdir = system.run.workdir
     path = os.path.join(workdir, FLAGS_FILE)
     if not os.path.exists(path) or saved_step(workdir) is None:
-        return _digests(system.input_files(begun=False))
+        return {**_digests(system.input_files(begun=False)), **_of_rendered(system)}
     changed = changed_flags(from_flagfile(path), system)
     if changed:
         raise UserError(
             f"--workdir={workdir} holds a run with other flags: {'; '.join(changed)}. "
             f"Use another --workdir, or the flags of that run: --flagfile={path}"
         )
-    inputs = _digests(system.input_files(begun=True))
-    path = os.path.join(workdir, INPUTS_FILE)
+    path, began_with = os.path.join(workdir, INPUTS_FILE), {}
     if os.path.exists(path):
         with open(path) as file:
             began_with = json.load(file)
-        changed = [f"--{flag}" for flag in inputs if inputs[flag] != began_with.get(flag)]
+    begun_on_others = system.data.dataset == "rendered" and began_with.get(_FACES) != FACES
+    if begun_on_others and (saved_step(workdir) or 0) < system.run.train_steps:
+        raise UserError(
+            f"--workdir={workdir} holds a run on the rendered faces of an earlier version, which "
+            "are not drawn any more: it can be used, evaluated and exported, but not go on. Use "
+            "another --workdir."
+        )
+    inputs = {**_digests(system.input_files(begun=True)), **_of_rendered(system)}
+    if began_with:
+        files = [flag for flag in inputs if flag != _FACES]
+        changed = [f"--{flag}" for flag in files if inputs[flag] != began_with.get(flag)]
         if changed:
             raise UserError(
                 f"{', '.join(changed)}: its content has changed since this run began in "
@@ -80,6 +92,14 @@ def changed_flags(before: System, now: System) -> list[str]:
             "the learning rate was laid out for the former"
         )
     return changed
+
+
+def _of_rendered(system: System) -> dict[str, str]:
+    """Returns on which rendered faces a run is, for the record of its inputs."""
+    if system.data.dataset != "rendered":
+        return {}
+    files = {"lights": system.data.lights} if system.data.lights else {}
+    return {_FACES: FACES, **_digests(files)}
 
 
 def _digests(files: dict[str, str]) -> dict[str, str]:

@@ -21,7 +21,9 @@ import pytest
 
 import legan_tf
 import legan_tf.models
+from legan_tf.errors import UserError
 from legan_tf.runtime.compat import KERAS_3
+from legan_tf.training.run_checks import check_resumable
 from legan_tf.training.systems import from_flagfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -102,6 +104,11 @@ def test_a_run_goes_on(files, facts, name, tmp_path):
     # LEGAN with --depth_weight is a system of its own now.
     assert config.model == {"legan": "depth_legan"}.get(name, name)
     assert (config.image_size, config.train_steps) == (fixtures.SIZE, 1)
+    if config.data.dataset == "rendered":
+        longer = config.replace(workdir=str(flags.parent), train_steps=2)
+        with pytest.raises(UserError, match="on the rendered faces of an earlier version"):
+            check_resumable(longer)
+        return
     fixtures.train(str(ROOT), folder, fixtures.go_on(name))
     wanted = facts[STACK]["metrics"][name]
     # What was called the critic is the discriminator.

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+from legan_tf.data.rendered import FACES
 from legan_tf.errors import UserError
 from legan_tf.training.callbacks import Recorder, RunningMeans, Saver, TrainingDivergedError
 from legan_tf.training.gan import ADVERSARIAL_TERMS
@@ -95,6 +96,23 @@ def test_free_flags_may_change_and_a_complete_run_has_nothing_to_do(options, run
     assert "complete at step 2, nothing to do" in capsys.readouterr().err
     after = runs.last_checkpoint(run)
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_a_run_on_the_rendered_faces_of_before_does_not_go_on(options, tmp_path, runs, capsys):
+    rendered = {**options, "dataset": "rendered", "manifest": "", "people": 2}
+    rendered.update(train_steps=1, schedule="constant")
+    run = tmp_path / "run"
+    assert train(runs.config(run, **rendered)) == 0
+    inputs = json.loads((run / "inputs.json").read_text())
+    assert inputs.pop("rendered faces") == FACES
+    (run / "inputs.json").write_text(json.dumps(inputs))
+    before = listing(run)
+    with pytest.raises(UserError, match="on the rendered faces of an earlier version"):
+        train(runs.config(run, **{**rendered, "train_steps": 2}))
+    assert listing(run) == before
+    # Complete as it is, it can be asked for again.
+    assert train(runs.config(run, **rendered)) == 0
+    assert "nothing to do" in capsys.readouterr().err
 
 
 def test_before_the_first_checkpoint_all_flags_may_change(options, tmp_path, runs):

@@ -3,7 +3,8 @@
 Every function maps a float32 picture [H, W, 3] in [0, 1], a severity in [0, 1] and a random
 generator to a damaged float32 picture of the same shape and range. At severity 0 nothing changes.
 The kinds follow the failures of generated faces that LEGAN's raters saw: blurred and blotchy
-skin, wrong shapes, wrong colours, visible seams of a pasted face.
+skin, wrong shapes, wrong colours, visible seams of a pasted face; and of editors: specks, grids,
+mouths that are carried over by half, shadows without a light.
 """
 
 from __future__ import annotations
@@ -128,7 +129,55 @@ def seam(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.nda
     return np.where(pasted[..., None], moved, image).astype(np.float32)
 
 
-_KINDS = (blur, blobs, noise, warp, colour_cast, seam)
+def specks(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Scatters small specks that are too light or too dark, as unsteady generators do."""
+    x, y = _coordinates(image)
+    change = np.zeros_like(x)
+    for _ in range(int(rng.integers(12, 30))):
+        cx, cy, size = rng.uniform(-0.75, 0.75), rng.uniform(-0.8, 0.8), rng.uniform(0.02, 0.06)
+        away = (np.square(x - cx) + np.square(y - cy)) / size**2
+        change += rng.choice([-1, 1]) * rng.uniform(0.3, 0.7) * np.exp(-away)
+    return np.clip(image + severity * change[..., None], 0, 1).astype(np.float32)
+
+
+def grid(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Lays the checkerboard of a transposed convolution over the picture."""
+    rows, columns = np.indices(image.shape[:2])
+    step = int(rng.choice([2, 4]))
+    pattern = np.where(rows % step < step // 2, 1, -1) * np.where(columns % step < step // 2, 1, -1)
+    tint = 1 + rng.normal(0, 0.3, 3)
+    return np.clip(
+        image + severity * rng.uniform(0.09, 0.14) * pattern[..., None] * tint, 0, 1
+    ).astype(np.float32)
+
+
+def ghost(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Shows mouth and eyes twice, as where an expression is carried over by half."""
+    x, y = _coordinates(image)
+    height, width = image.shape[:2]
+    shift, aside = rng.uniform(0.08, 0.16) * rng.choice([-1, 1]), rng.uniform(-0.05, 0.05)
+    moved = _sampled(
+        image, (x + aside + 1) * 0.5 * (width - 1), (y + shift + 1) * 0.5 * (height - 1)
+    )
+    mouth = np.exp(-np.square(x / 0.5) - np.square((y - 0.38) / 0.22))
+    eyes = np.exp(-np.square(x / 0.7) - np.square((y + 0.38) / 0.15))
+    share = severity * 0.6 * (np.maximum(mouth, eyes) if rng.random() < 0.5 else mouth)
+    return (image + share[..., None] * (moved - image)).astype(np.float32)
+
+
+def shadow(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
+    """Darkens soft parts of the face where no light would leave a shadow."""
+    x, y = _coordinates(image)
+    light = np.ones_like(x)
+    for _ in range(int(rng.integers(2, 5))):
+        cx, cy = rng.uniform(-0.5, 0.5), rng.uniform(-0.6, 0.6)
+        wide, high = (float(v) for v in rng.uniform(0.15, 0.4, 2))
+        away = np.square((x - cx) / wide) + np.square((y - cy) / high)
+        light *= 1 - severity * rng.uniform(0.35, 0.65) * np.exp(-away)
+    return (image * light[..., None]).astype(np.float32)
+
+
+_KINDS = (blur, blobs, noise, warp, colour_cast, seam, specks, grid, ghost, shadow)
 
 DAMAGES: dict[str, Damage] = {function.__name__: function for function in _KINDS}
 """Every kind of damage."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,15 +13,23 @@ from legan_tf.data import attributes, faceset, maps, parallel
 from legan_tf.data.conditions import ATTRIBUTES, UNKNOWN, BinaryCondition, of_classes
 from legan_tf.data.parallel import OnProgress
 from legan_tf.data.rendered import damage, lights, ratings
-from legan_tf.data.rendered.expressions import ACTIONS, SHOWN_BY, actions, shown_attributes
+from legan_tf.data.rendered.expressions import (
+    EXPRESSIONS,
+    SHOWN_BY,
+    action_units,
+    check_expression,
+    shown_attributes,
+    units,
+)
+from legan_tf.data.rendered.photographed import photographed
 from legan_tf.data.rendered.shading import shade
 from legan_tf.data.rendered.surface import Geometry, geometry
 from legan_tf.data.splits import SPLITS
 
 _PEOPLE_PER_SPLIT = 1_000_000
-_SHOTS_OF_RATED_FACE = 4  # a geometry costs as much as several pictures of it
-_GEOMETRIES_PER_TASK = 4  # small enough to stay in the cache, large enough to be worth a task
+_SHOTS_OF_RATED_FACE = 8  # a geometry costs as much as several pictures of it
 _LOCKS = 64
+_PHOTOGRAPHED = (7112,)
 
 
 def split_people(split: str, people: int, seed: int) -> range:
@@ -85,6 +92,8 @@ def rendered_faces(
     map_kind: str = "",
     on_demand: bool = False,
     with_attributes: bool = False,
+    snapshots: bool = False,
+    own_lights: Mapping[str, lights.Light] | None = None,
 ) -> faceset.FaceSet:
     """Renders every person under every expression and light.
 
@@ -92,7 +101,7 @@ def rendered_faces(
         split: train, val or test; their people are disjoint.
         people: How many people.
         expressions: Names of expressions, the classes of the set.
-        lightings: Names of Multi-PIE shots, the classes of the set.
+        lightings: Names of Multi-PIE shots, or of ``own_lights``, the classes of the set.
         image_size: Height and width, in pixels.
         seed: Different seeds give different people.
         on_progress: Called with the pictures done and their total.
@@ -101,6 +110,9 @@ def rendered_faces(
         on_demand: Whether to render each face when it is first loaded, so that training begins at
             once; else all are rendered now, on all cores.
         with_attributes: Whether to label them with those of ``expressions.SHOWN_BY`` too.
+        snapshots: Whether heads turn, expressions are of any strength, some people wear glasses,
+            backgrounds may be busy, and a camera adds noise, blur, colours and compression.
+        own_lights: Lights by name, in place of Multi-PIE's.
 
     Returns:
         A face set of people x expressions x lightings pictures, in this order, without ratings.
@@ -114,16 +126,38 @@ def rendered_faces(
         raise ValueError("Rendered faces need at least one expression and one light.")
     _check_size(image_size)
     # Unknown names are refused here, not by a thread in the middle of the work.
-    actions([0] * len(expressions), expressions)
-    for name in lightings:
-        lights.light(name)
+    for name in expressions:
+        check_expression(name)
+    shots = [lights.light(name, own_lights) for name in lightings]
     shape = (people, len(expressions), len(lightings))
-    renderer = _Renderer(numbers, expressions, lightings, image_size, map_kind)
     total = int(np.prod(shape))
+    # Written to, the memory is taken now: where there is too little, that shows at once.
+    pictures = np.full((total, image_size, image_size, 3), 0, np.uint8)
+    # The surface is the same under every light.
+    mapped = total // len(lightings) if map_kind else 0
+    surfaces = np.full((mapped, image_size, image_size, 3), 0, np.uint8)
+
+    def render_person(place: int) -> int:
+        first = place * len(expressions)
+        for row, expression in enumerate(expressions, first):
+            face = geometry([numbers[place]], [expression], image_size, snapshots)
+            rows = slice(row * len(lightings), (row + 1) * len(lightings))
+            pictures[rows] = shade(face, shots)[0]
+            if snapshots:
+                for number in range(rows.start, rows.stop):
+                    at = number - first * len(lightings)
+                    seed_of = [*_PHOTOGRAPHED, numbers[place], at]
+                    pictures[number] = photographed(
+                        pictures[number], np.random.default_rng(seed_of)
+                    )
+            if map_kind:
+                surfaces[row] = _maps(face, map_kind)[0]
+        return len(expressions) * len(lightings)
+
+    pool = _Pool(render_person, people, on_demand)
     if not on_demand:
-        renderer.fill(on_progress)
-    loader = functools.partial(_once_rendered, renderer, on_demand)
-    load = loader(renderer.pictures, 1)
+        pool.fill(total, on_progress)
+    load = pool.load(pictures, total // people)
     identity, expression_of, lighting_of = (
         axis.ravel().astype(np.int32) for axis in np.indices(shape)
     )
@@ -144,15 +178,22 @@ def rendered_faces(
 
     def true_map(index: int, labels: Mapping[str, Any]) -> np.ndarray:
         expression = wanted_class(index, labels, "expression")
-        return renderer.of(renderer.surfaces, identity[index] * len(expressions) + expression)
+        shown = int(identity[index]) * len(expressions) + expression
+        return pool.row(surfaces, len(expressions), shown)
 
     def surface(indices: np.ndarray, wanted: np.ndarray) -> faceset.Surface:
         for value in wanted:
             _check_class(value, expressions)
         people = [numbers[identity[i]] for i in indices]
-        shown = geometry(people, [expressions[e] for e in wanted], image_size)
-        return faceset.Surface(shown.depth, shown.normals, shown.albedo, shown.face_mask)
+        shown = geometry(people, [expressions[e] for e in wanted], image_size, snapshots)
+        return faceset.Surface(
+            shown.depth, shown.normals, shown.albedo, shown.face_mask, shown.parts, shown.uv
+        )
 
+    shown_units = np.array(
+        [[action_units(units(n, e, snapshots)) for e in expressions] for n in numbers]
+    )
+    directions = np.array([shot.direction * bool(shot.flash) for shot in shots], np.float32)
     conditions = of_classes(expression=expressions, lighting=lightings)
     labels = {"expression": expression_of, "lighting": lighting_of}
     if with_attributes:
@@ -172,7 +213,9 @@ def rendered_faces(
         truth=truth,
         surface=surface,
         map_kind=map_kind,
-        maps=loader(renderer.surfaces, len(lightings)) if map_kind else None,
+        maps=pool.load(surfaces, len(expressions), len(lightings)) if map_kind else None,
+        action_units=shown_units[identity, expression_of],
+        light_directions=directions[lighting_of],
         true_map=true_map if map_kind else None,
     )
 
@@ -185,74 +228,47 @@ def _maps(faces: Geometry, kind: str) -> np.ndarray:
     return np.stack([maps.depth_to_map(depth) for depth in shown])
 
 
-class _Renderer:
-    """The pictures of a grid of people, expressions and lights, rendered all at once or on demand.
+class _Pool:
+    """Pictures in memory that are rendered in groups, all at once or as they are needed."""
 
-    Attributes:
-        pictures: uint8 [people x expressions x lights, S, S, 3].
-        surfaces: uint8 [people x expressions, S, S, 3], the maps; none of them without a kind.
-    """
-
-    def __init__(
-        self,
-        numbers: Sequence[int],
-        expressions: Sequence[str],
-        lightings: Sequence[str],
-        size: int,
-        map_kind: str,
-    ) -> None:
-        self._shown = [(person, expression) for person in numbers for expression in expressions]
-        self._lightings, self._size, self._map_kind = lightings, size, map_kind
-        # Written to, the memory is taken now: where there is too little, that shows at once.
-        self.pictures = np.full((len(self._shown) * len(lightings), size, size, 3), 0, np.uint8)
-        # The surface is the same under every light.
-        self.surfaces = np.full((len(self._shown) if map_kind else 0, size, size, 3), 0, np.uint8)
-        self._done = np.zeros(len(self._shown), bool)
+    def __init__(self, render: Callable[[int], int], groups: int, on_demand: bool) -> None:
+        """Takes what renders a group into its arrays and returns the number of its pictures."""
+        self._render, self._on_demand = render, on_demand
+        self._done = np.zeros(groups, bool)
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
-    def _render(self, first: int, count: int = _GEOMETRIES_PER_TASK) -> int:
-        """Renders so many geometries under every light; returns the number of pictures."""
-        people, expressions = zip(*self._shown[first : first + count])
-        faces = geometry(people, expressions, self._size)
-        lights = len(self._lightings)
-        rows = slice(first * lights, (first + len(people)) * lights)
-        made = shade(faces, self._lightings)
-        self.pictures[rows] = made.reshape(-1, *made.shape[2:])
-        if self._map_kind:
-            self.surfaces[first : first + count] = _maps(faces, self._map_kind)
-        self._done[first : first + count] = True
-        return rows.stop - rows.start
-
-    def fill(self, on_progress: OnProgress | None) -> None:
+    def fill(self, pictures: int, on_progress: OnProgress | None) -> None:
         """Renders everything, on all cores."""
-        starts = range(0, len(self._shown), _GEOMETRIES_PER_TASK)
-        run_in_threads(self._render, starts, len(self.pictures), on_progress)
+        run_in_threads(self._render, range(len(self._done)), pictures, on_progress)
 
-    def of(self, rows: np.ndarray, index: int) -> np.ndarray:
-        """Returns a row of ``pictures`` or ``surfaces``, rendered now if it was not yet."""
-        shown = int(index) * len(self._shown) // len(rows)
-        if not self._done[shown]:
-            with self._locks[shown % _LOCKS]:
-                if not self._done[shown]:
-                    self._render(shown, 1)
+    def row(self, rows: np.ndarray, per_group: int, index: int) -> np.ndarray:
+        """Returns a row of an array, rendered now if it was not yet."""
+        group = int(index) // per_group
+        if self._on_demand and not self._done[group]:
+            with self._locks[group % _LOCKS]:
+                if not self._done[group]:
+                    self._render(group)
+                    self._done[group] = True
         return rows[index]
 
+    def load(
+        self, rows: np.ndarray, per_group: int, per_row: int = 1
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns ``load`` or, of rows that ``per_row`` pictures share, ``maps`` of a face set."""
+        if not self._on_demand:
+            load = faceset.from_pool(rows)
+            return lambda index: load(index // per_row)
 
-def _once_rendered(
-    renderer: _Renderer, on_demand: bool, rows: np.ndarray, per_row: int
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns ``load`` or, of rows that ``per_row`` pictures share, ``maps`` of a face set."""
-    if not on_demand:
-        load = faceset.from_pool(rows)
-        return lambda index: load(index // per_row)
+        def load_or_render(index: tf.Tensor) -> tf.Tensor:
+            picture = tf.numpy_function(
+                lambda row: self.row(rows, per_group, row),
+                [index // per_row],
+                tf.uint8,
+                stateful=False,
+            )
+            return tf.ensure_shape(picture, rows.shape[1:])
 
-    def load_or_render(index: tf.Tensor) -> tf.Tensor:
-        picture = tf.numpy_function(
-            lambda row: renderer.of(rows, row), [index // per_row], tf.uint8, stateful=False
-        )
-        return tf.ensure_shape(picture, rows.shape[1:])
-
-    return load_or_render
+        return load_or_render
 
 
 def rated_faces(
@@ -261,6 +277,7 @@ def rated_faces(
     image_size: int,
     seed: int,
     on_progress: OnProgress | None = None,
+    on_demand: bool = False,
 ) -> faceset.FaceSet:
     """Renders faces with controlled damage and the ratings of three simulated raters.
 
@@ -273,6 +290,8 @@ def rated_faces(
         image_size: Height and width, in pixels.
         seed: Different seeds give different people, damage and raters.
         on_progress: Called with the pictures done and their total.
+        on_demand: Whether to render each picture when it is first loaded; else all are rendered
+            now, on all cores.
 
     Returns:
         A face set with mean and population standard deviation (ddof 0) of the three ratings, as
@@ -286,23 +305,26 @@ def rated_faces(
     _check_size(image_size)
     faces_shown = -(-count // _SHOTS_OF_RATED_FACE)
     numbers = split_people(split, faces_shown, seed)
-    expressions, lightings = tuple(ACTIONS), attributes.lightings()
+    expressions, lightings = tuple(EXPRESSIONS), attributes.lightings()
     rng = np.random.default_rng([7004, seed, SPLITS.index(split)])
     identity = rng.integers(len(numbers), size=faces_shown)
     expression = rng.integers(len(expressions), size=faces_shown)
-    pictures = np.empty((count, image_size, image_size, 3), np.uint8)
     lighting = rng.integers(len(lightings), size=count)
-    natural = np.empty(count)
+    severities = [_severities(_damage_rng(seed, numbers[0], row)) for row in range(count)]
+    natural = np.array([ratings.naturalness(each) for each in severities])
+    pictures = np.full((count, image_size, image_size, 3), 0, np.uint8)
 
     def render(face: int) -> int:
         rows = range(face * _SHOTS_OF_RATED_FACE, min((face + 1) * _SHOTS_OF_RATED_FACE, count))
         shown = geometry([numbers[identity[face]]], [expressions[expression[face]]], image_size)
         shots = shade(shown, [lightings[lighting[row]] for row in rows])[0]
         for row, shot in zip(rows, shots):
-            pictures[row], natural[row] = _damaged(shot, _damage_rng(seed, numbers[0], row))
+            pictures[row] = _damaged(shot, _damage_rng(seed, numbers[0], row))
         return len(rows)
 
-    run_in_threads(render, range(faces_shown), count, on_progress)
+    pool = _Pool(render, faces_shown, on_demand)
+    if not on_demand:
+        pool.fill(count, on_progress)
     rated = ratings.rate(natural, ratings.panel(seed), rng)
     face_of = np.arange(count) // _SHOTS_OF_RATED_FACE
     return faceset.FaceSet(
@@ -317,7 +339,7 @@ def rated_faces(
         identity=identity[face_of].astype(np.int32),
         rating_mean=rated.mean(axis=1).astype(np.float32),
         rating_std=rated.std(axis=1).astype(np.float32),
-        load=faceset.from_pool(pictures),
+        load=pool.load(pictures, _SHOTS_OF_RATED_FACE),
     )
 
 
@@ -345,11 +367,9 @@ def _severities(rng: np.random.Generator) -> dict[str, float]:
     return {str(kind): float(rng.uniform()) for kind in kinds}
 
 
-def _damaged(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Damages a uint8 picture at random; returns it and its naturalness."""
-    severities = _severities(rng)
+def _damaged(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns a uint8 picture with the damage that ``_severities`` draws."""
     image = picture.astype(np.float32) / 255
-    for kind, severity in severities.items():
+    for kind, severity in _severities(rng).items():
         image = damage.DAMAGES[kind](image, severity, rng)
-    picture = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
-    return picture, ratings.naturalness(severities)
+    return np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)

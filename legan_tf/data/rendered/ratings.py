@@ -21,6 +21,10 @@ _HARM = {
     "warp": 0.90,
     "colour_cast": 0.80,
     "seam": 0.85,
+    "specks": 0.85,
+    "grid": 0.75,
+    "ghost": 0.85,
+    "shadow": 0.70,
 }
 
 

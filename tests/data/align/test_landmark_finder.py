@@ -77,7 +77,7 @@ def test_nothing_is_found_where_there_is_no_face(finder):
 
 def turned_head(person: int, degrees: float, size: int = 256) -> np.ndarray:
     """Draws a person's mesh, turned to the right of the picture, lit from the front."""
-    mesh = rendered.mesh(person, "neutral", 96)
+    mesh = rendered.mesh(person, "neutral")
     angle = np.deg2rad(degrees)
     x, y, z = mesh.vertices.astype(np.float64).T
     z = z - z.mean()

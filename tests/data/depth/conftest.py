@@ -11,7 +11,7 @@ from legan_tf.data import images
 from legan_tf.data.rendered import surface
 
 made = runpy.run_path(str(pathlib.Path(__file__).parent / "mesh_files.py"))
-SIZE, RESOLUTION = made["SIZE"], made["RESOLUTION"]
+SIZE = made["SIZE"]
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def fitted(tmp_path_factory):
         os.mkdir(folder / folder_name)
     for number in range(20):
         expression = ("neutral", "smile", "surprise", "disgust")[number % 4]
-        mesh = surface.mesh(number, expression, RESOLUTION)
+        mesh = surface.mesh(number, expression)
         face = surface.geometry([number], [expression], SIZE)
         text = made["obj_text"](made["in_pixels"](mesh.vertices, SIZE), mesh.triangles)
         (folder / f"meshes/{number}.obj").write_text(text)

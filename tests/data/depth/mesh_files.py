@@ -8,7 +8,6 @@ import numpy as np
 import scipy.io
 
 SIZE = 96
-RESOLUTION = 64  # Of the meshes: points along each side of the picture.
 
 
 def in_pixels(vertices: np.ndarray, size: int) -> np.ndarray:

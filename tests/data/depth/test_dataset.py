@@ -24,7 +24,7 @@ from legan_tf.errors import UserError
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "prepare.py"
 made = runpy.run_path(str(pathlib.Path(__file__).parent / "mesh_files.py"))
-SIZE, RESOLUTION = made["SIZE"], made["RESOLUTION"]
+SIZE = made["SIZE"]
 in_pixels, obj_text = made["in_pixels"], made["obj_text"]
 EXPRESSIONS = ("neutral", "smile", "surprise", "disgust")
 
@@ -92,7 +92,7 @@ def test_measures_tell_what_the_map_says(whole):
         assert grey[grey > 0].min() == 1
         assert grey.max() == 255
         number = int(pathlib.Path(row["mesh"]).stem)
-        mesh = surface.mesh(number, EXPRESSIONS[number % 4], RESOLUTION)
+        mesh = surface.mesh(number, EXPRESSIONS[number % 4])
         z = in_pixels(mesh.vertices, SIZE)[:, 2]
         assert z.min() - 1e-3 <= float(row["far"]) < float(row["near"]) <= z.max() + 1e-3
         assert float(row["near"]) > z.max() - 1
@@ -173,15 +173,18 @@ def shifted(file, vertices):
 
 def test_every_gate_rejects_what_it_is_for(few, tmp_path):
     def vertices(number):
-        made = surface.mesh(number, EXPRESSIONS[number % 4], RESOLUTION)
+        made = surface.mesh(number, EXPRESSIONS[number % 4])
         return in_pixels(made.vertices, SIZE)
 
     shifted(few / "meshes/0.obj", vertices(0) * 0.2)
     shifted(few / "meshes/1.obj", vertices(1) * 4 - 96)
     shifted(few / "meshes/2.obj", vertices(2) + (500, 0, 0))
-    shifted(few / "meshes/5.obj", vertices(5) * (1, 1, -1))
+    # From behind it would show what is inside the mouth.
+    skin = surface.mesh(5, EXPRESSIONS[1])
+    bowl = obj_text(vertices(5) * (1, 1, -1), skin.triangles[skin.parts == 0])
+    (few / "meshes/5.obj").write_text(bowl)
     with open(few / "meshes/3.obj", "a", encoding="utf-8") as file:
-        file.write("f 1 1 2\n" * 200)
+        file.write("f 1 1 2\n" * 800)
     lines = (few / "meshes/4.obj").read_text().splitlines(keepends=True)
     points = vertices(4)
     middle = np.hypot(*(points[:, :2] - 47).T) < 20
@@ -291,13 +294,13 @@ def landmark_vertices(tmp_path_factory):
 
 def with_landmarks(number, expression, away=0.0):
     """A face's mesh in pixels, y down, whose first 68 vertices are its landmarks."""
-    mesh = surface.mesh(number, expression, RESOLUTION)
+    mesh = surface.mesh(number, expression)
     face = surface.geometry([number], [expression], SIZE)
     points = face.landmarks[0] - 0.5
-    x, y = np.clip(np.round(points).astype(int), 0, SIZE - 1).T
-    z = face.height[0][y, x] * SIZE / 2
-    marks = np.stack([points[:, 0] + away, points[:, 1], z], -1)
-    vertices = np.concatenate([marks, in_pixels(mesh.vertices, SIZE)])
+    corners = in_pixels(mesh.vertices, SIZE)
+    nearest = np.linalg.norm(corners[None, :, :2] - points[:, None], axis=-1).argmin(1)
+    marks = np.stack([points[:, 0] + away, points[:, 1], corners[nearest, 2]], -1)
+    vertices = np.concatenate([marks, corners])
     return vertices, mesh.triangles + 68, points
 
 
@@ -389,7 +392,7 @@ def test_ply_and_matlab_give_the_maps_of_obj(fitted, whole, tmp_path):
     (folder / "pictures").mkdir(parents=True)
     for number in (0, 5):
         shutil.copy(fitted / f"pictures/{number}.png", folder / "pictures")
-        mesh = surface.mesh(number, EXPRESSIONS[number % 4], RESOLUTION)
+        mesh = surface.mesh(number, EXPRESSIONS[number % 4])
         vertices = in_pixels(mesh.vertices, SIZE)
         if number:
             (folder / "pictures/5.mat").write_bytes(made["mat_bytes"](vertex=vertices.T))
@@ -412,7 +415,7 @@ def test_ply_and_matlab_give_the_maps_of_obj(fitted, whole, tmp_path):
 def test_a_folder_of_meshes_without_pictures(fitted, tmp_path):
     folder = tmp_path / "meshes"
     (folder / "more").mkdir(parents=True)
-    mesh = surface.mesh(0, "neutral", 40)
+    mesh = surface.mesh(0, "neutral")
     text = obj_text(mesh.vertices * 80 + (3, 4, 900), mesh.triangles)
     (folder / "a.obj").write_text(text)
     (folder / "more/b.obj").write_text(text)

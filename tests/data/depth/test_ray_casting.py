@@ -23,14 +23,13 @@ def angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("person", "expression"), [(0, "neutral"), (5, "smile"), (9, "surprise")])
-@pytest.mark.parametrize(("size", "resolution"), [(128, 128), (128, 256), (96, 70)])
-def test_maps_of_a_rendered_face_are_the_renderer_s_own(person, expression, size, resolution):
+@pytest.mark.parametrize("size", [128, 96])
+def test_maps_of_a_rendered_face_are_the_renderer_s_own(person, expression, size):
     face = surface.geometry([person], [expression], size)
-    made = surface.mesh(person, expression, resolution)
+    made = surface.mesh(person, expression)
     mesh = Mesh(in_pixels(made.vertices, size), made.triangles.astype(np.int64))
     view = cast_rays(mesh, size, size)
     inside = face.face_mask[0] & view.hit
-    # Beyond the last whole cell of the mesh's grid there is nothing.
     assert inside.sum() > 0.98 * face.face_mask[0].sum()
     assert not (view.hit & ~face.mask[0]).sum() > 0.01 * view.hit.sum()
     depth = view.depth[inside] / (size / 2)
@@ -160,10 +159,11 @@ def test_many_holes_are_filled_one_by_one_and_quickly():
 
 @pytest.mark.parametrize("yaw", [0, 30])
 def test_a_face_bulges_and_a_bowl_does_not_whichever_way_its_triangles_turn(yaw):
-    made = surface.mesh(3, "smile", 64)
+    made = surface.mesh(3, "smile")
     turn = Rotation.from_euler("y", yaw, degrees=True).as_matrix()
     corners = in_pixels(made.vertices @ turn.T, 96)
-    for order, back in ((made.triangles, 0), (made.triangles[:, ::-1], 1)):
+    skin = made.triangles[made.parts == 0]  # What is inside the mouth shows from behind.
+    for order, back in ((skin, 0), (skin[:, ::-1], 1)):
         face = cast_rays(Mesh(corners, order.astype(np.int64)), 96, 96)
         assert bulge(face) > 0.5
         assert abs(face.back - back) < 0.02

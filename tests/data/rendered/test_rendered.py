@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -9,20 +10,13 @@ import pytest
 import tensorflow as tf
 
 from legan_tf.data import attributes
-from legan_tf.data.rendered import (
-    contours,
-    geometry,
-    lights,
-    mesh,
-    render,
-    rendered_faces,
-    shade,
-    surface,
-)
+from legan_tf.data.rendered import geometry, lights, mesh, render, rendered_faces, shade
 from legan_tf.data.rendered.dataset import split_people
-from legan_tf.data.rendered.expressions import ACTIONS, SHOWN_BY, actions, shown_attributes
-from legan_tf.data.rendered.identity import identity_parameters
+from legan_tf.data.rendered.expressions import EXPRESSIONS, SHOWN_BY, shown_attributes
+from legan_tf.data.rendered.horizon import horizons
 from legan_tf.data.splits import SPLITS
+from legan_tf.head.action_units import MEASURED
+from legan_tf.head.morphable_head import PARTS
 
 SIZE = 64
 
@@ -34,7 +28,7 @@ def faces():
 
 
 def test_every_named_expression_and_shot_is_rendered():
-    assert set(ACTIONS) == {*attributes.MULTIPIE_EXPRESSIONS, *attributes.AFFECTNET_EXPRESSIONS}
+    assert set(EXPRESSIONS) == {*attributes.MULTIPIE_EXPRESSIONS, *attributes.AFFECTNET_EXPRESSIONS}
     assert tuple(lights.LIGHTS) == attributes.MULTIPIE_SHOTS
     flashes = [light for light in lights.LIGHTS.values() if light.flash]
     assert sorted(light.azimuth for light in flashes if light.elevation == 0) == list(
@@ -43,7 +37,7 @@ def test_every_named_expression_and_shot_is_rendered():
     assert sum(light.elevation > 0 for light in flashes) == 5
 
 
-@pytest.mark.parametrize("expression", sorted(ACTIONS))
+@pytest.mark.parametrize("expression", sorted(EXPRESSIONS))
 def test_faces_are_finite_and_in_range(expression):
     face = geometry(range(3), [expression] * 3, 48)
     assert face.depth.dtype == face.normals.dtype == face.albedo.dtype == np.float32
@@ -79,17 +73,12 @@ def test_normals_are_the_derivative_of_depth(faces):
     inside[:, [0, -1]] = inside[:, :, [0, -1]] = False
     slope_x = (np.roll(faces.depth, -1, 2) - np.roll(faces.depth, 1, 2)) / (2 * step)
     slope_y = (np.roll(faces.depth, 1, 1) - np.roll(faces.depth, -1, 1)) / (2 * step)
-    n = faces.normals
+    derived = np.stack([-slope_x, -slope_y, np.ones_like(slope_x)], -1)
+    derived /= np.linalg.norm(derived, axis=-1, keepdims=True)
+    angles = np.degrees(np.arccos(np.clip((derived * faces.normals).sum(-1)[inside], -1, 1)))
     assert inside.mean() > 0.2
-    np.testing.assert_allclose(-n[inside, 0] / n[inside, 2], slope_x[inside], rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(-n[inside, 1] / n[inside, 2], slope_y[inside], rtol=1e-3, atol=1e-3)
-
-
-def test_normals_of_a_plane_point_where_they_should():
-    x = np.linspace(-1, 1, 9, dtype=np.float32)
-    plane = np.broadcast_to(-0.5 * x, (1, 9, 9))  # falls to the right, so it faces right
-    normal = surface.normals_of(plane, float(x[1] - x[0]))[0, 4, 4]
-    np.testing.assert_allclose(normal, np.asarray([0.5, 0, 1]) / np.sqrt(1.25), atol=1e-5)
+    # Those of the mesh are of one point, the derivative is of three pixels.
+    assert np.median(angles) < 4 and np.percentile(angles, 90) < 16
 
 
 def test_the_nose_is_nearest(faces):
@@ -140,28 +129,6 @@ def test_the_side_of_the_flash_is_the_brighter_side(faces, shot):
         assert abs(balance) < 3
 
 
-def test_mirrored_faces_under_mirrored_light_give_mirrored_pictures(faces):
-    def mirrored(a):
-        return np.ascontiguousarray(a[:, :, ::-1])
-
-    flipped = surface.Geometry(
-        depth=mirrored(faces.depth),
-        normals=mirrored(faces.normals) * np.float32([-1, 1, 1]),
-        albedo=mirrored(faces.albedo),
-        mask=mirrored(faces.mask),
-        face_mask=mirrored(faces.face_mask),
-        landmarks=faces.landmarks,
-        coverage=mirrored(faces.coverage),
-        gloss=mirrored(faces.gloss),
-        openness=mirrored(faces.openness),
-        background=faces.background,
-        height=mirrored(faces.height),
-    )
-    left = shade(faces, ["shot03", "shot14"])
-    right = shade(flipped, ["shot11", "shot18"])[:, :, :, ::-1]
-    assert np.abs(left.astype(int) - right).max() <= 2
-
-
 def test_shots_without_flash_are_the_same(faces):
     pictures = shade(faces, ["shot00", "shot07", "shot19"])
     np.testing.assert_array_equal(pictures[:, 0], pictures[:, 2])
@@ -170,20 +137,54 @@ def test_shots_without_flash_are_the_same(faces):
 
 def test_a_nose_casts_a_shadow(faces):
     lit_from_left = shade(faces, ["shot04"])[:, 0].astype(float)
-    without = surface.Geometry(**{**vars(faces), "height": np.zeros_like(faces.height)})
+    # The same openness, but nothing that hides the flash.
+    free = tuple(
+        dataclasses.replace(one, angles=np.full_like(one.angles, -1.0)) for one in faces.horizons
+    )
+    for one, with_sky in zip(free, faces.horizons):
+        one.__dict__["sky"] = with_sky.sky
+    without = dataclasses.replace(faces, horizons=free)
     difference = shade(without, ["shot04"])[:, 0] - lit_from_left
-    assert difference.min() >= -1e-6 and (difference > 20).any(axis=(1, 2, 3)).all()
+    assert difference.min() >= -1 and (difference > 20).any(axis=(1, 2, 3)).all()
 
 
-def test_mesh_is_the_depth_map():
-    face, shape = geometry([11], ["disgust"], 40), mesh(11, "disgust", 40)
-    column = np.round((shape.vertices[:, 0] + 1) * 20 - 0.5).astype(int)
-    row = np.round((1 - shape.vertices[:, 1]) * 20 - 0.5).astype(int)
-    np.testing.assert_array_equal(shape.vertices[:, 2], face.depth[0][row, column])
-    assert len(shape.vertices) == face.mask.sum() == len(shape.colours)
+def test_horizons_of_a_wall_are_those_of_its_height():
+    height = np.zeros((64, 64), np.float32)
+    height[:, 40:] = 10
+    found = horizons(height)
+    # From the left the flat ground is lit, from the right as far as the wall's shadow reaches.
+    for rise, reach in ((45, 10), (30, 17)):
+        angle = np.radians(rise)
+        lit = found.lit_share(np.array([np.cos(angle), 0, np.sin(angle)]))[32]
+        assert lit[: 38 - reach].min() > 0.9 and lit[41 - reach + 2 : 39].max() < 0.35
+        assert lit[44:].min() > 0.9
+        other = found.lit_share(np.array([-np.cos(angle), 0, np.sin(angle)]))[32]
+        assert other[:36].min() > 0.9
+    assert found.sky[32, 10, 2] == pytest.approx(1, abs=0.01)
+    # At the foot of a high wall about half of the sky is left.
+    assert 0.5 < found.sky[32, 39, 2] < 0.75 and found.sky[32, 39, 0] < -0.2
+    mirrored = horizons(height[:, ::-1])
+    way = np.array([0.5, 0.3, 0.8])
+    np.testing.assert_allclose(
+        mirrored.lit_share(way * (-1, 1, 1)), found.lit_share(way)[:, ::-1], atol=1e-5
+    )
+
+
+def test_mesh_has_the_depth_of_the_map():
+    face, shape = geometry([11], ["disgust"], 64), mesh(11, "disgust")
+    x, y, z = shape.vertices.T
+    column, row = ((x + 1) * 32).astype(int), ((1 - y) * 32).astype(int)
+    inside = (column >= 0) & (column < 64) & (row >= 0) & (row < 64)
+    column, row, z = column[inside], row[inside], z[inside]
+    nearest = np.full((64, 64), -np.inf)
+    np.maximum.at(nearest, (row, column), z)
+    seen = face.face_mask[0] & np.isfinite(nearest)
+    away = np.abs(nearest[seen] - face.depth[0][seen])
+    assert seen.mean() > 0.3 and np.median(away) < 0.02
     assert shape.triangles.min() == 0 and shape.triangles.max() == len(shape.vertices) - 1
-    a, b, c = (shape.vertices[shape.triangles[:, i]] for i in range(3))
-    assert (np.cross(b - a, c - a)[:, 2] > 0).all()  # counter-clockwise from the front
+    assert len(shape.vertices) == len(shape.colours)
+    tip = shape.vertices[shape.vertices[:, 2].argmax(), :2]
+    np.testing.assert_allclose((tip * (1, -1) + 1) * 32, face.landmarks[0, 30], atol=2)
 
 
 def test_unknown_names_are_refused():
@@ -346,27 +347,47 @@ def test_binary_attributes_follow_from_the_expression_where_they_are_asked_for(g
 
 
 def test_binary_attributes_are_told_apart_by_the_landmarks():
-    people = range(100)
+    people = range(12)
 
-    def heights(expression):
-        performed = actions(people, [expression] * len(people))
-        return contours.landmarks(identity_parameters(people), performed)[1][:, 0]
+    def points(expression):
+        return geometry(people, [expression] * len(people), 32).landmarks / 32
 
-    def measures(at, neutral):
-        eyes = [(y[:, [37, 43]] - y[:, [41, 47]]).mean(1) for y in (at, neutral)]
+    rest = points("neutral")
+
+    def measures(at):
+        narrow = [(y[:, [41, 47], 1] - y[:, [37, 43], 1]).mean(1) for y in (at, rest)]
         return {
-            "Smiling": (at - neutral)[:, [48, 54]].min(1),
-            "Mouth_Slightly_Open": at[:, 62] - at[:, 66],
-            "Narrow_Eyes": -eyes[0] / eyes[1],
+            "Smiling": (rest - at)[:, [48, 54], 1].min(1),
+            "Mouth_Slightly_Open": at[:, 66, 1] - at[:, 62, 1],
+            "Narrow_Eyes": -narrow[0] / narrow[1],
         }
 
     seen = {name: ([], []) for name in SHOWN_BY}
-    for expression in ACTIONS:
-        found = measures(heights(expression), heights("neutral"))
+    for expression in EXPRESSIONS:
+        found = measures(points(expression))
         for name, there in shown_attributes(expression).items():
-            seen[name][there].extend(found[name])
+            seen[name][there].append(found[name].mean())
     for name, (without, with_it) in seen.items():
-        assert min(with_it) > max(without) + 0.02, name
+        assert min(with_it) > max(without), name
+
+
+def test_the_truth_tells_action_units_and_lights(grid):
+    made, _ = grid
+    names = made.names("expression")
+    smile, neutral = (made.labels["expression"] == names.index(n) for n in ("smile", "neutral"))
+    at = MEASURED.index(12)
+    assert made.action_units[smile, at].min() > 0.3 and made.action_units[neutral, at].max() == 0
+    flash = made.labels["lighting"] == 1
+    np.testing.assert_allclose(np.linalg.norm(made.light_directions[flash], axis=1), 1, atol=1e-6)
+    assert (made.light_directions[made.labels["lighting"] == 0] == 0).all()
+    found = made.surface(np.array([0]), np.array([0]))
+    shown = {PARTS[part] for part in np.unique(found.parts[found.mask])}
+    assert {"face", "left_eye", "right_eye"} <= shown
+    skin = found.mask[0] & (found.parts[0] == PARTS.index("face"))
+    # The chart goes down and to the right with the face.
+    rows, columns = np.nonzero(skin)
+    assert np.corrcoef(rows, found.uv[0][skin][:, 0])[0, 1] > 0.98
+    assert np.corrcoef(columns, found.uv[0][skin][:, 1])[0, 1] > 0.98
 
 
 def test_surfaces_are_those_of_the_same_people_under_the_expressions_asked_for(grid):

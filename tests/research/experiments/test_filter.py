@@ -19,7 +19,7 @@ from legan_research.experiments.filter import (
 from legan_tf.data import attributes, images
 from legan_tf.data.rendered import rated_faces, render
 from legan_tf.data.rendered.dataset import damage_done
-from legan_tf.data.rendered.expressions import ACTIONS
+from legan_tf.data.rendered.expressions import EXPRESSIONS
 from legan_tf.data.rendered.ratings import naturalness
 from legan_tf.errors import UserError
 from legan_tf.evaluation.metrics.correlation import spearman
@@ -50,7 +50,7 @@ def test_damage_done_is_the_damage_of_rated_faces():
     names = [int(faces.identities[faces.identity[row]][6:]) for row in undamaged]
     clean = render(
         names,
-        [tuple(ACTIONS)[faces.labels["expression"][row]] for row in undamaged],
+        [tuple(EXPRESSIONS)[faces.labels["expression"][row]] for row in undamaged],
         [attributes.lightings()[faces.labels["lighting"][row]] for row in undamaged],
         16,
     )
