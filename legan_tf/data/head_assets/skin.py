@@ -19,7 +19,7 @@ from legan_tf.data import images, storage
 from legan_tf.data.align.landmark_finder import LandmarkFinder, make_finder
 from legan_tf.data.manifest import Manifest, read_manifest
 from legan_tf.data.parallel import OnProgress
-from legan_tf.data.rendered.skin import BANDS, COARSE, SHAPE, SkinModel, chart, encode
+from legan_tf.data.rendered.skin import BANDS, COARSE, SHAPE, SkinModel, encode, texels
 from legan_tf.errors import UserError
 from legan_tf.head.color import LUMINANCE, to_linear
 from legan_tf.head.face_statistics import load_statistics
@@ -157,17 +157,7 @@ class _Chart:
     def __init__(self, head: MorphableHead) -> None:
         """Finds the triangle of each texel."""
         self.head = head
-        triangles = head.triangles[head.triangles_of("face", "side")]
-        at = chart(head).astype(np.float64)
-        radius = np.hypot(head.neutral[:, 0], head.neutral[:, 2])
-        flat = np.stack([at[:, 1], at[:, 0], radius], -1)
-        rows, columns = np.indices(SHAPE)
-        first, shares, _ = Scene(flat, triangles).hits(
-            columns.ravel().astype(np.float64), rows.ravel().astype(np.float64)
-        )
-        self.texels = np.flatnonzero(first >= 0)
-        self.corners = triangles[first[self.texels]]
-        self.shares = shares[self.texels]
+        self.texels, self.corners, self.shares = texels(head)
         self.place = self.at(head.neutral)
         number = np.full(SHAPE[0] * SHAPE[1], -1)
         number[self.texels] = np.arange(len(self.texels))

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from legan_tf.data.rendered.head_surface import in_view
 from legan_tf.data.rendered.layers import Layer, View
 from legan_tf.data.rendered.people import Traits
-from legan_tf.data.rendered.skin import SHAPE, chart, sampled
+from legan_tf.data.rendered.skin import SHAPE, chart, sampled, texels
 from legan_tf.head.head_file import load_head
 from legan_tf.head.mesh import vertex_normals
 from legan_tf.head.ray_casting import Scene
@@ -68,6 +68,8 @@ _MEN = ("bald", "shaved", "shaved", "short", "short", "short", "parted", "parted
 _WOMEN = ("tied", "tied", "parted", "fringe", "bob", "bob with a fringe", "long", "long", "wavy")
 
 _SOFT = 0.55  # cm over which the hairline thins out.
+_EARS_OUT = 0.2  # cm that ears stand out from where hair hangs down.
+_DOWN, _AROUND = 44, 36  # Points of the surface of hanging hair.
 _EAR = np.array([8.2, 1.0])  # Half width and height of the ears' middle.
 
 
@@ -211,31 +213,33 @@ def _hanging(
     """Returns hair that hangs beside the face, as ``_shell`` has it."""
     head = load_head()
     skull = neutral[head.vertices_of("head", "side")]
-    wide = float(np.percentile(np.abs(skull[:, 0]), 88)) + worn.volume
-    angles = np.radians(np.linspace(worn.opening, 178, 36))
-    heights = np.linspace(9.0, worn.end, 44)
+    wide = float(np.abs(skull[skull[:, 1] > 0, 0]).max()) + worn.volume - _EARS_OUT
+    angles = np.radians(np.linspace(worn.opening, 178, _AROUND))
+    heights = np.linspace(9.0, worn.end, _DOWN)
     rows = []
     for sign in (1, -1):
         angle, height = np.meshgrid(angles, heights)
         # The edge before the face swings out to the temples and in again below the ears.
         swing = np.radians(8) * np.sin(height / 4.5 + rng.uniform(0, 6)) * worn.curl
-        close = 0.84 + 0.16 * np.clip(np.arange(36) / 8.0, 0, 1)  # It comes out of the scalp's.
+        close = 0.84 + 0.16 * np.clip(
+            np.arange(_AROUND) / 8.0, 0, 1
+        )  # It comes out of the scalp's.
         taper = close - 0.28 * np.clip((height - 4) / 5, 0, 1) ** 2
         radius = wide * taper * (1 + 0.03 * np.sin(height * 0.9 + 7 * angle) * (0.4 + worn.curl))
         x = sign * radius * np.clip(np.sin(angle + swing), 0, 1) ** 0.8
         z = -0.5 + 0.9 * radius * np.cos(angle + swing)
         rows.append(np.stack([x, height, z], -1))
     grid = np.stack(rows)
-    edge = np.clip(np.arange(36) / 2.5, 0, 1)
+    edge = np.clip(np.arange(_AROUND) / 2.5, 0, 1)
     low = np.clip((heights - worn.end) / 1.6, 0, 1)
     cover = 0.35 + 0.65 * np.minimum(edge[None, :], low[:, None])
-    count = np.arange(44 * 36).reshape(44, 36)
+    count = np.arange(_DOWN * _AROUND).reshape(_DOWN, _AROUND)
     a, b = count[:-1, :-1].ravel(), count[:-1, 1:].ravel()
     c, d = count[1:, :-1].ravel(), count[1:, 1:].ravel()
     quads = np.concatenate([np.stack([a, c, b], -1), np.stack([b, c, d], -1)])
-    triangles = np.concatenate([quads, quads[:, ::-1] + 44 * 36])
-    around = np.degrees(np.broadcast_to(angles, (44, 36))) * 3.2
-    down = np.broadcast_to(heights[:, None], (44, 36))
+    triangles = np.concatenate([quads, quads[:, ::-1] + _DOWN * _AROUND])
+    around = np.degrees(np.broadcast_to(angles, (_DOWN, _AROUND))) * 3.2
+    down = np.broadcast_to(heights[:, None], (_DOWN, _AROUND))
     places = np.stack([(13 - down) * 12, around], -1).reshape(-1, 2)
     return (
         grid.reshape(-1, 3),
@@ -277,8 +281,6 @@ def bearded(traits: Traits, texture: np.ndarray) -> np.ndarray:
 def _beard_fields() -> tuple[np.ndarray, np.ndarray]:
     """Returns where a beard and a moustache grow, float32 [R, C] in [0, 1] each."""
     head = load_head()
-    skin = head.vertices_of("face", "side")
-    triangles = head.triangles[head.triangles_of("face", "side")]
     x, y, _ = head.neutral.astype(np.float64).T
     side = np.abs(x)
 
@@ -292,16 +294,9 @@ def _beard_fields() -> tuple[np.ndarray, np.ndarray]:
     lips = np.zeros(len(x))
     lips[head.lips] = 1
     fields = np.stack([cheeks, lip, lips], -1)
-    at = chart(head).astype(np.float64)
-    radius = np.hypot(head.neutral[:, 0], head.neutral[:, 2])
-    rows, columns = np.indices(SHAPE)
-    first, shares, _ = Scene(np.stack([at[:, 1], at[:, 0], radius], -1), triangles).hits(
-        columns.ravel().astype(np.float64), rows.ravel().astype(np.float64)
-    )
-    hit = first >= 0
+    index, corners, shares = texels(head)
     found = np.zeros((SHAPE[0] * SHAPE[1], 3), np.float32)
-    found[hit] = np.einsum("nc,nck->nk", shares[hit], fields[triangles[first[hit]]])
+    found[index] = np.einsum("nc,nck->nk", shares, fields[corners])
     found = gaussian_filter(found.reshape(*SHAPE, 3), (2, 2, 0))
     bare = np.clip(1 - 1.6 * found[..., 2], 0, 1)
-    del skin
     return found[..., 0] * bare, found[..., 1] * bare

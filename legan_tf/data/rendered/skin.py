@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from legan_tf.data.rendered.people import Traits
 from legan_tf.head import archive
 from legan_tf.head.morphable_head import MorphableHead
+from legan_tf.head.ray_casting import Scene
 
 ASSET = os.path.join(os.path.dirname(__file__), "assets", "skin.npz")
 """The model that comes with the package."""
@@ -50,6 +51,23 @@ def chart(head: MorphableHead) -> np.ndarray:
     column = (np.clip(across, -_SIDE, _SIDE) + _SIDE) / SPACING - 0.5
     row = (_TOP - np.clip(y, _BOTTOM, _TOP)) / SPACING - 0.5
     return np.stack([row, column], -1).astype(np.float32)
+
+
+def texels(head: MorphableHead) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns which texels lie on a head's face and sides, and where.
+
+    Returns:
+        Their places in a flattened texture, int64 [n]; the vertices of the triangle of each,
+        int32 [n, 3]; and their shares, float32 [n, 3].
+    """
+    triangles = head.triangles[head.triangles_of("face", "side")]
+    row, column = chart(head).astype(np.float64).T
+    # Where the skin folds, as in ears, the outermost counts.
+    away = np.hypot(head.neutral[:, 0], head.neutral[:, 2])
+    rows, columns = (axis.ravel().astype(np.float64) for axis in np.indices(SHAPE))
+    first, shares, _ = Scene(np.stack([column, row, away], -1), triangles).hits(columns, rows)
+    found = np.flatnonzero(first >= 0)
+    return found, triangles[first[found]], shares[found]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

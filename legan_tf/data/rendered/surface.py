@@ -173,7 +173,6 @@ class _Person:
         traits: The traits.
         neutral: float32 [V, 3] in head space, without expression.
         texture: float32 [R, C, 3], linear albedo of the skin in its chart.
-        color: float32 [3], mean albedo of the skin.
         view: The view.
         layers: What is drawn beside the head, each with its samples' places in the view.
         wall: float32 [S, S, 3].
@@ -182,7 +181,6 @@ class _Person:
     traits: Traits
     neutral: np.ndarray
     texture: np.ndarray
-    color: np.ndarray
     view: View
     layers: tuple[tuple[np.ndarray, Layer], ...]
     wall: np.ndarray
@@ -211,7 +209,6 @@ def _person(number: int, size: int, snapshots: bool) -> _Person:
         traits=who,
         neutral=neutral,
         texture=bearded(who, appearance.texture),
-        color=appearance.color,
         view=view,
         layers=tuple(layers),
         wall=background(who, size, snapshots and number % 2 == 1),
