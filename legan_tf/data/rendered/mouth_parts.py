@@ -18,6 +18,7 @@ _WET = {"tongue": 0.15, "gums": 0.15, "upper_teeth": 0.35, "lower_teeth": 0.3}
 _TEETH = 7105
 _WIDE = 0.6  # cm between the lips from where light reaches the front of the mouth.
 _DARKEST = 0.06
+_FRONT, _FADES = 0.6, 1.8  # cm behind the lips from where light fades, and to a third.
 _UPPER_LIP, _LOWER_LIP = (61, 62, 63), (67, 66, 65)  # iBUG's inner lips.
 
 
@@ -32,17 +33,22 @@ def painted(
         places: float32 [n, 3] in head space.
         vertices: float32 [V, 3] of the head there.
     """
-    inside = _light_inside(vertices)
-    color = np.array(_COLORS[part], np.float32) * inside
+    inside = _light_inside(places, vertices)
+    color = np.array(_COLORS[part], np.float32)
     if part.endswith("teeth"):
         rng = np.random.default_rng([_TEETH, traits.number])
         color = color * rng.uniform(0.85, 1.1) * (1, 1, 1 - 0.25 * rng.random() * traits.age)
-    albedo = np.broadcast_to(color, (len(places), 3)).astype(np.float32)
-    return albedo, np.full(len(places), _WET.get(part, 0.0) * inside, np.float32)
+    albedo = (color * inside[:, None]).astype(np.float32)
+    return albedo, _WET.get(part, 0.0) * inside
 
 
-def _light_inside(vertices: np.ndarray) -> np.float32:
-    """Returns how much light there is behind lips that are so far apart, 0 to 1."""
+def _light_inside(places: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Returns how much light there is at places behind the lips, float32 [n] in [0, 1].
+
+    The farther the lips are apart, the more gets in; the deeper, the less is left.
+    """
     marks = load_head().landmark_vertices
-    gap = (vertices[marks[list(_UPPER_LIP)]] - vertices[marks[list(_LOWER_LIP)]])[:, 1].mean()
-    return np.float32(np.clip(gap / _WIDE, _DARKEST, 1))
+    upper, lower = vertices[marks[list(_UPPER_LIP)]], vertices[marks[list(_LOWER_LIP)]]
+    entering = np.clip((upper - lower)[:, 1].mean() / _WIDE, _DARKEST, 1)
+    deep = np.clip((upper[:, 2].mean() + lower[:, 2].mean()) / 2 - places[:, 2] - _FRONT, 0, None)
+    return (entering * np.exp(-deep / _FADES)).astype(np.float32)
