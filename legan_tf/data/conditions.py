@@ -231,6 +231,13 @@ class Condition:
         return {"kind": self.kind, "name": self.name, "names": list(self.names)}
 
 
+def _is_listed(value: Any) -> bool:
+    """Whether a request is a list or an array, whose entries may be of several forms."""
+    if isinstance(value, (str, bytes, Mapping)):
+        return False
+    return hasattr(value, "__getitem__") and getattr(value, "ndim", 1) > 0
+
+
 def from_dict(values: Mapping[str, Any]) -> Condition:
     """Returns the condition that ``Condition.to_dict`` described.
 
@@ -362,7 +369,7 @@ class ClassCondition(Condition):
         return np.array([*own, UNKNOWN], np.int32)[labels]  # The last is that of -1.
 
     def _is_one(self, targets: Any) -> bool:
-        return targets is None or isinstance(targets, str) or np.ndim(targets) == 0
+        return not _is_listed(targets)
 
     def _label(self, target: Any, keeps_unnamed: bool) -> int:
         if target is None:
@@ -498,7 +505,7 @@ class BinaryCondition(Condition):
     def _is_one(self, targets: Any) -> bool:
         if targets is None or isinstance(targets, (str, Mapping)):
             return True
-        if np.ndim(targets) == 0:
+        if not _is_listed(targets):
             raise UserError(
                 f"{self.name} must be text such as {self.names[0]}=1, a dictionary, or {self.size} "
                 f"numbers, not {type(targets).__name__}."
@@ -506,7 +513,7 @@ class BinaryCondition(Condition):
         if not len(targets):
             return False
         first = targets[0]
-        return not isinstance(first, (str, Mapping, type(None))) and np.ndim(first) == 0
+        return not isinstance(first, (str, Mapping, type(None))) and not _is_listed(first)
 
     def _label(self, target: Any, keeps_unnamed: bool) -> np.ndarray:
         if target is None or isinstance(target, (str, Mapping)):
@@ -541,7 +548,7 @@ class BinaryCondition(Condition):
             number = {"0": 0, "1": 1, "False": 0, "True": 1, "0.0": 0, "1.0": 1}.get(str(value))
             if number is None:
                 raise UserError(f"{self.name}: {name}={value}: give 1 (there) or 0 (not there).")
-            label[self._place(name, "attribute")] = number
+            label[self._place(str(name), "attribute")] = number
         return label
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import os
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ from PIL import Image
 from legan_tf.data.conditions import BinaryCondition
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.evaluation.config import EvaluationConfig
-from legan_tf.evaluation.edit_plan import plan_edits
+from legan_tf.evaluation.edit_plan import adapt_editor, plan_edits
 from legan_tf.evaluation.evaluate import evaluate, faces_to_edit
 from legan_tf.graph_ops.pixels import to_float
 from legan_tf.models import AttributeClassifier, StarganGenerator
@@ -82,6 +84,32 @@ def test_a_stargan_of_attributes_is_judged_by_what_it_was_asked_for(config, tmp_
     assert names == {"edits.png", "identity.png", "quality.png"}
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| attributes changed ↑ |" in text and "| attributes kept ↑ |" in text
+
+
+def test_pictures_of_which_nothing_is_known_are_edited_among_the_others(config, tmp_path):
+    with open(config.manifest, newline="") as file:
+        rows = list(csv.reader(file))
+    rows[1][2:4] = rows[6][2:4] = ["", ""]
+    manifest = os.path.join(os.path.dirname(config.manifest), "some.csv")
+    with open(manifest, "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    network = StarganGenerator(
+        [BinaryCondition("attributes", NAMES)], 16, 4, blocks=0, keeps_unnamed=True
+    )
+    network.build()
+    network.save(tmp_path / "model.keras")
+    editor = load(str(tmp_path / "model.keras"))
+    some = dataclasses.replace(config, manifest=manifest)
+    report = evaluate(editor, str(tmp_path / "out"), some)
+    # Of two of the 16 nothing can be asked; both are true pictures of none.
+    faces = faces_to_edit(some, 16)
+    plan = plan_edits(editor, faces, EDITS, 0)
+    assert (plan.labels["attributes"] < 0).all(axis=1).sum() == 2
+    assert np.sum(report["confusion"]["edit"]["attributes:Lit"]) == EDITS - 2
+    made = editor(faces.images(plan.index), attributes=plan.labels["attributes"])
+    np.testing.assert_array_equal(
+        made, adapt_editor(editor, faces)(faces.images(plan.index), **plan.labels)
+    )
 
 
 def test_who_finds_every_true_picture_has_the_figures_of_the_truth(config, handmade, tmp_path):
