@@ -1,4 +1,4 @@
-"""Hair and beards: kinds, colours, and a shell over the scalp with strands and a soft edge."""
+"""Hair and beards: kinds, colours, and how hair grows on a head."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import functools
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from legan_tf.data.rendered.head_surface import in_view
 from legan_tf.data.rendered.layers import Layer, View
 from legan_tf.data.rendered.people import Traits
-from legan_tf.data.rendered.skin import SHAPE, chart, sampled, texels
+from legan_tf.data.rendered.skin import SHAPE, chart
+from legan_tf.data.rendered.strands import Growth, Lock, Skull, draw, grow
 from legan_tf.head.head_file import load_head
-from legan_tf.head.mesh import vertex_normals
 from legan_tf.head.ray_casting import Scene
 
 _HAIR, _BEARD, _STRANDS = 7108, 7109, 7110
 _DARK = np.array([[0.012, 0.010, 0.009], [0.022, 0.015, 0.011], [0.045, 0.026, 0.016]])
 _FAIR = np.array(
-    [[0.075, 0.042, 0.022], [0.13, 0.078, 0.040], [0.27, 0.18, 0.095], [0.20, 0.085, 0.035]]
+    [[0.075, 0.042, 0.022], [0.13, 0.078, 0.040], [0.24, 0.16, 0.085], [0.14, 0.055, 0.022]]
 )
+_FAIR_SHARES = [0.38, 0.32, 0.2, 0.1]
 _GREY = np.array([0.33, 0.32, 0.31])
 
 
@@ -29,69 +29,128 @@ class Style:
     """A way to wear hair. Lengths in cm.
 
     Attributes:
-        thick: Thickness over the scalp.
-        sides: The same at the temples.
-        end: Height where it ends: the top of the ears is at 4, the chin at -8.
-        opening: Half angle of the face that it leaves free below the temples, in degrees.
-        volume: Distance of hanging hair from the head.
-        fringe: How far it comes down over the forehead.
-        curl: How much strands wind, 0 to 1.
-        density: How much of the scalp it hides.
+        top: Length on top.
+        sides: Length at the temples and below.
+        flow: Where it is combed: ``forward``, ``back``, ``parted``, or ``out`` from the head.
+        off: Distance from the head.
+        lift: How steeply it stands on the head, 0 to 1.
+        weight: How much it bends down, a cm.
+        cling: How much it bends to the head, a cm.
+        end: Height where it is cut: the top of the ears is at 4, the chin at -8.
+        opening: Angle before the face that it leaves free, in degrees from the middle.
+        locks: Guides on a square cm.
+        lock: What strands do about them.
+        fill: How much of what is below dense hair is hidden, 0 to 1.
+        fringe: Height above which hair over the forehead is cut, or None.
+        ears: Whether the ears are covered.
+        bare: Whether the top is bald.
     """
 
-    thick: float
+    top: float
     sides: float
-    end: float = 1.0
-    opening: float = 80.0
-    volume: float = 0.0
-    fringe: float = 0.0
-    curl: float = 0.1
-    density: float = 1.0
+    flow: str = "forward"
+    off: float = 0.5
+    lift: float = 0.4
+    weight: float = 0.15
+    cling: float = 0.3
+    end: float = -30.0
+    opening: float = 0.0
+    locks: float = 9.0
+    lock: Lock = Lock(8, 0.22, 0.5, 0.10, 0.0, 1.0, 0.030)
+    fill: float = 1.0
+    fringe: float | None = None
+    ears: bool = False
+    bare: bool = False
 
 
+_STUBBLE = Lock(12, 0.22, 1.0, 0.0, 0.0, 1.0, 0.02)
+_SHORT = Lock(6, 0.26, 0.5, 0.10, 0.0, 1.0, 0.045)
+_SMOOTH = Lock(6, 0.26, 0.45, 0.10, 0.0, 1.0, 0.050)
+_TIGHT = Lock(5, 0.25, 0.8, 0.15, 0.22, 1.1, 0.055)
+_LONG = Lock(5, 0.32, 0.6, 0.20, 0.0, 1.0, 0.055)
+_WAVES = Lock(5, 0.34, 0.6, 0.22, 0.5, 6.0, 0.055)
+_HANGING = Style(
+    top=22,
+    sides=16,
+    flow="parted",
+    off=0.5,
+    lift=0.12,
+    weight=0.3,
+    cling=0.5,
+    opening=50.0,
+    locks=4.0,
+    lock=_LONG,
+    ears=True,
+)
+_BOB = dataclasses.replace(_HANGING, top=17, sides=12, off=0.6, end=-6.5)
 STYLES = {
-    "bald": Style(0.02, 0.02, density=0.0),
-    "shaved": Style(0.06, 0.05, density=0.62),
-    "short": Style(1.0, 0.5),
-    "parted": Style(1.5, 0.75),
-    "fringe": Style(1.3, 0.9, fringe=2.4),
-    "curly": Style(2.0, 1.4, curl=0.8),
-    "afro": Style(3.2, 2.8, end=0.0, curl=1.0),
-    "tied": Style(0.5, 0.35),
-    "bob": Style(1.3, 1.0, end=-7.0, opening=52.0, volume=1.0),
-    "bob with a fringe": Style(1.2, 1.0, end=-7.0, opening=52.0, volume=1.0, fringe=2.8),
-    "long": Style(1.2, 1.0, end=-16.0, opening=55.0, volume=0.9),
-    "wavy": Style(1.6, 1.3, end=-16.0, opening=50.0, volume=1.5, curl=0.7),
+    "bald": Style(0, 0, locks=0),
+    "balding": Style(0.2, 0.25, lift=1, off=0, locks=14, lock=_STUBBLE, fill=0.3, bare=True),
+    "shaved": Style(0.22, 0.2, lift=1, off=0, locks=14, lock=_STUBBLE, fill=0.45),
+    "short": Style(2.6, 0.6, off=0.4, lift=0.6, lock=_SHORT),
+    "up": Style(3.4, 0.6, "back", off=1.2, lift=1.2, weight=0.05, lock=_SHORT),
+    "parted": Style(5.0, 0.9, "parted", off=0.5, lift=0.4, weight=0.3, lock=_SMOOTH),
+    "back": Style(6.0, 1.6, "back", off=0.5, lift=0.5, weight=0.05, lock=_SMOOTH),
+    "curly": Style(3.0, 1.2, "out", off=1.0, lift=1.2, weight=0.12, lock=_TIGHT),
+    "cropped curls": Style(0.7, 0.3, "out", off=0.3, lift=1, locks=12, lock=_TIGHT),
+    "afro": Style(4.6, 4.0, "out", off=2.6, lift=2, weight=0.02, lock=_TIGHT, ears=True),
+    "tied": Style(11.0, 8.0, "back", off=0.12, lift=0.05, weight=0.0, lock=_SMOOTH),
+    "fringe": Style(
+        8.0, 4.0, lift=0.3, weight=0.4, end=0.5, locks=5.5, lock=_SMOOTH, fringe=5.9, ears=True
+    ),
+    "bob": _BOB,
+    "bob with a fringe": dataclasses.replace(_BOB, flow="forward", fringe=5.8),
+    "long": _HANGING,
+    "wavy": dataclasses.replace(_HANGING, off=0.9, lock=_WAVES),
 }
 """Styles by name."""
-_MEN = ("bald", "shaved", "shaved", "short", "short", "short", "parted", "parted", "curly")
-_WOMEN = ("tied", "tied", "parted", "fringe", "bob", "bob with a fringe", "long", "long", "wavy")
+_MEN = {
+    "bald": 1.0,
+    "balding": 0.6,
+    "shaved": 2.0,
+    "short": 4.0,
+    "up": 2.0,
+    "parted": 2.5,
+    "back": 1.0,
+    "curly": 0.8,
+}
+_WOMEN = {
+    "tied": 3.0,
+    "parted": 0.5,
+    "fringe": 0.8,
+    "bob": 2.0,
+    "bob with a fringe": 1.0,
+    "long": 4.0,
+    "wavy": 2.5,
+}
 
-_SOFT = 0.55  # cm over which the hairline thins out.
-_EARS_OUT = 0.2  # cm that ears stand out from where hair hangs down.
-_DOWN, _AROUND = 44, 36  # Points of the surface of hanging hair.
+_SOFT = 0.5  # cm over which the hairline thins out.
 _EAR = np.array([8.2, 1.0])  # Half width and height of the ears' middle.
+_CROWN = np.array([0.0, 11.5, -4.0])
 
 
 def style(traits: Traits) -> str:
     """Returns the name of a person's style."""
     rng = np.random.default_rng([_HAIR, traits.number])
     curly = rng.random() < traits.tone**1.5
+    worn = _MEN if traits.masculine > 0.5 else _WOMEN
+    weights = np.array([*worn.values()])
     if traits.masculine > 0.5:
-        name = str(rng.choice(_MEN))
-        return "curly" if curly and name in ("parted", "short") else name
-    name = str(rng.choice(_WOMEN))
-    if curly and name in ("parted", "fringe", "wavy"):
-        return "afro" if rng.random() < 0.5 else "curly"
-    return name
+        weights[:2] *= 3 * traits.age
+    name = str(rng.choice([*worn], p=weights / weights.sum()))
+    if not curly or name in ("bald", "balding", "shaved", "tied"):
+        return name
+    if traits.masculine > 0.5:
+        return "cropped curls" if rng.random() < 0.7 else "curly"
+    return "afro" if rng.random() < 0.5 else "wavy" if rng.random() < 0.5 else "curly"
 
 
 def color(traits: Traits) -> np.ndarray:
     """Returns the colour of a person's hair, linear RGB, float64 [3]."""
     rng = np.random.default_rng([_HAIR, 1, traits.number])
     dark = rng.random() < 0.3 + 1.2 * traits.tone
-    palette = _DARK if dark else _FAIR
-    found = palette[rng.integers(len(palette))] * rng.uniform(0.75, 1.3)
+    palette, chances = (_DARK, None) if dark else (_FAIR, _FAIR_SHARES)
+    found = rng.choice(palette, p=chances) * rng.uniform(0.75, 1.3)
     grey = np.clip((traits.age - rng.uniform(0.45, 1.1)) / 0.35, 0, 1)
     return found + grey * (_GREY * rng.uniform(0.7, 1.2) - found)
 
@@ -105,83 +164,97 @@ def hair_layer(traits: Traits, view: View, neutral: np.ndarray) -> Layer | None:
         neutral: float32 [V, 3] in head space, the person without expression.
     """
     worn = STYLES[style(traits)]
-    if not worn.density:
+    if not worn.locks:
         return None
     rng = np.random.default_rng([_HAIR, 2, traits.number])
-    vertices, triangles, places, cover = _shell(traits, worn, neutral, rng)
-    seen = view.camera.project(vertices)
-    margin = np.full(2, 4.0)
-    triangles = triangles[in_view(seen, triangles, -margin, margin + view.size)]
-    if not len(triangles):
-        return None
-    x, y = view.grid()
-    first, shares, depth = Scene(seen, triangles).hits(
-        x.ravel().astype(np.float32), y.ravel().astype(np.float32)
-    )
-    index = np.flatnonzero(first >= 0)
-    corners, shares = triangles[first[index]], shares[index]
-
-    def at(values: np.ndarray) -> np.ndarray:
-        return np.einsum("nc,nck->nk", shares, values[corners].astype(np.float32))
-
-    row, column = at(places).T
-    strands = _strands(worn.curl > 0.5)
-    shift = rng.integers(SHAPE[1])
-    wave = 5 * worn.curl * np.sin(row / 11 + column / 23)
-    tone = sampled(strands[..., None], row % SHAPE[0], (column + wave + shift) % SHAPE[1])[:, 0]
-    thin = at(cover[:, None])[:, 0]
-    # Where hair is thin single strands are left.
-    alpha = np.clip((thin - 0.5 + 0.7 * (1 - thin) * tone) / 0.3 + 0.5, 0, 1) * worn.density
-    if worn.density < 1:
-        alpha *= np.clip(0.9 + 0.25 * tone, 0.4, 1)
-    normals = at(vertex_normals(seen, triangles))
-    normals *= np.where(normals[:, 2:] < 0, -1, 1)  # Of hanging hair both sides are seen.
-    normals[:, 0] += (0.12 + 0.2 * worn.curl) * tone
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-9
-    shade = np.clip(1 + 0.2 * tone, 0.4, 1.7)
-    size = view.size * view.samples
-    layer = Layer(
-        depth=np.full((size, size), -np.inf, np.float32),
-        normals=np.zeros((size, size, 3), np.float32),
-        albedo=np.zeros((size, size, 3), np.float32),
-        alpha=np.zeros((size, size), np.float32),
-        gloss=np.zeros((size, size), np.float32),
-    )
-    layer.depth.ravel()[index] = depth[index]
-    layer.normals.reshape(-1, 3)[index] = normals
-    layer.albedo.reshape(-1, 3)[index] = color(traits) * shade[:, None]
-    layer.alpha.ravel()[index] = alpha
-    layer.gloss.ravel()[index] = 0.05 * np.clip(0.7 + tone, 0.1, 2) * (1 - 0.6 * worn.curl)
-    return layer
+    guides = grow(_growth(traits, worn, neutral, rng), Skull(neutral))
+    glossy = 0.05 if worn.lock is not _TIGHT else 0.02
+    glossy *= worn.lock is not _STUBBLE
+    solid = neutral[load_head().vertices_of("face", "side", "head")]
+    return draw(guides, solid, worn.lock, color(traits), glossy, worn.fill, view, rng)
 
 
-def _shell(
-    traits: Traits, worn: Style, neutral: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns vertices [n, 3] in head space, triangles, places in the chart, and cover [n]."""
+def _growth(traits: Traits, worn: Style, neutral: np.ndarray, rng: np.random.Generator) -> Growth:
+    """Returns how the guides of a style grow on a person's head."""
     head = load_head()
-    chosen = head.triangles_of("face", "side", "head")
+    triangles = head.triangles[head.triangles_of("face", "side", "head")]
+    part = rng.choice([-2.8, 2.8, 0.0, 0.6]) if worn.flow == "parted" else 0.0
     cover = _scalp(traits, worn, rng)
-    triangles = head.triangles[chosen]
     triangles = triangles[(cover[triangles] > 0.02).any(1)]
-    normals = vertex_normals(neutral * (1, -1, 1), head.triangles[chosen])
-    temple = np.clip((np.abs(head.neutral[:, 0]) - 3.5) / 3, 0, 1)
-    thick = worn.thick + (worn.sides - worn.thick) * temple
-    lumps = 1 + 0.18 * np.sin(head.neutral @ rng.normal(0, 0.8, 3) + rng.uniform(0, 6))
-    away = (0.02 + thick * lumps * np.clip(cover, 0, 1) ** 0.7)[:, None]
-    vertices = (neutral + normals * away).astype(np.float64)
-    places = chart(head)
-    if worn.volume:
-        hung = _hanging(worn, neutral, rng)
-        triangles = np.concatenate([triangles, hung[1] + len(vertices)])
-        vertices = np.concatenate([vertices, hung[0]])
-        places = np.concatenate([places, hung[2]])
-        cover = np.concatenate([cover, hung[3]])
-    return vertices, triangles, places.astype(np.float32), cover.astype(np.float32)
+    corners = neutral[triangles].astype(np.float64)
+    facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(facing, axis=1) / 2
+    expected = area * worn.locks * cover[triangles].mean(1)
+    # Of what grows behind little is seen, and of short hair nothing.
+    hidden = np.clip((-1.0 - corners[..., 2].mean(1)) / 3, 0, 1)
+    near_part = np.exp(-(((corners[..., 0].mean(1) - part) / 0.7) ** 2))
+    expected *= 1 + 1.2 * near_part * (worn.flow == "parted")
+    expected *= 1 - hidden * (0.6 if worn.top > 7 else 0.95)
+    chosen = np.repeat(np.arange(len(area)), rng.poisson(expected))
+    shares = rng.dirichlet((1, 1, 1), len(chosen))
+    roots = np.einsum("nc,nck->nk", shares, corners[chosen])
+    normals = facing[chosen] / (2 * area[chosen, None] + 1e-9)
+    mean = np.einsum("nc,nck->nk", shares, head.neutral[triangles[chosen]].astype(np.float64))
+    x, y, z = mean.T
+    low = np.clip((8.5 - y) / 3.5, 0, 1) * np.clip((np.abs(x) - 3) / 3, 0, 1)
+    lengths = worn.top + (worn.sides - worn.top) * low
+    lengths = lengths * rng.uniform(0.8, 1.1, len(x))
+    # Over the forehead it does not stand out farther than the nose.
+    before = 1 - 0.75 * np.clip((z - 2) / 5, 0, 1) * (worn.flow == "out" or worn.fringe is not None)
+    lengths *= before
+    if worn.top < 8:  # Shorter towards its edge.
+        lengths *= 0.35 + 0.65 * np.einsum("nc,nc->n", shares, cover[triangles[chosen]])
+    ways, goal = _combed(worn, mean, part, rng)
+    ways -= 0.9 * (ways * normals).sum(1, keepdims=True) * normals
+    lift = worn.lift * (1 - 0.75 * low) if worn.flow != "out" else worn.lift + 0 * low
+    ways = ways + lift[:, None] * normals + rng.normal(0, 0.12, ways.shape)
+    ends = worn.end + rng.normal(0, 0.25, len(x))
+    opening = np.radians(worn.opening + rng.normal(0, 5, len(x))) * np.ones(len(x))
+    if worn.fringe is not None:
+        front = (np.abs(x) < 4.6 + rng.normal(0, 0.4, len(x))) & (z > 1.5)
+        ways[front] = (0, -0.7, 0.5) + 0.1 * normals[front] + rng.normal(0, 0.1, (front.sum(), 3))
+        ways[front, 0] += 0.06 * x[front]
+        ends[front] = worn.fringe + rng.normal(0, 0.25, front.sum())
+        opening[front] = 0
+        lengths[front] = 9
+    return Growth(
+        roots=roots,
+        ways=ways,
+        lengths=lengths,
+        off=worn.off * before * rng.uniform(0.35, 1.1, len(x)) * (1 - 0.5 * low * (not worn.ears)),
+        weight=worn.weight,
+        cling=worn.cling,
+        goal=goal,
+        drawn={"back": 0.5, "parted": 0.45}.get(worn.flow, 0.0),
+        release=3.0 if worn.flow == "parted" else -30.0,
+        ends=ends,
+        opening=opening,
+    )
+
+
+def _combed(
+    worn: Style, at: np.ndarray, part: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the ways that hair is combed at places on the mean head, and its goals, [n, 3]."""
+    x, y, _ = at.T
+    if worn.flow == "back":
+        return np.array([0.0, 8.0, -11.0]) - at, np.tile([0.0, 7.0, -12.0], (len(at), 1))
+    if worn.flow == "out":
+        return rng.normal(0, 1, at.shape), at
+    ways = at - _CROWN
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    top = np.clip((y - 5) / 3, 0, 1)[:, None]
+    if worn.flow == "parted":
+        sides = np.sign(x - part + rng.normal(0, 0.3, len(x)))
+        across = np.stack([sides, -0.15 + 0 * x, -0.35 + 0 * x], -1)
+        goal = np.stack([8.5 * sides, 3 + 0 * x, -1 + 0 * x], -1)
+        return across * top + ways * (1 - top), goal
+    ways[:, 0] += rng.normal(0, 0.7) * top[:, 0]
+    return ways, at
 
 
 def _scalp(traits: Traits, worn: Style, rng: np.random.Generator) -> np.ndarray:
-    """Returns how thick hair grows at the head's vertices, 0 to 1, float64 [V]."""
+    """Returns how densely hair grows at the head's vertices, 0 to 1, float64 [V]."""
     x, y, z = load_head().neutral.astype(np.float64).T
     side = np.abs(x)
     receding = traits.masculine * traits.age * rng.uniform(0, 3.0)
@@ -190,63 +263,22 @@ def _scalp(traits: Traits, worn: Style, rng: np.random.Generator) -> np.ndarray:
     # Over the forehead a line, over the temples a bay, down to the sideburns before the ears.
     front = line + 0.35 * receding * np.exp(-(((side - 3.6) / 1.4) ** 2))
     front += peak * np.exp(-((side / 1.6) ** 2))
-    front -= worn.fringe * np.exp(-((side / 5.2) ** 6))
     front += 0.12 * np.sin(3.1 * x + rng.uniform(0, 6)) + 0.08 * np.sin(6.7 * x)
-    down = np.clip((side - 4.7 + 0.1 * np.sin(2.3 * y)) / 1.7, 0, 1)
-    end = max(worn.end, 0.0) if not worn.volume else 2.0
-    sideburn = end + 1.1 * np.clip((z - 3.0) / 1.5, 0, None)
+    down = np.clip((side - 4.9 + 0.1 * np.sin(2.3 * y)) / 1.8, 0, 1)
+    sideburn = 2.6 + 1.1 * np.clip((z - 3.0) / 1.5, 0, None)
+    sideburn -= 2.2 * traits.masculine * rng.random()
     line_at = front + (sideburn - front) * down * down * (3 - 2 * down)
     above = (y - line_at) / _SOFT
-    nape = -9.0 if worn.volume else -2.5
     behind = (z < -1) & (side < 8.5)
+    nape = -4.0 if worn.sides > 3 else 0.5
     above = np.where(behind, np.maximum(above, (y - nape) / _SOFT), above)
-    if worn.volume:  # It hides the ears.
-        return np.clip(0.5 + 0.5 * above, 0, 1)
-    ear = np.hypot((side - _EAR[0]) / 2.4, (y - _EAR[1]) / 3.6)
-    above = np.where((side > 6.7) & (ear < 1), np.minimum(above, 6 * (ear - 1)), above)
-    return np.clip(0.5 + 0.5 * above, 0, 1)
-
-
-def _hanging(
-    worn: Style, neutral: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns hair that hangs beside the face, as ``_shell`` has it."""
-    head = load_head()
-    skull = neutral[head.vertices_of("head", "side")]
-    wide = float(np.abs(skull[skull[:, 1] > 0, 0]).max()) + worn.volume - _EARS_OUT
-    angles = np.radians(np.linspace(worn.opening, 178, _AROUND))
-    heights = np.linspace(9.0, worn.end, _DOWN)
-    rows = []
-    for sign in (1, -1):
-        angle, height = np.meshgrid(angles, heights)
-        # The edge before the face swings out to the temples and in again below the ears.
-        swing = np.radians(8) * np.sin(height / 4.5 + rng.uniform(0, 6)) * worn.curl
-        close = 0.84 + 0.16 * np.clip(
-            np.arange(_AROUND) / 8.0, 0, 1
-        )  # It comes out of the scalp's.
-        taper = close - 0.28 * np.clip((height - 4) / 5, 0, 1) ** 2
-        radius = wide * taper * (1 + 0.03 * np.sin(height * 0.9 + 7 * angle) * (0.4 + worn.curl))
-        x = sign * radius * np.clip(np.sin(angle + swing), 0, 1) ** 0.8
-        z = -0.5 + 0.9 * radius * np.cos(angle + swing)
-        rows.append(np.stack([x, height, z], -1))
-    grid = np.stack(rows)
-    edge = np.clip(np.arange(_AROUND) / 2.5, 0, 1)
-    low = np.clip((heights - worn.end) / 1.6, 0, 1)
-    cover = 0.35 + 0.65 * np.minimum(edge[None, :], low[:, None])
-    count = np.arange(_DOWN * _AROUND).reshape(_DOWN, _AROUND)
-    a, b = count[:-1, :-1].ravel(), count[:-1, 1:].ravel()
-    c, d = count[1:, :-1].ravel(), count[1:, 1:].ravel()
-    quads = np.concatenate([np.stack([a, c, b], -1), np.stack([b, c, d], -1)])
-    triangles = np.concatenate([quads, quads[:, ::-1] + _DOWN * _AROUND])
-    around = np.degrees(np.broadcast_to(angles, (_DOWN, _AROUND))) * 3.2
-    down = np.broadcast_to(heights[:, None], (_DOWN, _AROUND))
-    places = np.stack([(13 - down) * 12, around], -1).reshape(-1, 2)
-    return (
-        grid.reshape(-1, 3),
-        triangles,
-        np.concatenate([places, places + (0, 97)]),
-        np.tile(cover.ravel(), 2),
-    )
+    if worn.bare:
+        crown = np.hypot(side / 6.2, (z + 1.0) / 9.0)
+        above = np.minimum(above, np.maximum(6 * (crown - 1), (4.2 - y) / 1.2))
+    ear = np.hypot((side - _EAR[0]) / 2.2, (y - _EAR[1]) / 3.6)
+    above = np.where((side > 6.9) & (ear < 1), np.minimum(above, 6 * (ear - 1)), above)
+    dense = np.clip(0.5 + 0.5 * above / 2, 0, 1)
+    return dense * dense * (3 - 2 * dense)
 
 
 @functools.lru_cache(maxsize=2)
@@ -254,7 +286,7 @@ def _strands(curly: bool) -> np.ndarray:
     """Returns strands along the rows of the chart, of deviation 1, float32 [R, C]."""
     rng = np.random.default_rng(_STRANDS)
     total = np.zeros(SHAPE, np.float32)
-    kinds = ((1.1, 1.0), (2.0, 1.6), (4, 4)) if curly else ((26, 0.7), (34, 1.8), (50, 5.0))
+    kinds = ((1.1, 1.0), (2.0, 1.6), (4, 4)) if curly else ((3, 0.6), (4, 0.8))
     for down, across in kinds:
         layer = gaussian_filter(
             rng.normal(size=SHAPE).astype(np.float32), (down, across), mode="wrap"
@@ -272,8 +304,9 @@ def bearded(traits: Traits, texture: np.ndarray) -> np.ndarray:
     cheeks, lip = _beard_fields()
     grown = np.maximum(cheeks if kind < 0.18 else 0 * cheeks, lip)
     tone = _strands(False) if traits.tone < 0.6 else _strands(True)
-    share = np.clip(grown * rng.uniform(0.75, 1.05) + 0.16 * tone * (grown > 0.02), 0, 0.93)
-    hue = 0.8 * color(traits) * np.clip(1 + 0.3 * tone, 0.4, 1.8)[..., None]
+    # Towards its edge a beard is thinner, hair by hair.
+    share = np.clip(grown * rng.uniform(0.7, 1.0) * (1 + 0.18 * tone), 0, 0.92)
+    hue = 0.8 * color(traits) * np.clip(1 + 0.2 * tone, 0.4, 1.8)[..., None]
     return (texture + share[..., None] * (hue - texture)).astype(np.float32)
 
 
@@ -281,7 +314,8 @@ def bearded(traits: Traits, texture: np.ndarray) -> np.ndarray:
 def _beard_fields() -> tuple[np.ndarray, np.ndarray]:
     """Returns where a beard and a moustache grow, float32 [R, C] in [0, 1] each."""
     head = load_head()
-    x, y, _ = head.neutral.astype(np.float64).T
+    triangles = head.triangles[head.triangles_of("face", "side")]
+    x, y, z = head.neutral.astype(np.float64).T
     side = np.abs(x)
 
     def step(low: float, high: float, value: np.ndarray) -> np.ndarray:
@@ -289,14 +323,20 @@ def _beard_fields() -> tuple[np.ndarray, np.ndarray]:
         return share * share * (3 - 2 * share)
 
     edge = -4.6 + 0.42 * np.clip(side - 3.2, 0, None) ** 1.5
-    cheeks = step(0.8, -0.8, y - edge) * step(-13, -9.5, y)
-    lip = step(-0.9, -1.5, y) * step(-3.0, -2.6, y) * step(3.1, 2.5, side)
+    cheeks = step(0.8, -0.8, y - edge) * step(-9.2, -7.6, y + 0.35 * (z - 4))
+    lip = step(-0.7, -1.7, y) * step(-3.2, -2.5, y) * step(3.4, 1.9, side)
     lips = np.zeros(len(x))
     lips[head.lips] = 1
     fields = np.stack([cheeks, lip, lips], -1)
-    index, corners, shares = texels(head)
+    at = chart(head).astype(np.float64)
+    radius = np.hypot(head.neutral[:, 0], head.neutral[:, 2])
+    rows, columns = np.indices(SHAPE)
+    first, shares, _ = Scene(np.stack([at[:, 1], at[:, 0], radius], -1), triangles).hits(
+        columns.ravel().astype(np.float64), rows.ravel().astype(np.float64)
+    )
+    hit = first >= 0
     found = np.zeros((SHAPE[0] * SHAPE[1], 3), np.float32)
-    found[index] = np.einsum("nc,nck->nk", shares, fields[corners])
+    found[hit] = np.einsum("nc,nck->nk", shares[hit], fields[triangles[first[hit]]])
     found = gaussian_filter(found.reshape(*SHAPE, 3), (2, 2, 0))
     bare = np.clip(1 - 1.6 * found[..., 2], 0, 1)
     return found[..., 0] * bare, found[..., 1] * bare
