@@ -23,6 +23,7 @@ DATASETS = ("rendered", "manifest")
 EXPRESSION_SETS = ("multipie", "affectnet")
 AUTO = "auto"
 PRECISIONS = ("float32", "bfloat16")
+"""Arithmetic of a run; without float16, whose losses would have to be scaled."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,15 +10,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from legan_tf.command_line.cli import Progress, say
-from legan_tf.training.options import AUTO
+from legan_tf.training.options import AUTO, PRECISIONS
 from legan_tf.training.run_folder import FLAGS_FILE
 from legan_tf.training.system import System
 from legan_tf.training.systems import from_flagfile
 from legan_tf.training.timing import repeated_step
 from legan_tf.training.trainer import Batch, Trainer
 
-CANDIDATES = ("float32", "bfloat16")
-"""What is measured; without float16, whose losses have to be scaled."""
 _WORTH_IT = 0.9
 """Share of float32's time below which bfloat16, which is coarser, is taken."""
 _TIMED_STEPS = 3
@@ -48,14 +46,14 @@ def step_seconds(system: System, batch: Batch, make: Make) -> dict[str, float]:
         make: Returns the strategy and a compiled, untrained trainer of a system.
 
     Returns:
-        Median seconds of a step, by the element of ``CANDIDATES``.
+        Median seconds of a step, by the element of ``PRECISIONS``.
     """
-    progress = Progress(len(CANDIDATES) * (_TIMED_STEPS + 2), "measuring precision")
+    progress = Progress(len(PRECISIONS) * (_TIMED_STEPS + 2), "measuring precision")
     steps = {}
-    for precision in CANDIDATES:
+    for precision in PRECISIONS:
         form = system.replace(precision=precision, steps_per_execution=1)
         steps[precision] = repeated_step(*make(form), batch)
-    seconds: dict[str, list[float]] = {precision: [] for precision in CANDIDATES}
+    seconds: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
     for trial in range(_TIMED_STEPS + 2):
         for place, (precision, step) in enumerate(steps.items()):
             began = time.perf_counter()
@@ -63,7 +61,7 @@ def step_seconds(system: System, batch: Batch, make: Make) -> dict[str, float]:
             # The first traces the graph and the second still allocates.
             if trial >= 2:
                 seconds[precision].append(time.perf_counter() - began)
-            progress.update(len(CANDIDATES) * trial + place + 1)
+            progress.update(len(PRECISIONS) * trial + place + 1)
     return {precision: statistics.median(times) for precision, times in seconds.items()}
 
 

@@ -85,6 +85,11 @@ def changed_flags(before: System, now: System) -> list[str]:
         for name, (field, _) in options.fields_of(now).items()
         if not field.metadata["free"] and was[name] != is_now[name]
     ]
+    if "penalty_weight" in {*was} and was["penalty_weight"] != is_now["penalty_weight"]:
+        if was.get("adversarial") == "hinge":
+            changed.append(
+                "R1 is of the mean over patches now, and weights of before are converted"
+            )
     schedule, steps = before.optimizer.schedule, before.run.train_steps
     if schedule != "constant" and steps != now.run.train_steps:
         changed.append(

@@ -28,9 +28,8 @@ def plan(system: System, data: Datasets, trainer: Trainer) -> str:
         lines.append(f"{auxiliary.name} network: {source}")
     lines += [f"{name}: {count:,} parameters" for name, count in trainer.parameter_counts().items()]
     steps = f"{system.run.train_steps:,} steps of {system.run.batch_size} images"
-    n_critic = system.images_per_step // system.run.batch_size
-    if n_critic > 1:
-        steps += f", {n_critic} updates of the discriminator in each"
+    if system.n_critic > 1:
+        steps += f", {system.n_critic} updates of the discriminator in each"
     return "\n".join([*lines, steps, "", system.to_flagfile().rstrip()])
 
 

@@ -209,13 +209,18 @@ class System(ComposedOptions):
         """
         raise NotImplementedError
 
+    @property
+    def n_critic(self) -> int:
+        """Updates of the discriminators in a step; 1 without any."""
+        return self.images_per_step // self.run.batch_size
+
     def optimizers(self, trainer: Trainer) -> dict[str, keras.optimizers.Optimizer]:
         """Returns an optimizer for each name of ``trainer.trained``, with its learning rate.
 
         Schedules count the optimizer's own updates: n_critic in a step for discriminators.
         """
         steps = self.run.train_steps * trainer.updates_per_step
-        n_critic = self.images_per_step // self.run.batch_size
+        n_critic = self.n_critic
         optimizers = {}
         for role in trainer.roles.values():
             if role.optimizer in trainer.trained:

@@ -166,6 +166,13 @@ def test_a_registered_term_moves_g_by_its_weight(monkeypatch):
         results.append((gan.discriminator.get_weights(), gan.generator.get_weights()))
     assert not changed(results[0][0], results[1][0])
     assert changed(results[0][1], results[1][1])
+    # Of a source without its label an edit cannot be undone.
+    rest = {"target_expression": [1], "lighting": [0], "target_lighting": [1]}
+    figures = [
+        step(compiled(gan), batch_of(rows=1, expression=[label], **rest))["contrast"]
+        for label in (0, -1)
+    ]
+    assert figures[1] == 0 < figures[0]
 
 
 def test_one_step_updates_the_discriminator_so_many_times_and_the_generator_once():

@@ -116,6 +116,9 @@ def test_values_after_a_space_go_with_their_flags():
     values = absl_flags.FlagValues()
     line[2] = "legan"
     kept = systems.select_flags(line, values)
+    # A value that is missing is for absl to miss.
+    bare = systems.select_flags(["train", "--model=stargan", "--width"], absl_flags.FlagValues())
+    assert bare[-1] == "--width"
     assert kept == ["train", "--model", "legan", "--model=stargan", "--width", "8"]
 
 

@@ -42,7 +42,7 @@ def test_a_run_measures_both_says_so_and_keeps_what_it_chose(runs, tmp_path, cap
     found = re.search(
         r"--precision=auto: float32 (\S+) s a step, bfloat16 (\S+) s a step; trains in (\w+)", said
     )
-    seconds = dict(zip(precision.CANDIDATES, map(float, found.groups()[:2])))
+    seconds = dict(zip(precision.PRECISIONS, map(float, found.groups()[:2])))
     assert all(value > 0 for value in seconds.values())
     assert found[3] == precision.quicker(seconds)
     assert systems.from_flagfile(tmp_path / "flags.txt").precision == found[3]

@@ -90,8 +90,8 @@ def select_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) ->
             name = name[2:]
         elif not equals and (name == "model" or _takes_value(name)):
             # Written apart: --mask_channels 3.
-            value = next(rest, "")
-            taken.append(value)
+            taken += [after for after in [next(rest, None)] if after is not None]
+            value = taken[-1] if len(taken) > 1 else ""
         if name == "model":
             model = value
         owners = _owners(name)
