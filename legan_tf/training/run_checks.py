@@ -71,6 +71,8 @@ def check_resumable(system: System) -> dict[str, str]:
             )
         # Files that only the first step needed stay on record.
         inputs = {**began_with, **inputs}
+    if _FACES in inputs and _FACES not in began_with:
+        inputs.pop(_FACES)  # A complete run on the faces of before stays one.
     return inputs
 
 

@@ -103,7 +103,12 @@ def _read_people(path: str) -> dict[str, tuple[float, float]]:
         raise UserError(f"--people={path}: needs the columns identity, age and gender.")
     for line in lines:
         gender = {"male": 1.0, "female": 0.0}.get(line["gender"], np.nan)
-        age = float(line["age"]) if line["age"] else np.nan
+        try:
+            age = float(line["age"]) if line["age"] else np.nan
+        except ValueError:
+            raise UserError(
+                f"--people={path}: the age of {line['identity']}, {line['age']!r}, is no number."
+            ) from None
         found[line["identity"]] = gender, age
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ from legan_tf.data.splits import SPLITS
 _PEOPLE_PER_SPLIT = 1_000_000
 _SHOTS_OF_RATED_FACE = 8  # a geometry costs as much as several pictures of it
 _LOCKS = 64
-_PHOTOGRAPHED = (7112,)
+_CAMERA = 7112
 
 
 def split_people(split: str, people: int, seed: int) -> range:
@@ -144,12 +145,12 @@ def rendered_faces(
             rows = slice(row * len(lightings), (row + 1) * len(lightings))
             pictures[rows] = shade(face, shots)[0]
             if snapshots:
-                for number in range(rows.start, rows.stop):
-                    at = number - first * len(lightings)
-                    seed_of = [*_PHOTOGRAPHED, numbers[place], at]
-                    pictures[number] = photographed(
-                        pictures[number], np.random.default_rng(seed_of)
-                    )
+                for number, lighting in enumerate(lightings, rows.start):
+                    # One person's pictures are of one camera, so that they can be compared.
+                    camera = np.random.default_rng([_CAMERA, numbers[place]])
+                    named = (zlib.crc32(name.encode()) for name in (expression, lighting))
+                    noise = np.random.default_rng([_CAMERA, numbers[place], *named])
+                    pictures[number] = photographed(pictures[number], camera, noise)
             if map_kind:
                 surfaces[row] = _maps(face, map_kind)[0]
         return len(expressions) * len(lightings)
@@ -198,8 +199,11 @@ def rendered_faces(
     labels = {"expression": expression_of, "lighting": lighting_of}
     if with_attributes:
         binary = BinaryCondition(ATTRIBUTES, tuple(SHOWN_BY))
-        shown = binary.labels([shown_attributes(name) for name in expressions])
-        conditions, labels[ATTRIBUTES] = (*conditions, binary), shown[expression_of]
+        shown = binary.labels(
+            [shown_attributes(units(n, e, snapshots)) for n in numbers for e in expressions]
+        )
+        shown = shown.reshape(people, len(expressions), -1)
+        conditions, labels[ATTRIBUTES] = (*conditions, binary), shown[identity, expression_of]
     return faceset.FaceSet(
         name=f"rendered/{split}",
         image_size=image_size,

@@ -112,14 +112,20 @@ SHOWN_BY: dict[str, Callable[[dict[str, float]], bool]] = {
 """Binary attributes that follow from an expression, by their names in CelebA."""
 
 _PERFORMED = 7102
+_MOST = 2.1  # Of a weight: farther the skin folds over itself.
 _RESTING_LIDS = 0.07  # Weight of eyeBlink of awake eyes.
 _FOLD_DEPTH = 9.0  # Log gain per cm of a furrow's depth.
 _LEARNED_SMILE = 0.46  # Weight of mouthSmile in the smile that folds were learned from.
 
 
-def shown_attributes(expression: str) -> dict[str, int]:
-    """Returns 1 or 0 for each attribute of ``SHOWN_BY`` under an expression."""
-    return {name: int(shown(EXPRESSIONS[expression])) for name, shown in SHOWN_BY.items()}
+def shown_attributes(weights: np.ndarray) -> dict[str, int]:
+    """Returns 1 or 0 for each attribute of ``SHOWN_BY``, by weights of the head's shapes."""
+    weight_of: dict[str, float] = {}
+    for name, weight in zip(load_head().expression_names, weights.tolist()):
+        # Of two halves the weaker counts: with one corner up it is contempt.
+        whole = without_side(name)
+        weight_of[whole] = min(weight_of.get(whole, weight), weight)
+    return {name: int(shown(weight_of)) for name, shown in SHOWN_BY.items()}
 
 
 def check_expression(name: str) -> None:
@@ -159,7 +165,9 @@ def units(number: int, expression: str, snapshots: bool = False) -> np.ndarray:
     else:
         weights *= rng.uniform(0.88, 1.12) * rng.uniform(0.9, 1.1, len(weights))
     resting = head.expression_vector({"eyeBlink": _RESTING_LIDS})
-    return weights + resting * np.random.default_rng([_PERFORMED, number]).uniform(0.5, 1.5)
+    weights += resting * np.random.default_rng([_PERFORMED, number]).uniform(0.5, 1.5)
+    blinks = head.expression_vector({"eyeBlink": 1.0}) > 0
+    return np.clip(weights, 0, np.where(blinks, 1.0, _MOST))
 
 
 def action_units(weights: np.ndarray) -> np.ndarray:

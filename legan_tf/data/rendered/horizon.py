@@ -7,7 +7,6 @@ all lights. Angles are above the plane of the picture, to the viewer.
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 from PIL import Image
@@ -29,10 +28,14 @@ class Horizons:
         size: Height and width of the picture.
         angles: float32 [K, s, s], radians above the picture's plane, below 0 where the surface
             falls off, in K directions from the right by way of above.
+        sky: float32 [S, S, 3], light of a uniform sky in front of the picture, as a vector: its
+            product with a normal is the light that reaches the surface, 1 on an open surface that
+            faces the viewer.
     """
 
     size: int
     angles: np.ndarray
+    sky: np.ndarray
 
     def lit_share(self, direction: np.ndarray) -> np.ndarray:
         """Returns the share of a lamp that is seen, float32 [S, S] in [0, 1].
@@ -50,20 +53,16 @@ class Horizons:
         free = np.clip((rise - hidden) / np.float32(2 * _PENUMBRA) + 0.5, 0, 1)
         return resized(free * free * (3 - 2 * free), self.size)
 
-    @functools.cached_property
-    def sky(self) -> np.ndarray:
-        """Light of a uniform sky in front of the picture as a vector, float32 [S, S, 3].
 
-        Its product with a normal is the light that reaches the surface: 1 on an open surface that
-        faces the viewer.
-        """
-        h = np.maximum(self.angles, 0)  # The sky is in front of the picture.
-        level = np.pi / 4 - h / 2 - np.sin(2 * h) / 4
-        turn = 2 * np.pi * np.arange(len(h)) / len(h)
-        ways = np.stack([np.cos(turn), np.sin(turn)]).astype(np.float32)
-        across = np.tensordot(ways, level, 1) * np.float32(2 / len(h))
-        towards = np.square(np.cos(h)).mean(0)
-        return np.stack([resized(part, self.size) for part in (*across, towards)], -1)
+def _sky(angles: np.ndarray, size: int) -> np.ndarray:
+    """Returns the light of a uniform sky; see ``Horizons.sky``."""
+    h = np.maximum(angles, 0)  # The sky is in front of the picture.
+    level = np.pi / 4 - h / 2 - np.sin(2 * h) / 4
+    turn = 2 * np.pi * np.arange(len(h)) / len(h)
+    ways = np.stack([np.cos(turn), np.sin(turn)]).astype(np.float32)
+    across = np.tensordot(ways, level, 1) * np.float32(2 / len(h))
+    towards = np.square(np.cos(h)).mean(0)
+    return np.stack([resized(part, size) for part in (*across, towards)], -1)
 
 
 def horizons(height: np.ndarray) -> Horizons:
@@ -94,7 +93,7 @@ def horizons(height: np.ndarray) -> Horizons:
             scratch *= 1 / long
             np.maximum(steepest, scratch, out=steepest)
         np.arctan(steepest, out=angles[index])
-    return Horizons(size, angles)
+    return Horizons(size, angles, _sky(angles, size))
 
 
 def resized(field: np.ndarray, size: int) -> np.ndarray:

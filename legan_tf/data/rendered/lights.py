@@ -90,8 +90,13 @@ def read_lights(path: str) -> dict[str, Light]:
             values = {field: float(line[field]) for field in fields if line.get(field, "").strip()}
         except ValueError as error:
             raise UserError(f"--lights={path}, line {number}: {error}.") from error
-        if not all(map(np.isfinite, values.values())) or values.get("flash", 0) < 0:
-            raise UserError(f"--lights={path}, line {number}: strengths must be 0 or more.")
+        if (
+            not all(map(np.isfinite, values.values()))
+            or min(values.get("flash", 0), values.get("ambient", 0)) < 0
+        ):
+            raise UserError(
+                f"--lights={path}, line {number}: numbers must be finite, and strengths 0 or more."
+            )
         found[name] = Light(**values)
     if not found:
         raise UserError(f"--lights={path}: has no light.")

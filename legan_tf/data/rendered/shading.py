@@ -120,5 +120,5 @@ class _Lit:
             level += self._wall[channel] * on_wall
             if highlight is not None:
                 level += highlight
-            np.minimum(level, _CODES - 1, out=level)
+            np.clip(level, 0, _CODES - 1, out=level)
             out[..., channel] = _SRGB[level.astype(np.intp)]

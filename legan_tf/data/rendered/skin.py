@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from legan_tf.data.rendered.people import Traits
 from legan_tf.head import archive
+from legan_tf.head.color import LUMINANCE
 from legan_tf.head.morphable_head import MorphableHead
 from legan_tf.head.ray_casting import Scene
 
@@ -133,7 +134,7 @@ class SkinModel:
         # The tone is what was asked for: of the colour only the hue is left to chance.
         low, high = self.tones
         wanted = high + (low - high) * traits.tone
-        color = np.exp(color + (wanted - np.log(np.exp(color) @ _LUMINANCE)))
+        color = np.exp(color + (wanted - np.log(np.exp(color) @ LUMINANCE)))
         most = np.float32(_MOST) * self._deviation
         away = np.tensordot(weights.astype(np.float32), self.modes, 1)
         coarse = self.mean + np.clip(away, -most, most)
@@ -164,9 +165,6 @@ class SkinModel:
             fine += _enlarged(deviation) * band
             finer = coarser
         return np.float32(strength) * fine
-
-
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 def _enlarged(coarse: np.ndarray) -> np.ndarray:

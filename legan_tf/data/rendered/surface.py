@@ -58,14 +58,15 @@ class Geometry:
         depth: float32 [N, S, S], face units, larger is nearer; NaN outside the head.
         normals: float32 [N, S, S, 3], unit.
         albedo: float32 [N, S, S, 3], linear RGB in [0, 1], of what covers the pixel.
-        mask: bool [N, S, S], head, hair and body.
+        mask: bool [N, S, S], head and hair.
         face_mask: bool [N, S, S], the face without hair, ears and neck.
         landmarks: float32 [N, 68, 2], pixels (x, y), in iBUG's order; the middle of the first
             pixel is (0.5, 0.5).
         action_units: float32 [N, A], intensity of each of ``action_units.MEASURED``.
-        parts: uint8 [N, S, S], index into ``legan_tf.head.morphable_head.PARTS``, or ``BEHIND``.
+        parts: uint8 [N, S, S], index into ``legan_tf.head.morphable_head.PARTS``, also under hair,
+            or ``BEHIND``.
         uv: float32 [N, S, S, 2], places in the chart of the skin, in shares of its height and
-            width; NaN where no skin is seen.
+            width, also under hair; NaN where no skin is.
         coverage: float32 [N, S, S] in [0, 1], how much of a pixel is not wall.
         gloss: float32 [N, S, S], strength of the soft highlight.
         wet: float32 [N, S, S], strength of the sharp highlight, of eyes and teeth.
@@ -186,7 +187,7 @@ class _Person:
     wall: np.ndarray
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=32)  # More than there are threads.
 def _person(number: int, size: int, snapshots: bool) -> _Person:
     who, head = traits(number), load_head()
     appearance = load_skin().draw(who)

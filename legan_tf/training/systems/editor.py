@@ -112,7 +112,10 @@ class EditorSystem(AdversarialSystem):
         )
 
     def _small_identity(self) -> Identity:
-        return Identity.of(**self._small("identity"), learning_rate=1e-3, identity_width=0.25)
+        shown = {"snapshots": self.data.snapshots, "lights": self.data.lights}
+        shown = shown if self.data.dataset == "rendered" else {}
+        small = self._small("identity")
+        return Identity.of(**small, **shown, learning_rate=1e-3, identity_width=0.25)
 
     def _small(self, name: str) -> dict[str, Any]:
         """The options that Q and the identity network have in common."""

@@ -116,7 +116,10 @@ def test_snapshots_differ_in_pose_strength_and_camera():
 
 def test_a_camera_is_seeded_and_keeps_what_is_seen():
     picture = render([5], ["smile"], ["shot07"], 64)[0]
-    taken = [photographed(picture, np.random.default_rng(seed)) for seed in (0, 0, 1, 2, 3)]
+    taken = [
+        photographed(picture, np.random.default_rng(seed), np.random.default_rng([seed, 1]))
+        for seed in (0, 0, 1, 2, 3)
+    ]
     np.testing.assert_array_equal(taken[0], taken[1])
     assert len({one.tobytes() for one in taken}) == 4
     for one in taken:
@@ -139,7 +142,8 @@ def test_lights_of_a_file(tmp_path):
         ("name,blue\na,3\n", "it has blue too"),
         ("name,azimuth\na,x\n", "line 2: could not convert"),
         ("name\na\na\n", "line 3: give each light a name of its own"),
-        ("name,flash\na,-1\n", "line 2: strengths must be 0 or more"),
+        ("name,flash\na,-1\n", "line 2: numbers must be finite, and strengths 0 or more"),
+        ("name,ambient\na,-1\n", "line 2: numbers must be finite, and strengths 0 or more"),
         ("name\n", "has no light"),
     ):
         bad = tmp_path / f"{abs(hash(content))}.csv"
