@@ -160,12 +160,14 @@ def test_forty_small_faces_of_a_large_picture_are_found(tflite, faces):
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_face_on_its_side_or_its_head_is_found(tflite, faces, turns):
     pictures, points = faces
-    size = len(pictures[3, 0])
-    picture, truth = pictures[3, 0], points[3]
-    for _ in range(turns):
-        picture, truth = np.rot90(picture), np.stack([truth[:, 1], size - 1 - truth[:, 0]], -1)
-    (mesh,) = tflite.meshes(np.ascontiguousarray(picture))
-    assert mesh_error(mesh, truth) < 0.1
+    size, errors = len(pictures[0, 0]), []
+    for picture, truth in zip(pictures[:, 0], points):
+        for _ in range(turns):
+            picture, truth = np.rot90(picture), np.stack([truth[:, 1], size - 1 - truth[:, 0]], -1)
+        (mesh,) = tflite.meshes(np.ascontiguousarray(picture))
+        errors.append(mesh_error(mesh, truth))
+    # Of one it may take another way for upright.
+    assert sorted(errors)[-2] < 0.1
 
 
 def test_what_is_found_does_not_depend_on_where_it_is(tflite, faces, scene):
