@@ -41,11 +41,13 @@ class Condition:
 
     Attributes:
         kind: Name of the kind, in files.
+        exclusive: Whether a sample has exactly one of ``names``, so that a softmax reads it.
         name: Its name: of columns, batches, inputs of networks and of signatures, and flags.
         names: Names of its classes or binary attributes, in the order of the code.
     """
 
     kind: ClassVar[str] = ""
+    exclusive: ClassVar[bool] = False
     name: str
     names: tuple[str, ...]
 
@@ -127,8 +129,13 @@ class Condition:
         return self
 
     def head_size(self, fake_class: bool) -> int:
-        """Returns the outputs of a discriminator's head, with or without a class "generated"."""
-        raise NotImplementedError
+        """Returns the outputs of a discriminator's head.
+
+        Args:
+            fake_class: Whether there is a class "generated", the last, if the names exclude each
+                other.
+        """
+        return self.size + int(fake_class and self.exclusive)
 
     def draw(
         self, source: tf.Tensor, labels: tf.Tensor, key: tf.Tensor, keep_share: float
@@ -289,6 +296,7 @@ class ClassCondition(Condition):
     """One class of several; a label is its id, the code one-hot, zeros where unknown or left."""
 
     kind: ClassVar[str] = "class"
+    exclusive: ClassVar[bool] = True
 
     @property
     def label_shape(self) -> tuple[int, ...]:
@@ -324,10 +332,6 @@ class ClassCondition(Condition):
     def columns(self) -> dict[str, tuple[str, ...]]:
         """One column, of its name."""
         return {self.name: self.names}
-
-    def head_size(self, fake_class: bool) -> int:
-        """A logit for each class."""
-        return self.size + int(fake_class)
 
     def draw(
         self, source: tf.Tensor, labels: tf.Tensor, key: tf.Tensor, keep_share: float
@@ -449,10 +453,6 @@ class BinaryCondition(Condition):
         if unknown:
             raise KeyError(*unknown)
         return BinaryCondition(self.name, tuple(attributes))
-
-    def head_size(self, fake_class: bool) -> int:
-        """A logit for each attribute; there is no class "generated" among them."""
-        return self.size
 
     def draw(
         self, source: tf.Tensor, labels: tf.Tensor, key: tf.Tensor, keep_share: float

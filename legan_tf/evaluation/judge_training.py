@@ -119,9 +119,9 @@ def train_judges(
         except UserError as error:
             raise UserError(f"--judges={folder}: {error}") from error
         if stopped:
-            raise UserError(f"training the judge in {config.workdir} was stopped; start again")
+            raise UserError(f"training the judge in {config.run.workdir} was stopped; start again")
         try:
-            networks[kind] = load_network(config.workdir)
+            networks[kind] = load_network(config.run.workdir)
         except UserError as error:
             raise UserError(f"--judges={folder}: {error}") from error
     return networks
@@ -157,7 +157,7 @@ def _check_size(config: System) -> None:
     try:
         config.check()
     except UserError as error:
-        size = f"{config.image_size} x {config.image_size}"
+        size = f"{config.data.image_size} x {config.data.image_size}"
         raise UserError(
             f"no {config.model} judge can be trained for pictures of {size} pixels; give one with "
             f"--{config.model}_model, or pictures of 64 x 64 or 128 x 128."
@@ -166,8 +166,8 @@ def _check_size(config: System) -> None:
 
 def _check_asked_for(config: System, folder: str) -> None:
     """Raises UserError if the judge in the folder has other options than the requested one."""
-    flagfile = os.path.join(config.workdir, FLAGS_FILE)
-    if saved_step(config.workdir) is None or not os.path.isfile(flagfile):
+    flagfile = os.path.join(config.run.workdir, FLAGS_FILE)
+    if saved_step(config.run.workdir) is None or not os.path.isfile(flagfile):
         return
     there = systems.from_flagfile(flagfile)
     differences = [

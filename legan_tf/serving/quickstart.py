@@ -44,15 +44,15 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
     if status:
         return status
     say("[2/4] judging edits of people that no network has seen")
-    editor = loading.load(config.workdir)
+    editor = loading.load(config.run.workdir)
     evaluation = os.path.join(workdir, "evaluation")
     report = evaluate(editor, evaluation, EvaluationConfig(seed=seed))
     say("[3/4] exporting a SavedModel for TensorFlow Serving")
     version = export.export(
-        load_network(config.workdir),
+        load_network(config.run.workdir),
         os.path.join(workdir, "models"),
         "legan",
-        source=config.workdir,
+        source=config.run.workdir,
         evaluation=evaluation,
         target=current_target(),
     )
@@ -71,7 +71,7 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
     print(as_markdown(report))
     say(
         f"Exported model: {version}\n"
-        f"Samples during training, with the truth: {os.path.join(config.workdir, 'samples')}\n"
+        f"Samples during training, with the truth: {os.path.join(config.run.workdir, 'samples')}\n"
         f"One person, every target: {os.path.join(workdir, 'grid.png')}"
     )
     return 0

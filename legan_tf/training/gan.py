@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from legan_tf import losses
 from legan_tf.data import conditions
-from legan_tf.data.conditions import ClassCondition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.graph_ops.resizing import resize
 from legan_tf.losses.adversarial import CHANCE, PENALTIES
@@ -207,19 +206,18 @@ class AdversarialTrainer(Trainer):
         for condition in D.conditions:
             logits, of_condition = judged[condition.name], labels[condition.name]
             term = losses.condition_loss(condition, logits, of_condition)
-            if beta and isinstance(condition, ClassCondition):
+            if beta and condition.exclusive:
                 term += beta * losses.confidence_penalty(logits, of_condition)
             terms.append(term)
         return tf.add_n(terms)
 
     def generated_class(self, D: Discriminator, judged: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Cross entropy, float32 [B], of the class "generated", the last one of each head."""
+        """Cross entropy, float32 [B], of the class "generated", the last of each softmax."""
         terms = []
-        for condition in D.conditions:
-            if isinstance(condition, ClassCondition):
-                logits = judged[condition.name]
-                generated = tf.fill([tf.shape(logits)[0]], condition.size)
-                terms.append(losses.classification_loss(logits, generated))
+        for condition in (one for one in D.conditions if one.exclusive):
+            logits = judged[condition.name]
+            generated = tf.fill([tf.shape(logits)[0]], condition.size)
+            terms.append(losses.classification_loss(logits, generated))
         return tf.add_n(terms)
 
     def warnings(self, means: Mapping[str, float]) -> list[str]:
@@ -250,7 +248,7 @@ class EditorGAN(AdversarialTrainer):
     option_groups = {
         "adversarial": AdversarialOptions,
         "editing": EditorLosses,
-        "further": EditorTerms,
+        "edit_terms": EditorTerms,
     }
 
     def __init__(
@@ -261,7 +259,7 @@ class EditorGAN(AdversarialTrainer):
         identity: FaceNetwork | None = None,
         adversarial: AdversarialOptions | None = None,
         editing: EditorLosses | None = None,
-        further: EditorTerms | None = None,
+        edit_terms: EditorTerms | None = None,
         name: str | None = "editor_gan",
         networks: Mapping[str, keras.Model | None] | None = None,
         decays: Mapping[str, float] | None = None,
@@ -276,7 +274,7 @@ class EditorGAN(AdversarialTrainer):
             identity: The face network of L_id, frozen here; needed where L_id has a weight.
             adversarial: The weights of L_adv, L_cls, L_gp and L_rec.
             editing: The weights of L_id and L_qual.
-            further: The weights of registered loss terms; see ``losses.terms``.
+            edit_terms: The weights of registered loss terms; see ``losses.terms``.
             name: Name of the Keras model.
             networks: Those that a subclass adds, as ``Trainer`` takes them.
             decays: Of these.
@@ -303,7 +301,7 @@ class EditorGAN(AdversarialTrainer):
             name,
         )
         self.adversarial, self.editing = adversarial, editing
-        self.further = further or EditorTerms()
+        self.edit_terms = edit_terms or EditorTerms()
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -311,7 +309,7 @@ class EditorGAN(AdversarialTrainer):
         names = list(ADVERSARIAL_TERMS)
         names += ["identity"] * bool(self.editing.identity_weight)
         names += ["naturalness", "preservation"] * bool(self.editing.quality_weight)
-        return (*names, *(term.name for term in active_terms(EDITOR, self.further)))
+        return (*names, *(term.name for term in active_terms(EDITOR, self.edit_terms)))
 
     def samples(self, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
         """Returns ``sample_grid`` of the generator, or of its average."""
@@ -355,8 +353,8 @@ class EditorGAN(AdversarialTrainer):
             L_qual += self.logged_mean("preservation", tf.where(undoable, kept, 0.0))
             total += w.quality_weight * L_qual
         tensors = {**fake, "original": x, "reconstructed": undone, "undoable": undoable}
-        for term in active_terms(EDITOR, self.further):
-            weight = getattr(self.further, term.weight)
+        for term in active_terms(EDITOR, self.edit_terms):
+            weight = getattr(self.edit_terms, term.weight)
             total += weight * self.logged_mean(term.name, term.function(tensors))
         return total
 

@@ -34,7 +34,7 @@ PLAIN = {"identity_weight": 0.0, "quality_weight": 0.0, "ema_decay": 0.0}
 def weighted(**options) -> dict:
     """The groups of options that a GAN takes."""
     system = Stargan.of(**options)
-    return {"adversarial": system.gan, "editing": system.editing, "further": system.further}
+    return {"adversarial": system.gan, "editing": system.editing, "edit_terms": system.edit_terms}
 
 
 def legan(**options) -> EditorGAN:
@@ -160,7 +160,7 @@ def test_a_registered_term_moves_g_by_its_weight(monkeypatch):
     results = []
     for weight in (0.0, 50.0):
         gan = stargan()
-        gan.further = terms.term_options(terms.EDITOR)(contrast_weight=weight)
+        gan.edit_terms = terms.term_options(terms.EDITOR)(contrast_weight=weight)
         figures = step(compiled(gan), batch_of())
         assert ("contrast" in figures) == (weight > 0)
         results.append((gan.discriminator.get_weights(), gan.generator.get_weights()))
@@ -373,6 +373,16 @@ def test_the_class_generated_is_for_d_alone():
         entropy(real, 0, 0) + entropy(fake, 3, 2), rel=1e-4
     )
     assert figures["attributes"] == pytest.approx(entropy(fake, 1, 1), rel=1e-4)
+
+
+def test_binary_attributes_have_no_class_generated():
+    both = (*of_classes(expression="abc"), BinaryCondition("attributes", ("Smiling", "Young")))
+    D = Discriminator(both, SIZE, width=4, depth=2, fake_class=True)
+    judged = D(batch_of(rows=2)["image"][:, 0])
+    assert judged["attributes"].shape == (2, 2)
+    wanted = -tf.nn.log_softmax(judged["expression"])[:, 3]
+    found = stargan().generated_class(D, judged)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_binary_attributes_are_learnt_by_their_cross_entropy():

@@ -46,7 +46,7 @@ def check_dataset(
     image_size: int,
     seed: int,
     bar: Callable[[str], OnProgress],
-    needs: Mapping[str, Sequence[str]],
+    needs: Mapping[str, Mapping[str, Sequence[str]]],
 ) -> CheckResult:
     """Validates a manifest, searches for anomalies, and writes a report.
 
@@ -63,7 +63,8 @@ def check_dataset(
         image_size: Height and width in training, in pixels.
         seed: Seed of the split where the manifest has none, and of the choice of pictures shown.
         bar: Maps the label of a progress bar to its function of (done, total).
-        needs: The columns that each model learns from, by its name.
+        needs: The columns that each model learns from, by its name and the flags given with it,
+            empty for those without any.
 
     Returns:
         The report, and the error that training would give.
@@ -96,11 +97,17 @@ def check_dataset(
     if output:
         _begin(output, manifest)
     stats = ImageStatistics(len(manifest.rows), crop)
-    missing = validation.missing_by_model(manifest, needs)
-    wanted = (model,) if model else () if [] in missing.values() else tuple(needs)
+    columns = {
+        f"{name} {given}".rstrip(): of
+        for name, by_flags in needs.items()
+        if model in ("", name)
+        for given, of in by_flags.items()
+    }
+    missing = validation.missing_by_model(manifest, columns)
+    wanted = () if [] in missing.values() else (model,) if model else tuple(columns)
     # In the order of check_manifest, so that the report is the one of training.
     problems = [*manifest.problems, *validation.split_problems(manifest)]
-    lacking = (validation.need_problems(manifest, needs[name]) for name in wanted)
+    lacking = (validation.need_problems(manifest, columns[name]) for name in wanted)
     problems += dict.fromkeys(itertools.chain.from_iterable(lacking))
     problems += validation.picture_problems(manifest, bar("looking at images"), stats.add)
     error = ManifestError(problems) if problems else None
@@ -108,7 +115,7 @@ def check_dataset(
     pairs = near_duplicates(stats.thumbnail, stats.digest, splits, bar("comparing images"))
     found = anomalies(manifest, stats, pairs, image_size)
     counts = counts_table(manifest)
-    models = [_model_line(name, missing[name]) for name in ((model,) if model else needs)]
+    models = [_model_line(name, lacks) for name, lacks in missing.items()]
     lines = [counts, "", *models]
     if found:
         lines += ["", *(f"- {sentence}" for sentence in found)]

@@ -42,19 +42,16 @@ def get(name: str) -> type[System]:
     return SYSTEMS[name]
 
 
-def needs() -> dict[str, tuple[str, ...]]:
-    """Returns the columns of a manifest that each system learns from, by its name or its flags.
+def needs() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Returns the columns of a manifest that each system learns from, by its name and flags.
 
     Systems that extend another one are left out: they need the same columns, and maps.
     """
-    found = {}
-    for name, system in SYSTEMS.items():
-        if system.base is None:
-            found[name] = system.columns
-            found.update(
-                {f"--model={name} {given}": of for given, of in system.alternatives.items()}
-            )
-    return found
+    return {
+        name: {"": system.columns, **system.alternatives}
+        for name, system in SYSTEMS.items()
+        if system.base is None
+    }
 
 
 def select_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:

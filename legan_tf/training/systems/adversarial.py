@@ -29,7 +29,7 @@ SAMPLED_PEOPLE = 3
 class AdversarialSystem(System):
     """A system whose generator is trained against a discriminator that reads conditions."""
 
-    told: ConditionOptions = group(ConditionOptions)
+    conditioning: ConditionOptions = group(ConditionOptions)
     hourglass: HourglassOptions = group(HourglassOptions)
     discriminator: DiscriminatorOptions = group(DiscriminatorOptions)
     gan: AdversarialOptions = group(AdversarialOptions)
@@ -46,12 +46,12 @@ class AdversarialSystem(System):
 
     def needs(self) -> Needs:
         """Returns the conditions; see ``System``."""
-        asked = self.told.condition_names
+        asked = self.conditioning.condition_names
         # Data without labels of light train what can do without, as StarGAN can.
         optional = {"lighting"} - set(self.columns)
         return Needs(
             conditions=asked,
-            attributes=tuple(listed(self.told.attributes)),
+            attributes=tuple(listed(self.conditioning.attributes)),
             columns=tuple(name for name in asked if name not in optional),
         )
 
@@ -65,7 +65,7 @@ class AdversarialSystem(System):
             problems.append(f"--image_size={size} must be a multiple of 4")
         if 0 < size < 8:
             problems.append(f"--image_size={size} must be 8 or more")
-        if self.discriminator.fake_class and set(self.told.condition_names) <= {ATTRIBUTES}:
+        if self.discriminator.fake_class and set(self.conditioning.condition_names) <= {ATTRIBUTES}:
             problems.append(
                 "--fake_class is for conditions with classes: name expression or lighting in "
                 "--conditions, or leave --fake_class out"
@@ -74,11 +74,11 @@ class AdversarialSystem(System):
 
     def notes(self) -> list[str]:
         """Says that attributes of rendered faces follow from their expression."""
-        asked, notes = self.told.condition_names, super().notes()
+        asked, notes = self.conditioning.condition_names, super().notes()
         if self.data.dataset == "rendered" and {"expression", ATTRIBUTES} <= set(asked):
             notes.append(
-                f"--conditions={self.told.conditions}: the attributes of rendered faces follow "
-                "from their expression, and targets of both may contradict each other"
+                f"--conditions={self.conditioning.conditions}: the attributes of rendered faces "
+                "follow from their expression, and targets of both may contradict each other"
             )
         return notes
 

@@ -74,7 +74,7 @@ class Classifier(SupervisedSystem):
     trainer_class: ClassVar[type[Trainer]] = ClassifierTrainer
     network_class: ClassVar[type[Network]] = AttributeClassifier
 
-    told: ConditionOptions = group(ConditionOptions)
+    conditioning: ConditionOptions = group(ConditionOptions)
     classifier: ClassifierOptions = group(ClassifierOptions)
 
     def problems(self) -> list[str]:
@@ -82,16 +82,16 @@ class Classifier(SupervisedSystem):
         problems, size = super().problems(), self.data.image_size
         if size & (size - 1):
             problems.append(f"--image_size={size} must be a power of two here")
-        if self.data.flip and "lighting" in self.told.condition_names:
+        if self.data.flip and "lighting" in self.conditioning.condition_names:
             problems.append("--flip would put the light on the wrong side for classifier")
         return problems
 
     def needs(self) -> Needs:
         """Returns the labels to read, of light where there are any; see ``System``."""
-        asked = self.told.condition_names
+        asked = self.conditioning.condition_names
         return Needs(
             asked,
-            attributes=tuple(listed(self.told.attributes)),
+            attributes=tuple(listed(self.conditioning.attributes)),
             columns=tuple(name for name in asked if name != "lighting") or asked,
             any_of=asked,
         )

@@ -91,12 +91,12 @@ class MapLosses(AdversarialTrainer):
 
     Attributes:
         mapping: The weights of the losses.
-        further_maps: The weights of registered loss terms.
+        map_terms: The weights of registered loss terms.
         vgg: VGG19, where L_per has a weight.
     """
 
     mapping: DepthLosses
-    further_maps: DepthTerms
+    map_terms: DepthTerms
     vgg: keras.Model | None
 
     @property
@@ -104,7 +104,7 @@ class MapLosses(AdversarialTrainer):
         """Names of the losses of ``supervised_loss``."""
         names = ["pixel"] * bool(self.mapping.pixel_weight)
         names += ["perceptual"] * bool(self.mapping.perceptual_weight)
-        return names + [term.name for term in active_terms(DEPTH, self.further_maps)]
+        return names + [term.name for term in active_terms(DEPTH, self.map_terms)]
 
     def supervised_loss(self, made: tf.Tensor, true: tf.Tensor, prefix: str = "") -> tf.Tensor:
         """λ_pix L_pix + λ_per L_per (Bodur et al., equations 9 and 10).
@@ -122,8 +122,8 @@ class MapLosses(AdversarialTrainer):
             assert self.vgg is not None
             L_per = losses.perceptual_loss(self.vgg(made), self.vgg(true))
             total += w.perceptual_weight * self.logged_mean(f"{prefix}perceptual", L_per)
-        for term in active_terms(DEPTH, self.further_maps):
-            weight = getattr(self.further_maps, term.weight)
+        for term in active_terms(DEPTH, self.map_terms):
+            weight = getattr(self.map_terms, term.weight)
             values = term.function({"map": made, "true_map": true})
             total += weight * self.logged_mean(f"{prefix}{term.name}", values)
         return total
@@ -145,7 +145,7 @@ class DepthGAN(MapLosses):
     option_groups = {
         "adversarial": AdversarialOptions,
         "mapping": DepthLosses,
-        "further_maps": DepthTerms,
+        "map_terms": DepthTerms,
     }
 
     def __init__(
@@ -155,7 +155,7 @@ class DepthGAN(MapLosses):
         vgg: keras.Model | None = None,
         adversarial: AdversarialOptions | None = None,
         mapping: DepthLosses | None = None,
-        further_maps: DepthTerms | None = None,
+        map_terms: DepthTerms | None = None,
         name: str | None = "depth_gan",
     ) -> None:
         """Takes the networks.
@@ -166,7 +166,7 @@ class DepthGAN(MapLosses):
             vgg: What ``vgg19_taps`` gives; needed where L_per has a weight.
             adversarial: The weights of L_adv, L_cls, L_gp and L_rec.
             mapping: The weights of the other losses.
-            further_maps: The weights of registered loss terms.
+            map_terms: The weights of registered loss terms.
             name: Name of the Keras model.
 
         Raises:
@@ -187,7 +187,7 @@ class DepthGAN(MapLosses):
             name=name,
         )
         self.adversarial, self.mapping = adversarial, mapping
-        self.further_maps = further_maps or DepthTerms()
+        self.map_terms = map_terms or DepthTerms()
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -228,15 +228,15 @@ class Depth(AdversarialSystem):
     trainer_class: ClassVar[type[Trainer]] = DepthGAN
     network_class: ClassVar[type[Network]] = DepthNetwork
 
-    told: ConditionOptions = group(ConditionOptions, conditions="expression")
+    conditioning: ConditionOptions = group(ConditionOptions, conditions="expression")
     maps: MapOptions = group(MapOptions)
     mapping: DepthLosses = group(DepthLosses)
-    further_maps: DepthTerms = group(DepthTerms)
+    map_terms: DepthTerms = group(DepthTerms)
 
     def problems(self) -> list[str]:
         """Adds the rules of light, which no map shows, and of VGG19."""
         problems = super().problems()
-        if "lighting" in self.told.condition_names:
+        if "lighting" in self.conditioning.condition_names:
             problems.append("--conditions: no map shows the lighting; leave it out")
         if self.mapping.perceptual_weight:
             problems += self.maps.problems_of_vgg(self.data.image_size)
@@ -269,7 +269,7 @@ class Depth(AdversarialSystem):
 
     def new_discriminator(self, faces: FaceSet, name: str = "depth_discriminator") -> Discriminator:
         """Returns D_depth, which reads what a map shows."""
-        shown = [name for name in self.told.condition_names if name in faces.labels]
+        shown = [name for name in self.conditioning.condition_names if name in faces.labels]
         return super().new_discriminator(faces.only(shown), name)
 
     def trainer(
@@ -282,7 +282,7 @@ class Depth(AdversarialSystem):
             vgg19_taps(self.maps.vgg_weights) if self.mapping.perceptual_weight else None,
             self.gan,
             self.mapping,
-            self.further_maps,
+            self.map_terms,
         )
 
     def network_files(self, path: str) -> list[str]:
@@ -319,12 +319,12 @@ class Depth(AdversarialSystem):
                     f"this run has {', '.join(here) or 'none'}."
                 )
         reads = {one.name: one.size for one in discriminator.conditions}
-        shown = {name: len(faces.names(name)) for name in self.told.condition_names}
+        shown = {name: len(faces.names(name)) for name in self.conditioning.condition_names}
         if reads != shown:
             raise UserError(
                 f"--{flag}={path}: its discriminator reads {', '.join(reads)}, and this run has "
-                f"--conditions={self.told.conditions} with other labels; give one trained with "
-                "them."
+                f"--conditions={self.conditioning.conditions} with other labels; give one trained "
+                "with them."
             )
         return {"depth": depth, "depth_discriminator": discriminator}
 

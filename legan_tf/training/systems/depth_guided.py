@@ -107,7 +107,7 @@ class DepthGuidedGAN(EditorGAN, MapLosses):
         **EditorGAN.option_groups,
         "guidance": GuidanceOptions,
         "mapping": DepthLosses,
-        "further_maps": DepthTerms,
+        "map_terms": DepthTerms,
     }
 
     def __init__(
@@ -121,10 +121,10 @@ class DepthGuidedGAN(EditorGAN, MapLosses):
         vgg: keras.Model | None = None,
         adversarial: AdversarialOptions | None = None,
         editing: EditorLosses | None = None,
-        further: EditorTerms | None = None,
+        edit_terms: EditorTerms | None = None,
         guidance: GuidanceOptions | None = None,
         mapping: DepthLosses | None = None,
-        further_maps: DepthTerms | None = None,
+        map_terms: DepthTerms | None = None,
         name: str | None = "depth_guided_gan",
     ) -> None:
         """Takes the networks.
@@ -140,10 +140,10 @@ class DepthGuidedGAN(EditorGAN, MapLosses):
                 true maps and L_per has a weight.
             adversarial: The weights of both pairs of networks.
             editing: See there.
-            further: See there.
+            edit_terms: See there.
             guidance: The part that the depth networks take in the editor's loss.
             mapping: The weights of their own losses.
-            further_maps: The weights of registered loss terms of maps.
+            map_terms: The weights of registered loss terms of maps.
             name: Name of the Keras model.
 
         Raises:
@@ -166,7 +166,7 @@ class DepthGuidedGAN(EditorGAN, MapLosses):
             identity,
             adversarial,
             editing,
-            further,
+            edit_terms,
             name,
             networks={
                 "depth": depth,
@@ -177,7 +177,7 @@ class DepthGuidedGAN(EditorGAN, MapLosses):
             frozen=["depth"] if guidance.freeze_depth else [],
         )
         self.guidance, self.mapping = guidance, mapping
-        self.further_maps = further_maps or DepthTerms()
+        self.map_terms = map_terms or DepthTerms()
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -244,7 +244,7 @@ class DepthGuided(EditorSystem):
 
     maps: MapOptions = group(MapOptions)
     mapping: DepthLosses = group(DepthLosses)
-    further_maps: DepthTerms = group(DepthTerms)
+    map_terms: DepthTerms = group(DepthTerms)
     guidance: GuidanceOptions = group(GuidanceOptions)
     depth: DepthModelOptions = group(DepthModelOptions)
     trainer_class: ClassVar[type[Trainer]] = DepthGuidedGAN
@@ -257,10 +257,10 @@ class DepthGuided(EditorSystem):
     def problems(self) -> list[str]:
         """Adds the rules of VGG19, and of what the depth network's discriminator reads."""
         problems = super().problems()
-        if not set(self.told.condition_names) - {"lighting"}:
+        if not set(self.conditioning.condition_names) - {"lighting"}:
             problems.append(
-                f"--conditions={self.told.conditions}: maps of a surface show no light; name "
-                f"expression or attributes too for {self.model}"
+                f"--conditions={self.conditioning.conditions}: maps of a surface show no light; "
+                f"name expression or attributes too for {self.model}"
             )
         if self._compares:
             problems += self.maps.problems_of_vgg(self.data.image_size)
@@ -293,7 +293,7 @@ class DepthGuided(EditorSystem):
 
     def auxiliaries(self) -> tuple[Auxiliary, ...]:
         """Adds the depth network, which learns from the data of the run, in its form."""
-        shown = [name for name in self.told.condition_names if name != "lighting"]
+        shown = [name for name in self.conditioning.condition_names if name != "lighting"]
         system = self.converted(
             Depth,
             conditions=",".join(shown),
@@ -313,10 +313,10 @@ class DepthGuided(EditorSystem):
             vgg=vgg19_taps(self.maps.vgg_weights) if self._compares else None,
             adversarial=self.gan,
             editing=self.editing,
-            further=self.further,
+            edit_terms=self.edit_terms,
             guidance=self.guidance,
             mapping=self.mapping,
-            further_maps=self.further_maps,
+            map_terms=self.map_terms,
             **auxiliaries,
         )
 

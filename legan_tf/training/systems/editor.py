@@ -71,7 +71,7 @@ class EditorSystem(AdversarialSystem):
 
     editor: EditorOptions = group(EditorOptions)
     editing: EditorLosses = group(EditorLosses)
-    further: EditorTerms = group(EditorTerms)
+    edit_terms: EditorTerms = group(EditorTerms)
     guides: GuideOptions = group(GuideOptions)
     trainer_class: ClassVar[type[Trainer]] = EditorGAN
     network_class: ClassVar[type[Network]] = AttributeGenerator
@@ -84,7 +84,7 @@ class EditorSystem(AdversarialSystem):
     def problems(self) -> list[str]:
         """Adds the rules of mirroring and of the identity network."""
         problems = super().problems()
-        if self.data.flip and "lighting" in self.told.condition_names:
+        if self.data.flip and "lighting" in self.conditioning.condition_names:
             problems.append(
                 f"--flip would put the light on the wrong side for {self.model}; leave lighting "
                 "out of --conditions"
@@ -162,7 +162,7 @@ class EditorSystem(AdversarialSystem):
             self.new_discriminator(faces),
             adversarial=self.gan,
             editing=self.editing,
-            further=self.further,
+            edit_terms=self.edit_terms,
             **auxiliaries,
         )
 

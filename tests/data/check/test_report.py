@@ -75,12 +75,12 @@ class Folder:
 
 
 NEEDS = {
-    "legan": ("expression", "lighting"),
-    "stargan": ("expression",),
-    "classifier": ("expression",),
-    "identity": ("identity",),
-    "quality": ("rating",),
-    "depth": ("expression",),
+    "legan": {"": ("expression", "lighting")},
+    "stargan": {"": ("expression",), "--conditions=attributes": ("attributes",)},
+    "classifier": {"": ("expression",)},
+    "identity": {"": ("identity",)},
+    "quality": {"": ("rating",)},
+    "depth": {"": ("expression",)},
 }
 
 
@@ -178,6 +178,22 @@ def test_a_model_that_the_labels_do_not_suffice_for_is_refused_as_in_training(fo
     assert "rating_mean, and this training needs them" in str(found.error)
     assert "legan" not in found.text
     assert folder.check(model="identity", write=False).error is None
+    with pytest.raises(UserError, match="^--model=gan: choose from legan, stargan, classifier, "):
+        folder.check(model="gan")
+
+
+def test_labels_may_suffice_for_a_model_with_other_flags(tmp_path, faces):
+    folder = Folder(tmp_path)
+    folder.lines = ["path,split,attribute:Smiling"]
+    for i in range(4):
+        Image.fromarray(faces[0, i % 2, i]).save(tmp_path / f"{i}.png")
+        folder.lines.append(f"{i}.png,train,{i % 2}")
+    found = folder.check(model="stargan", write=False)
+    assert found.error is None
+    assert "\nstargan: no, " in found.text
+    assert "\nstargan --conditions=attributes: the labels suffice" in found.text
+    refused = folder.check(model="classifier", write=False).error
+    assert "column 'expression' has no class in split 'train'" in str(refused)
 
 
 def test_labels_that_suffice_for_nothing_are_an_error_that_names_them_all(tmp_path, faces):
@@ -185,12 +201,13 @@ def test_labels_that_suffice_for_nothing_are_an_error_that_names_them_all(tmp_pa
     for i in range(3):
         folder.add(f"{i}.png", faces[i, 0, 0], ",smile,,,,train")
     messages = [problem.message for problem in folder.check(write=False).error.problems]
-    assert {message.split(" has ")[0] for message in messages[:3]} == {
+    assert {message.split(" has ")[0] for message in messages[:4]} == {
         "column 'expression'",
         "column 'lighting'",
+        "column 'attribute:NAME'",
         "column 'identity'",
     }
-    assert messages[3].startswith("no line of split 'train' has a rating_mean")
+    assert messages[4].startswith("no line of split 'train' has a rating_mean")
 
 
 def test_without_an_output_nothing_is_written(folder):

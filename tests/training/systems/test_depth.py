@@ -45,7 +45,7 @@ def pretraining(vgg=None, **options) -> DepthGAN:
         vgg,
         system.gan,
         system.mapping,
-        system.further_maps,
+        system.map_terms,
     )
 
 
@@ -62,7 +62,7 @@ def editor() -> dict:
 def groups(**options) -> dict:
     """The groups of options that a guided GAN takes."""
     system = DepthStargan.of(**{**PLAIN, **options})
-    names = ("editing", "further", "guidance", "mapping", "further_maps")
+    names = ("editing", "edit_terms", "guidance", "mapping", "map_terms")
     return {"adversarial": system.gan, **{name: getattr(system, name) for name in names}}
 
 
@@ -193,7 +193,7 @@ def test_pretraining_moves_both_networks_and_never_vgg19():
 
 
 def test_the_editor_is_stargans_to_the_bit_where_depth_weighs_nothing():
-    own = {name: groups()[name] for name in ("adversarial", "editing", "further")}
+    own = {name: groups()[name] for name in ("adversarial", "editing", "edit_terms")}
     plain = compiled(EditorGAN(**editor(), **own))
     with_depth = compiled(guided(depth_weight=0.0))
     for seed in range(3):
