@@ -10,10 +10,9 @@ from scipy.ndimage import gaussian_filter
 
 from legan_tf.data.rendered.layers import Layer, View
 from legan_tf.data.rendered.people import Traits
-from legan_tf.data.rendered.skin import SHAPE, chart
+from legan_tf.data.rendered.skin import SHAPE, texels
 from legan_tf.data.rendered.strands import Growth, Lock, Skull, draw, grow
 from legan_tf.head.head_file import load_head
-from legan_tf.head.ray_casting import Scene
 
 _HAIR, _BEARD, _STRANDS = 7108, 7109, 7110
 _DARK = np.array([[0.012, 0.010, 0.009], [0.022, 0.015, 0.011], [0.045, 0.026, 0.016]])
@@ -314,7 +313,6 @@ def bearded(traits: Traits, texture: np.ndarray) -> np.ndarray:
 def _beard_fields() -> tuple[np.ndarray, np.ndarray]:
     """Returns where a beard and a moustache grow, float32 [R, C] in [0, 1] each."""
     head = load_head()
-    triangles = head.triangles[head.triangles_of("face", "side")]
     x, y, z = head.neutral.astype(np.float64).T
     side = np.abs(x)
 
@@ -328,15 +326,9 @@ def _beard_fields() -> tuple[np.ndarray, np.ndarray]:
     lips = np.zeros(len(x))
     lips[head.lips] = 1
     fields = np.stack([cheeks, lip, lips], -1)
-    at = chart(head).astype(np.float64)
-    radius = np.hypot(head.neutral[:, 0], head.neutral[:, 2])
-    rows, columns = np.indices(SHAPE)
-    first, shares, _ = Scene(np.stack([at[:, 1], at[:, 0], radius], -1), triangles).hits(
-        columns.ravel().astype(np.float64), rows.ravel().astype(np.float64)
-    )
-    hit = first >= 0
+    index, corners, shares = texels(head)
     found = np.zeros((SHAPE[0] * SHAPE[1], 3), np.float32)
-    found[hit] = np.einsum("nc,nck->nk", shares[hit], fields[triangles[first[hit]]])
+    found[index] = np.einsum("nc,nck->nk", shares, fields[corners])
     found = gaussian_filter(found.reshape(*SHAPE, 3), (2, 2, 0))
     bare = np.clip(1 - 1.6 * found[..., 2], 0, 1)
     return found[..., 0] * bare, found[..., 1] * bare

@@ -24,6 +24,11 @@ class View:
     samples: int
     camera: Camera
 
+    @property
+    def upright(self) -> np.ndarray:
+        """Rotation [3, 3] of head space to axes x right, y up, z to the viewer."""
+        return self.camera.rotation * np.array([[1.0], [-1.0], [-1.0]])
+
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns x and y of the samples in pixels, float64 [H, W], H = W = size x samples."""
         count = self.size * self.samples

@@ -301,12 +301,7 @@ def _points(
 def _out(guides: np.ndarray, view: View) -> np.ndarray:
     """Returns the way from the head at guides, in the view with y up, float32 [G, P, 3]."""
     out = _coordinates(guides.reshape(-1, 3))[3]
-    return (out @ _upright(view).T).reshape(guides.shape).astype(np.float32)
-
-
-def _upright(view: View) -> np.ndarray:
-    """Returns the rotation of a view's camera to axes x right, y up, z to the viewer."""
-    return view.camera.rotation * np.array([[1.0], [-1.0], [-1.0]])
+    return (out @ view.upright.T).reshape(guides.shape).astype(np.float32)
 
 
 def _normals(out: np.ndarray, tangent: np.ndarray, place: np.ndarray) -> np.ndarray:

@@ -311,7 +311,7 @@ class _Drawing:
                 painted = eyes.painted(who.traits, eye, at[seen, 6:9], vertices)
                 # The cornea's own normals; turned as the head is.
                 mixed[seen, :3], turned = painted.albedo, painted.normals
-                mixed[seen, 3:6] = turned @ _upright(who.view.camera.rotation).T
+                mixed[seen, 3:6] = turned @ who.view.upright.T
                 mixed[seen, 7] = painted.wet
         for part in MOUTH:
             seen = samples.of(part)
@@ -384,11 +384,6 @@ def _pool(values: np.ndarray, size: int, samples: int) -> np.ndarray:
         for column in range(samples):
             total += grid[:, row, :, column]
     return total / np.float32(samples**2)
-
-
-def _upright(rotation: np.ndarray) -> np.ndarray:
-    """Returns the rotation of a camera to axes x right, y up, z to the viewer."""
-    return rotation * np.array([[1.0], [-1.0], [-1.0]])
 
 
 @functools.lru_cache(maxsize=1)
