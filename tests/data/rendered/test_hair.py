@@ -8,7 +8,7 @@ import pytest
 from legan_tf.data.rendered import hair
 from legan_tf.data.rendered.layers import View
 from legan_tf.data.rendered.people import Traits, traits
-from legan_tf.data.rendered.skin import SHAPE
+from legan_tf.data.rendered.skin import SHAPE, chart
 from legan_tf.data.rendered.strands import Skull
 from legan_tf.head.camera_fit import Camera
 from legan_tf.head.face_statistics import load_statistics
@@ -119,7 +119,7 @@ def test_beards_are_men_s_and_leave_lips_and_eyes_alone():
     assert changed.max() > 0.2
     assert all(hair.bearded(Traits(n, 0.1, 0.3, 0.2), skin) is skin for n in range(40))
     head = load_head()
-    rows, columns = np.round(hair.chart(head)[head.landmark_vertices[36:48]]).astype(int).T
+    rows, columns = np.round(chart(head)[head.landmark_vertices[36:48]]).astype(int).T
     assert changed[rows, columns].max() == 0
-    rows, columns = np.round(hair.chart(head)[head.landmark_vertices[[51, 57]]]).astype(int).T
+    rows, columns = np.round(chart(head)[head.landmark_vertices[[51, 57]]]).astype(int).T
     assert changed[rows, columns].max() < 0.15
