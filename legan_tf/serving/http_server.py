@@ -7,6 +7,7 @@ import http
 import json
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -74,6 +75,7 @@ class Server:
         listening = socket.create_server((host, port))
         self.server_address: tuple[str, int] = listening.getsockname()
         self._sockets: dict[int, Any] = {}
+        self._serving = threading.Lock()
         self._server = waitress.create_server(
             self._respond,
             map=self._sockets,
@@ -125,14 +127,24 @@ class Server:
         Raises:
             KeyboardInterrupt: Ctrl-C.
         """
-        self._server.run()
-        if self._sockets:
-            raise KeyboardInterrupt  # Waitress takes it for itself.
+        with self._serving:
+            self._server.run()
+            if self._sockets:
+                raise KeyboardInterrupt  # Waitress takes it for itself.
 
     def shutdown(self) -> None:
-        """Ends ``serve_forever``, which runs in another thread, and closes all connections."""
-        if self._sockets:
-            self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
+        """Ends ``serve_forever`` of any thread, within five seconds, and closes all connections."""
+        # A descriptor that two threads close may be another file's by then: one closes at a time.
+        if not self._serving.acquire(blocking=False):
+            self._server.trigger.pull_trigger(self._close)
+            self._serving.acquire()
+        self._close()
+        self._serving.release()
+
+    def _close(self) -> None:
+        # Threads first: with an answer they write to the trigger.
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._sockets)
 
     def __enter__(self: _Self) -> _Self:
         """Returns itself."""
@@ -140,8 +152,7 @@ class Server:
 
     def __exit__(self, *exception: object) -> None:
         """Closes all connections and ends the threads."""
-        wasyncore.close_all(self._sockets)
-        self._server.task_dispatcher.shutdown()
+        self.shutdown()
 
 
 def read_json(environ: Mapping[str, Any]) -> Any:
