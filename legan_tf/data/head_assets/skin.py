@@ -32,9 +32,12 @@ from legan_tf.head.refinement import refined_points
 from legan_tf.head.residual_field import residual_field
 
 _MODES = 24
+_STUDIO = np.array([1.0, 1.0, 1.18], np.float32)
+"""Light of the studio as its pictures have it: their skin is so much bluer than measured skin."""
 _MIN_PEOPLE = 20
 _SOLID = tuple(part for part in PARTS if part != "lashes")
 _DARK = 0.004
+_COLLAR = -10.2  # Height, in cm, below which clothes may be seen.
 _RAYS = 64
 _CLOSE = 0.02  # Of the eyes' distance: how far behind the first surface a place may lie.
 _OPEN_SHARE = 0.55  # Of the light that depends on openness.
@@ -250,7 +253,7 @@ def _model(
 ) -> tuple[SkinModel, dict[int, float]]:
     x, y = np.abs(on.place[:, 0]), on.place[:, 1]
     cheek = (np.abs(y + 0.3) < 1.6) & (np.abs(x - 4) < 1.4)
-    colors = np.stack([one.color for one in seen])
+    colors = np.stack([one.color for one in seen]) / _STUDIO
     weights = np.stack([one.weight for one in seen])
     cheeks = np.array(
         [np.median(c[cheek & (w > 0.5)], 0) for c, w in zip(colors, weights)], np.float32
@@ -258,6 +261,7 @@ def _model(
     relative = np.log((colors @ LUMINANCE + 0.003) / ((cheeks @ LUMINANCE + 0.003)[:, None]))
     hair = _hair(on, colors, cheeks, relative)
     weights *= np.clip((on.open - 0.22) / 0.2, 0, 1)
+    weights *= np.clip((y - _COLLAR) / 0.8, 0, 1)
     for number in range(len(seen)):
         around = binary_dilation(on.put(hair[number].astype(np.float32)) > 0, iterations=4)
         weights[number][on.taken(around) & hair.any(0)] = 0

@@ -61,7 +61,11 @@ def painted(traits: Traits, eye: str, places: np.ndarray, vertices: np.ndarray) 
     iris = color * ((1 + 0.22 * strands) * ring)[:, None]
     iris *= 1 - _step(_PUPIL + 0.03, _PUPIL - 0.02, angle)[:, None] * 0.97
     # The white is pinker and darker to the corners.
-    white = _WHITE * (1 - _step(1.2, 2.6, radius)[:, None] * np.array([0.14, 0.32, 0.34]))
+    white = (
+        _WHITE
+        * (1 - 0.3 * traits.tone)
+        * (1 - _step(1.2, 2.6, radius)[:, None] * np.array([0.14, 0.32, 0.34]))
+    )
     albedo = iris + (white - iris) * _step(0.95, 1.06, radius)[:, None]
     # The upper lid and its lashes shade what is under them.
     albedo *= 1 - 0.45 * _step(0.05, 0.42, way[:, 1])[:, None]

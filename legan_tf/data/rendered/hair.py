@@ -12,7 +12,9 @@ from legan_tf.data.rendered.layers import Layer, View
 from legan_tf.data.rendered.people import Traits
 from legan_tf.data.rendered.skin import SHAPE, texels
 from legan_tf.data.rendered.strands import Growth, Lock, Skull, draw, grow
+from legan_tf.head.color import LUMINANCE
 from legan_tf.head.head_file import load_head
+from legan_tf.head.morphable_head import MorphableHead
 
 _HAIR, _BEARD, _STRANDS = 7108, 7109, 7110
 _DARK = np.array([[0.012, 0.010, 0.009], [0.022, 0.015, 0.011], [0.045, 0.026, 0.016]])
@@ -126,6 +128,7 @@ _WOMEN = {
 _SOFT = 0.5  # cm over which the hairline thins out.
 _EAR = np.array([8.2, 1.0])  # Half width and height of the ears' middle.
 _CROWN = np.array([0.0, 11.5, -4.0])
+_RIGHT_BROW, _LEFT_BROW = range(17, 22), range(22, 27)  # iBUG's points.
 
 
 def style(traits: Traits) -> str:
@@ -280,12 +283,20 @@ def _scalp(traits: Traits, worn: Style, rng: np.random.Generator) -> np.ndarray:
     return dense * dense * (3 - 2 * dense)
 
 
-@functools.lru_cache(maxsize=2)
-def _strands(curly: bool) -> np.ndarray:
-    """Returns strands along the rows of the chart, of deviation 1, float32 [R, C]."""
+_STRAIGHT = ((3, 0.6), (4, 0.8))
+_CURLY = ((1.1, 1.0), (2.0, 1.6), (4, 4))
+_BROWS = ((0.6, 1.6), (0.5, 1.1))
+
+
+@functools.lru_cache(maxsize=3)
+def _strands(kinds: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """Returns strands in the chart, of deviation 1, float32 [R, C].
+
+    Args:
+        kinds: Deviations of noise down and across, in texels.
+    """
     rng = np.random.default_rng(_STRANDS)
     total = np.zeros(SHAPE, np.float32)
-    kinds = ((1.1, 1.0), (2.0, 1.6), (4, 4)) if curly else ((3, 0.6), (4, 0.8))
     for down, across in kinds:
         layer = gaussian_filter(
             rng.normal(size=SHAPE).astype(np.float32), (down, across), mode="wrap"
@@ -294,19 +305,68 @@ def _strands(curly: bool) -> np.ndarray:
     return total / total.std()
 
 
-def bearded(traits: Traits, texture: np.ndarray) -> np.ndarray:
-    """Returns a skin's texture with a beard or a moustache, of those who wear one."""
+def bearded(traits: Traits, skin: np.ndarray, texture: np.ndarray) -> np.ndarray:
+    """Returns a skin's texture with a beard or a moustache, of men who wear one.
+
+    Women's is returned without the shadow of a beard.
+
+    Args:
+        traits: Whose skin it is.
+        skin: float32 [3], linear albedo of the cheeks.
+        texture: float32 [R, C, 3], linear albedo.
+    """
     rng = np.random.default_rng([_BEARD, traits.number])
     kind = rng.random()
-    if traits.masculine < 0.5 or kind > 0.26:
-        return texture
     cheeks, lip = _beard_fields()
+    if traits.masculine < 0.5:
+        least = 0.85 * (skin @ LUMINANCE)
+        brighter = np.clip(least / np.maximum(texture @ LUMINANCE, 1e-3), 1, 3) - 1
+        grown = np.maximum(cheeks, lip)
+        return (texture * (1 + grown * brighter)[..., None]).astype(np.float32)
+    if kind > 0.26:
+        return texture
     grown = np.maximum(cheeks if kind < 0.18 else 0 * cheeks, lip)
-    tone = _strands(False) if traits.tone < 0.6 else _strands(True)
+    tone = _strands(_STRAIGHT if traits.tone < 0.6 else _CURLY)
     # Towards its edge a beard is thinner, hair by hair.
     share = np.clip(grown * rng.uniform(0.7, 1.0) * (1 + 0.18 * tone), 0, 0.92)
     hue = 0.8 * color(traits) * np.clip(1 + 0.2 * tone, 0.4, 1.8)[..., None]
     return (texture + share[..., None] * (hue - texture)).astype(np.float32)
+
+
+def browed(traits: Traits, skin: np.ndarray, texture: np.ndarray) -> np.ndarray:
+    """Returns a skin's texture whose brows have the colour of the hair.
+
+    Args:
+        traits: Whose skin it is.
+        skin: float32 [3], linear albedo of the cheeks.
+        texture: float32 [R, C, 3], linear albedo with brows of any colour.
+    """
+    field = _brow_field()
+    rows, columns = (slice(found.min(), found.max() + 1) for found in np.nonzero(field))
+    near, field = texture[rows, columns], field[rows, columns]
+    # How much darker than the skin a place is says how much hair it has.
+    darker = (1 - near @ LUMINANCE / (0.8 * (skin @ LUMINANCE))) / 0.6
+    strands = _strands(_BROWS)[rows, columns]
+    share = np.clip(darker, 0, 0.8) * np.clip(1 + 0.2 * strands, 0, 1.2) * field
+    # Brows are darker than fair hair.
+    hue = 0.7 * color(traits)
+    hue *= min(1.0, 0.11 / hue.max())
+    found = texture.copy()
+    found[rows, columns] += share[..., None] * (hue - near)
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _brow_field() -> np.ndarray:
+    """Returns where brows grow, float32 [R, C] in [0, 1]."""
+    head = load_head()
+    field = np.zeros(len(head.neutral))
+    for brow in (_RIGHT_BROW, _LEFT_BROW):
+        line = head.neutral[head.landmark_vertices[list(brow)]].astype(np.float64)
+        points = np.concatenate([np.linspace(a, b, 12) for a, b in zip(line, line[1:])])
+        away = np.linalg.norm(head.neutral[:, None] - points, axis=-1).min(1)
+        field = np.maximum(field, np.clip((0.65 - away) / 0.35, 0, 1))
+    return gaussian_filter(_charted(head, field[:, None])[..., 0], 2)
 
 
 @functools.lru_cache(maxsize=1)
@@ -326,9 +386,14 @@ def _beard_fields() -> tuple[np.ndarray, np.ndarray]:
     lips = np.zeros(len(x))
     lips[head.lips] = 1
     fields = np.stack([cheeks, lip, lips], -1)
-    index, corners, shares = texels(head)
-    found = np.zeros((SHAPE[0] * SHAPE[1], 3), np.float32)
-    found[index] = np.einsum("nc,nck->nk", shares, fields[corners])
-    found = gaussian_filter(found.reshape(*SHAPE, 3), (2, 2, 0))
+    found = gaussian_filter(_charted(head, fields), (2, 2, 0))
     bare = np.clip(1 - 1.6 * found[..., 2], 0, 1)
     return found[..., 0] * bare, found[..., 1] * bare
+
+
+def _charted(head: MorphableHead, values: np.ndarray) -> np.ndarray:
+    """Returns values of vertices, [V, k], in the chart, float32 [R, C, k]; 0 beside the head."""
+    index, corners, shares = texels(head)
+    found = np.zeros((SHAPE[0] * SHAPE[1], values.shape[1]), np.float32)
+    found[index] = np.einsum("nc,nck->nk", shares, values[corners])
+    return found.reshape(*SHAPE, -1)

@@ -18,7 +18,7 @@ from legan_tf.data.rendered import expressions as expressions_
 from legan_tf.data.rendered import eyes, mouth_parts
 from legan_tf.data.rendered.background import background
 from legan_tf.data.rendered.glasses import glasses_layer
-from legan_tf.data.rendered.hair import bearded, hair_layer
+from legan_tf.data.rendered.hair import bearded, browed, hair_layer
 from legan_tf.data.rendered.head_surface import (
     EYES,
     MOUTH,
@@ -191,6 +191,7 @@ class _Person:
 def _person(number: int, size: int, snapshots: bool) -> _Person:
     who, head = traits(number), load_head()
     appearance = load_skin().draw(who)
+    texture = browed(who, appearance.color, appearance.texture)
     neutral = _lips_closed(head.shape(appearance.identity, np.zeros(len(head.expressions))))
     samples = 2 if size >= _SAMPLES_AT else 3
     view = View(size, samples, _camera(number, neutral, size, snapshots))
@@ -209,7 +210,7 @@ def _person(number: int, size: int, snapshots: bool) -> _Person:
     return _Person(
         traits=who,
         neutral=neutral,
-        texture=bearded(who, appearance.texture),
+        texture=bearded(who, appearance.color, texture),
         view=view,
         layers=tuple(layers),
         wall=background(who, size, snapshots and number % 2 == 1),

@@ -12,6 +12,7 @@ from legan_tf.data.rendered.skin import SHAPE, chart
 from legan_tf.data.rendered.strands import Skull
 from legan_tf.head.camera_fit import Camera
 from legan_tf.head.face_statistics import load_statistics
+from legan_tf.head.color import LUMINANCE
 from legan_tf.head.head_file import load_head
 
 SIZE = 64
@@ -110,16 +111,44 @@ def test_a_skull_is_measured_where_its_vertices_are(neutral):
 
 
 def test_beards_are_men_s_and_leave_lips_and_eyes_alone():
+    cheeks = np.full(3, 0.4, np.float32)
     skin = np.full((*SHAPE, 3), 0.4, np.float32)
     men = [Traits(number, 0.9, 0.3, 0.2) for number in range(40)]
-    grown = [hair.bearded(each, skin) for each in men]
+    grown = [hair.bearded(each, cheeks, skin) for each in men]
     worn = [texture for texture in grown if texture is not skin]
     assert 3 < len(worn) < 20
     changed = np.max([np.abs(texture - skin).max(-1) for texture in worn], 0)
     assert changed.max() > 0.2
-    assert all(hair.bearded(Traits(n, 0.1, 0.3, 0.2), skin) is skin for n in range(40))
     head = load_head()
     rows, columns = np.round(chart(head)[head.landmark_vertices[36:48]]).astype(int).T
     assert changed[rows, columns].max() == 0
     rows, columns = np.round(chart(head)[head.landmark_vertices[[51, 57]]]).astype(int).T
     assert changed[rows, columns].max() < 0.15
+
+
+def test_women_have_no_shadow_of_a_beard():
+    cheeks, stubble = np.full(3, 0.4, np.float32), np.full((*SHAPE, 3), 0.2, np.float32)
+    for number in range(3):
+        shaven = hair.bearded(Traits(number, 0.1, 0.3, 0.2), cheeks, stubble)
+        assert shaven.min() > 0.199  # Nothing gets darker.
+        chin, eye = np.round(chart(load_head())[load_head().landmark_vertices[[8, 39]]]).astype(int)
+        np.testing.assert_allclose(shaven[chin[0] - 4, chin[1]], 0.85 * 0.4, atol=0.03)
+        np.testing.assert_allclose(shaven[tuple(eye)], 0.2, atol=1e-6)
+
+
+def test_brows_have_the_colour_of_the_hair_and_stay_where_they_were():
+    skin = np.full(3, 0.5, np.float32)
+    texture = np.full((*SHAPE, 3), 0.5, np.float32)
+    head = load_head()
+    row, column = np.round(chart(head)[head.landmark_vertices[19]]).astype(int)
+    hairy = np.s_[row - 4 : row + 5, column - 6 : column + 7]
+    texture[hairy] = 0.2
+    people = [Traits(number, 0.9, 0.1, 0.1) for number in range(12)]
+    browed = [hair.browed(each, skin, texture) for each in people]
+    for found in browed:
+        beside = np.abs(found - texture)
+        beside[hairy] = 0
+        assert beside.max() == 0
+    brows = np.array([found[row, column] @ LUMINANCE for found in browed])
+    hairs = np.array([hair.color(each) @ LUMINANCE for each in people])
+    assert np.corrcoef(brows, np.minimum(hairs, 0.15))[0, 1] > 0.8
