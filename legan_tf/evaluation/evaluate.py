@@ -140,6 +140,8 @@ def faces_to_edit(
         config.seed,
         map_kind,
         with_attributes=ATTRIBUTES in names,
+        snapshots=config.snapshots,
+        own_lights=config.lights,
     )
     if ATTRIBUTES in names and "expression" not in names:
         # They follow from the expression, which is thus to change with them.

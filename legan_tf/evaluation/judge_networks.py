@@ -137,7 +137,9 @@ def load_judge_networks(
         )
     if config.dataset == "rendered":
         absent = [kind for kind in wanted if not given[kind]]
-        judges = train_judges(judges_dir, faces, config.judge_steps, absent)
+        judges = train_judges(
+            judges_dir, faces, config.judge_steps, absent, config.snapshots, config.lights
+        )
         if "classifier" in judges:
             columns = _columns(judges["classifier"], faces, f"--judges={judges_dir}")
         networks.update({kind: image_network(network) for kind, network in judges.items()})

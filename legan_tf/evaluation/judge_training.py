@@ -13,6 +13,7 @@ from legan_tf.evaluation.curves import read_curves
 from legan_tf.models import Network
 from legan_tf.training import systems
 from legan_tf.training.datasets import rendered_classes
+from legan_tf.training.run_checks import begun_on_other_faces
 from legan_tf.training.run_folder import FLAGS_FILE, load_network, saved_step
 from legan_tf.training.system import System
 from legan_tf.training.systems.quality import most_convolutions
@@ -29,6 +30,8 @@ _COMPARED_FIELDS = {
     "expressions": "the expressions of",
     "merge_flashless": "merged flashless lights",
     "conditions": "the conditions",
+    "snapshots": "snapshots",
+    "lights": "the lights",
 }
 """Fields that distinguish judges, and what they are called in messages on evaluation."""
 
@@ -41,6 +44,8 @@ def judge_config(
     merge_flashless: bool,
     steps: int,
     attributes: bool = False,
+    snapshots: bool = False,
+    own_lights: str = "",
 ) -> System:
     """The configuration of a judge.
 
@@ -52,11 +57,14 @@ def judge_config(
         merge_flashless: See ``DataOptions``.
         steps: Updates.
         attributes: Whether the classifier reads the binary attributes of rendered faces too.
+        snapshots: Whether it sees snapshots; see ``DataOptions``. Q sees rated faces only.
+        own_lights: File of the lights that it sees; see ``DataOptions``.
     """
     conditions = ("expression", "lighting", *([ATTRIBUTES] if attributes else []))
+    shown = {"snapshots": snapshots, "lights": own_lights}
     particular: dict[str, dict[str, Any]] = {
-        "classifier": {"learning_rate": 1e-3, "conditions": ",".join(conditions)},
-        "identity": {"learning_rate": 1e-3, "identity_width": 0.25, "flip": True},
+        "classifier": {"learning_rate": 1e-3, "conditions": ",".join(conditions), **shown},
+        "identity": {"learning_rate": 1e-3, "identity_width": 0.25, "flip": True, **shown},
         "quality": {
             "learning_rate": 5e-4,
             "q_width": 16,
@@ -85,7 +93,12 @@ def judge_config(
 
 
 def train_judges(
-    folder: str, faces: FaceSet, steps: int, kinds: Sequence[str] = JUDGES
+    folder: str,
+    faces: FaceSet,
+    steps: int,
+    kinds: Sequence[str] = JUDGES,
+    snapshots: bool = False,
+    own_lights: str = "",
 ) -> dict[str, Network]:
     """Trains judges on rendered faces, or loads them where they are already.
 
@@ -94,6 +107,8 @@ def train_judges(
         faces: Rendered faces; the judges get their size and classes, and other people.
         steps: Updates of each.
         kinds: Which of ``classifier``, ``identity`` and ``quality``.
+        snapshots: Whether the faces are snapshots.
+        own_lights: File of their lights, if they are not Multi-PIE's.
 
     Returns:
         The networks by kind.
@@ -105,7 +120,15 @@ def train_judges(
     expressions, merged = rendered_classes(faces.names("expression"), faces.names("lighting"))
     configs = {
         kind: judge_config(
-            kind, folder, faces.image_size, expressions, merged, steps, ATTRIBUTES in faces.labels
+            kind,
+            folder,
+            faces.image_size,
+            expressions,
+            merged,
+            steps,
+            ATTRIBUTES in faces.labels,
+            snapshots,
+            own_lights,
         )
         for kind in kinds
     }
@@ -175,6 +198,8 @@ def _check_asked_for(config: System, folder: str) -> None:
         for field, name in _COMPARED_FIELDS.items()
         if getattr(there, field, None) != getattr(config, field, None)
     ]
+    if begun_on_other_faces(config):
+        differences.append("the rendered faces of an earlier version")
     if differences:
         raise UserError(
             f"--judges={folder}: the {config.model} judge there was trained with "

@@ -15,7 +15,6 @@ from scipy.sparse.linalg import spsolve
 
 from legan_tf.command_line.cli import counter
 from legan_tf.data.faceset import FaceSet
-from legan_tf.data.rendered import lights
 from legan_tf.evaluation.edit_plan import Edit
 from legan_tf.evaluation.metrics.registry import compute
 from legan_tf.evaluation.metrics.surface import linear_luminance
@@ -114,9 +113,18 @@ def depth_of_normals(normals: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def lights_suffice(faces: FaceSet) -> bool:
     """Whether the lights of rendered faces determine normals."""
-    shots = [lights.light(name) for name in faces.names("lighting")]
-    directions = [shot.direction for shot in shots if shot.flash]
-    return len(directions) < len(shots) and _determine_normals(directions)
+    if faces.light_directions is None:
+        return False
+    shots = _directions(faces)
+    flashes = [direction for direction in shots if direction.any()]
+    return len(flashes) < len(shots) and _determine_normals(flashes)
+
+
+def _directions(faces: FaceSet) -> np.ndarray:
+    """Returns the way to the flash of each class of light, float32 [L, 3]; 0 without one."""
+    assert faces.light_directions is not None
+    _, first = np.unique(faces.labels["lighting"], return_index=True)
+    return faces.light_directions[first]
 
 
 def relighting_metrics(
@@ -150,11 +158,10 @@ def relighting_metrics(
         )
     if not 1 <= people <= len(faces.identities):
         raise ValueError(f"people must be 1 to {len(faces.identities)}, not {people}")
-    given = [lights.light(name) for name in faces.names("lighting")]
-    unlit = next(i for i, light in enumerate(given) if not light.flash)
-    flashes = [i for i, light in enumerate(given) if light.flash]
-    shots = np.array([unlit, *flashes])
-    directions = np.array([given[i].direction for i in flashes])
+    given = _directions(faces)
+    flashes = np.flatnonzero(given.any(1))
+    unlit = np.flatnonzero(~given.any(1))[0]
+    shots, directions = np.array([unlit, *flashes]), given[flashes]
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(faces.identities), size=people, replace=False)
     found: dict[str, dict[str, list]] = {name: {} for name in ("edit", "copy", "truth")}

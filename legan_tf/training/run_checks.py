@@ -49,12 +49,8 @@ def check_resumable(system: System) -> dict[str, str]:
             f"--workdir={workdir} holds a run with other flags: {'; '.join(changed)}. "
             f"Use another --workdir, or the flags of that run: --flagfile={path}"
         )
-    path, began_with = os.path.join(workdir, INPUTS_FILE), {}
-    if os.path.exists(path):
-        with open(path) as file:
-            began_with = json.load(file)
-    begun_on_others = system.data.dataset == "rendered" and began_with.get(_FACES) != FACES
-    if begun_on_others and (saved_step(workdir) or 0) < system.run.train_steps:
+    began_with = _inputs_of(workdir)
+    if begun_on_other_faces(system) and (saved_step(workdir) or 0) < system.run.train_steps:
         raise UserError(
             f"--workdir={workdir} holds a run on the rendered faces of an earlier version, which "
             "are not drawn any more: it can be used, evaluated and exported, but not go on. Use "
@@ -74,6 +70,20 @@ def check_resumable(system: System) -> dict[str, str]:
     if _FACES in inputs and _FACES not in began_with:
         inputs.pop(_FACES)  # A complete run on the faces of before stays one.
     return inputs
+
+
+def begun_on_other_faces(system: System) -> bool:
+    """Whether the run in a system's workdir began on rendered faces of an earlier version."""
+    began_with = _inputs_of(system.run.workdir)
+    return system.data.dataset == "rendered" and began_with.get(_FACES) != FACES
+
+
+def _inputs_of(workdir: str) -> dict[str, str]:
+    path = os.path.join(workdir, INPUTS_FILE)
+    if not os.path.exists(path):
+        return {}
+    with open(path) as file:
+        return json.load(file)
 
 
 def changed_flags(before: System, now: System) -> list[str]:

@@ -18,7 +18,7 @@ from legan_tf.data.attributes import AFFECTNET_EXPRESSIONS
 from legan_tf.data.conditions import of_classes
 from legan_tf.data.rendered import rendered_faces
 from legan_tf.errors import UserError
-from legan_tf.evaluation import edit_predictions, evaluator
+from legan_tf.evaluation import edit_predictions, evaluator, photometric_stereo
 from legan_tf.evaluation import evaluate as evaluate_module
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.edit_plan import draw_plan, pictures_of, plan_edits
@@ -416,6 +416,21 @@ def test_six_of_affectnets_eight_expressions_have_an_accuracy_of_their_own(
     assert "expression_six" not in report["figures"]["edit"]
     assert "expression" in report["figures"]["edit"]
     assert report == written(tmp_path / "b")
+
+
+def test_rendered_faces_are_judged_under_the_lights_and_in_the_form_asked_for(tmp_path):
+    file = tmp_path / "lights.csv"
+    file.write_text(
+        "name,azimuth,elevation,flash\noff,,,\nleft,-60,0,1\nup,10,60,1\nright,60,0,1\n"
+    )
+    config = EvaluationConfig(lights=str(file), snapshots=True)
+    faces = evaluate_module.faces_to_edit(config, 16)
+    assert faces.names("lighting") == ("off", "left", "up", "right")
+    assert photometric_stereo.lights_suffice(faces)
+    plain = evaluate_module.faces_to_edit(EvaluationConfig(lights=str(file)), 16)
+    assert np.any(faces.images(np.arange(4)) != plain.images(np.arange(4)))
+    with pytest.raises(UserError, match="--lights and --snapshots belong to --dataset=rendered"):
+        EvaluationConfig(dataset="manifest", manifest="m.csv", snapshots=True).check()
 
 
 def test_a_split_without_pictures_is_told(manifest, judges, copying, tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 import tensorflow as tf
@@ -11,7 +12,7 @@ from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.judge_networks import load_judge_networks
 from legan_tf.evaluation.judge_training import JUDGES, doubt_of_identity, judge_config, train_judges
 from legan_tf.training.datasets import rendered_split
-from legan_tf.training.run_folder import METRICS_FILE
+from legan_tf.training.run_folder import INPUTS_FILE, METRICS_FILE
 
 
 def faces(size=16, expressions="multipie", merged=True, attributes=False):
@@ -85,6 +86,23 @@ def test_other_judges_are_refused_in_words_of_the_flags_that_there_are(folder, a
     assert "Name another folder with --judges" in message and "same --judge_steps" in message
     for absent in ("--train_steps", "--image_size", "--workdir"):
         assert absent not in message
+
+
+def test_judges_of_other_pictures_are_refused(folder, tmp_path):
+    with pytest.raises(UserError, match="was trained with snapshots False, not True"):
+        train_judges(folder, faces(), 1, snapshots=True)
+    with pytest.raises(UserError, match="was trained with the lights , not lights.csv"):
+        train_judges(folder, faces(), 1, own_lights="lights.csv")
+
+
+def test_judges_on_faces_of_an_earlier_version_are_refused(folder, tmp_path):
+    before = tmp_path / "judges"
+    shutil.copytree(folder, before)
+    inputs = before / "identity" / INPUTS_FILE
+    known = json.loads(inputs.read_text())
+    inputs.write_text(json.dumps({name: known[name] for name in known if "faces" not in name}))
+    with pytest.raises(UserError, match="identity judge .* with the rendered faces of an earlier"):
+        train_judges(str(before), faces(), 1)
 
 
 def test_a_judge_is_the_same_on_every_machine():

@@ -11,8 +11,8 @@ from legan_tf.data.rendered.people import Traits, traits
 from legan_tf.data.rendered.skin import SHAPE, chart
 from legan_tf.data.rendered.strands import Skull
 from legan_tf.head.camera_fit import Camera
-from legan_tf.head.face_statistics import load_statistics
 from legan_tf.head.color import LUMINANCE
+from legan_tf.head.face_statistics import load_statistics
 from legan_tf.head.head_file import load_head
 
 SIZE = 64
