@@ -37,7 +37,6 @@ _STUDIO = np.array([1.0, 1.0, 1.18], np.float32)
 _MIN_PEOPLE = 20
 _SOLID = tuple(part for part in PARTS if part != "lashes")
 _DARK = 0.004
-_COLLAR = -10.2  # Height, in cm, below which clothes may be seen.
 _RAYS = 64
 _CLOSE = 0.02  # Of the eyes' distance: how far behind the first surface a place may lie.
 _OPEN_SHARE = 0.55  # Of the light that depends on openness.
@@ -261,7 +260,6 @@ def _model(
     relative = np.log((colors @ LUMINANCE + 0.003) / ((cheeks @ LUMINANCE + 0.003)[:, None]))
     hair = _hair(on, colors, cheeks, relative)
     weights *= np.clip((on.open - 0.22) / 0.2, 0, 1)
-    weights *= np.clip((y - _COLLAR) / 0.8, 0, 1)
     for number in range(len(seen)):
         around = binary_dilation(on.put(hair[number].astype(np.float32)) > 0, iterations=4)
         weights[number][on.taken(around) & hair.any(0)] = 0

@@ -345,9 +345,10 @@ def browed(traits: Traits, skin: np.ndarray, texture: np.ndarray) -> np.ndarray:
     rows, columns = (slice(found.min(), found.max() + 1) for found in np.nonzero(field))
     near, field = texture[rows, columns], field[rows, columns]
     # How much darker than the skin a place is says how much hair it has.
-    darker = (1 - near @ LUMINANCE / (0.8 * (skin @ LUMINANCE))) / 0.6
+    darker = 1 - near @ LUMINANCE / (skin @ LUMINANCE)
     strands = _strands(_BROWS)[rows, columns]
-    share = np.clip(darker, 0, 0.8) * np.clip(1 + 0.2 * strands, 0, 1.2) * field
+    # What is a little darker is shade, which would make brows longer and lower than they are.
+    share = np.clip((darker - 0.4) / 0.5, 0, 0.7) * np.clip(1 + 0.2 * strands, 0, 1.2) * field
     # Brows are darker than fair hair.
     hue = 0.7 * color(traits)
     hue *= min(1.0, 0.11 / hue.max())
