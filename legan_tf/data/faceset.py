@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data.conditions import ClassCondition, Condition, only
+from legan_tf.data.action_units import ACTION_UNITS, NAMES, of_head
+from legan_tf.data.conditions import ClassCondition, Condition, RangeCondition, only
 
 
 def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -61,7 +62,7 @@ class FaceSet:
         name: Its name in reports, for example ``rendered/test``.
         image_size: Height and width of every image, in pixels.
         conditions: What its pictures are labelled with, in the order of codes and signatures.
-        labels: The labels by condition, int32 [n, *label_shape].
+        labels: The labels by condition, [n, *label_shape], int32 but for action units.
         identities: Names of the people.
         identity: int32 [n], index into ``identities``; -1 where unknown.
         rating_mean: float32 [n], mean naturalness rating, 1 to 10; NaN where unknown.
@@ -127,6 +128,17 @@ class FaceSet:
             one.name: one.translated(self.labels[one.name], self.names(one.name)) for one in kept
         }
         return dataclasses.replace(self, conditions=kept, labels=labels)
+
+    def with_action_units(self) -> FaceSet:
+        """Returns the same faces, labelled with action units too, where they show known ones."""
+        if self.action_units is None or self.condition(ACTION_UNITS):
+            return self
+        condition = RangeCondition(ACTION_UNITS, NAMES, source="rendered faces")
+        return dataclasses.replace(
+            self,
+            conditions=(*self.conditions, condition),
+            labels={**self.labels, ACTION_UNITS: of_head(self.action_units)},
+        )
 
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Returns the images at ``indices`` as uint8 [n, size, size, 3]."""
