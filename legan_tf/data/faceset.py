@@ -81,6 +81,8 @@ class FaceSet:
             viewer; 0 without a flash. Only rendered faces have them.
         true_map: The true map under other labels, in that form. Only rendered faces that have maps
             have one.
+        measured_units: Action units of photographs as a condition has them, and their labels,
+            float32 [n, N]; see ``unit_labels``.
     """
 
     name: str
@@ -99,6 +101,7 @@ class FaceSet:
     action_units: np.ndarray | None = None
     light_directions: np.ndarray | None = None
     true_map: Truth | None = None
+    measured_units: tuple[RangeCondition, np.ndarray] | None = None
 
     def __len__(self) -> int:
         """Returns the number of samples."""
@@ -129,15 +132,26 @@ class FaceSet:
         }
         return dataclasses.replace(self, conditions=kept, labels=labels)
 
-    def with_action_units(self) -> FaceSet:
-        """Returns the same faces, labelled with action units too, where they show known ones."""
-        if self.action_units is None or self.condition(ACTION_UNITS):
-            return self
+    def unit_labels(self) -> tuple[RangeCondition, np.ndarray] | None:
+        """Returns the action units of the faces as a condition, and its labels, where known.
+
+        Those of rendered faces are exact, mapped from the head's by ``action_units.of_head``.
+        """
+        if self.action_units is None:
+            return self.measured_units
         condition = RangeCondition(ACTION_UNITS, NAMES, source="rendered faces")
+        return condition, of_head(self.action_units)
+
+    def with_action_units(self) -> FaceSet:
+        """Returns the same faces, labelled with their action units too, where they are known."""
+        known = self.unit_labels()
+        if known is None:
+            return self
+        condition, labels = known
         return dataclasses.replace(
             self,
             conditions=(*self.conditions, condition),
-            labels={**self.labels, ACTION_UNITS: of_head(self.action_units)},
+            labels={**self.labels, condition.name: labels},
         )
 
     def images(self, indices: np.ndarray) -> np.ndarray:
