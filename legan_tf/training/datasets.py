@@ -343,6 +343,7 @@ def split_of_manifest(
     crop: str,
     seed: int,
     map_kind: str = "",
+    action_units_file: str = "",
 ) -> FaceSet:
     """Reads one split of a manifest, to judge with.
 
@@ -354,11 +355,12 @@ def split_of_manifest(
         crop: As the flag of training.
         seed: Seed of the split where the manifest has none.
         map_kind: ``depth`` or ``normal`` to have these maps too.
+        action_units_file: The action units of its pictures; none if empty.
 
     Raises:
         UserError: The manifest or a picture of the split is wrong, or the split is empty.
     """
-    manifest = read_manifest(file, data_dir or None, seed)
+    manifest = read_manifest(file, data_dir or None, seed).with_action_units(action_units_file)
     if not manifest.problems and not manifest.split(split):
         raise UserError(f"--split={split}: {file} has no picture in it. Name another split.")
     return manifest_faces(
