@@ -9,14 +9,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from legan_tf.data import csv_text
-from legan_tf.data.action_units import ACTION_UNITS, INTENSITY, NAMES
+from legan_tf.data.action_units import ACTION_UNITS, INTENSITY, NAMES, of_head
 from legan_tf.data.conditions import RangeCondition
 from legan_tf.errors import UserError
+from legan_tf.head.action_units import MEASURED
 
 _COLUMN = re.compile(r"au_?0*(\d+)(_r|_intensity)?")
 _FORMS = {"_r": "OpenFace", "_intensity": "LibreFace"}
 _PY_FEAT = ("au11", "au43", "facescore", "input")
 """Columns that tell py-feat's file, whose action units have no ending, from one made by hand."""
+_HEAD = [f"au{number}" for number in MEASURED]
 _PATHS = ("path", "input", "filename")
 
 
@@ -38,7 +40,9 @@ def read_action_units(file: str) -> ActionUnitFile:
 
     Recognised are the columns of OpenFace (``AU01_r``, 0 to 5), LibreFace (``au_1_intensity``, 0 to
     5), py-feat (``AU01``, 0 to 1, whose AU43 stands for AU45) and files made by hand (``AU01``, 0
-    to 5). A cell that is empty or NaN is unknown, and so is a line with ``success`` 0.
+    to 5); and ``action_units.csv`` of ``prepare.py depth --pictures``, by the head that is fitted
+    to a picture, whose units become the condition's by ``of_head``. A cell that is empty or NaN is
+    unknown, and so is a line with ``success`` 0.
 
     Args:
         file: The CSV; a column ``path`` (of py-feat ``input``) has the paths of the manifest.
@@ -48,6 +52,8 @@ def read_action_units(file: str) -> ActionUnitFile:
         UserError: It is no such file; the message names the line and what to do.
     """
     table = csv_text.read_table(file)
+    if table.columns == ["path", *_HEAD]:
+        return _of_fitted_heads(table)
     flag = f"--action_units_file={file}"
     path = next((name for name in _PATHS if name in table.columns), "")
     if not path:
@@ -87,6 +93,17 @@ def read_action_units(file: str) -> ActionUnitFile:
         vectors[cells[path]] = vector
     condition = RangeCondition(ACTION_UNITS, tuple(columns), source=program)
     return ActionUnitFile(condition, vectors)
+
+
+def _of_fitted_heads(table: csv_text.Table) -> ActionUnitFile:
+    place = f"--action_units_file={table.file}: line"
+    vectors = {
+        cells["path"]: of_head(
+            np.array([_number(cells[c], np.inf, f"{place} {line}, {c}") for c in _HEAD])
+        )
+        for line, cells in table.lines
+    }
+    return ActionUnitFile(RangeCondition(ACTION_UNITS, NAMES, source="the fitted head"), vectors)
 
 
 def _number(cell: str, most: float, place: str) -> float:

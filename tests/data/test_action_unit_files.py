@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from legan_tf.data.action_unit_files import read_action_units, remarks
+from legan_tf.data.action_units import NAMES
 from legan_tf.data.conditions import RangeCondition
 from legan_tf.data.manifest import read_manifest, to_csv
 from legan_tf.errors import UserError
+from legan_tf.head.action_units import MEASURED
 
 
 def written(tmp_path, text: str, name: str = "units.csv") -> str:
@@ -53,6 +55,18 @@ def test_each_form_is_recognised(tmp_path, text, source, names, vector):
 def test_what_is_no_such_file_is_refused_by_its_flag(tmp_path, text, told):
     with pytest.raises(UserError, match=r"--action_units_file=.*units.csv: " + told):
         read_action_units(written(tmp_path, text))
+
+
+def test_units_of_the_fitted_head_become_those_of_the_condition(tmp_path):
+    columns = ",".join(f"AU{number}" for number in MEASURED)
+    shown = {12: 0.5, 27: 0.25, 24: 1.5}
+    cells = ",".join(str(shown.get(number, "0.0")) for number in MEASURED)
+    found = read_action_units(written(tmp_path, f"path,{columns}\nmaps/a.png,{cells}\n"))
+    assert (found.condition.source, found.condition.names) == ("the fitted head", NAMES)
+    named = dict(zip(NAMES, found.vectors["maps/a.png"].tolist()))
+    assert {name: value for name, value in named.items() if value} == {
+        "AU12": 0.5, "AU23": 1.0, "AU25": 0.5, "AU26": 0.25,
+    }  # fmt: skip
 
 
 MANIFEST = "path,identity,split\na.png,p,train\nb.png,p,train\nc.png,q,test\n"
