@@ -9,6 +9,8 @@ By a network, with faces that fill the frame:
   python scripts/edit.py --model=runs/legan --input=me.jpg --expression=smile --output=smiling.png
   python scripts/edit.py --model=runs/celeba --input=me.jpg --attributes=Smiling=1,Young=0 \
       --output=old.png
+  python scripts/edit.py --model=runs/ganimation --input=me.jpg --action_units=AU12=3,AU25=2 \
+      --output=smiling.png
   python scripts/edit.py --model=runs/legan --input=me.jpg --grid --output=grid.png
 Depth or normals of pictures, or of the edits of a network that was trained with depth:
   python scripts/edit.py --model=runs/depth --input=faces --output=maps
@@ -53,7 +55,10 @@ _DEPTH = flags.DEFINE_string(
 )
 _STRENGTH = flags.DEFINE_float("strength", 1.0, "Without --model: how much of the expression.")
 _ACTION_UNITS = flags.DEFINE_string(
-    "action_units", None, "Without --model: in place of --expression, as AU12=.8,AU6=.5"
+    "action_units",
+    None,
+    "In place of --expression: without --model as AU12=.8,AU6=.5, of 0 to 1 (up to 2 exaggerates); "
+    "with a model that is told action units as AU12=3,AU25=2, intensities of 0 to 5.",
 )
 _FACE = flags.DEFINE_string(
     "face", "largest", "Without --model: largest, all, or a number; 1 is the face at the left."
@@ -74,7 +79,7 @@ _STATISTICS = flags.DEFINE_string(
     "statistics", "", "Without --model: what build_head.py learn wrote, with its expressions."
 )
 
-_OF_PHOTOGRAPHS = tuple("strength action_units face mask finder landmarks head statistics".split())
+_OF_PHOTOGRAPHS = tuple("strength face mask finder landmarks head statistics".split())
 
 
 def main(_) -> int:
@@ -128,7 +133,7 @@ def _edit_photographs() -> Report:
 
 
 def _use_network() -> Report:
-    flags_of_conditions = _EXPRESSION, _LIGHTING, _ATTRIBUTES
+    flags_of_conditions = _EXPRESSION, _LIGHTING, _ATTRIBUTES, _ACTION_UNITS
     targets = {flag.name: flag.value for flag in flags_of_conditions if flag.value}
     if _DEPTH.value and not targets:
         raise UserError(

@@ -52,6 +52,12 @@ _PICTURES = flags.DEFINE_string(
 _WORKERS = flags.DEFINE_integer(
     "workers", 0, "align, depth, records: processes; 0 for one per processor."
 )
+_ACTION_UNITS_FILE = flags.DEFINE_string(
+    "action_units_file",
+    "",
+    "check, records: CSV of the pictures' action units, by OpenFace, py-feat or LibreFace, with a "
+    "column path.",
+)
 _SHARDS = flags.DEFINE_integer("shards", 0, "records: files per split; 0 for about 150 MB each.")
 _READER_OPTIONS = reader_options()
 
@@ -93,6 +99,7 @@ def _check() -> None:
         _SEED.value,
         cli.bar,
         systems.needs(),
+        _ACTION_UNITS_FILE.value,
     )
     print(found.text)
     if found.error:
@@ -143,6 +150,7 @@ def _records() -> None:
             _SEED.value,
             _WORKERS.value,
             cli.bar,
+            _ACTION_UNITS_FILE.value,
         )
     )
 
@@ -157,10 +165,10 @@ _COMMANDS = {
 # --data_dir, --output and --seed are for all of them.
 _FLAGS = {
     "manifest": options.names(_READER_OPTIONS),
-    "check": ("manifest", "image_size", "crop", "model"),
+    "check": ("manifest", "image_size", "crop", "model", "action_units_file"),
     "align": ("manifest", "input", "image_size", "workers", *options.names(AlignOptions)),
     "depth": ("meshes", "pictures", "image_size", "workers", *options.names(DepthMapOptions)),
-    "records": ("manifest", "image_size", "crop", "workers", "shards"),
+    "records": ("manifest", "image_size", "crop", "workers", "shards", "action_units_file"),
 }
 
 

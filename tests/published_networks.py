@@ -95,6 +95,50 @@ def stargan_discriminator(
     return made
 
 
+def ganimation_generator(
+    width: int = 64, blocks: int = 6, replicate: bool = False, seed: int = 8
+) -> Weights:
+    """albertpumarola/GANimation or donydchen/ganimation_replicate, generator of 17 action units."""
+    made, body = Weights(seed), "model" if replicate else "main"
+    block_name = "conv_block" if replicate else "main"
+    plan = [("0", (width, 20, 7, 7)), ("3", (2 * width, width, 4, 4))]
+    plan.append(("6", (4 * width, 2 * width, 4, 4)))
+    for block in range(9, 9 + blocks):
+        square = (4 * width, 4 * width, 3, 3)
+        plan += [(f"{block}.{block_name}.{convolution}", square) for convolution in (0, 3)]
+    last = 9 + blocks
+    plan.append((f"{last}", (4 * width, 2 * width, 4, 4)))
+    plan.append((f"{last + 3}", (2 * width, width, 4, 4)))
+    for place, shape in plan:
+        name, transposed = f"{body}.{place}", place in (f"{last}", f"{last + 3}")
+        channels = shape[1] if transposed else shape[0]
+        made.kernel(name, *shape, transposed=transposed)
+        if replicate:
+            made[f"{name}.bias"] = made.rng.standard_normal(channels, np.float32)
+        else:
+            head, _, number = name.rpartition(".")
+            made.norm(f"{head}.{int(number) + 1}", channels)
+    color, mask = ("color_top.0", "au_top.0") if replicate else ("img_reg.0", "attetion_reg.0")
+    made.kernel(color, 3, width, 7, 7)
+    made.kernel(mask, 1, width, 7, 7)
+    made[f"{color}.weight"] *= np.float32(0.3)
+    return made
+
+
+def ganimation_discriminator(
+    image_size: int = 128, width: int = 64, depth: int = 6, replicate: bool = False, seed: int = 9
+) -> Weights:
+    """The discriminator of the same."""
+    given = stargan_discriminator(17, image_size, width, depth, seed)
+    if not replicate:
+        return given
+    renamed = Weights(seed)
+    for name, tensor in given.items():
+        name = name.replace("conv1", "dis_top").replace("conv2", "aus_top")
+        renamed[name.replace("main", "model")] = tensor
+    return renamed
+
+
 def vgg_face(width: float = 1.0, people: int = 5, seed: int = 3) -> Weights:
     """vgg_face_dag; the published file names 2622 people."""
     made, before = Weights(seed), 3

@@ -1,10 +1,11 @@
 """Conditions: what an editor is told about the face that it is to make, each kind a class.
 
 LEGAN is told an expression and a lighting, each one class of several. StarGAN on CelebA is told
-binary attributes, called attributes below. A kind says how its labels are kept, how the target of a
-training sample is drawn, how labels are coded for the generator, and how a request is read; the
-discriminator's loss of each kind is in ``losses.classification``. TensorFlow is imported where
-tensors are made: clients read requests without it.
+binary attributes, called attributes below, GANimation action units, numbers in a range. A kind
+says how its labels are kept, how the target of a training sample is drawn, how labels are coded for
+the generator, and how a request is read; the discriminator's loss of each kind is in
+``losses.classification``. TensorFlow is imported where tensors are made: clients read requests
+without it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 import numpy as np
 
+from legan_tf.data.action_units import INTENSITY
+from legan_tf.data.class_vectors import EXEMPLAR, ClassVectors
 from legan_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,17 +33,19 @@ UNKNOWN = -1
 the condition as it is."""
 Target = Union[str, int, None, Mapping[str, Any], np.ndarray]
 """A requested value: of a class its name or id; of binary attributes ``Smiling=1,Young=0``, a
-mapping, or an array of 0, 1 and -1; None leaves the condition as it is."""
+mapping, or an array of 0, 1 and -1; of action units ``AU12=3,AU25=2`` or a mapping, of 0 to 5, or
+an array of 0 to 1; None leaves the condition as it is."""
 
 _KINDS: dict[str, type[Condition]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """A condition of one kind; labels are int32 [B, *label_shape].
+    """A condition of one kind; labels are [B, *label_shape] of ``dtype``, here called int32.
 
     Attributes:
         kind: Name of the kind, in files.
+        dtype: Type of labels: int32, of which ``UNKNOWN`` is not known, or float32, with NaN.
         exclusive: Whether a sample has exactly one of ``names``, so that a softmax reads it.
         name: Its name: of columns, batches, inputs of networks and of signatures, and flags.
         names: Names of its classes or binary attributes, in the order of the code.
@@ -48,6 +53,7 @@ class Condition:
 
     kind: ClassVar[str] = ""
     exclusive: ClassVar[bool] = False
+    dtype: ClassVar[type[np.number]] = np.int32
     name: str
     names: tuple[str, ...]
 
@@ -60,6 +66,11 @@ class Condition:
     def size(self) -> int:
         """Length of the code."""
         return len(self.names)
+
+    @property
+    def asked_by(self) -> Condition:
+        """The condition by whose names requests are made: this one, or classes it knows."""
+        return self
 
     @property
     def label_shape(self) -> tuple[int, ...]:
@@ -137,6 +148,10 @@ class Condition:
         """
         return self.size + int(fake_class and self.exclusive)
 
+    def drawn_from(self, labels: np.ndarray) -> np.ndarray:
+        """Returns those of the labels of all samples that may be the target of another one."""
+        return labels
+
     def draw(
         self, source: tf.Tensor, labels: tf.Tensor, key: tf.Tensor, keep_share: float
     ) -> tf.Tensor:
@@ -144,7 +159,7 @@ class Condition:
 
         Args:
             source: The sample's own label.
-            labels: The labels of all samples, [n, *label_shape].
+            labels: What ``drawn_from`` returns, [n, *label_shape].
             key: Two int64, the seed of the draw.
             keep_share: Probability of ``UNKNOWN``, to leave the condition as it is; if it is
                 positive, what is not known of the source is always left.
@@ -213,7 +228,24 @@ class Condition:
                 "or one for each."
             )
         read = [self._label(target, keeps_unnamed) for target in wanted]
-        return np.array(read, np.int32).reshape(count, *self.label_shape)
+        return np.array(read, self.dtype).reshape(count, *self.label_shape)
+
+    def requested(self, targets: Mapping[str, Any], count: int, keeps_unnamed: bool) -> np.ndarray:
+        """Reads what a request says of this condition: its own values, or those of ``asked_by``.
+
+        Args:
+            targets: Requested values by condition; what is None, or not there, is left.
+            count: Number of pictures.
+            keeps_unnamed: See ``ids``.
+
+        Raises:
+            UserError: See ``ids``.
+        """
+        return self.ids(targets.get(self.name), count, keeps_unnamed)
+
+    def told(self, labels: tf.Tensor) -> tf.Tensor:
+        """Returns labels of ``asked_by`` as labels of this condition."""
+        return labels
 
     def _is_one(self, targets: Any) -> bool:
         """Whether a request is one value rather than one for each picture."""
@@ -237,6 +269,11 @@ class Condition:
         """Returns the condition as plain values, for files."""
         return {"kind": self.kind, "name": self.name, "names": list(self.names)}
 
+    @classmethod
+    def from_values(cls, name: str, names: tuple[str, ...], values: Mapping[str, Any]) -> Condition:
+        """Returns the condition of a name and names, with what else ``to_dict`` has of its kind."""
+        return cls(name, names)
+
 
 def _is_listed(value: Any) -> bool:
     """Whether a request is a list or an array, whose entries may be of several forms."""
@@ -256,7 +293,7 @@ def from_dict(values: Mapping[str, Any]) -> Condition:
         raise ValueError(f"{dict(values)!r} is no condition")
     if values.get("kind") not in _KINDS or not all(isinstance(one, str) for one in names):
         raise ValueError(f"{name!r} is a condition of the unknown kind {values.get('kind')!r}")
-    return _KINDS[values["kind"]](name, tuple(names))
+    return _KINDS[values["kind"]].from_values(name, tuple(names), values)
 
 
 def only(
@@ -280,7 +317,7 @@ def known(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Returns whether edits can be undone, bool [B]: what is changed is known of the source."""
     import tensorflow as tf
 
-    each = (source >= 0) | (target < 0)
+    each = ~_unknown(source) | _unknown(target)
     return tf.reduce_all(tf.reshape(each, [tf.shape(each)[0], -1]), axis=1)
 
 
@@ -288,7 +325,15 @@ def wanted(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Returns the labels that edits should have: the target, and the source's where it is left."""
     import tensorflow as tf
 
-    return tf.where(target < 0, source, target)
+    return tf.where(_unknown(target), source, target)
+
+
+def _unknown(labels: tf.Tensor) -> tf.Tensor:
+    """Where labels are not known, or targets leave them: below 0 of int32, NaN of float32."""
+    import tensorflow as tf
+
+    labels = tf.convert_to_tensor(labels)
+    return tf.math.is_nan(labels) if labels.dtype.is_floating else labels < 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -550,6 +595,238 @@ class BinaryCondition(Condition):
                 raise UserError(f"{self.name}: {name}={value}: give 1 (there) or 0 (not there).")
             label[self._place(str(name), "attribute")] = number
         return label
+
+
+@dataclasses.dataclass(frozen=True)
+class RangeCondition(Condition):
+    """Numbers from 0 to 1, such as action units (GANimation); NaN is unknown.
+
+    Labels are float32 [B, N], and so are the codes, in which an unknown number is 0. Requests in
+    words have FACS intensities, 0 to 5. What a request does not name is 0: the face relaxes there.
+
+    Attributes:
+        source: What measured the numbers, for a reader; numbers of different sources differ.
+        classes: The vectors that stand for classes, if requests may name these.
+    """
+
+    kind: ClassVar[str] = "range"
+    dtype: ClassVar[type[np.number]] = np.float32
+    noise: ClassVar[float] = 0.1
+    """Most that is added to a training target or taken from it (GANimation)."""
+    there: ClassVar[float] = 0.2
+    """From here on a number counts as shown, an intensity of 1."""
+    source: str = ""
+    classes: ClassVectors | None = None
+
+    @property
+    def asked_by(self) -> Condition:
+        """The classes whose vectors are known; without any, this condition."""
+        if self.classes is None:
+            return self
+        return ClassCondition(self.classes.condition, self.classes.names)
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """A label is a number for each name."""
+        return (self.size,)
+
+    @property
+    def values(self) -> int:
+        """The ends of the range, 0 and 1; there are all numbers between them."""
+        return 2
+
+    def variations(self, label: np.ndarray) -> np.ndarray:
+        """Returns each number at 1, the others as they are."""
+        return np.where(np.eye(self.size, dtype=bool), 1.0, np.nan_to_num(label)).astype(np.float32)
+
+    def unknown(self, count: int) -> np.ndarray:
+        """Returns NaN."""
+        return np.full((count, self.size), np.nan, np.float32)
+
+    def labels(self, values: Sequence[Any]) -> np.ndarray:
+        """Values are vectors in the order of ``names``; an empty one is unknown."""
+        found = self.unknown(len(values))
+        for row, value in zip(found, values):
+            if len(value):
+                row[:] = value
+        return found
+
+    def has(self, labels: np.ndarray, place: int) -> np.ndarray:
+        """The number of the place is ``there`` or more."""
+        if place == UNKNOWN:
+            return np.isnan(labels).all(axis=1)
+        return labels[:, place] >= self.there
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """None, since its cells are not labels of classes."""
+        return {}
+
+    def value_texts(self, value: Any) -> tuple[str, ...]:
+        """Each number by itself, such as ``AU12=3``."""
+        vector = self.labels([value])[0]
+        return tuple(
+            "" if np.isnan(number) else f"{name}={number * INTENSITY:g}"
+            for name, number in zip(self.names, vector)
+        )
+
+    def edited_value(self, value: Any, label: np.ndarray) -> Any:
+        """The label, and the value where it is unknown."""
+        return np.where(np.isnan(label), self.labels([value])[0], label)
+
+    def drawn_from(self, labels: np.ndarray) -> np.ndarray:
+        """Those of which every number is known."""
+        return labels[~np.isnan(labels).any(axis=1)]
+
+    def draw(
+        self, source: tf.Tensor, labels: tf.Tensor, key: tf.Tensor, keep_share: float
+    ) -> tf.Tensor:
+        """Draws the label of another sample, and adds noise, beyond the range too (GANimation)."""
+        import tensorflow as tf
+
+        draws = tf.random.stateless_uniform([1 + self.size], key)
+        count = tf.shape(labels)[0]
+        other = tf.minimum(tf.cast(draws[0] * tf.cast(count, tf.float32), tf.int32), count - 1)
+        return labels[other] + self.noise * (2.0 * draws[1:] - 1.0)
+
+    def code(self, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the numbers, 0 where they are unknown."""
+        import tensorflow as tf
+
+        return tf.where(tf.math.is_nan(labels), 0.0, labels)
+
+    def told(self, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the first example of each class; NaN where none is named."""
+        import tensorflow as tf
+
+        if self.classes is None:
+            return labels
+        rows = [self.vector_of(place) for place in range(len(self.classes.names))]
+        known = (labels >= 0) & (labels < len(rows))
+        return tf.gather(np.stack([*rows, self.unknown(1)[0]]), tf.where(known, labels, len(rows)))
+
+    def vector_of(self, place: int, policy: str = EXEMPLAR, number: int = 0) -> np.ndarray:
+        """Returns the numbers that stand for a class, float32 [N]; see ``ClassVectors.vector``.
+
+        Raises:
+            UserError: The policy does not have the class.
+        """
+        assert self.classes is not None  # Else nobody knows a place.
+        return self.classes.vector(place, policy, number, self.names)
+
+    def evaluation_targets(
+        self, source: np.ndarray, places: np.ndarray, turns: np.ndarray
+    ) -> np.ndarray:
+        """Asks for one number at 1, the others kept."""
+        wanted = np.nan_to_num(source)
+        wanted[np.arange(len(wanted)), places[turns]] = 1.0
+        return wanted
+
+    def label_text(self, label: np.ndarray, source: np.ndarray | None = None) -> str:
+        """Returns the numbers above 0 as intensities, such as ``AU12=3,AU25=1.5``."""
+        shown = label > 0 if source is None else (label > 0) & (label != source)
+        places = np.flatnonzero(shown)
+        if not len(places):
+            return "" if np.isnan(label).all() else f"{self.names[0]}=0"
+        return ",".join(f"{self.names[p]}={float(label[p]) * INTENSITY:.3g}" for p in places)
+
+    def read(self, logits: np.ndarray) -> np.ndarray:
+        """Reads the numbers themselves, cut off at the ends of the range."""
+        return np.clip(logits, 0.0, 1.0).astype(np.float32)
+
+    def translated(self, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Translates numbers by their names."""
+        found = self.unknown(len(labels))
+        for place, name in enumerate(self.names):
+            if name in names:
+                found[:, place] = labels[:, names.index(name)]
+        return found
+
+    def requested(self, targets: Mapping[str, Any], count: int, keeps_unnamed: bool) -> np.ndarray:
+        """Reads numbers, and for pictures without any the classes of ``asked_by``."""
+        given, by_class = targets.get(self.name), self.asked_by
+        if by_class is self or targets.get(by_class.name) is None:
+            return self.ids(given, count, keeps_unnamed)
+        found = self.ids(given, count, True)
+        open_rows = np.isnan(found).all(axis=1)
+        # Where there are numbers, a class may be left out.
+        places = by_class.ids(targets[by_class.name], count, not open_rows.all())
+        for row in np.flatnonzero(open_rows & (places != UNKNOWN)):
+            found[row] = self.vector_of(int(places[row]))
+        return self.ids(found, count, keeps_unnamed)
+
+    def _is_one(self, targets: Any) -> bool:
+        if targets is None or isinstance(targets, (str, Mapping)):
+            return True
+        if not _is_listed(targets):
+            raise UserError(
+                f"{self.name} must be text such as {self.names[0]}=2, a dictionary, or {self.size} "
+                f"numbers from 0 to 1, not {type(targets).__name__}."
+            )
+        if not len(targets):
+            return False
+        first = targets[0]
+        return not isinstance(first, (str, Mapping, type(None))) and not _is_listed(first)
+
+    def _label(self, target: Any, keeps_unnamed: bool) -> np.ndarray:
+        if target is None:
+            label = self.unknown(1)[0]
+        elif isinstance(target, (str, Mapping)):
+            label = self._of_names(target)
+        else:
+            label = np.asarray(target, np.float32)
+            if label.shape != self.label_shape or not np.all((label >= 0) & (label <= 1)):
+                left = label.shape == self.label_shape and np.isnan(label).all()
+                if not left:
+                    raise UserError(
+                        f"{self.name} must be {self.size} numbers from 0 to 1 "
+                        f"({', '.join(self.names)})."
+                    )
+        if np.isnan(label).any() and not keeps_unnamed:
+            classes = f", or its {self.classes.condition}" if self.classes else ""
+            raise UserError(
+                f"This model has to be told {self.name}: give them as {self.names[0]}=2{classes}; "
+                "what is not named is 0."
+            )
+        return label
+
+    def _of_names(self, target: str | Mapping[str, Any]) -> np.ndarray:
+        label = np.zeros(self.size, np.float32)
+        given: Iterable[tuple[str, Any]]
+        if isinstance(target, str):
+            parts = [part.strip() for part in target.split(",") if part.strip()]
+            given = [(name.strip(), value) for name, _, value in (p.partition("=") for p in parts)]
+        else:
+            given = target.items()
+        for name, value in given:
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                number = np.nan
+            if not 0 <= number <= INTENSITY:
+                raise UserError(
+                    f"{self.name}: {name}={value}: give an intensity from 0 to {INTENSITY:g}, as "
+                    f"in {self.names[0]}=2."
+                )
+            label[self._place(_with_zero(str(name)), "action unit")] = number / INTENSITY
+        return label
+
+    def to_dict(self) -> dict[str, Any]:
+        """Adds the source, and the classes."""
+        known = {"classes": self.classes.to_dict()} if self.classes else {}
+        return {**super().to_dict(), "source": self.source, **known}
+
+    @classmethod
+    def from_values(cls, name: str, names: tuple[str, ...], values: Mapping[str, Any]) -> Condition:
+        """Adds the source, and the classes."""
+        known = values.get("classes")
+        classes = ClassVectors.from_dict(known) if known else None
+        return cls(name, names, str(values.get("source", "")), classes)
+
+
+def _with_zero(name: str) -> str:
+    """Returns ``AU06`` for ``AU6`` and ``au6``, as the condition's names are written."""
+    number = name.upper().removeprefix("AU")
+    return f"AU{int(number):02}" if number.isdecimal() else name
 
 
 def of_classes(**names: Sequence[str]) -> tuple[Condition, ...]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from legan_tf.data.conditions import ClassCondition, Condition, only
+from legan_tf.data.action_units import ACTION_UNITS, NAMES, of_head
+from legan_tf.data.conditions import ClassCondition, Condition, RangeCondition, only
 
 
 def from_pool(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -61,7 +62,7 @@ class FaceSet:
         name: Its name in reports, for example ``rendered/test``.
         image_size: Height and width of every image, in pixels.
         conditions: What its pictures are labelled with, in the order of codes and signatures.
-        labels: The labels by condition, int32 [n, *label_shape].
+        labels: The labels by condition, [n, *label_shape], int32 but for action units.
         identities: Names of the people.
         identity: int32 [n], index into ``identities``; -1 where unknown.
         rating_mean: float32 [n], mean naturalness rating, 1 to 10; NaN where unknown.
@@ -80,6 +81,8 @@ class FaceSet:
             viewer; 0 without a flash. Only rendered faces have them.
         true_map: The true map under other labels, in that form. Only rendered faces that have maps
             have one.
+        measured_units: Action units of photographs as a condition has them, and their labels,
+            float32 [n, N]; see ``unit_labels``.
     """
 
     name: str
@@ -98,6 +101,7 @@ class FaceSet:
     action_units: np.ndarray | None = None
     light_directions: np.ndarray | None = None
     true_map: Truth | None = None
+    measured_units: tuple[RangeCondition, np.ndarray] | None = None
 
     def __len__(self) -> int:
         """Returns the number of samples."""
@@ -127,6 +131,28 @@ class FaceSet:
             one.name: one.translated(self.labels[one.name], self.names(one.name)) for one in kept
         }
         return dataclasses.replace(self, conditions=kept, labels=labels)
+
+    def unit_labels(self) -> tuple[RangeCondition, np.ndarray] | None:
+        """Returns the action units of the faces as a condition, and its labels, where known.
+
+        Those of rendered faces are exact, mapped from the head's by ``action_units.of_head``.
+        """
+        if self.action_units is None:
+            return self.measured_units
+        condition = RangeCondition(ACTION_UNITS, NAMES, source="rendered faces")
+        return condition, of_head(self.action_units)
+
+    def with_action_units(self) -> FaceSet:
+        """Returns the same faces, labelled with their action units too, where they are known."""
+        known = self.unit_labels()
+        if known is None:
+            return self
+        condition, labels = known
+        return dataclasses.replace(
+            self,
+            conditions=(*self.conditions, condition),
+            labels={**self.labels, condition.name: labels},
+        )
 
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Returns the images at ``indices`` as uint8 [n, size, size, 3]."""

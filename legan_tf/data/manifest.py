@@ -2,7 +2,7 @@
 
 Columns, in any order; all but ``path`` may be absent, and any cell may be empty (unknown):
 ``path,identity,expression,lighting,depth,normal,rating_mean,rating_std,split``, and
-``attribute:NAME`` of any number of binary attributes.
+``attribute:NAME`` of any number of binary attributes, and ``AU01`` to ``AU45`` of action units.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from legan_tf.data import attributes, conditions, csv_text, storage
+from legan_tf.data import action_unit_files, attributes, conditions, csv_text, storage
+from legan_tf.data.action_units import ACTION_UNITS, INTENSITY
+from legan_tf.data.action_units import NAMES as UNITS
 from legan_tf.data.conditions import (
     ATTRIBUTE_COLUMN,
     ATTRIBUTES,
@@ -25,6 +27,7 @@ from legan_tf.data.conditions import (
     BinaryCondition,
     ClassCondition,
     Condition,
+    RangeCondition,
 )
 from legan_tf.data.splits import SPLITS, fill_splits
 from legan_tf.errors import UserError
@@ -135,6 +138,8 @@ class Row:
         mesh: Full path or URL of the mesh that was fitted to the picture.
         landmarks: Full path or URL of the file of the picture's 68 landmarks.
         attributes: 1 or 0 by binary attribute; those that are not there are unknown.
+        action_units: float32 [N] in [0, 1], in the order of ``Manifest.units``, NaN where unknown;
+            none where all are.
     """
 
     line: int = 0
@@ -151,6 +156,7 @@ class Row:
     mesh: str = ""
     landmarks: str = ""
     attributes: Mapping[str, int] = dataclasses.field(default_factory=dict, hash=False)
+    action_units: np.ndarray | None = dataclasses.field(default=None, compare=False)
 
     @property
     def rated(self) -> bool:
@@ -160,8 +166,10 @@ class Row:
     def has(self, column: str) -> bool:
         """Returns whether a label or map is known; ``rating`` is the mean rating.
 
-        Of ``attributes``, one is enough.
+        Of ``attributes`` and ``action_units``, one is enough.
         """
+        if column == ACTION_UNITS:
+            return self.action_units is not None
         return self.rated if column == "rating" else bool(getattr(self, column))
 
 
@@ -171,7 +179,7 @@ FITTED_COLUMNS = ("mesh", "landmarks")
 COLUMNS = tuple(
     field.name
     for field in dataclasses.fields(Row)
-    if field.name not in ("line", "file", ATTRIBUTES, *FITTED_COLUMNS)
+    if field.name not in ("line", "file", ATTRIBUTES, ACTION_UNITS, *FITTED_COLUMNS)
 )
 
 
@@ -188,6 +196,8 @@ class Manifest:
         identities: People, alphabetical.
         notes: Decisions made while reading, one sentence each.
         problems: Problems of the text itself; ``check_manifest`` reports them.
+        units: The action units of its lines, where it has any; no condition unless a training asks
+            for them.
     """
 
     file: str
@@ -196,6 +206,7 @@ class Manifest:
     identities: tuple[str, ...]
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    units: RangeCondition | None = None
 
     def split(self, name: str) -> tuple[Row, ...]:
         """Returns the lines of one split, in order."""
@@ -234,6 +245,49 @@ class Manifest:
         """
         rows = self.rows if rows is None else rows
         return condition.labels([getattr(row, condition.name) for row in rows])
+
+    def unit_labels(self, rows: Sequence[Row]) -> np.ndarray:
+        """Returns the action units of lines, float32 [n, N]; ``units`` says which."""
+        assert self.units is not None  # Else the lines have none.
+        return self.units.labels([() if r.action_units is None else r.action_units for r in rows])
+
+    def with_action_units(self, file: str) -> Manifest:
+        """Returns the manifest with the action units of a file, joined by path.
+
+        Args:
+            file: As ``read_action_units`` reads it; none if empty.
+
+        Raises:
+            StorageError: The file cannot be read.
+            UserError: It is no such file, has none of the pictures, or the manifest has others.
+        """
+        if not file:
+            return self
+        flag = f"--action_units_file={file}"
+        if self.units is not None:
+            raise UserError(
+                f"{flag}: {self.file} has action units already, and two programs measure "
+                "differently; take the columns AU… out of it, or leave the flag out."
+            )
+        found = action_unit_files.read_action_units(file)
+        rows, known = [], 0
+        for row in self.rows:
+            vector = found.vectors.get(row.path, found.vectors.get(row.file))
+            there = vector is not None and not np.isnan(vector).all()
+            rows.append(dataclasses.replace(row, action_units=vector) if there else row)
+            known += there
+        if not known:
+            raise UserError(
+                f"{flag}: has no line of a picture of {self.file}, whose first path is "
+                f"{self.rows[0].path!r}; write the paths alike."
+            )
+        note = (
+            f"Action units of {known} of {len(rows)} pictures, by {found.condition.source}: "
+            f"{', '.join(found.condition.names)}."
+        )
+        return dataclasses.replace(
+            self, rows=tuple(rows), units=found.condition, notes=(*self.notes, note)
+        )
 
     @property
     def people(self) -> Condition:
@@ -298,6 +352,7 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
     header, lines = _parse(file, storage.read_bytes(file))
     binary = tuple(_attribute(column) for column in header if _attribute(column))
     places = {name: place for place, name in enumerate(binary)}
+    units = tuple(name for name in UNITS if name in header)
     problems: list[Problem] = []
     rows: list[Row] = []
     for line, cells in lines:
@@ -308,7 +363,7 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
             )
             problems.append(Problem(file, message, line, cells[0]))
             continue
-        row = _row(file, line, dict(zip(header, cells)), folder, places, problems)
+        row = _row(file, line, dict(zip(header, cells)), folder, places, units, problems)
         if row:
             rows.append(row)
     notes: list[str] = []
@@ -332,6 +387,7 @@ def read_manifest(file: str, data_dir: str | None = None, seed: int = 0) -> Mani
         identities=_class_names((row.identity for row in rows), ()),
         notes=tuple(notes),
         problems=tuple(problems),
+        units=RangeCondition(ACTION_UNITS, units, "columns of the manifest") if units else None,
     )
 
 
@@ -378,11 +434,12 @@ def counts_table(manifest: Manifest) -> str:
     return "\n".join([*table, *manifest.notes])
 
 
-def to_csv(lines: Iterable[Mapping[str, Any]]) -> bytes:
+def to_csv(lines: Iterable[Mapping[str, Any]], units: Sequence[str] = ()) -> bytes:
     """Returns the text of a manifest of lines, each with its cells by column.
 
     What is absent or NaN is left empty. Numbers have as many digits as they need to be read back.
-    The cells of binary attributes are those of ``attributes``, as ``Row`` has it.
+    The cells of binary attributes are those of ``attributes``, as ``Row`` has it, and those of
+    action units, whose names are ``units``, those of ``action_units``.
     """
 
     def cell(value: str | float) -> str:
@@ -394,11 +451,18 @@ def to_csv(lines: Iterable[Mapping[str, Any]]) -> bytes:
     labels = [line.get(ATTRIBUTES, {}) for line in lines]
     named = (found.names if isinstance(found, Attributes) else found for found in labels)
     binary = list(dict.fromkeys(itertools.chain.from_iterable(named)))
-    header = (*COLUMNS, *(f"{ATTRIBUTE_COLUMN}{name}" for name in binary))
+    header = (*COLUMNS, *(f"{ATTRIBUTE_COLUMN}{name}" for name in binary), *units)
+
+    def intensities(vector: np.ndarray | None) -> list[str]:
+        if vector is None:
+            return [""] * len(units)
+        return [cell(float(number) * INTENSITY) for number in vector]
+
     cells = (
         [
             *(cell(line.get(column, "")) for column in COLUMNS),
             *(found.get(name, "") for name in binary),
+            *(intensities(line.get(ACTION_UNITS)) if units else ()),
         ]
         for line, found in zip(lines, labels)
     )
@@ -431,7 +495,7 @@ def _check_header(file: str, line: int, header: list[str]) -> None:
         if "," in _attribute(name) or "=" in _attribute(name):
             message = f"column {name!r}: the name of an attribute has no comma and no equals sign."
             problems.append(Problem(file, message, line))
-        elif name not in (*COLUMNS, *FITTED_COLUMNS) and not _attribute(name):
+        elif name not in (*COLUMNS, *FITTED_COLUMNS, *UNITS) and not _attribute(name):
             hint = _column_hint(name)
             problems.append(Problem(file, f"column {name!r} is not known; {hint}", line))
         elif header.count(name) > 1:
@@ -459,6 +523,7 @@ def _row(
     named: dict[str, str],
     folder: str,
     places: Mapping[str, int],
+    units: Sequence[str],
     problems: list[Problem],
 ) -> Row | None:
     """Returns a line, its attributes at these places; none if it names no picture."""
@@ -508,6 +573,9 @@ def _row(
                 "it empty if unknown."
             )
         codes.append(_CODES.get(cell, _EMPTY))
+    vector = np.array([number(name) for name in units], np.float32) / np.float32(INTENSITY)
+    for name in np.array(units)[(vector < 0) | (vector > 1)]:
+        report(f"{name} {named[name]} is outside 0 to {INTENSITY:g}; rescale the column.")
     files = {
         column: storage.join(folder, named[column]) if named.get(column) else ""
         for column in ("depth", "normal", *FITTED_COLUMNS)
@@ -523,6 +591,7 @@ def _row(
         rating_std=std,
         split=split,
         attributes=Attributes(places, bytes(codes)),
+        action_units=None if np.isnan(vector).all() else vector,
     )
 
 

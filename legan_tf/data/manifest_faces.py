@@ -170,6 +170,7 @@ def manifest_faces(
         load=load,
         map_kind=map_kind,
         maps=map_loader,
+        measured_units=(manifest.units, manifest.unit_labels(rows)) if manifest.units else None,
     )
 
 

@@ -126,7 +126,12 @@ def editing_batches(
         and the target's, ``target_expression``, int32, -1 for unknown or to be left; ``alpha``
         float32 in [0, 1), the gradient penalty's place between images.
     """
-    labels = {one.name: tf.constant(faces.labels[one.name], tf.int32) for one in faces.conditions}
+    labels = {one.name: tf.constant(faces.labels[one.name], one.dtype) for one in faces.conditions}
+    # Chosen here, once, since it takes a look at all samples.
+    drawn_from = {
+        one.name: tf.constant(one.drawn_from(faces.labels[one.name]), one.dtype)
+        for one in faces.conditions
+    }
 
     def sample(position: tf.Tensor, index: tf.Tensor) -> Batch:
         key = tf.stack([tf.constant(seed, tf.int64) * 4, position])
@@ -146,7 +151,7 @@ def editing_batches(
         for salt, one in zip(_TARGET_SALTS, faces.conditions):
             own = tf.stack([key[0] + salt, position])
             targets[f"target_{one.name}"] = one.draw(
-                source[one.name], labels[one.name], own, keep_share
+                source[one.name], drawn_from[one.name], own, keep_share
             )
         return {
             **{name: to_float(image) for name, image in shown.items()},
@@ -214,11 +219,11 @@ def labelled_batches(
 
     Returns:
         A data set of dictionaries: ``image`` float32 [B,S,S,3] in [-1, 1]; the label of each
-        condition and ``identity``, int32 [B, ...]; ``rating_mean``, ``rating_std`` float32 [B],
-        NaN where unknown.
+        condition and ``identity``, int32 [B, ...] (of action units float32); ``rating_mean``,
+        ``rating_std`` float32 [B], NaN where unknown.
     """
-    labels = {**faces.labels, "identity": faces.identity}
-    columns = {name: tf.constant(values, tf.int32) for name, values in labels.items()}
+    columns = {one.name: tf.constant(faces.labels[one.name], one.dtype) for one in faces.conditions}
+    columns["identity"] = tf.constant(faces.identity, tf.int32)
     for name in ("rating_mean", "rating_std"):
         columns[name] = tf.constant(getattr(faces, name), tf.float32)
 

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from legan_tf.data import images, maps, storage, tfrecord_reader
+from legan_tf.data.action_units import ACTION_UNITS
 from legan_tf.data.check.validation import picture_problems, split_problems
 from legan_tf.data.conditions import ATTRIBUTE_COLUMN
 from legan_tf.data.manifest import Manifest, ManifestError, Row, counts_table, read_manifest, to_csv
@@ -55,6 +56,7 @@ def write_records(
     seed: int,
     workers: int,
     bar: Callable[[str], OnProgress],
+    action_units_file: str = "",
 ) -> str:
     """Writes the pictures of a manifest into records; resumes an earlier call that was stopped.
 
@@ -73,6 +75,7 @@ def write_records(
         seed: Seed of the split where the manifest has none.
         workers: Processes; 0 for one per processor.
         bar: Maps the label of a progress bar to its function of (done, total).
+        action_units_file: The action units of the pictures; see ``Manifest.with_action_units``.
 
     Returns:
         A report: pictures per split and class, files, what was left out.
@@ -83,6 +86,7 @@ def write_records(
     """
     _check_options(manifest_file, output, image_size, shards, workers)
     manifest = read_manifest(manifest_file, data_dir or None, seed)
+    manifest = manifest.with_action_units(action_units_file)
     tfrecord_reader.refuse_crop([row.file for row in manifest.rows], crop)
     plan = {
         "manifest": storage.sha256(manifest_file),
@@ -91,6 +95,8 @@ def write_records(
         "crop": crop and list(crop),
         "shards": shards,
     }
+    if action_units_file:
+        plan["action_units"] = storage.sha256(action_units_file)
     begun = _is_begun(output, plan)
     digests: dict[int, bytes] = {}
 
@@ -254,6 +260,9 @@ def _record(row: Row, png: bytes, encoded: dict[str, bytes], image_size: int) ->
     def number(value: float) -> tf.train.Feature:
         return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
 
+    def vector(values: np.ndarray) -> tf.train.Feature:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
     def whole(value: int) -> tf.train.Feature:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
 
@@ -270,6 +279,7 @@ def _record(row: Row, png: bytes, encoded: dict[str, bytes], image_size: int) ->
         "rating_std": number(row.rating_std),
         "split": text(row.split),
         **{f"{ATTRIBUTE_COLUMN}{name}": whole(label) for name, label in row.attributes.items()},
+        **({} if row.action_units is None else {ACTION_UNITS: vector(row.action_units)}),
         **{name: text(content) for name, content in encoded.items()},
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
@@ -292,7 +302,7 @@ def _finish(manifest: Manifest, jobs: list[Shard], output: str) -> str:
                 same.append(f"{other.path} ({other.split}) and {row.path} ({row.split})")
         sums[job.name] = done["sha256"]
         size += done["bytes"]
-    table = to_csv(lines)
+    table = to_csv(lines, manifest.units.names if manifest.units else ())
     storage.write_bytes(storage.join(output, MANIFEST), table, parts)
     sums[MANIFEST] = hashlib.sha256(table).hexdigest()
     sums[PLAN] = storage.sha256(storage.join(output, PLAN))

@@ -13,6 +13,7 @@ import numpy as np
 from legan_tf.data import storage
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
+from legan_tf.evaluation.class_policy import ClassPolicy
 from legan_tf.evaluation.comparison_inputs import check_form, parse_models, read_preferences
 from legan_tf.evaluation.comparison_tables import compare
 from legan_tf.evaluation.config import EvaluationConfig
@@ -192,9 +193,12 @@ def _correlation(reports: dict[str, list[dict[str, Any]]]) -> bytes | None:
 def _edits(editors: dict[str, Any], faces: FaceSet, config: EvaluationConfig) -> bytes:
     """The first edits of each model that was loaded, beside the input and the truth."""
     plan = plan_edits(next(iter(editors.values())), faces, config.edits, config.seed)
-    images = {"input": faces.images(plan.index[:SHOWN])}
+    shown = plan.index[:SHOWN]
+    images = {"input": faces.images(shown)}
     labels = {name: of_all[:SHOWN] for name, of_all in plan.labels.items()}
     for name, editor in editors.items():
-        images[name] = adapt_editor(editor, faces)(images["input"], **labels)
+        policy = ClassPolicy.of(editor, config.class_policy, config.seed)
+        told = policy.told(faces, shown, labels) if policy else {}
+        images[name] = adapt_editor(editor, faces)(images["input"], **labels, **told)
     truth = plan.truth[:SHOWN]
     return edit_sheet(faces, plan, {**images, "truth": faces.images(truth[truth >= 0])})

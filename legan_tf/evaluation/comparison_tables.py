@@ -116,7 +116,12 @@ def _tables(
     """Every table that has content."""
     accuracy = _accuracy(reports)
     measured = [
-        Row(name, _over_runs(runs, preferences.get(name)), len(runs), competes=True)
+        Row(
+            _with_policy(name, runs),
+            _over_runs(runs, preferences.get(name)),
+            len(runs),
+            competes=True,
+        )
         for name, runs in groups.items()
     ]
     beside = [
@@ -172,6 +177,12 @@ def _tables(
     if sum("rating" in row.figures for row in measured) >= FEWEST_MODELS:
         tables.append(_correlation_table(measured, report))
     return tables
+
+
+def _with_policy(name: str, reports: Sequence[Report]) -> str:
+    """The name of a model, with the policy by which it was asked for classes if it is told none."""
+    policies = sorted({r["class_policy"]["name"] for r in reports if r.get("class_policy")})
+    return f"{name} ({', '.join(policies)})" if policies else name
 
 
 def _table_of(table: published.PublishedTable) -> str:

@@ -7,7 +7,9 @@ import os
 
 from legan_tf.command_line import options
 from legan_tf.command_line.options import option, parse_crop
+from legan_tf.data.class_vectors import EXEMPLAR
 from legan_tf.errors import UserError
+from legan_tf.evaluation.class_policy import POLICIES, TRUTH
 from legan_tf.training.options import DATASETS
 
 LPIPS_NETWORKS = ("", "alex", "vgg", "squeeze")
@@ -67,6 +69,17 @@ class EvaluationConfig:
     lpips: str = option("", "Network of LPIPS; none if empty.", LPIPS_NETWORKS)
     lpips_trunk: str = option("", "Weights of that network; see docs/evaluation.md.")
     lpips_heads: str = option("", "LPIPS' linear weights for it (.pth).")
+    class_policy: str = option(
+        EXEMPLAR,
+        "What a model of action units is told for an expression: those of a random training "
+        "picture, the mean or medoid of all, FACS' table, or (of rendered faces, an oracle) the "
+        "true ones.",
+        POLICIES,
+    )
+    action_units_file: str = option(
+        "",
+        "Of a manifest's pictures, for the way back of a model of action units; as in training.",
+    )
     cache: str = option(
         "", "Folder of what has been computed already; OUTPUT/cache if empty. May be shared."
     )
@@ -101,6 +114,10 @@ class EvaluationConfig:
                 "--judges belongs to --dataset=rendered; give --classifier_model, "
                 "--identity_model and --quality_model trained on photographs"
             )
+        if self.dataset == "rendered" and self.action_units_file:
+            problems.append("--action_units_file belongs to --dataset=manifest")
+        if self.dataset == "manifest" and self.class_policy == TRUTH:
+            problems.append(f"--class_policy={TRUTH} belongs to --dataset=rendered")
         try:
             parse_crop(self.crop)
         except UserError as error:

@@ -9,7 +9,7 @@ import numpy as np
 
 from legan_tf.command_line.cli import counter
 from legan_tf.data.faceset import FaceSet
-from legan_tf.evaluation.edit_plan import Edit
+from legan_tf.evaluation.edit_plan import Edit, Labels
 from legan_tf.evaluation.image_networks import BATCH
 from legan_tf.evaluation.metrics.registry import compute
 from legan_tf.evaluation.metrics.surface import light_coefficients
@@ -29,7 +29,12 @@ _ROWS = ("edit", "copy", "truth")
 
 
 def one_condition_edits(
-    editor: Edit, faces: FaceSet, count: int, seed: int, changing: Sequence[str]
+    editor: Edit,
+    faces: FaceSet,
+    count: int,
+    seed: int,
+    changing: Sequence[str],
+    tell: Callable[[np.ndarray, Labels], Labels] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Edits one condition after the other, each alone, of the same random pictures.
 
@@ -42,6 +47,7 @@ def one_condition_edits(
         count: Edits of each kind.
         seed: Seed of sources and targets.
         changing: Which conditions to change, each alone.
+        tell: Returns what the editor is told besides, of pictures and the labels asked for.
 
     Returns:
         By changed condition: ``index``, int [count]; ``labels``, as requested, int [count] by
@@ -67,9 +73,10 @@ def one_condition_edits(
         further = rng.integers(1, known, size=count)
         asked = {**own, changed: (own[changed] + further) % known}
         edited, true = [], []
+        told = {**asked, **(tell(index, asked) if tell else {})}
         for start in range(0, count, BATCH):
             part = slice(start, start + BATCH)
-            edited.append(editor(sources[part], **{key: ids[part] for key, ids in asked.items()}))
+            edited.append(editor(sources[part], **{key: ids[part] for key, ids in told.items()}))
             progress(len(edited[-1]))
         for row, i in enumerate(index):
             true.append(faces.truth(int(i), {key: ids[row] for key, ids in asked.items()}))

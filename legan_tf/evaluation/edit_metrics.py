@@ -13,6 +13,7 @@ from legan_tf.data.conditions import UNKNOWN, Condition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation import disentanglement, photometric_stereo
+from legan_tf.evaluation.class_policy import ClassPolicy
 from legan_tf.evaluation.disentanglement import one_condition_edits, one_condition_metrics
 from legan_tf.evaluation.edit_plan import EditPlan, adapt_editor, pictures_of
 from legan_tf.evaluation.evaluator import Arrays, Evaluator
@@ -149,7 +150,12 @@ def _other_people(embeddings: np.ndarray, people: np.ndarray, seed: int) -> np.n
 
 
 def metrics_of_surfaces(
-    editor: Any, faces: FaceSet, evaluator: Evaluator, edits: int, seed: int
+    editor: Any,
+    faces: FaceSet,
+    evaluator: Evaluator,
+    edits: int,
+    seed: int,
+    policy: ClassPolicy | None = None,
 ) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
     """Computes the metrics that need rendered faces: of light, surface and kept conditions.
 
@@ -159,6 +165,7 @@ def metrics_of_surfaces(
         evaluator: Has the classifier and the cache.
         edits: Edits of all kinds; a quarter as many change one condition only.
         seed: Seed of the draws.
+        policy: What the model is told for classes, if it is told something else.
 
     Returns:
         Metrics by row, and their counts: ``one_attribute_edits`` of each condition that the model
@@ -187,7 +194,8 @@ def metrics_of_surfaces(
         }
 
     def of_one_condition() -> Arrays:
-        made = one_condition_edits(edit, faces, counts["one_attribute_edits"], seed, changing)
+        told = (lambda index, labels: policy.told(faces, index, labels)) if policy else None
+        made = one_condition_edits(edit, faces, counts["one_attribute_edits"], seed, changing, told)
         return _means(one_condition_metrics(made, faces, classify))
 
     def of_relighting() -> Arrays:
@@ -198,6 +206,7 @@ def metrics_of_surfaces(
         "data": labels_sha256(faces),
         "size": faces.image_size,
         "seed": seed,
+        **({"policy": policy.to_dict()} if policy else {}),
     }
     # Cached separately, so that an interruption of the second does not lose the first.
     means: Arrays = {}

@@ -30,6 +30,8 @@ class EditPlan:
         asked: By condition the places of the names that are asked for; none where it is to stay.
         truth: int [n], a real picture of that person with these labels; -1 where there is none.
         reference: int [m], the real pictures that sets of edits are compared with.
+        told: What an editor that is told no classes is told for the edits; see ``class_policy``.
+        told_back: Likewise for the way back.
     """
 
     index: np.ndarray
@@ -37,6 +39,8 @@ class EditPlan:
     asked: Labels
     truth: np.ndarray
     reference: np.ndarray
+    told: Labels = dataclasses.field(default_factory=dict)
+    told_back: Labels = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         """Returns the number of edits."""
@@ -99,7 +103,8 @@ def adapt_editor(editor: Any, faces: FaceSet) -> Edit:
 
     Args:
         editor: A generator as ``legan_tf.load`` returns it.
-        faces: The face set.
+        faces: The face set. Labels of other conditions are the editor's own: numbers, NaN where the
+            editor is to go by the class.
     """
 
     def edit(images: np.ndarray, **labels: np.ndarray) -> np.ndarray:
@@ -107,7 +112,12 @@ def adapt_editor(editor: Any, faces: FaceSet) -> Edit:
             name: [None if np.all(label < 0) else label for label in own]
             for name, own in labels_for(editor, faces, labels).items()
         }
-        return editor(images, **targets)
+        told = {
+            name: [None if np.isnan(row).any() else row for row in rows]
+            for name, rows in labels.items()
+            if name not in faces.labels
+        }
+        return editor(images, **targets, **told)
 
     return edit
 

@@ -71,8 +71,9 @@ def _edit(
     editor: Any, sources: np.ndarray, faces: FaceSet, plan: EditPlan, rows: slice, cache: Cache
 ) -> tuple[Arrays, np.ndarray]:
     """Edits of some pictures, those edited back, and which: of which is known what was changed."""
-    wanted = {name: labels[rows] for name, labels in plan.labels.items()}
+    wanted = {name: labels[rows] for name, labels in {**plan.labels, **plan.told}.items()}
     own = {name: labels[plan.index[rows]] for name, labels in faces.labels.items()}
+    own.update({name: labels[rows] for name, labels in plan.told_back.items()})
     asked, back = labels_for(editor, faces, wanted), labels_for(editor, faces, own)
     reversible = np.all([conditions.known(back[name], asked[name]) for name in asked], axis=0)
     edit = adapt_editor(editor, faces)
@@ -90,6 +91,8 @@ def _edit(
         "of": array_sha256(sources),
         "asked": {name: [asked[name].tolist(), back[name].tolist()] for name in asked},
     }
+    if plan.told:
+        key["told"] = {n: [array_sha256(wanted[n]), array_sha256(own[n])] for n in plan.told}
     return cache.arrays(key, make), reversible
 
 

@@ -15,6 +15,7 @@ from legan_tf.data.conditions import ATTRIBUTES, UNKNOWN, Condition
 from legan_tf.data.faceset import FaceSet
 from legan_tf.errors import UserError
 from legan_tf.evaluation.cache import Cache, array_sha256
+from legan_tf.evaluation.class_policy import ClassPolicy
 from legan_tf.evaluation.config import EvaluationConfig
 from legan_tf.evaluation.edit_metrics import labels_sha256, metrics_of_edits, metrics_of_surfaces
 from legan_tf.evaluation.edit_plan import EditPlan, plan_edits
@@ -59,6 +60,8 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
     map_kind = depth.geometry if depth else ""
     faces = faces_to_edit(config, editor.image_size, editor.conditions, map_kind)
     plan = plan_edits(editor, faces, config.edits, config.seed)
+    policy = ClassPolicy.of(editor, config.class_policy, config.seed)
+    plan = policy.with_plan(plan, faces) if policy else plan
     networks = load_judge_networks(config, config.judges or os.path.join(output, "judges"), faces)
     networks = dataclasses.replace(networks, depth=depth)
     with_truth = int(np.sum(plan.truth >= 0))
@@ -73,6 +76,7 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
         "edits": len(plan),
         "seed": config.seed,
         "classes": {one.name: one.names for one in faces.conditions},
+        **({"class_policy": policy.to_dict()} if policy else {}),
         "networks": networks.descriptions,
         "missing": [*networks.missing(), *_missing(faces, plan, networks)],
         "doubts": networks.doubts,
@@ -82,7 +86,7 @@ def evaluate(editor: Any, output: str, config: EvaluationConfig | None = None) -
         known = ~np.isnan(rows["edit"].get("map_l1", np.zeros(0)))
         report["maps"] = {"geometry": depth.geometry, "edits": int(np.sum(known))}
     surfaces, report["surface"] = metrics_of_surfaces(
-        editor, faces, evaluator, config.edits, config.seed
+        editor, faces, evaluator, config.edits, config.seed, policy
     )
     for name, metrics in surfaces.items():
         report["figures"][name].update(metrics)
@@ -154,7 +158,14 @@ def faces_of_manifest(
 ) -> FaceSet:
     """Returns a split of a configuration's manifest; see ``split_of_manifest``."""
     return split_of_manifest(
-        config.manifest, config.data_dir, split, image_size, config.crop, config.seed, map_kind
+        config.manifest,
+        config.data_dir,
+        split,
+        image_size,
+        config.crop,
+        config.seed,
+        map_kind,
+        config.action_units_file,
     )
 
 

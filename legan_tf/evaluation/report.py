@@ -188,6 +188,13 @@ def _set_lines(report: dict[str, Any]) -> list[str]:
             "Sources and targets are uniform; quality is the mean rating, 1 to 10; what each row "
             "means is in docs/evaluation.md."
         )
+        policy = report.get("class_policy")
+        if policy:
+            lines.append(
+                f"Told {policy['condition'].replace('_', ' ')} in place of classes, by the policy "
+                f"{policy['name']} (seed {policy['seed']}); the way back has those of the input, "
+                f"where known. The model's are by {policy['source']}."
+            )
         surface = report.get("surface")
         if surface:
             counts = []

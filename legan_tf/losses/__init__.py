@@ -13,10 +13,16 @@ from legan_tf.losses.adversarial import (
     gradient_penalty,
     r1_penalty,
 )
-from legan_tf.losses.classification import binary_loss, classification_loss, condition_loss
+from legan_tf.losses.classification import (
+    binary_loss,
+    classification_loss,
+    condition_loss,
+    regression_loss,
+)
 from legan_tf.losses.confidence_penalty import confidence_penalty
 from legan_tf.losses.identity import identity_loss
 from legan_tf.losses.margin import margin_loss
+from legan_tf.losses.mask import mask_size, mask_smoothness
 from legan_tf.losses.perceptual import perceptual_loss
 from legan_tf.losses.pixel import pixel_loss
 from legan_tf.losses.quality import quality_naturalness_loss, quality_preservation_loss
@@ -32,12 +38,15 @@ __all__ = [
     "gradient_penalty",
     "identity_loss",
     "margin_loss",
+    "mask_size",
+    "mask_smoothness",
     "perceptual_loss",
     "pixel_loss",
     "quality_naturalness_loss",
     "quality_preservation_loss",
     "r1_penalty",
     "reconstruction_loss",
+    "regression_loss",
 ]
 
 # Every module of this package registers its terms; see ``losses.terms``.

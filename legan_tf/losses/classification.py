@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from legan_tf.data.conditions import BinaryCondition, ClassCondition, Condition
+from legan_tf.data.conditions import BinaryCondition, ClassCondition, Condition, RangeCondition
 
 
 def classification_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -43,9 +43,29 @@ def binary_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.where(known, loss, 0.0), axis=-1)
 
 
+def regression_loss(prediction: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Mean squared error of numbers in a range (GANimation's regression of action units).
+
+    A mean over the image's numbers, and not a sum over the batch as in its code, so that neither
+    batch size nor replicas change its weight (ours).
+
+    Args:
+        prediction: float32 [B,N].
+        labels: float32 [B,N]; NaN is unknown and costs nothing.
+
+    Returns:
+        float32 [B].
+    """
+    known = ~tf.math.is_nan(labels)
+    # Masked before the square: a NaN that is left out afterwards still spoils the gradient.
+    error = prediction - tf.where(known, labels, prediction)
+    return tf.reduce_mean(tf.square(error), axis=-1)
+
+
 LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
     ClassCondition.kind: classification_loss,
     BinaryCondition.kind: binary_loss,
+    RangeCondition.kind: regression_loss,
 }
 """The loss of each kind of condition."""
 

@@ -3,6 +3,7 @@
 from legan_tf.models.classifier import AttributeClassifier
 from legan_tf.models.depth import MAP_DOMAIN, RGB_DOMAIN, DepthNetwork
 from legan_tf.models.discriminator import Discriminator
+from legan_tf.models.ganimation import GanimationGenerator, ganimation_discriminator
 from legan_tf.models.generator import AttributeGenerator
 from legan_tf.models.inception import FidInception
 from legan_tf.models.legan import LeganGenerator
@@ -23,6 +24,7 @@ __all__ = [
     "Discriminator",
     "FaceNetwork",
     "FidInception",
+    "GanimationGenerator",
     "LeganGenerator",
     "LightCNN29",
     "Network",
@@ -31,5 +33,6 @@ __all__ = [
     "VggFace",
     "Vggface2ResNet50",
     "copy_of",
+    "ganimation_discriminator",
     "vgg19_taps",
 ]

@@ -91,7 +91,7 @@ class Discriminator(ConditionedNetwork):
             )
             setattr(self, f"{condition.name}_head", head)
 
-    def _heads(self) -> dict[str, keras.layers.Layer]:
+    def heads(self) -> dict[str, keras.layers.Layer]:
         """Returns the heads by condition."""
         return {one.name: getattr(self, f"{one.name}_head") for one in self.conditions}
 
@@ -100,13 +100,13 @@ class Discriminator(ConditionedNetwork):
         self.trunk.build((None, self.image_size, self.image_size, 3))
         side = self.image_size // 2**self.depth
         features = (None, side, side, self.width * 2 ** (self.depth - 1))
-        for head in (self.realness_head, *self._heads().values()):
+        for head in (self.realness_head, *self.heads().values()):
             head.build(features)
 
     def call(self, image: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         """Scores and classifies the images; see the class."""
         features = self.trunk(image)
         outputs = {"realness": self.realness_head(features)[..., 0]}
-        for name, head in self._heads().items():
+        for name, head in self.heads().items():
             outputs[name] = head(features)[:, 0, 0, :]
         return outputs

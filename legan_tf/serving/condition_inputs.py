@@ -6,7 +6,13 @@ import dataclasses
 
 import tensorflow as tf
 
-from legan_tf.data.conditions import UNKNOWN, BinaryCondition, ClassCondition, Condition
+from legan_tf.data.conditions import (
+    UNKNOWN,
+    BinaryCondition,
+    ClassCondition,
+    Condition,
+    RangeCondition,
+)
 from legan_tf.serving.graph_checks import require, row_names
 
 
@@ -63,6 +69,13 @@ class ConditionInput:
 
     def checked_vectors(self, vectors: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Returns codes as they are, float32 [rows, size] in [0, 1], after checks."""
+        one, vectors = self.condition, self._in_range(vectors, rows)
+        left = one.code(tf.constant(one.unknown(1)))
+        with tf.control_dependencies(self._named_checks(tf.reduce_any(vectors != left, axis=1))):
+            return tf.identity(vectors)
+
+    def _in_range(self, vectors: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns vectors as they are, float32 [rows, size], after checks of shape and range."""
         one = self.condition
         outside = tf.strings.join(
             [row_names(vectors), f"{one.name} holds a value that is no number from 0 to 1."]
@@ -72,10 +85,7 @@ class ConditionInput:
         with tf.control_dependencies(
             [*self._shape_checks(vectors, rows), require(inside, outside)]
         ):
-            vectors = tf.ensure_shape(vectors, [None, one.size])
-        left = one.code(tf.constant(one.unknown(1)))
-        with tf.control_dependencies(self._named_checks(tf.reduce_any(vectors != left, axis=1))):
-            return tf.identity(vectors)
+            return tf.ensure_shape(vectors, [None, one.size])
 
     def _shape_checks(self, values: tf.Tensor, rows: tf.Tensor) -> list[tf.Operation]:
         one, shape = self.condition, tf.shape(values)
@@ -120,9 +130,28 @@ class ClassInput(ConditionInput):
             return tf.identity(ids)
 
 
+@dataclasses.dataclass(frozen=True)
+class RangeInput(ConditionInput):
+    """Numbers from 0 to 1, such as action units, which are their own code."""
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """The numbers, float32 [B, size]."""
+        return self.vector_spec
+
+    def code(self, labels: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the numbers, float32 [rows, size], after checks."""
+        return self._in_range(labels, rows)
+
+    def checked_vectors(self, vectors: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the numbers, float32 [rows, size], after checks; 0 everywhere is a value too."""
+        return self._in_range(vectors, rows)
+
+
 INPUTS: dict[str, type[ConditionInput]] = {
     ClassCondition.kind: ClassInput,
     BinaryCondition.kind: ConditionInput,
+    RangeCondition.kind: RangeInput,
 }
 """The input of each kind of condition."""
 

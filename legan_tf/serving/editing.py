@@ -60,7 +60,9 @@ def use_model(
     if not isinstance(model, Editor):
         raise UserError(f"--model={model.path} rates pictures and cannot edit them.")
     if grid == bool(targets):
-        raise UserError("Give either --grid or targets: --expression, --lighting, --attributes.")
+        raise UserError(
+            "Give either --grid or targets: --expression, --lighting, --attributes, --action_units."
+        )
     if map_output and not model.geometry:
         raise UserError(
             f"--model={model.path} has no depth network, which --depth needs; the folder of a run "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -49,20 +50,22 @@ class Labels:
     face_lines: tuple[float, ...] = ()
 
     def condition(self, name: str) -> Condition:
-        """Returns the condition of a name.
+        """Returns the condition of a name, or the one that the name asks for.
 
         Raises:
             UserError: There is none.
         """
         for condition in self.conditions:
-            if condition.name == name:
+            if name in (condition.name, condition.asked_by.name):
                 return condition
-        known = ", ".join(condition.name for condition in self.conditions)
+        names = [(one.name, one.asked_by.name) for one in self.conditions]
+        known = ", ".join(dict.fromkeys(itertools.chain.from_iterable(names)))
         raise UserError(f"This model does not edit the {name}; leave it out. It edits: {known}.")
 
     def names(self, condition: str) -> tuple[str, ...]:
         """Returns the names of a condition's classes or attributes; none without it."""
-        return next((one.names for one in self.conditions if one.name == condition), ())
+        known = [*self.conditions, *(one.asked_by for one in self.conditions)]
+        return next((one.names for one in known if one.name == condition), ())
 
     @property
     def expressions(self) -> tuple[str, ...]:
@@ -78,19 +81,19 @@ class Labels:
         """Returns the labels of every condition, as signatures take them.
 
         Args:
-            targets: By condition, one for all pictures or one each; see ``Condition.ids``. One
-                that is not named, or None, is left as it is.
+            targets: By condition, one for all pictures or one each; see ``Condition.requested``.
+                One that is not named, or None, is left as it is.
             count: Number of pictures.
 
         Raises:
             UserError: A condition or a target is unknown, or left out where the network cannot
                 leave it as it is.
         """
-        asked: dict[str, Any] = {condition.name: None for condition in self.conditions}
-        asked.update({name: target for name, target in targets.items() if target is not None})
+        asked = {name: target for name, target in targets.items() if target is not None}
+        for name in asked:
+            self.condition(name)
         return {
-            name: self.condition(name).ids(target, count, self.keeps_unnamed)
-            for name, target in asked.items()
+            one.name: one.requested(asked, count, self.keeps_unnamed) for one in self.conditions
         }
 
     def to_json(self) -> str:

@@ -119,9 +119,11 @@ class Editor(_Model):
     """Edits pictures of faces under conditions, such as an expression and a lighting.
 
     Attributes:
-        conditions: What it edits.
+        conditions: What it edits, by whose names it is asked: of a model that is told action units
+            the expressions, if it knows what stands for them.
         expressions: Names of the expressions that it can edit to, in the order of their ids.
         lightings: Names of the lightings, likewise.
+        told: What its network is told: the same, but for these.
         keeps_unnamed: Whether a condition may be left unnamed, which keeps it as it is.
         face_lines: Heights of eyes and mouth in the pictures that it was trained on, as shares of
             their height; empty if unknown.
@@ -131,7 +133,9 @@ class Editor(_Model):
         """Takes what ``_Model`` takes."""
         super().__init__(*loaded)
         labels = self._labels
-        self.conditions = tuple(condition for condition in labels.conditions if condition.names)
+        asked_by = (condition.asked_by for condition in labels.conditions)
+        self.conditions = tuple(condition for condition in asked_by if condition.names)
+        self.told = labels.conditions
         self.expressions, self.lightings = labels.expressions, labels.lightings
         self.keeps_unnamed, self.face_lines = labels.keeps_unnamed, labels.face_lines
 
@@ -146,8 +150,9 @@ class Editor(_Model):
             images: A path, a PIL image or an array for one picture, a list of these or an array
                 for several; see ``inputs.as_list``. The middle square is resized.
             **targets: By condition, one for all pictures or one each: of an expression or a
-                lighting its name or id, of attributes ``"Smiling=1,Young=0"`` or a mapping; None,
-                as what is not named, leaves it as it is.
+                lighting its name or id, of attributes ``"Smiling=1,Young=0"`` or a mapping, of
+                ``action_units`` ``"AU12=3,AU25=2"`` or a mapping, of 0 to 5, or 17 numbers of 0 to
+                1; None, as what is not named, leaves it as it is.
 
         Returns:
             uint8 [image_size, image_size, 3] for one picture, [B, image_size, image_size, 3] for
@@ -165,8 +170,8 @@ class Editor(_Model):
             image: uint8 [B, H, W, 3], or float in [-1, 1], which is rounded to eight bits. Any
                 size: the middle square is resized to ``image_size``.
             **labels: The target labels by condition, int32: of an expression or a lighting the
-                ids [B], of attributes 0 or 1 [B, N]; -1 leaves it as it is. None, as what is not
-                named, leaves that of all.
+                ids [B], of attributes 0 or 1 [B, N]; -1 leaves it as it is. Of action units
+                float32 [B, N] of 0 to 1. None, as what is not named, leaves that of all.
 
         Returns:
             uint8 [B, image_size, image_size, 3]; the same as of ``__call__``, up to rounding. There
@@ -180,12 +185,14 @@ class Editor(_Model):
         image = _eight_bits(tf.convert_to_tensor(image))
         rows = tf.shape(image)[0]
         targets = {
-            condition.name: tf.fill([rows, *condition.label_shape], UNKNOWN)
+            condition.name: tf.repeat(tf.constant(condition.unknown(1)), rows, 0)
             for condition in self._labels.conditions
         }
         for name, label in labels.items():
             if label is not None:
-                targets[self._labels.condition(name).name] = tf.convert_to_tensor(label)
+                condition, label = self._labels.condition(name), tf.convert_to_tensor(label)
+                label = label if name == condition.name else condition.told(label)
+                targets[condition.name] = tf.cast(label, condition.dtype)
         return self._run_tensors(
             "image",
             tf.zeros([0, self.image_size, self.image_size, 3], tf.uint8),

@@ -66,7 +66,8 @@ def _inputs(labels: Labels) -> dict[tuple[str, tf.DType], np.ndarray]:
         ("row", tf.int32): np.arange(2, dtype=np.int32),
     }
     for condition in labels.conditions:
-        values[condition.name, tf.int32] = np.zeros((2, *condition.label_shape), np.int32)
+        labels_of_it = np.zeros((2, *condition.label_shape), condition.dtype)
+        values[condition.name, tf.as_dtype(condition.dtype)] = labels_of_it
         values[condition.name, tf.string] = np.array([condition.names[0].encode()] * 2, object)
         values[condition.name, tf.float32] = np.ones((2, condition.size), np.float32)
     return values

@@ -27,7 +27,7 @@ DOUBTED_STEPS = 500
 
 
 class TrainingDivergedError(UserError):
-    """A loss or a weight is no longer a finite number; the last good checkpoint is kept."""
+    """A loss or a weight is no longer finite, or the run fails; the last checkpoint is kept."""
 
 
 class RunningMeans(tf.train.experimental.PythonState):
@@ -149,14 +149,25 @@ class Recorder(keras.callbacks.Callback):
         self._writer.flush()
 
     def _warn(self, losses: Mapping[str, float]) -> None:
-        """Says once, by the chief, what has been wrong for so long that it is no accident."""
-        doubts = self.model.warnings(losses)
-        self._doubts = {doubt: self._doubts.get(doubt, self._since[1]) for doubt in doubts}
-        for doubt, since in self._doubts.items():
-            if self.step - since >= DOUBTED_STEPS and doubt not in self._said:
+        """Says once, by the chief, what has been wrong for so long that it is no accident.
+
+        Raises:
+            TrainingDivergedError: It is useless to go on.
+        """
+        doubts, failures = self.model.warnings(losses), self.model.failures(losses)
+        found = [*doubts, *failures]
+        self._doubts = {doubt: self._doubts.get(doubt, self._since[1]) for doubt in found}
+        for doubt in doubts:
+            if self.step - self._doubts[doubt] >= DOUBTED_STEPS and doubt not in self._said:
                 self._said.add(doubt)
                 if self._folder.writes:
                     say(f"\nWARNING: at step {self.step}: {doubt}")
+        for failure, steps in failures.items():
+            if self.step - self._doubts[failure] >= steps:
+                raise TrainingDivergedError(
+                    f"stopped at step {self.step}: {failure}. The last checkpoint is kept in "
+                    f"{self._folder.path(CHECKPOINTS)}."
+                )
 
 
 class Validation(keras.callbacks.Callback):

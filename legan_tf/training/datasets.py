@@ -13,6 +13,7 @@ import numpy as np
 from legan_tf.command_line.cli import bar
 from legan_tf.command_line.options import parse_crop
 from legan_tf.data import attributes, storage, tfrecord_reader
+from legan_tf.data.action_units import ACTION_UNITS
 from legan_tf.data.check.known_files import KnownFiles
 from legan_tf.data.check.validation import (
     OnMap,
@@ -83,6 +84,7 @@ class Needs:
         map_kind: ``depth`` or ``normal`` to have these maps too.
         loaded_size: Height and width of the pictures to train on, in pixels; 0 for those of the
             others.
+        action_units_file: File of the action units of a manifest's pictures; none if empty.
     """
 
     conditions: tuple[str, ...] | None
@@ -91,6 +93,7 @@ class Needs:
     any_of: tuple[str, ...] = ()
     map_kind: str = ""
     loaded_size: int = 0
+    action_units_file: str = ""
 
     def kept(self, known: Sequence[Condition], source: str) -> tuple[str, ...]:
         """Returns the names of the conditions to keep of those that the data has.
@@ -200,6 +203,8 @@ def _rendered(
         data.snapshots,
         data.lights,
     )
+    if needs.conditions is not None and ACTION_UNITS in needs.conditions:
+        faces = faces.with_action_units()
     return faces.only(needs.kept(faces.conditions, "rendered data"), needs.attributes)
 
 
@@ -244,25 +249,33 @@ def manifest_datasets(data: DataOptions, needs: Needs, seed: int, dry_run: bool)
         UserError: The manifest cannot be trained on; all its problems are in the message.
     """
     manifest = read_manifest(data.manifest, data.data_dir or None, seed)
-    kept = needs.kept(manifest.conditions, data.manifest)
-    manifest = manifest.only(kept, needs.attributes)
+    manifest = manifest.with_action_units(needs.action_units_file)
+    with_units = needs.conditions is not None and ACTION_UNITS in needs.conditions
+    if with_units and manifest.units is None:
+        raise UserError(
+            f"--action_units_file is missing: {data.manifest} has no action units; name the CSV "
+            "that OpenFace, py-feat or LibreFace made of its pictures."
+        )
+    known = (*manifest.conditions, manifest.units) if manifest.units else manifest.conditions
+    kept = needs.kept(known, data.manifest)
+    manifest = manifest.only([name for name in kept if name != ACTION_UNITS], needs.attributes)
     looked_at = held_out_split(manifest)
     files, crop = [row.file for row in manifest.rows], parse_crop(data.crop)
     tfrecord_reader.refuse_crop(files, crop)
     columns = [*needs.columns, *([needs.map_kind] if needs.map_kind else [])]
     loaded_size = needs.loaded_size or data.image_size
     sizes = {"train": loaded_size, looked_at: data.image_size}
-    known = KnownFiles(data.manifest, data.check_again)
+    known_files = KnownFiles(data.manifest, data.check_again)
     pools, on_picture, on_map = _pools(
         learnable(manifest, columns, needs.any_of), data, needs.map_kind, sizes
     )
     try:
         manifest = check_manifest(
-            manifest, columns, bar("checking images"), needs.any_of, on_picture, on_map, known
+            manifest, columns, bar("checking images"), needs.any_of, on_picture, on_map, known_files
         )
     finally:
         if not dry_run:
-            known.write()
+            known_files.write()
     notes = {
         "val": [],
         "test": ["Split 'val' is empty: training looks at the people of 'test'."],
@@ -270,7 +283,7 @@ def manifest_datasets(data: DataOptions, needs: Needs, seed: int, dry_run: bool)
     }[looked_at]
 
     def faces(split: str) -> FaceSet:
-        return manifest_faces(
+        read = manifest_faces(
             manifest,
             split,
             sizes[split],
@@ -279,8 +292,9 @@ def manifest_datasets(data: DataOptions, needs: Needs, seed: int, dry_run: bool)
             bar(f"reading {split} images"),
             needs.map_kind,
             pools[split],
-            _plain(manifest, split, known, sizes[split]) if pools[split] is None else None,
+            _plain(manifest, split, known_files, sizes[split]) if pools[split] is None else None,
         )
+        return read.with_action_units() if with_units else read
 
     train, val = faces("train"), faces(looked_at) if looked_at else None
     notes += tfrecord_reader.enlarging_note(files, loaded_size)
@@ -329,6 +343,7 @@ def split_of_manifest(
     crop: str,
     seed: int,
     map_kind: str = "",
+    action_units_file: str = "",
 ) -> FaceSet:
     """Reads one split of a manifest, to judge with.
 
@@ -340,11 +355,12 @@ def split_of_manifest(
         crop: As the flag of training.
         seed: Seed of the split where the manifest has none.
         map_kind: ``depth`` or ``normal`` to have these maps too.
+        action_units_file: The action units of its pictures; none if empty.
 
     Raises:
         UserError: The manifest or a picture of the split is wrong, or the split is empty.
     """
-    manifest = read_manifest(file, data_dir or None, seed)
+    manifest = read_manifest(file, data_dir or None, seed).with_action_units(action_units_file)
     if not manifest.problems and not manifest.split(split):
         raise UserError(f"--split={split}: {file} has no picture in it. Name another split.")
     return manifest_faces(

@@ -339,7 +339,8 @@ class EditorGAN(AdversarialTrainer):
         G, Q, F = self.generator, self.quality, self.identity
         w, x, edited = self.editing, batch["image"], fake["edited"]
         total = self.adversarial_and_classification(self.discriminator, edited, self.wanted(batch))
-        undone = G({"image": edited, **G.codes(batch)}, training=True)["image"]
+        back = dict(G({"image": edited, **G.codes(batch)}, training=True))
+        undone = back.pop("image")
         undoable = self.undoable(batch)
         L_rec = tf.where(undoable, losses.reconstruction_loss(x, undone), 0.0)
         total += self.adversarial.reconstruction_weight * self.logged_mean("reconstruction", L_rec)
@@ -356,7 +357,17 @@ class EditorGAN(AdversarialTrainer):
         for term in active_terms(EDITOR, self.edit_terms):
             weight = getattr(self.edit_terms, term.weight)
             total += weight * self.logged_mean(term.name, term.function(tensors))
-        return total
+        return total + self.further_losses(fake, back, undoable)
+
+    def further_losses(self, fake: Images, back: Images, undoable: tf.Tensor) -> tf.Tensor | float:
+        """Returns the weighted losses of what a generator makes beside images; none here.
+
+        Args:
+            fake: What it made of the edits.
+            back: What it made beside the image where it undid them.
+            undoable: bool [B], whether an edit can be undone.
+        """
+        return 0.0
 
     def wanted(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The labels that edits should have: ĉ, and c where ĉ leaves a condition as it is."""

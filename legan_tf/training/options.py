@@ -180,8 +180,9 @@ class OptimizerOptions(Options):
     beta_2: float = option(0.999, "Adam's second decay.", limit=BELOW_ONE)
     schedule: str = option(
         "linear",
-        "Constant then linear to 0; what StarGAN's released code does; or constant.",
-        ("linear", "stargan", "constant"),
+        "Constant for half of the run then linear to 0; what StarGAN's released code does; "
+        "GANimation's, linear after two thirds; or constant.",
+        ("linear", "stargan", "ganimation", "constant"),
     )
 
 

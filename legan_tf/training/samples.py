@@ -13,6 +13,8 @@ from legan_tf.models import AttributeGenerator, DepthNetwork
 
 COLUMNS = 7
 HEADER = 14
+SHOWN_UNITS = ("AU01", "AU04", "AU12", "AU26", "AU45")
+"""Action units that samples show alone, at their strongest."""
 
 
 def _targets(faces: FaceSet, index: int) -> list[tuple[Condition, str, dict[str, np.ndarray]]]:
@@ -76,6 +78,51 @@ def sample_grid(
                 of_targets = [faces.true_map(index, target) for _, _, target in targets]
             rows.append([faces.map_images(np.array([index]))[0], *of_targets])
         names = [name for _, name, _ in targets]
+    return _headed(rows, ["input", *names])
+
+
+def unit_grid(generator: AttributeGenerator, faces: FaceSet, indices: np.ndarray) -> np.ndarray:
+    """Edits fixed pictures by a generator that is told action units.
+
+    Args:
+        generator: The generator.
+        faces: Whom to edit.
+        indices: The pictures to edit.
+
+    Returns:
+        uint8 [H,W,3]. For each picture a row with the input, an edit to each class that the
+        generator knows, and one to each of ``SHOWN_UNITS`` alone; below it, for rendered faces, the
+        true pictures of the classes; then the masks of what is kept.
+    """
+    condition = generator.conditions[0]
+    targets: list[tuple[str, np.ndarray]] = []
+    if condition.asked_by is not condition:
+        classes = condition.asked_by.names
+        vectors = np.asarray(condition.told(tf.range(len(classes))))
+        targets += zip(classes, vectors)
+    alone = condition.variations(np.zeros(condition.size, np.float32))
+    targets += [
+        (name, vector) for name, vector in zip(condition.names, alone) if name in SHOWN_UNITS
+    ]
+    names = [name for name, _ in targets]
+    codes = generator.codes({condition.name: tf.constant(np.stack([v for _, v in targets]))})
+    rows = []
+    for index in indices:
+        source = faces.images(np.array([index]))[0]
+        image = tf.repeat(to_float(tf.constant(source))[None], len(targets), 0)
+        edited = generator({"image": image, **codes})
+        blank = np.full_like(source, 255)
+        rows.append([source, *to_uint8(edited["image"]).numpy()])
+        known = faces.names(condition.asked_by.name)
+        if faces.truth is not None and known:
+            wanted = [
+                {condition.asked_by.name: known.index(n)} if n in known else None for n in names
+            ]
+            rows.append([blank, *(faces.truth(index, one) if one else blank for one in wanted)])
+        for name in generator.mask_names:
+            # Not stretched: a saturated mask has to look like one.
+            grey = to_uint8(2.0 * edited[name] - 1.0).numpy().repeat(3, -1)
+            rows.append([blank, *grey])
     return _headed(rows, ["input", *names])
 
 

@@ -9,26 +9,28 @@ import tensorflow as tf
 
 from legan_tf.models.layers import PACKAGE
 
-NAMES = ("linear", "stargan", "constant")
+NAMES = ("linear", "stargan", "ganimation", "constant")
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Constant for the first half, then linear to 0 (the StarGAN paper)."""
+    """Constant for the first half (the StarGAN paper), or another share, then linear to 0."""
 
-    def __init__(self, rate: float, updates: int) -> None:
-        """Takes the first rate and the updates of the whole run."""
+    def __init__(self, rate: float, updates: int, constant: float = 0.5) -> None:
+        """Takes the first rate, the updates of the whole run and the share of constant ones."""
         self.rate = rate
         self.updates = updates
+        self.constant = constant
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """Returns the rate of update ``step``."""
-        left = (self.updates - tf.cast(step, tf.float32)) / (self.updates / 2.0)
+        falling = self.updates * (1.0 - self.constant)
+        left = (self.updates - tf.cast(step, tf.float32)) / falling
         return self.rate * tf.clip_by_value(left, 0.0, 1.0)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of ``__init__``."""
-        return {"rate": self.rate, "updates": self.updates}
+        return {"rate": self.rate, "updates": self.updates, "constant": self.constant}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -77,6 +79,8 @@ def make(name: str, rate: float, updates: int, iterations_per_update: int = 1) -
         return rate
     if name == "linear":
         return LinearDecay(rate, updates)
+    if name == "ganimation":  # 20 of its 30 epochs.
+        return LinearDecay(rate, updates, 2 / 3)
     if name == "stargan":
         return StarganDecay(rate, updates, iterations_per_update)
     raise ValueError(f"the schedule is one of {', '.join(NAMES)}, not {name!r}")

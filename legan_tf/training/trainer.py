@@ -150,6 +150,14 @@ class Trainer(keras.Model):
         """
         return []
 
+    def failures(self, means: Mapping[str, float]) -> dict[str, int]:
+        """Returns what makes it useless to go on, each with the steps that it has to last.
+
+        Args:
+            means: By the names of ``terms``.
+        """
+        return {}
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The running means of the loss terms, once the model is compiled."""

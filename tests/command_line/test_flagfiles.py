@@ -51,7 +51,7 @@ def test_the_papers_flag_files_turn_off_or_name_all_that_is_ours():
     text = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")
     papers = text.split("Defaults are those of")[1].split(" keep the published")[0]
     files = [file for file in SHIPPED if f"{file.name}`" in papers]
-    assert len(files) == 7
+    assert len(files) == 8
     options = set()
     for file in files:
         system, comments = from_flagfile(str(file)), told_in(file)

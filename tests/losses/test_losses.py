@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from legan_tf import losses
-from legan_tf.data.conditions import BinaryCondition, ClassCondition
+from legan_tf.data.conditions import BinaryCondition, ClassCondition, RangeCondition
 from legan_tf.losses.adversarial import CHANCE
 
 NAN = float("nan")
@@ -254,3 +254,35 @@ def test_perceptual_loss_of_another_number_of_layers_is_refused():
     taps = [tf.zeros([1, 1, 1, 1])] * 5
     with pytest.raises(ValueError, match="compares 5 layers, not 5 with 4"):
         losses.perceptual_loss(taps, taps[:4])
+
+
+def test_regression_of_numbers_leaves_out_what_is_unknown():
+    condition = RangeCondition("action_units", ("AU01", "AU12"))
+    read = tf.Variable([[0.5, 1.0], [0.2, 0.4], [0.3, 0.3]])
+    labels = tf.constant([[0.0, 0.4], [NAN, 0.0], [NAN, NAN]])
+    with tf.GradientTape() as tape:
+        loss = losses.condition_loss(condition, read, labels)
+    np.testing.assert_allclose(loss, [(0.25 + 0.36) / 2, 0.16 / 2, 0.0], atol=1e-7)
+    slope = tape.gradient(loss, read).numpy()
+    np.testing.assert_allclose(slope, [[0.5, 0.6], [0.0, 0.4], [0.0, 0.0]], atol=1e-7)
+
+
+def test_size_and_smoothness_of_a_mask_by_hand():
+    mask = tf.constant([[[0.0, 1.0], [0.5, 1.0]], [[0.3, 0.3], [0.3, 0.3]]])[..., None]
+    np.testing.assert_allclose(losses.mask_size(mask), [0.625, 0.3], atol=1e-7)
+    # Rows: 1 and 0.5; columns: 0.5 and 0. A constant mask is smooth.
+    np.testing.assert_allclose(losses.mask_smoothness(mask), [2.0, 0.0], atol=1e-7)
+
+
+def test_losses_of_a_mask_and_of_action_units_are_per_image():
+    rng = np.random.default_rng(3)
+    masks = tf.constant(rng.uniform(size=(3, 8, 8, 1)), tf.float32)
+    units = tf.constant(rng.uniform(size=(2, 3, 17)), tf.float32)
+    for loss, of in (
+        (losses.mask_size, (masks,)),
+        (losses.mask_smoothness, (masks,)),
+        (losses.regression_loss, tuple(units)),
+    ):
+        once = tf.reduce_mean(loss(*of))
+        twice = tf.reduce_mean(loss(*(tf.concat([one, one], 0) for one in of)))
+        np.testing.assert_allclose(once, twice, rtol=1e-6)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from legan_tf.data.conditions import of_classes
+from legan_tf.data.conditions import RangeCondition, of_classes
 from legan_tf.models import (
     AttributeClassifier,
     Discriminator,
+    GanimationGenerator,
     LeganGenerator,
     LightCNN29,
     Network,
@@ -19,6 +20,7 @@ from legan_tf.models import (
     VggFace,
     Vggface2ResNet50,
     copy_of,
+    ganimation_discriminator,
 )
 from legan_tf.models.network import predict_in_batches
 
@@ -26,6 +28,7 @@ SIZE = 16
 EXPRESSIONS = ("neutral", "smile", "scream")
 LIGHTINGS = ("left", "right")
 BODY = {"image_size": SIZE, "width": 4, "blocks": 1}
+UNITS = (RangeCondition("action_units", ("AU01", "AU12"), source="rendered faces"),)
 
 NETWORKS = {
     "legan": lambda: LeganGenerator(
@@ -51,6 +54,8 @@ NETWORKS = {
         upsampling="pixelshuffle",
         stem=False,
     ),
+    "ganimation": lambda: GanimationGenerator(UNITS, **BODY),
+    "discriminator-of-action-units": lambda: ganimation_discriminator(UNITS, SIZE, 4, 2),
     "discriminator": lambda: Discriminator(
         of_classes(expression="abc", lighting="ab"), SIZE, width=4, depth=2
     ),
@@ -84,6 +89,12 @@ EXPECTED_SHAPES = {
     },
     "stargan": {"image": (2, SIZE, SIZE, 3)},
     "stargan-one-attribute": {"image": (2, SIZE, SIZE, 3)},
+    "ganimation": {
+        "image": (2, SIZE, SIZE, 3),
+        "action_units_mask": (2, SIZE, SIZE, 1),
+        "colors": (2, SIZE, SIZE, 3),
+    },
+    "discriminator-of-action-units": {"realness": (2, 4, 4), "action_units": (2, 2)},
     "discriminator": {"realness": (2, 4, 4), "expression": (2, 3), "lighting": (2, 2)},
     "discriminator-small-form": {"realness": (2, 2, 2), "expression": (2, 4)},
     "quality": (2,),
@@ -107,6 +118,8 @@ def policy(request):
 def inputs_of(network: Network, count: int = 2):
     size = network.image_size
     image = tf.random.stateless_uniform([count, size, size, 3], [1, 2], -1.0, 1.0)
+    if isinstance(network, GanimationGenerator):
+        return {"image": image, "action_units": tf.linspace([0.0, 1.0], [0.5, 0.2], count)}
     if not isinstance(network, (LeganGenerator, StarganGenerator)):
         return image
     return {

@@ -7,16 +7,19 @@ import gc
 import pytest
 
 from legan_tf.data import attributes
-from legan_tf.data.conditions import of_classes
+from legan_tf.data.action_units import NAMES
+from legan_tf.data.conditions import RangeCondition, of_classes
 from legan_tf.models import (
     Discriminator,
     FidInception,
+    GanimationGenerator,
     LeganGenerator,
     LightCNN29,
     QualityEstimator,
     StarganGenerator,
     VggFace,
     Vggface2ResNet50,
+    ganimation_discriminator,
 )
 
 SIX = attributes.MULTIPIE_EXPRESSIONS
@@ -50,6 +53,29 @@ def test_stargan_generator_of_legans_26_attributes():
 def test_discriminator(expressions, lightings, size, count):
     conditions = of_classes(expression=EIGHT[:expressions], lighting=TWENTY[:lightings])
     network = Discriminator(conditions, size)
+    network.build()
+    assert network.count_params() == count
+
+
+@pytest.mark.parametrize(("units", "count"), [(17, 8_471_296), (12, 8_455_616)])
+@pytest.mark.parametrize("size", [128, 256])
+def test_ganimation_generator(units, count, size):
+    network = GanimationGenerator((RangeCondition("action_units", NAMES[:units]),), size)
+    network.build()
+    assert network.count_params() == count
+
+
+@pytest.mark.parametrize(
+    ("units", "size", "count"),
+    [
+        (17, 128, 44_860_352),
+        (12, 128, 44_819_392),
+        (17, 256, 45_278_144),
+        (12, 256, 45_114_304),
+    ],
+)
+def test_ganimation_discriminator(units, size, count):
+    network = ganimation_discriminator((RangeCondition("action_units", NAMES[:units]),), size)
     network.build()
     assert network.count_params() == count
 

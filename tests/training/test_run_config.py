@@ -21,7 +21,10 @@ RULES = [
     ({"dataset": "web"}, "--dataset=web: choose from rendered, manifest"),
     ({"expressions": "fer"}, "--expressions=fer: choose from multipie, affectnet"),
     ({"precision": "float16"}, "--precision=float16: choose from float32, bfloat16, auto"),
-    ({"schedule": "cosine"}, "--schedule=cosine: choose from linear, stargan, constant"),
+    (
+        {"schedule": "cosine"},
+        "--schedule=cosine: choose from linear, stargan, ganimation, constant",
+    ),
     ({"upsampling": "bicubic"}, "choose from (empty), pixelshuffle, nearest, transposed"),
     ({"batch_size": 0}, "--batch_size=0: must be more than 0"),
     ({"train_steps": -1}, "--train_steps=-1: must be more than 0"),

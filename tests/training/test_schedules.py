@@ -40,7 +40,7 @@ def test_stargans_generator_follows_the_critics_iterations():
 
 def test_constant_and_unknown():
     assert schedules.make("constant", 3e-4, 10) == 3e-4
-    with pytest.raises(ValueError, match="linear, stargan, constant, not 'cosine'"):
+    with pytest.raises(ValueError, match="linear, stargan, ganimation, constant, not 'cosine'"):
         schedules.make("cosine", 1e-4, 10)
 
 
@@ -52,3 +52,12 @@ def test_an_optimizer_brings_its_schedule_back_from_its_configuration(name):
     again = keras.saving.deserialize_keras_object(config)
     held = keras.saving.deserialize_keras_object(again.get_config()["learning_rate"])
     assert rates(held, 0, 3000, 3999) == rates(schedule, 0, 3000, 3999)
+
+
+def test_ganimation_is_constant_for_twenty_of_thirty_epochs():
+    schedule = schedules.make("ganimation", 1e-4, 300)
+    expected = [1e-4, 1e-4, 5e-5, 1e-6, 0.0]
+    for one in (schedule, type(schedule).from_config(schedule.get_config())):
+        np.testing.assert_allclose(
+            rates(one, 0, 200, 250, 299, 300), expected, rtol=1e-4, atol=1e-11
+        )

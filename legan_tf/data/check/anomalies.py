@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from legan_tf.data import action_unit_files
+from legan_tf.data.action_units import ACTION_UNITS
 from legan_tf.data.check.near_duplicates import FLAT, NEAREST, Pair
 from legan_tf.data.check.statistics import ImageStatistics
 from legan_tf.data.manifest import Manifest
@@ -51,9 +53,17 @@ def anomalies(
         *_about_pixels(manifest, stats),
         *_about_sizes(manifest, stats, image_size),
         *_about_labels(manifest),
+        *_about_units(manifest),
     ]
     # Paths and names may have line breaks.
     return [" ".join(sentence.split()) for sentence in found]
+
+
+def _about_units(manifest: Manifest) -> list[str]:
+    rows = [row for row in manifest.split("train") if row.has(ACTION_UNITS)]
+    if manifest.units is None or not rows:
+        return []
+    return action_unit_files.remarks(manifest.units, manifest.unit_labels(rows))
 
 
 def _about_pairs(manifest: Manifest, pairs: Sequence[Pair]) -> Iterable[str]:

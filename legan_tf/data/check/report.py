@@ -47,6 +47,7 @@ def check_dataset(
     seed: int,
     bar: Callable[[str], OnProgress],
     needs: Mapping[str, Mapping[str, Sequence[str]]],
+    action_units_file: str = "",
 ) -> CheckResult:
     """Validates a manifest, searches for anomalies, and writes a report.
 
@@ -65,6 +66,7 @@ def check_dataset(
         bar: Maps the label of a progress bar to its function of (done, total).
         needs: The columns that each model learns from, by its name and the flags given with it,
             empty for those without any.
+        action_units_file: The action units of the pictures; see ``Manifest.with_action_units``.
 
     Returns:
         The report, and the error that training would give.
@@ -92,7 +94,7 @@ def check_dataset(
             )
     if problem:
         raise UserError(f"{problem}.")
-    manifest = read_manifest(file, data_dir, seed)
+    manifest = read_manifest(file, data_dir, seed).with_action_units(action_units_file)
     tfrecord_reader.refuse_crop([row.file for row in manifest.rows], crop)
     if output:
         _begin(output, manifest)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import numpy as np
 
 from legan_tf.data import images, maps, parallel, storage
+from legan_tf.data.action_units import ACTION_UNITS
 from legan_tf.data.check.known_files import Known, KnownFiles, is_plain
 from legan_tf.data.conditions import ATTRIBUTE_COLUMN, ATTRIBUTES
 from legan_tf.data.manifest import CLASSES, Manifest, ManifestError, Problem, Row
@@ -41,7 +42,8 @@ def check_manifest(
         manifest: The manifest.
         needs: What the training learns from. Of ``expression``, ``lighting``, ``identity`` and
             each of ``attributes`` it needs two classes or more in train; of ``rating`` a mean and
-            a standard deviation; of ``depth`` and ``normal`` maps, without which lines are left
+            a standard deviation; of ``action_units`` two pictures of train or more that have
+            all; of ``depth`` and ``normal`` maps, without which lines are left
             out. Where it learns a condition, each class of expression and lighting must be in
             train.
         on_progress: Called with (pictures done, pictures in all).
@@ -127,6 +129,7 @@ def need_problems(manifest: Manifest, needs: Collection[str]) -> list[Problem]:
         *(_no_maps(manifest, kind) for kind in lacking),
         *_class_problems(manifest, needs, () if lacking else kinds),
         *(_rating_problems(manifest) if "rating" in needs else ()),
+        *(_unit_problems(manifest) if ACTION_UNITS in needs else ()),
     ]
 
 
@@ -204,6 +207,17 @@ def _no_maps(manifest: Manifest, kind: str) -> Problem:
         f"no line of split 'train' names a {kind} map, and this training needs them; fill the "
         f"column {kind!r}."
     )
+
+
+def _unit_problems(manifest: Manifest) -> Iterable[Problem]:
+    train = manifest.split("train")
+    vectors = manifest.unit_labels(train) if manifest.units else np.zeros((0, 1))
+    whole = int(np.sum(~np.isnan(vectors).any(axis=1)))
+    if whole < 2:
+        yield manifest.problem(
+            f"{whole or 'no'} picture of split 'train' has all action units, and this training "
+            "needs two or more; name their CSV with --action_units_file."
+        )
 
 
 def _rating_problems(manifest: Manifest) -> Iterable[Problem]:

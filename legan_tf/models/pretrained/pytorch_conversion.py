@@ -13,11 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from legan_tf.data.conditions import Condition
+from legan_tf.data.action_units import ACTION_UNITS
+from legan_tf.data.action_units import NAMES as UNITS
+from legan_tf.data.conditions import Condition, RangeCondition
 from legan_tf.errors import UserError
 from legan_tf.models import (
     Discriminator,
     FidInception,
+    GanimationGenerator,
     LightCNN29,
     Network,
     StarganGenerator,
@@ -274,45 +277,148 @@ def stargan_generator(tensors: Tensors, conditions: Sequence[Condition], image_s
         head, _, number = f"main.{place}".rpartition(".")
         norm = layer(f"{head}.{int(number) + 1}")
         modules += [layer(f"main.{place}", "weight"), norm]
-    running = (
-        "running means and variances, which the reference code does not use either: every picture "
-        "is normalised by its own"
-    )
     # Nothing is normalised after the last convolution.
-    return Layout(network, modules[:-1], {**_COUNTERS, "*.running_*": running})
+    return Layout(network, modules[:-1], _RUNNING)
 
 
-def stargan_discriminator(tensors: Tensors, conditions: Sequence[Condition]) -> Layout:
+_RUNNING = {
+    **_COUNTERS,
+    "*.running_*": "running means and variances, which the reference code does not use either: "
+    "every picture is normalised by its own",
+}
+
+
+def stargan_discriminator(
+    tensors: Tensors,
+    conditions: Sequence[Condition],
+    names: tuple[str, str, str] = ("main", "conv1", "conv2"),
+) -> Layout:
     """StarGAN's discriminator as in yunjey/stargan, of any size and number of attributes.
 
     Args:
         tensors: What the file holds.
         conditions: What its logits stand for.
+        names: Names of its trunk, of the head of realness and of that of conditions.
 
     Raises:
         ValueError: The file is another one, or has more or fewer attributes.
     """
+    trunk, realness, head = names
     width, *_ = _shape(
         tensors,
-        "main.0.weight",
+        f"{trunk}.0.weight",
         "channels x 3 x 4 x 4",
         lambda _, seen, height, width: (seen, height, width) == (3, 4, 4),
     )
     attributes, _, side, _ = _shape(
         tensors,
-        "conv2.weight",
+        f"{head}.weight",
         "attributes x channels x side x side",
         lambda _, seen, height, width: height == width,
     )
     _check_attributes(attributes, conditions)
-    depth = sum(f"main.{2 * i}.weight" in tensors for i in range(_MOST_BLOCKS // 2))
+    depth = sum(f"{trunk}.{2 * i}.weight" in tensors for i in range(_MOST_BLOCKS // 2))
     width = max(1, min(width, _MOST_CHANNELS // 2 ** (depth - 1)))
     network = Discriminator(conditions, min(side, 16) * 2**depth, width=width, depth=depth)
     network.build()
-    modules = [layer(f"main.{2 * i}") for i in range(depth)]
-    modules.append(layer("conv1", "weight"))
-    modules.append(_heads("conv2", [condition.size for condition in conditions]))
+    modules = [layer(f"{trunk}.{2 * i}") for i in range(depth)]
+    modules.append(layer(realness, "weight"))
+    modules.append(_heads(head, [condition.size for condition in conditions]))
     return Layout(network, modules, {})
+
+
+_IMPORTED_UNITS = (RangeCondition(ACTION_UNITS, UNITS, source="those of the imported weights"),)
+
+
+def ganimation_generator(tensors: Tensors, image_size: int) -> Layout:
+    """GANimation's generator as in albertpumarola/GANimation, or donydchen/ganimation_replicate.
+
+    The second normalises without scale and offset, and adds biases before: what is normalised loses
+    them, so that the network is the same with scales of 1 and offsets of 0.
+
+    Args:
+        tensors: What the file holds.
+        image_size: Height and width of the images that the network was trained on, in pixels.
+
+    Raises:
+        ValueError: The file is another one, or has other than 17 action units.
+    """
+    replicate = "color_top.0.weight" in tensors
+    body, block = ("model", "conv_block") if replicate else ("main", "main")
+    channels, seen, _, _ = _shape(
+        tensors,
+        f"{body}.0.weight",
+        "channels x (3 + action units) x 7 x 7",
+        lambda _, seen, height, width: seen > 3 and height == width == 7,
+    )
+    _check_units(seen - 3)
+    blocks = sum(f"{body}.{9 + i}.{block}.0.weight" in tensors for i in range(_MOST_BLOCKS))
+    network = GanimationGenerator(
+        _IMPORTED_UNITS, image_size, min(channels, _MOST_CHANNELS // 16), blocks
+    )
+    network.build()
+    last = 9 + blocks
+    places = ["0", "3", "6", *(f"{b}.{block}.{i}" for b in range(9, last) for i in (0, 3))]
+    places += [str(last), str(last + 3)]
+    modules = []
+    for place in places:
+        name = f"{body}.{place}"
+        if replicate:
+            modules.append(_without_scale(name, transposed=place in (str(last), str(last + 3))))
+        else:
+            head, _, number = name.rpartition(".")
+            modules += [layer(name, "weight"), layer(f"{head}.{int(number) + 1}")]
+    # The name is misspelt in the published code.
+    heads = ("color_top.0", "au_top.0") if replicate else ("img_reg.0", "attetion_reg.0")
+    modules.append(_joined(heads, (3, 1)))
+    unused = dict(_RUNNING)
+    if replicate:
+        unused[f"{body}.*.bias"] = "biases before a normalisation, which takes them away"
+    return Layout(network, modules, unused)
+
+
+def ganimation_discriminator(tensors: Tensors) -> Layout:
+    """GANimation's discriminator, as in either of its two codes; see ``ganimation_generator``.
+
+    Raises:
+        ValueError: The file is another one, or has other than 17 action units.
+    """
+    replicate = "aus_top.weight" in tensors
+    names = ("model", "dis_top", "aus_top") if replicate else ("main", "conv1", "conv2")
+    head = tensors.get(f"{names[2]}.weight")
+    if head is not None:
+        _check_units(len(head))
+    return stargan_discriminator(tensors, _IMPORTED_UNITS, names)
+
+
+def _check_units(count: int) -> None:
+    if count != len(UNITS):
+        raise ValueError(
+            f"it knows {count} action units; only the {len(UNITS)} of OpenFace, in its order, can "
+            "be imported"
+        )
+
+
+def _without_scale(name: str, transposed: bool) -> Module:
+    """Returns a convolution and the normalisation after it, which has no weights in the file."""
+
+    def convert(kernel: np.ndarray) -> list[np.ndarray]:
+        channels = kernel.shape[1 if transposed else 0]
+        return [to_keras(kernel), np.ones(channels, np.float32), np.zeros(channels, np.float32)]
+
+    return Module(3, lambda kernel, *_: {f"{name}.weight": pytorch_shape(kernel)}, convert)
+
+
+def _joined(names: Sequence[str], filters: Sequence[int]) -> Module:
+    """Returns several convolutions on the same input, whose filters are those of one in Keras."""
+
+    def shapes(kernel: Sequence[int]) -> dict[str, tuple[int, ...]]:
+        return {
+            f"{name}.weight": pytorch_shape((*kernel[:-1], count))
+            for name, count in zip(names, filters)
+        }
+
+    return Module(1, shapes, lambda *kernels: [to_keras(np.concatenate(kernels))])
 
 
 def _shape(
@@ -395,6 +501,10 @@ LAYOUTS: dict[str, Callable[[Tensors, Sequence[Condition], int], Layout]] = {
     "stargan_discriminator": lambda tensors, conditions, _: stargan_discriminator(
         tensors, conditions
     ),
+    "ganimation_generator": lambda tensors, _, image_size: ganimation_generator(
+        tensors, image_size
+    ),
+    "ganimation_discriminator": lambda tensors, *_: ganimation_discriminator(tensors),
     "fid_inception": lambda *_: fid_inception(),
     "vggface2_resnet50": lambda *_: vggface2_resnet50(),
     "vgg_face": lambda *_: vgg_face(),

@@ -10,6 +10,11 @@ import dataclasses
 _VGG = "https://www.robots.ox.ac.uk/~albanie/pytorch-models.html"
 _STARGAN = "github.com/yunjey/stargan (bash download.sh pretrained-celeba-128x128), or your own"
 _STARGAN_LICENCE = "none stated with the weights; see the repository"
+_GANIMATION = (
+    "github.com/donydchen/ganimation_replicate (Google Drive), or your own run of it or of "
+    "github.com/albertpumarola/GANimation"
+)
+_GANIMATION_LICENCE = "code of the replicate MIT; none stated with the weights"
 _LIGHTCNN_LICENCE = (
     "code MIT; its author allowed earlier models for non-commercial use only, so ask"
 )
@@ -68,6 +73,22 @@ WEIGHT_FILES = {
         _STARGAN_LICENCE,
         "",
         "Python: it judges realness and attributes",
+    ),
+    "ganimation_generator": WeightFile(
+        "GANimation's generator",
+        "30_net_gen.pth",
+        _GANIMATION,
+        _GANIMATION_LICENCE,
+        "",
+        "--model of edit.py and export.py, with --action_units",
+    ),
+    "ganimation_discriminator": WeightFile(
+        "GANimation's discriminator",
+        "30_net_dis.pth",
+        _GANIMATION,
+        _GANIMATION_LICENCE,
+        "",
+        "Python: it judges realness and reads action units",
     ),
     "fid_inception": WeightFile(
         "the Inception of FID",

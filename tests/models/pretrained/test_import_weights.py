@@ -136,6 +136,57 @@ def test_stargan_discriminator_gives_what_pytorch_gives(tmp_path):
     np.testing.assert_allclose(logits, OUTPUTS["stargan_discriminator"], rtol=0, atol=1e-4)
 
 
+def test_ganimation_of_both_codes_is_one_network(tmp_path):
+    made = published["ganimation_generator"]
+    replicate = made(4, 1, replicate=True)
+    # The same kernels under the other names, with scales of 1 and offsets of 0.
+    plain = made(4, 1)
+    kernels = iter(t for t in replicate.values() if t.ndim == 4)
+    for name, tensor in plain.items():
+        if tensor.ndim == 4:
+            plain[name] = next(kernels)
+        elif name.endswith("weight"):
+            plain[name] = np.ones_like(tensor)
+        elif name.endswith("bias"):
+            plain[name] = np.zeros_like(tensor)
+    outputs, given = [], {"image": pictures(1, 16), "action_units": published["codes"](1, 17)}
+    for name, weights in (("plain", plain), ("replicate", replicate)):
+        output = str(tmp_path / f"{name}.keras")
+        source = write(tmp_path / f"{name}.pth", weights)
+        told = import_weights("ganimation_generator", source, output, image_size=16)
+        outputs.append(load_model(output)(given))
+    assert "biases before a normalisation" in told and "running" not in told
+    for name, values in outputs[0].items():
+        np.testing.assert_array_equal(values, outputs[1][name])
+    image, mask, colors = (
+        outputs[0][name].numpy() for name in ("image", "action_units_mask", "colors")
+    )
+    np.testing.assert_allclose(image, mask * given["image"] + (1 - mask) * colors, atol=1e-5)
+    editor = legan_tf.load(output)
+    assert editor(pictures(1, 16)[0], action_units="AU12=3").shape == (16, 16, 3)
+
+
+def test_ganimation_discriminator_of_both_codes(tmp_path):
+    read = []
+    for replicate in (False, True):
+        weights = published["ganimation_discriminator"](64, 8, 3, replicate)
+        output = str(tmp_path / "d.keras")
+        import_weights("ganimation_discriminator", write(tmp_path / "d.pth", weights), output)
+        network = load_model(output)
+        assert (network.image_size, network.conditions[0].size) == (64, 17)
+        read.append(network(pictures(1, 64)))
+    np.testing.assert_array_equal(read[0]["action_units"], read[1]["action_units"])
+    np.testing.assert_array_equal(read[0]["realness"], read[1]["realness"])
+
+
+def test_a_ganimation_of_other_action_units_is_refused(tmp_path):
+    weights = published["ganimation_generator"](4, 0)
+    weights["main.0.weight"] = weights["main.0.weight"][:, :15]
+    source = write(tmp_path / "g.pth", weights)
+    with pytest.raises(UserError, match="it knows 12 action units; only the 17 of OpenFace"):
+        import_weights("ganimation_generator", source, str(tmp_path / "g.keras"))
+
+
 def test_a_network_of_before_there_were_versions_still_loads():
     config = {"image_size": 16, "width": 0.05, "name": "lightcnn29"}
     network = LightCNN29.from_config(config)

@@ -144,6 +144,52 @@ class StarganDiscriminator(nn.Module):
         return self.conv1(features), self.conv2(features).flatten(1)
 
 
+class GanimationGenerator(nn.Module):
+    """Of either code: the replicate's norms have no weights, and its convolutions biases."""
+
+    def __init__(self, width, blocks, replicate):
+        super().__init__()
+        inner = "conv_block" if replicate else "main"
+
+        def block(channels):
+            return [*step(nn.Conv2d, channels, channels, 3, 1), nn.ReLU(),
+                    *step(nn.Conv2d, channels, channels, 3, 1)]  # fmt: skip
+
+        def step(kind, before, after, size, padding, stride=1):
+            norm = nn.InstanceNorm2d(after) if replicate else instance_norm(after)
+            return [kind(before, after, size, stride, padding, bias=replicate), norm]
+
+        class Block(nn.Module):
+            def __init__(self, channels):
+                super().__init__()
+                self.add_module(inner, nn.Sequential(*block(channels)))
+
+            def forward(self, x):
+                return x + getattr(self, inner)(x)
+
+        made = [*step(nn.Conv2d, 20, width, 7, 3), nn.ReLU()]
+        for _ in range(2):
+            made += [*step(nn.Conv2d, width, 2 * width, 4, 1, 2), nn.ReLU()]
+            width *= 2
+        made += [Block(width) for _ in range(blocks)]
+        for _ in range(2):
+            made += [*step(nn.ConvTranspose2d, width, width // 2, 4, 1, 2), nn.ReLU()]
+            width //= 2
+        heads = [nn.Sequential(nn.Conv2d(width, n, 7, padding=3, bias=False)) for n in (3, 1)]
+        names = ("model", "color_top", "au_top") if replicate else (
+            "main", "img_reg", "attetion_reg")  # fmt: skip
+        self.names = names
+        for name, module in zip(names, (nn.Sequential(*made), *heads)):
+            setattr(self, name, module)
+
+    def forward(self, x, code):
+        body, color, mask = (getattr(self, name) for name in self.names)
+        planes = code[:, :, None, None].repeat(1, 1, x.size(2), x.size(3))
+        features = body(torch.cat([x, planes], dim=1))
+        kept = torch.sigmoid(mask(features))
+        return kept * x + (1 - kept) * torch.tanh(color(features)), kept
+
+
 class Taken:
     """Tensors that tell which of them were never asked for."""
 
@@ -336,6 +382,32 @@ def test_stargan_generator(tmp_path, width, blocks, size, lightings):
     if width == 8:
         remembered("stargan_generator", expected[0, 16, ::4, 1])
     same(edited["image"], expected)
+
+
+@pytest.mark.parametrize("replicate", [False, True])
+@pytest.mark.parametrize(("width", "blocks", "size"), [(8, 2, 32), (64, 6, 128)])
+def test_ganimation_generator(tmp_path, width, blocks, size, replicate):
+    weights = published["ganimation_generator"](width, blocks, replicate)
+    twin = loaded(GanimationGenerator(width, blocks, replicate), weights).train()
+    network = imported(tmp_path, "ganimation_generator", twin.state_dict(), image_size=size)
+    images, code = pictures(2, size), published["codes"](2, 17)
+    edited = network({"image": images, "action_units": code})
+    image, mask = twin(channels_first(images), torch.from_numpy(code))
+    same(edited["image"], image.permute(0, 2, 3, 1))
+    same(edited["action_units_mask"], mask.permute(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("replicate", [False, True])
+def test_ganimation_discriminator(tmp_path, replicate):
+    weights = published["ganimation_discriminator"](64, 8, 3, replicate)
+    plain = published["ganimation_discriminator"](64, 8, 3)
+    twin = loaded(StarganDiscriminator(17, 64, 8, 3), plain)
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in weights.items()}
+    network = imported(tmp_path, "ganimation_discriminator", tensors)
+    images = pictures(2, 64)
+    judged, (realness, units) = network(images), twin(channels_first(images))
+    same(judged["realness"], realness[:, 0])
+    same(judged["action_units"], units)
 
 
 @pytest.mark.parametrize(
