@@ -12,6 +12,7 @@ from legan_tf.training.systems import SYSTEMS
 
 ADDED = {"conditions", "attributes"}
 """Options that no run of before had."""
+SYSTEMS_OF_0_1 = [system for name, system in SYSTEMS.items() if name != "ganimation"]
 
 
 def recorded(model: str, **values: object) -> str:
@@ -29,7 +30,7 @@ def recorded(model: str, **values: object) -> str:
 
 def recorded_by_version_0_1(**values: object) -> str:
     """A flags.txt as version 0.1 wrote it: every option of every system."""
-    every = {n: d for s in SYSTEMS.values() for n, (_, d) in options.fields_of(s).items()}
+    every = {n: d for s in SYSTEMS_OF_0_1 for n, (_, d) in options.fields_of(s).items()}
     every = {name: default for name, default in every.items() if name not in ADDED}
     every.update({"edit_lighting": True, "depth_weight": 0.0, "workdir": "runs/x", **values})
     return "".join(f"--{name}={value}\n" for name, value in every.items())
