@@ -60,7 +60,8 @@ class Condition:
     def __init_subclass__(cls, **options: Any) -> None:
         """Makes the kind known to ``from_dict``."""
         super().__init_subclass__(**options)
-        _KINDS[cls.kind] = cls
+        if cls.kind:
+            _KINDS[cls.kind] = cls
 
     @property
     def size(self) -> int:
@@ -445,18 +446,57 @@ class ClassCondition(Condition):
 
 
 @dataclasses.dataclass(frozen=True)
-class BinaryCondition(Condition):
+class VectorCondition(Condition):
+    """A condition whose label is a number for each name."""
+
+    example: ClassVar[str] = ""
+    """A value in a request, for messages."""
+    numbers: ClassVar[str] = "numbers"
+    """What a request in numbers holds, for messages."""
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """A label is a number for each name."""
+        return (self.size,)
+
+    def translated(self, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Translates numbers by their names."""
+        found = self.unknown(len(labels))
+        for place, name in enumerate(self.names):
+            if name in names:
+                found[:, place] = labels[:, names.index(name)]
+        return found
+
+    def _another(self, labels: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+        """Returns the label of another sample, by a draw from 0 to 1."""
+        import tensorflow as tf
+
+        count = tf.shape(labels)[0]
+        return labels[tf.minimum(tf.cast(draw * tf.cast(count, tf.float32), tf.int32), count - 1)]
+
+    def _is_one(self, targets: Any) -> bool:
+        if targets is None or isinstance(targets, (str, Mapping)):
+            return True
+        if not _is_listed(targets):
+            raise UserError(
+                f"{self.name} must be text such as {self.names[0]}={self.example}, a dictionary, "
+                f"or {self.size} {self.numbers}, not {type(targets).__name__}."
+            )
+        if not len(targets):
+            return False
+        first = targets[0]
+        return not isinstance(first, (str, Mapping, type(None))) and not _is_listed(first)
+
+
+@dataclasses.dataclass(frozen=True)
+class BinaryCondition(VectorCondition):
     """Attributes that are there or not (StarGAN on CelebA); a label is 0 or 1 for each.
 
     The code holds the same numbers, and one half where a label is unknown or left (ours).
     """
 
     kind: ClassVar[str] = "binary"
-
-    @property
-    def label_shape(self) -> tuple[int, ...]:
-        """A label is a number for each attribute."""
-        return (self.size,)
+    example: ClassVar[str] = "1"
 
     @property
     def values(self) -> int:
@@ -506,9 +546,7 @@ class BinaryCondition(Condition):
         import tensorflow as tf
 
         draws = tf.random.stateless_uniform([1 + self.size], key)
-        count = tf.shape(labels)[0]
-        other = tf.minimum(tf.cast(draws[0] * tf.cast(count, tf.float32), tf.int32), count - 1)
-        target = labels[other]
+        target = self._another(labels, draws[0])
         if not keep_share:
             return target
         return tf.where((draws[1:] < keep_share) | (source < 0), UNKNOWN, target)
@@ -538,27 +576,6 @@ class BinaryCondition(Condition):
     def read(self, logits: np.ndarray) -> np.ndarray:
         """Reads an attribute as there where its logit is above 0."""
         return np.where(np.isnan(logits), UNKNOWN, logits > 0).astype(np.int32)
-
-    def translated(self, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Translates attributes by their names."""
-        found = self.unknown(len(labels))
-        for place, name in enumerate(self.names):
-            if name in names:
-                found[:, place] = labels[:, names.index(name)]
-        return found
-
-    def _is_one(self, targets: Any) -> bool:
-        if targets is None or isinstance(targets, (str, Mapping)):
-            return True
-        if not _is_listed(targets):
-            raise UserError(
-                f"{self.name} must be text such as {self.names[0]}=1, a dictionary, or {self.size} "
-                f"numbers, not {type(targets).__name__}."
-            )
-        if not len(targets):
-            return False
-        first = targets[0]
-        return not isinstance(first, (str, Mapping, type(None))) and not _is_listed(first)
 
     def _label(self, target: Any, keeps_unnamed: bool) -> np.ndarray:
         if target is None or isinstance(target, (str, Mapping)):
@@ -598,7 +615,7 @@ class BinaryCondition(Condition):
 
 
 @dataclasses.dataclass(frozen=True)
-class RangeCondition(Condition):
+class RangeCondition(VectorCondition):
     """Numbers from 0 to 1, such as action units (GANimation); NaN is unknown.
 
     Labels are float32 [B, N], and so are the codes, in which an unknown number is 0. Requests in
@@ -610,6 +627,8 @@ class RangeCondition(Condition):
     """
 
     kind: ClassVar[str] = "range"
+    example: ClassVar[str] = "2"
+    numbers: ClassVar[str] = "numbers from 0 to 1"
     dtype: ClassVar[type[np.number]] = np.float32
     noise: ClassVar[float] = 0.1
     """Most that is added to a training target or taken from it (GANimation)."""
@@ -624,11 +643,6 @@ class RangeCondition(Condition):
         if self.classes is None:
             return self
         return ClassCondition(self.classes.condition, self.classes.names)
-
-    @property
-    def label_shape(self) -> tuple[int, ...]:
-        """A label is a number for each name."""
-        return (self.size,)
 
     @property
     def values(self) -> int:
@@ -684,9 +698,7 @@ class RangeCondition(Condition):
         import tensorflow as tf
 
         draws = tf.random.stateless_uniform([1 + self.size], key)
-        count = tf.shape(labels)[0]
-        other = tf.minimum(tf.cast(draws[0] * tf.cast(count, tf.float32), tf.int32), count - 1)
-        return labels[other] + self.noise * (2.0 * draws[1:] - 1.0)
+        return self._another(labels, draws[0]) + self.noise * (2.0 * draws[1:] - 1.0)
 
     def code(self, labels: tf.Tensor) -> tf.Tensor:
         """Returns the numbers, 0 where they are unknown."""
@@ -733,14 +745,6 @@ class RangeCondition(Condition):
         """Reads the numbers themselves, cut off at the ends of the range."""
         return np.clip(logits, 0.0, 1.0).astype(np.float32)
 
-    def translated(self, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Translates numbers by their names."""
-        found = self.unknown(len(labels))
-        for place, name in enumerate(self.names):
-            if name in names:
-                found[:, place] = labels[:, names.index(name)]
-        return found
-
     def requested(self, targets: Mapping[str, Any], count: int, keeps_unnamed: bool) -> np.ndarray:
         """Reads numbers, and for pictures without any the classes of ``asked_by``."""
         given, by_class = targets.get(self.name), self.asked_by
@@ -753,19 +757,6 @@ class RangeCondition(Condition):
         for row in np.flatnonzero(open_rows & (places != UNKNOWN)):
             found[row] = self.vector_of(int(places[row]))
         return self.ids(found, count, keeps_unnamed)
-
-    def _is_one(self, targets: Any) -> bool:
-        if targets is None or isinstance(targets, (str, Mapping)):
-            return True
-        if not _is_listed(targets):
-            raise UserError(
-                f"{self.name} must be text such as {self.names[0]}=2, a dictionary, or {self.size} "
-                f"numbers from 0 to 1, not {type(targets).__name__}."
-            )
-        if not len(targets):
-            return False
-        first = targets[0]
-        return not isinstance(first, (str, Mapping, type(None))) and not _is_listed(first)
 
     def _label(self, target: Any, keeps_unnamed: bool) -> np.ndarray:
         if target is None:

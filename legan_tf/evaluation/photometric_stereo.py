@@ -113,7 +113,7 @@ def depth_of_normals(normals: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def lights_suffice(faces: FaceSet) -> bool:
     """Whether the lights of rendered faces determine normals."""
-    if faces.light_directions is None:
+    if faces.light_directions is None or not faces.names("lighting"):
         return False
     shots = _directions(faces)
     flashes = [direction for direction in shots if direction.any()]

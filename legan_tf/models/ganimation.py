@@ -9,16 +9,14 @@ import tensorflow as tf
 
 from legan_tf.data.conditions import Condition
 from legan_tf.models.discriminator import Discriminator
-from legan_tf.models.generator import AttributeGenerator
-from legan_tf.models.hourglass import hourglass
 from legan_tf.models.layers import PACKAGE, Chain
+from legan_tf.models.stargan import StarganGenerator
 
 _START_STD = 0.02
-_CHANNELS = 4  # Three of the colours, one of the mask.
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class GanimationGenerator(AttributeGenerator):
+class GanimationGenerator(StarganGenerator):
     """Paints a face and a mask of what it keeps of the input (Pumarola et al., ECCV 2018).
 
     StarGAN's hourglass sees the image and the action units as planes. Its last convolution is both
@@ -53,12 +51,16 @@ class GanimationGenerator(AttributeGenerator):
             face_lines: See ``AttributeGenerator``.
             name: Name of the Keras model.
         """
-        super().__init__(conditions, image_size, False, "direct", name, face_lines)
-        self.width = width
-        self.blocks = blocks
-        self.upsampling = upsampling
-        self.stem = stem
-        self.hourglass = hourglass(_CHANNELS, width, blocks, upsampling, stem)
+        super().__init__(
+            conditions,
+            image_size,
+            width,
+            blocks,
+            upsampling=upsampling,
+            stem=stem,
+            face_lines=face_lines,
+            name=name,
+        )
         _start_small(self.hourglass)
 
     @property
@@ -66,10 +68,10 @@ class GanimationGenerator(AttributeGenerator):
         """The mask of what is kept; it is named after the condition, as LEGAN's are."""
         return (f"{self.conditions[0].name}_mask",)
 
-    def build_layers(self) -> None:
-        """Builds the hourglass."""
-        channels = 3 + sum(one.size for one in self.conditions)
-        self.hourglass.build((None, self.image_size, self.image_size, channels))
+    @property
+    def output_channels(self) -> int:
+        """Three of the colours, one of the mask."""
+        return 4
 
     def call(self, inputs: dict[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Edits the images; see ``AttributeGenerator`` and the class."""

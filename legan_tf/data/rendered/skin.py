@@ -55,6 +55,7 @@ def chart(head: MorphableHead) -> np.ndarray:
     return np.stack([row, column], -1).astype(np.float32)
 
 
+@functools.lru_cache(maxsize=1)
 def texels(head: MorphableHead) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns which texels lie on a head's face and sides, and where.
 
