@@ -73,7 +73,10 @@ def read_lights(path: str) -> dict[str, Light]:
     Raises:
         UserError: It cannot be read, or a line is no light; the message names file and line.
     """
-    table = csv_text.read_table(path)
+    try:
+        table = csv_text.read_table(path)
+    except UserError as error:
+        raise UserError(f"--lights: {error}") from error
     fields = [field.name for field in dataclasses.fields(Light)]
     unknown = set(table.columns) - {"name", *fields}
     if "name" not in table.columns or unknown:

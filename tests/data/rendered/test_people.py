@@ -150,3 +150,8 @@ def test_lights_of_a_file(tmp_path):
         bad.write_text(content)
         with pytest.raises(UserError, match=told):
             read_lights(str(bad))
+
+
+def test_a_file_of_lights_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"--lights: .*none\.csv: no such file"):
+        read_lights(str(tmp_path / "none.csv"))
