@@ -59,7 +59,7 @@ def run(workdir: str, flagfile: str, seed: int) -> int:
     say("[4/4] editing a picture with the exported model")
     exported = loading.load(version)
     assert isinstance(exported, loading.Editor)
-    faces = held_out_faces(config.data, seed)
+    faces = held_out_faces(config.data, seed, on_demand=True)
     picture = faces.images(np.array([PERSON * len(faces) // len(faces.identities)]))[0]
     written = {
         "input.png": picture,
