@@ -37,6 +37,7 @@ class EvaluationConfig:
     split: str = option("test", "Whose faces of the manifest to edit.", SPLITS)
     lights: str = option("", "CSV of lights of rendered faces, as --lights of a training.")
     snapshots: bool = option(False, "Rendered faces as in snapshots, as --snapshots of a training.")
+    layers: str = option("", "Photographs round rendered faces, as --layers of a training.")
     edits: int = option(
         2000, "Edits to judge; of Q, pictures to rate; of a depth network, pictures to read."
     )
@@ -107,8 +108,8 @@ class EvaluationConfig:
             problems.append("--dataset=manifest needs --manifest=FILE")
         if self.dataset == "rendered" and (self.manifest or self.crop or self.data_dir):
             problems.append("--manifest, --data_dir and --crop belong to --dataset=manifest")
-        if self.dataset == "manifest" and (self.lights or self.snapshots):
-            problems.append("--lights and --snapshots belong to --dataset=rendered")
+        if self.dataset == "manifest" and (self.lights or self.snapshots or self.layers):
+            problems.append("--lights, --snapshots and --layers belong to --dataset=rendered")
         if self.dataset == "manifest" and self.judges:
             problems.append(
                 "--judges belongs to --dataset=rendered; give --classifier_model, "

@@ -146,6 +146,7 @@ def faces_to_edit(
         with_attributes=ATTRIBUTES in names,
         snapshots=config.snapshots,
         own_lights=config.lights,
+        layers=config.layers,
     )
     if ATTRIBUTES in names and "expression" not in names:
         # They follow from the expression, which is thus to change with them.

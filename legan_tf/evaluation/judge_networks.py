@@ -138,7 +138,13 @@ def load_judge_networks(
     if config.dataset == "rendered":
         absent = [kind for kind in wanted if not given[kind]]
         judges = train_judges(
-            judges_dir, faces, config.judge_steps, absent, config.snapshots, config.lights
+            judges_dir,
+            faces,
+            config.judge_steps,
+            absent,
+            config.snapshots,
+            config.lights,
+            config.layers,
         )
         if "classifier" in judges:
             columns = _columns(judges["classifier"], faces, f"--judges={judges_dir}")

@@ -32,6 +32,7 @@ _COMPARED_FIELDS = {
     "conditions": "the conditions",
     "snapshots": "snapshots",
     "lights": "the lights",
+    "layers": "the layers",
 }
 """Fields that distinguish judges, and what they are called in messages on evaluation."""
 
@@ -46,6 +47,7 @@ def judge_config(
     attributes: bool = False,
     snapshots: bool = False,
     own_lights: str = "",
+    layers: str = "",
 ) -> System:
     """The configuration of a judge.
 
@@ -59,9 +61,10 @@ def judge_config(
         attributes: Whether the classifier reads the binary attributes of rendered faces too.
         snapshots: Whether it sees snapshots; see ``DataOptions``. Q sees rated faces only.
         own_lights: File of the lights that it sees; see ``DataOptions``.
+        layers: Folder of the photographs round the faces that it sees; see ``DataOptions``.
     """
     conditions = ("expression", "lighting", *([ATTRIBUTES] if attributes else []))
-    shown = {"snapshots": snapshots, "lights": own_lights}
+    shown = {"snapshots": snapshots, "lights": own_lights, "layers": layers}
     particular: dict[str, dict[str, Any]] = {
         "classifier": {"learning_rate": 1e-3, "conditions": ",".join(conditions), **shown},
         "identity": {"learning_rate": 1e-3, "identity_width": 0.25, "flip": True, **shown},
@@ -99,6 +102,7 @@ def train_judges(
     kinds: Sequence[str] = JUDGES,
     snapshots: bool = False,
     own_lights: str = "",
+    layers: str = "",
 ) -> dict[str, Network]:
     """Trains judges on rendered faces, or loads them where they are already.
 
@@ -109,6 +113,7 @@ def train_judges(
         kinds: Which of ``classifier``, ``identity`` and ``quality``.
         snapshots: Whether the faces are snapshots.
         own_lights: File of their lights, if they are not Multi-PIE's.
+        layers: Folder of the photographs round them, if there are any.
 
     Returns:
         The networks by kind.
@@ -129,6 +134,7 @@ def train_judges(
             ATTRIBUTES in faces.labels,
             snapshots,
             own_lights,
+            layers,
         )
         for kind in kinds
     }

@@ -221,6 +221,13 @@ class RelightingSurface:
         maps, weights = self._source_parts
         return maps @ weights
 
+    @property
+    def one_sided(self) -> float:
+        """How far the photograph's light comes from left or right: 0 to 1, all from one side."""
+        weights = self._source_parts[1]
+        left, right = weights[2], weights[3]
+        return float(abs(left - right) / max(weights.sum(), 1e-6))
+
     @functools.cached_property
     def _source_parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Shading by parts of a light [h, w, n], and their weights [n] in the photograph's light.

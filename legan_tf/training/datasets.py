@@ -28,6 +28,7 @@ from legan_tf.data.manifest import CLASSES, Manifest, counts_table, read_manifes
 from legan_tf.data.manifest_faces import SplitPools, manifest_faces
 from legan_tf.data.rendered import rated_faces, rendered_faces
 from legan_tf.data.rendered.lights import read_lights
+from legan_tf.data.rendered.photograph_layers import photograph_layers
 from legan_tf.errors import UserError
 from legan_tf.training.options import DataOptions
 
@@ -140,6 +141,7 @@ def rendered_split(
     with_attributes: bool = False,
     snapshots: bool = False,
     own_lights: str = "",
+    layers: str = "",
 ) -> FaceSet:
     """Rendered faces, kept for the next network that this process trains on them."""
     own = read_lights(own_lights) if own_lights else None
@@ -156,6 +158,7 @@ def rendered_split(
         with_attributes,
         snapshots,
         own,
+        photograph_layers(layers, split) if layers else None,
     )
 
 
@@ -202,6 +205,7 @@ def _rendered(
         bool(needs.attributes) or needs.conditions is not None and ATTRIBUTES in needs.conditions,
         data.snapshots,
         data.lights,
+        data.layers,
     )
     if needs.conditions is not None and ACTION_UNITS in needs.conditions:
         faces = faces.with_action_units()

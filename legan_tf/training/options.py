@@ -139,6 +139,11 @@ class DataOptions(Options):
         "Rendered faces as in snapshots: turned heads, expressions weak to strong, glasses, busy "
         "backgrounds, a camera's noise and compression (ours).",
     )
+    layers: str = option(
+        "",
+        "Folder of photographs, of one person each, that give rendered people their hair, neck, "
+        "clothes and background; see docs/data.md (ours).",
+    )
     merge_flashless: bool = option(
         True, "Make Multi-PIE's two flashless shots, which are alike, one class: 19 of 20 remain."
     )
@@ -156,8 +161,8 @@ class DataOptions(Options):
         problems = super().problems()
         if self.dataset == "manifest" and not self.manifest:
             problems.append("--dataset=manifest needs --manifest=FILE")
-        if self.dataset == "manifest" and (self.lights or self.snapshots):
-            problems.append("--lights and --snapshots belong to --dataset=rendered")
+        if self.dataset == "manifest" and (self.lights or self.snapshots or self.layers):
+            problems.append("--lights, --snapshots and --layers belong to --dataset=rendered")
         if self.dataset == "rendered" and (self.manifest or self.crop):
             problems.append("--manifest and --crop belong to --dataset=manifest")
         try:

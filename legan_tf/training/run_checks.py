@@ -12,6 +12,7 @@ import tensorflow as tf
 from legan_tf.command_line import options
 from legan_tf.data import storage
 from legan_tf.data.rendered import FACES
+from legan_tf.data.rendered.photograph_layers import photographs_digest
 from legan_tf.errors import UserError
 from legan_tf.training import devices
 from legan_tf.training.datasets import Datasets
@@ -116,7 +117,10 @@ def _of_rendered(system: System) -> dict[str, str]:
     if system.data.dataset != "rendered":
         return {}
     files = {"lights": system.data.lights} if system.data.lights else {}
-    return {_FACES: FACES, **_digests(files)}
+    found = {_FACES: FACES, **_digests(files)}
+    if system.data.layers:
+        found["layers"] = photographs_digest(system.data.layers)
+    return found
 
 
 def _digests(files: dict[str, str]) -> dict[str, str]:

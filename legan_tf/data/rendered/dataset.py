@@ -22,6 +22,7 @@ from legan_tf.data.rendered.expressions import (
     shown_attributes,
     units,
 )
+from legan_tf.data.rendered.photograph_layers import PhotographLayers
 from legan_tf.data.rendered.photographed import photographed
 from legan_tf.data.rendered.shading import shade
 from legan_tf.data.rendered.surface import Geometry, geometry
@@ -95,6 +96,7 @@ def rendered_faces(
     with_attributes: bool = False,
     snapshots: bool = False,
     own_lights: Mapping[str, lights.Light] | None = None,
+    layers: PhotographLayers | None = None,
 ) -> faceset.FaceSet:
     """Renders every person under every expression and light.
 
@@ -114,12 +116,14 @@ def rendered_faces(
         snapshots: Whether heads turn, expressions are of any strength, some people wear glasses,
             backgrounds may be busy, and a camera adds noise, blur, colours and compression.
         own_lights: Lights by name, in place of Multi-PIE's.
+        layers: Photographs that give them hair, neck and background in place of drawn ones.
 
     Returns:
         A face set of people x expressions x lightings pictures, in this order, without ratings.
 
     Raises:
         ValueError: A name or a number is not acceptable.
+        UserError: No photograph of ``layers`` can be used.
     """
     numbers = split_people(split, people, seed)
     expressions, lightings = tuple(expressions), tuple(lightings)
@@ -141,7 +145,7 @@ def rendered_faces(
     def render_person(place: int) -> int:
         first = place * len(expressions)
         for row, expression in enumerate(expressions, first):
-            face = geometry([numbers[place]], [expression], image_size, snapshots)
+            face = geometry([numbers[place]], [expression], image_size, snapshots, layers)
             rows = slice(row * len(lightings), (row + 1) * len(lightings))
             pictures[rows] = shade(face, shots)[0]
             if snapshots:
@@ -186,7 +190,7 @@ def rendered_faces(
         for value in wanted:
             _check_class(value, expressions)
         people = [numbers[identity[i]] for i in indices]
-        shown = geometry(people, [expressions[e] for e in wanted], image_size, snapshots)
+        shown = geometry(people, [expressions[e] for e in wanted], image_size, snapshots, layers)
         return faceset.Surface(
             shown.depth, shown.normals, shown.albedo, shown.face_mask, shown.parts, shown.uv
         )

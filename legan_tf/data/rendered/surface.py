@@ -12,6 +12,7 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial.transform import Rotation
 
 from legan_tf.data.rendered import expressions as expressions_
@@ -30,9 +31,15 @@ from legan_tf.data.rendered.head_surface import (
 from legan_tf.data.rendered.horizon import Horizons, horizons
 from legan_tf.data.rendered.layers import Layer, View
 from legan_tf.data.rendered.people import Traits, traits
+from legan_tf.data.rendered.photograph_layers import (
+    DonorSamples,
+    PhotographLayers,
+    donor_samples,
+)
 from legan_tf.data.rendered.skin import chart, load_skin, sampled
 from legan_tf.head.camera_fit import Camera
 from legan_tf.head.color import to_srgb
+from legan_tf.head.fields import smooth_step
 from legan_tf.head.head_file import load_head
 from legan_tf.head.morphable_head import PARTS
 
@@ -42,6 +49,8 @@ EYE_LINE, MOUTH_LINE = 40 / 128, 88 / 128
 BEHIND = len(PARTS)
 """The part of a pixel that shows no head."""
 
+_FACE = [PARTS.index(name) for name in ("face", *EYES, *MOUTH)]
+_RIM = 0.05  # Width over which the face goes into a photograph, of the picture's width.
 _POSE = 7103
 _SAMPLES_AT = 48  # Pixels a side from where two samples a side of a pixel are enough.
 _FAR = 0.35  # Distance of the wall behind the head, of the picture's width.
@@ -95,7 +104,11 @@ class Geometry:
 
 
 def geometry(
-    persons: Sequence[int], expressions: Sequence[str], size: int, snapshots: bool = False
+    persons: Sequence[int],
+    expressions: Sequence[str],
+    size: int,
+    snapshots: bool = False,
+    layers: PhotographLayers | None = None,
 ) -> Geometry:
     """Returns the geometry of N people under N expressions.
 
@@ -105,13 +118,18 @@ def geometry(
         size: Height and width of the pictures in pixels.
         snapshots: Whether heads turn, expressions are of any strength, some people wear glasses,
             and backgrounds may be busy.
+        layers: Photographs that give them hair, neck and background in place of drawn ones.
 
     Raises:
         ValueError: An expression has no rendered form.
+        UserError: No photograph can be used.
     """
     if len(persons) != len(expressions):
         raise ValueError(f"{len(persons)} people cannot perform {len(expressions)} expressions.")
-    faces = [_face(int(who), str(what), size, snapshots) for who, what in zip(persons, expressions)]
+    faces = [
+        _face(int(who), str(what), size, snapshots, layers)
+        for who, what in zip(persons, expressions)
+    ]
     stacked = {
         field.name: np.stack([face[field.name] for face in faces])
         for field in dataclasses.fields(Geometry)
@@ -177,6 +195,7 @@ class _Person:
         view: The view.
         layers: What is drawn beside the head, each with its samples' places in the view.
         wall: float32 [S, S, 3].
+        donor: The photograph round the face, if there is one.
     """
 
     traits: Traits
@@ -185,10 +204,13 @@ class _Person:
     view: View
     layers: tuple[tuple[np.ndarray, Layer], ...]
     wall: np.ndarray
+    donor: DonorSamples | None = None
 
 
 @functools.lru_cache(maxsize=32)  # More than there are threads.
-def _person(number: int, size: int, snapshots: bool) -> _Person:
+def _person(
+    number: int, size: int, snapshots: bool, photographs: PhotographLayers | None = None
+) -> _Person:
     who, head = traits(number), load_head()
     appearance = load_skin().draw(who)
     texture = browed(who, appearance.color, appearance.texture)
@@ -198,7 +220,7 @@ def _person(number: int, size: int, snapshots: bool) -> _Person:
     layers = []
     centres = np.array([neutral[head.vertices_of(eye)].mean(0) for eye in EYES])
     for layer in (
-        hair_layer(who, view, neutral),
+        None if photographs else hair_layer(who, view, neutral),
         glasses_layer(who, view, centres) if snapshots else None,
     ):
         if layer is not None:
@@ -207,13 +229,19 @@ def _person(number: int, size: int, snapshots: bool) -> _Person:
             parts = {name: getattr(layer, name) for name in names}
             flat = {n: part.reshape(-1, *part.shape[2:])[index] for n, part in parts.items()}
             layers.append((index, Layer(**flat, shades=layer.shades)))
+    donor, grown = None, True
+    if photographs:
+        photograph = photographs.donor(number, who.masculine > 0.5)
+        seen = view.camera.project(neutral.astype(np.float64))
+        donor, grown = donor_samples(photograph, view, seen, appearance.color), photograph.bearded
     return _Person(
         traits=who,
         neutral=neutral,
-        texture=bearded(who, appearance.color, texture),
+        texture=bearded(who, appearance.color, texture) if grown else texture,
         view=view,
         layers=tuple(layers),
-        wall=background(who, size, snapshots and number % 2 == 1),
+        wall=donor.wall if donor else background(who, size, snapshots and number % 2 == 1),
+        donor=donor,
     )
 
 
@@ -243,13 +271,17 @@ def _camera(number: int, neutral: np.ndarray, size: int, snapshots: bool) -> Cam
     return Camera(scale, rotation, aim - scale * between)
 
 
-def _face(number: int, expression: str, size: int, snapshots: bool) -> dict:
+def _face(
+    number: int, expression: str, size: int, snapshots: bool, layers: PhotographLayers | None
+) -> dict:
     """Returns the fields of one face."""
-    who, head = _person(number, size, snapshots), load_head()
+    who, head = _person(number, size, snapshots, layers), load_head()
     weights = expressions_.units(number, expression, snapshots)
     vertices, seen = _shape(who, weights)
     samples = head_samples(vertices, seen, who.view)
     drawn = _Drawing(who, samples, vertices, seen, weights)
+    if who.donor:
+        drawn.surround(who.donor)
     for index, layer in who.layers:
         drawn.add(index, layer)
     return {
@@ -336,6 +368,23 @@ class _Drawing:
             solid = alpha[:, 0] > 0.5
             self._depth[index[solid]] = layer.depth[front][solid]
 
+    def surround(self, donor: DonorSamples) -> None:
+        """Draws a photograph round the face, and its hair over it, with a soft edge."""
+        face = np.isin(self._part, _FACE)
+        width = self._view.size * self._view.samples
+        inside = distance_transform_edt(face.reshape(width, width)).ravel()
+        own = smooth_step(0, _RIM * width, inside).astype(np.float32) * (1 - donor.fringe)
+        around = np.where(face, 1, donor.person).astype(np.float32)
+        flat = np.full((len(around), 1), donor.gloss, np.float32)
+        parts = [donor.albedo, donor.normals, flat, 0 * flat, 1 + 0 * flat]
+        drawn = np.concatenate(parts, 1, dtype=np.float32) * around[:, None]
+        self._mixed = own[:, None] * self._mixed + (1 - own[:, None]) * drawn
+        self._shown *= own
+        rim = face & (inside < _RIM * width)
+        apart = np.median((self._depth - donor.depth)[rim]) if rim.any() else 0
+        depth = np.where(around > 0.5, donor.depth + apart, -np.inf)
+        self._depth = np.where(face, self._depth, depth).astype(np.float32)
+
     def pooled(self) -> dict:
         """Returns the fields of pixels."""
         size, samples = self._view.size, self._view.samples
@@ -353,7 +402,7 @@ class _Drawing:
         mask = coverage > 0.5
         middle = samples // 2
         part = self._part.reshape(size, samples, size, samples)[:, middle, :, middle]
-        facial = np.isin(self._part, [PARTS.index(name) for name in ("face", *EYES, *MOUTH)])
+        facial = np.isin(self._part, _FACE)
         shown = _pool((facial * self._shown)[:, None], size, samples)[..., 0]
         places = np.full((len(self._depth), 2), np.nan, np.float32)
         skin = self._samples.of(*SKIN)

@@ -112,7 +112,7 @@ class EditorSystem(AdversarialSystem):
         )
 
     def _small_identity(self) -> Identity:
-        shown = {"snapshots": self.data.snapshots, "lights": self.data.lights}
+        shown = {name: getattr(self.data, name) for name in ("snapshots", "lights", "layers")}
         shown = shown if self.data.dataset == "rendered" else {}
         small = self._small("identity")
         return Identity.of(**small, **shown, learning_rate=1e-3, identity_width=0.25)

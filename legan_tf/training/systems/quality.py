@@ -94,8 +94,10 @@ class Quality(SupervisedSystem):
     def problems(self) -> list[str]:
         """Adds the rule of the size."""
         problems, size, depth = super().problems(), self.data.image_size, self.quality.q_depth
-        if self.data.snapshots or self.data.lights:
-            problems.append("--snapshots and --lights are not for rated faces; leave them out")
+        if self.data.snapshots or self.data.lights or self.data.layers:
+            problems.append(
+                "--snapshots, --lights and --layers are not for rated faces; leave them out"
+            )
         if depth > 0 and size % 2**depth:
             problems.append(f"--image_size={size} cannot be halved --q_depth={depth} times")
         return problems
