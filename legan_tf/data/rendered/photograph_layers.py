@@ -32,7 +32,7 @@ from legan_tf.head.head_file import load_head
 from legan_tf.head.person_mask import person_mask
 from legan_tf.head.relighting import RelightingSurface
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".heif")
 """Files of a folder that are taken for photographs."""
 
 _DONOR = 7131
