@@ -429,7 +429,7 @@ def test_rendered_faces_are_judged_under_the_lights_and_in_the_form_asked_for(tm
     assert photometric_stereo.lights_suffice(faces)
     plain = evaluate_module.faces_to_edit(EvaluationConfig(lights=str(file)), 16)
     assert np.any(faces.images(np.arange(4)) != plain.images(np.arange(4)))
-    with pytest.raises(UserError, match="--lights and --snapshots belong to --dataset=rendered"):
+    with pytest.raises(UserError, match="--lights, --snapshots and --layers belong to"):
         EvaluationConfig(dataset="manifest", manifest="m.csv", snapshots=True).check()
 
 
