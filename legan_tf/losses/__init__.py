@@ -11,6 +11,8 @@ from legan_tf.losses.adversarial import (
     discriminator_adversarial_loss,
     generator_adversarial_loss,
     gradient_penalty,
+    lsgan_discriminator_loss,
+    lsgan_generator_loss,
     r1_penalty,
 )
 from legan_tf.losses.classification import (
@@ -37,6 +39,8 @@ __all__ = [
     "generator_adversarial_loss",
     "gradient_penalty",
     "identity_loss",
+    "lsgan_discriminator_loss",
+    "lsgan_generator_loss",
     "margin_loss",
     "mask_size",
     "mask_smoothness",

@@ -46,6 +46,33 @@ def generator_adversarial_loss(fake: tf.Tensor) -> tf.Tensor:
     return -tf.reduce_mean(fake, axis=[1, 2])
 
 
+def lsgan_discriminator_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Least squares loss of a discriminator, whose scores are 1 for real and 0 for generated.
+
+    Args:
+        real: Scores of real images, float32 [B,h,w].
+        fake: Scores of generated images, the same shape.
+
+    Returns:
+        float32 [B], ½ [(real - 1)² + fake²], the mean over patches (Mao et al., ICCV 2017, equation
+        2; CycleGAN): 0.5 where it scores everything 0, 0.25 where it tells nothing.
+    """
+    return 0.5 * tf.reduce_mean(tf.square(real - 1.0) + tf.square(fake), axis=[1, 2])
+
+
+def lsgan_generator_loss(fake: tf.Tensor) -> tf.Tensor:
+    """Least squares loss of a generator, whose images should be scored 1.
+
+    Args:
+        fake: Scores of generated images, float32 [B,h,w].
+
+    Returns:
+        float32 [B], (fake - 1)², the mean over patches; without the ½ of Mao et al., equation 2, as
+        in CycleGAN.
+    """
+    return tf.reduce_mean(tf.square(fake - 1.0), axis=[1, 2])
+
+
 def gradient_penalty(
     scores: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, alpha: tf.Tensor
 ) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Networks, and the files that hold them; no losses."""
 
 from legan_tf.models.classifier import AttributeClassifier
+from legan_tf.models.cyclegan import CycleganGenerator, PatchDiscriminator
 from legan_tf.models.depth import MAP_DOMAIN, RGB_DOMAIN, DepthNetwork
 from legan_tf.models.discriminator import Discriminator
 from legan_tf.models.ganimation import GanimationGenerator, ganimation_discriminator
@@ -20,6 +21,7 @@ __all__ = [
     "RGB_DOMAIN",
     "AttributeClassifier",
     "AttributeGenerator",
+    "CycleganGenerator",
     "DepthNetwork",
     "Discriminator",
     "FaceNetwork",
@@ -28,6 +30,7 @@ __all__ = [
     "LeganGenerator",
     "LightCNN29",
     "Network",
+    "PatchDiscriminator",
     "QualityEstimator",
     "StarganGenerator",
     "VggFace",

@@ -92,7 +92,9 @@ def ceil_mode_max_pool() -> list[keras.layers.Layer]:
 
 
 class InstanceNormalization(keras.layers.GroupNormalization):
-    """Instance normalisation with a learned scale and offset per channel, always in float32.
+    """Instance normalisation, always in float32, with a learned scale and offset per channel.
+
+    ``scale=False`` and ``center=False`` leave these out, as in ``GroupNormalization``.
 
     Keras' own takes twice as many operations, and in bfloat16 under mixed precision with Keras
     2.15, which is too coarse for the moments.
@@ -107,8 +109,11 @@ class InstanceNormalization(keras.layers.GroupNormalization):
         inputs = tf.cast(inputs, self.compute_dtype)
         mean = tf.reduce_mean(inputs, [1, 2], keepdims=True)
         variance = tf.reduce_mean(tf.math.squared_difference(inputs, mean), [1, 2], keepdims=True)
-        scale = tf.math.rsqrt(variance + self.epsilon) * self.gamma
-        return inputs * scale + (self.beta - mean * scale)
+        scale = tf.math.rsqrt(variance + self.epsilon)
+        if self.scale:
+            scale *= self.gamma
+        offset = self.beta - mean * scale if self.center else -mean * scale
+        return inputs * scale + offset
 
 
 # Keras names weights in files after the class, and so they were named from the first version on.

@@ -49,6 +49,18 @@ def test_generator_wants_high_scores():
     np.testing.assert_allclose(loss, [-2.0, 2.0])
 
 
+def test_least_squares_discriminator():
+    # Patches: ½ [(real - 1)² + fake²].
+    real, fake = of_patches([1, 3], [0, 0], [0.5, 0.5]), of_patches([0, 2], [0, 0], [0.5, 0.5])
+    loss = losses.lsgan_discriminator_loss(real, fake)
+    np.testing.assert_allclose(loss, [(0 + 4 + 0 + 4) / 4, 0.5, 0.25])
+
+
+def test_least_squares_generator_wants_scores_of_one():
+    loss = losses.lsgan_generator_loss(of_patches([1, 1], [-1, 2]))
+    np.testing.assert_allclose(loss, [0.0, (4 + 1) / 2])
+
+
 def linear_discriminator(weights, factors=((1, 3),)):
     """Patches whose scores are w·x times their factors: the gradient of their sum is 4 w."""
 

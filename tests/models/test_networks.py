@@ -10,11 +10,13 @@ import tensorflow as tf
 from legan_tf.data.conditions import RangeCondition, of_classes
 from legan_tf.models import (
     AttributeClassifier,
+    CycleganGenerator,
     Discriminator,
     GanimationGenerator,
     LeganGenerator,
     LightCNN29,
     Network,
+    PatchDiscriminator,
     QualityEstimator,
     StarganGenerator,
     VggFace,
@@ -62,6 +64,8 @@ NETWORKS = {
     "discriminator-small-form": lambda: Discriminator(
         of_classes(expression="abc"), SIZE, width=4, depth=3, fake_class=True
     ),
+    "cyclegan": lambda: CycleganGenerator(**BODY),
+    "patch-discriminator": lambda: PatchDiscriminator(24, width=4),
     "quality": lambda: QualityEstimator(SIZE, width=4, depth=3),
     "quality-lrelu": lambda: QualityEstimator(SIZE, width=4, depth=2, fc_activation="lrelu"),
     "lightcnn": lambda: LightCNN29(SIZE, width=0.05),
@@ -97,6 +101,8 @@ EXPECTED_SHAPES = {
     "discriminator-of-action-units": {"realness": (2, 4, 4), "action_units": (2, 2)},
     "discriminator": {"realness": (2, 4, 4), "expression": (2, 3), "lighting": (2, 2)},
     "discriminator-small-form": {"realness": (2, 2, 2), "expression": (2, 4)},
+    "cyclegan": (2, SIZE, SIZE, 3),
+    "patch-discriminator": (2, 1, 1),
     "quality": (2,),
     "quality-lrelu": (2,),
     "lightcnn": (2, 256),

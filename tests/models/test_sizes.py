@@ -10,11 +10,13 @@ from legan_tf.data import attributes
 from legan_tf.data.action_units import NAMES
 from legan_tf.data.conditions import RangeCondition, of_classes
 from legan_tf.models import (
+    CycleganGenerator,
     Discriminator,
     FidInception,
     GanimationGenerator,
     LeganGenerator,
     LightCNN29,
+    PatchDiscriminator,
     QualityEstimator,
     StarganGenerator,
     VggFace,
@@ -78,6 +80,22 @@ def test_ganimation_discriminator(units, size, count):
     network = ganimation_discriminator((RangeCondition("action_units", NAMES[:units]),), size)
     network.build()
     assert network.count_params() == count
+
+
+@pytest.mark.parametrize(("blocks", "count"), [(9, 11_378_179), (6, 7_837_699)])
+@pytest.mark.parametrize("size", [128, 256])
+def test_cyclegan_generator(blocks, count, size):
+    network = CycleganGenerator(size, blocks=blocks)
+    network.build()
+    assert network.count_params() == count
+
+
+@pytest.mark.parametrize(("size", "patches"), [(128, 14), (256, 30)])
+def test_patch_discriminator(size, patches):
+    network = PatchDiscriminator(size)
+    network.build()
+    assert network.count_params() == 2_764_737
+    assert network.body.compute_output_shape((1, size, size, 3)) == (1, patches, patches, 1)
 
 
 def test_quality_estimator():
