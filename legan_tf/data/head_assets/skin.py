@@ -19,6 +19,7 @@ from legan_tf.data import images, storage
 from legan_tf.data.align.landmark_finder import LandmarkFinder, make_finder
 from legan_tf.data.manifest import Manifest, read_manifest
 from legan_tf.data.parallel import OnProgress
+from legan_tf.data.rendered.hair import brow_field
 from legan_tf.data.rendered.skin import BANDS, COARSE, SHAPE, SkinModel, encode, texels
 from legan_tf.errors import UserError
 from legan_tf.head.color import LUMINANCE, to_linear
@@ -44,6 +45,9 @@ _LEAST_LIGHT = 0.12
 _LINEAR_RIDGE = 0.15  # Of the light of one picture.
 _LEAST_DEVIATION = 0.5  # Of each mode of identity; photographed people have about 0.7.
 _SHRINK = 0.25  # Of correlations in the covariance, towards independence.
+_BROW_ENDS = (21, 22)  # iBUG's points.
+_FROWN = (2.2, 2.4, 1.2)  # cm: half the width and height of where lines are, and how far above.
+_FROWN_BLUR = 8.0  # Texels.
 _LOW = 14 * COARSE  # Deviation, in texels, of what is matched when the mean fills a hole.
 
 
@@ -270,6 +274,7 @@ def _model(
     logs = np.log((np.maximum(albedo, 0) + _DARK) / (skin[:, None] + _DARK))
     del albedo, colors
     full = _completed(on, logs, weights)
+    full = _unfrowned(on, full)
     mean, modes, coordinates, detail, shares = _principal(on, full)
     joint = np.concatenate([np.stack([one.identity for one in seen]), coordinates, np.log(skin)], 1)
     tones = np.log(skin @ LUMINANCE)
@@ -391,6 +396,25 @@ def _completed(on: _Chart, logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
         )
         full[number] = mean + known + np.clip(1 - share, 0, 1)[:, None] * np.clip(low, -0.5, 0.5)
     return full
+
+
+def _unfrowned(on: _Chart, full: np.ndarray) -> np.ndarray:
+    """Returns the logarithms without frown lines and the studio's glint above the nose, [N, n, 3].
+
+    In the mean and the modes these would make everybody frown: networks read it as sadness.
+    """
+    between = on.head.neutral[on.head.landmark_vertices[list(_BROW_ENDS)]].mean(0)
+    across, up, _ = (on.place - between).T
+    away = np.hypot(across / _FROWN[0], (up - _FROWN[2]) / _FROWN[1])
+    skin = np.clip(1 - 1.5 * on.taken(brow_field()), 0, 1)
+    share = on.taken(gaussian_filter(on.put(np.clip(1.6 - away, 0, 1)), 2)) * skin
+    norm = gaussian_filter(on.put(skin), _FROWN_BLUR) + 1e-3
+    calm = np.empty_like(full)
+    for number, logs in enumerate(full):
+        low = gaussian_filter(on.put((logs @ LUMINANCE) * skin), _FROWN_BLUR) / norm
+        # Towards the cheeks, whose colour is the unit.
+        calm[number] = 0.5 * on.taken(low)[:, None]
+    return full + share[:, None] * (calm - full)
 
 
 def _coarse(on: _Chart, values: np.ndarray) -> np.ndarray:

@@ -341,7 +341,7 @@ def browed(traits: Traits, skin: np.ndarray, texture: np.ndarray) -> np.ndarray:
         skin: float32 [3], linear albedo of the cheeks.
         texture: float32 [R, C, 3], linear albedo with brows of any colour.
     """
-    field = _brow_field()
+    field = brow_field()
     rows, columns = (slice(found.min(), found.max() + 1) for found in np.nonzero(field))
     near, field = texture[rows, columns], field[rows, columns]
     # How much darker than the skin a place is says how much hair it has.
@@ -358,7 +358,7 @@ def browed(traits: Traits, skin: np.ndarray, texture: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1)
-def _brow_field() -> np.ndarray:
+def brow_field() -> np.ndarray:
     """Returns where brows grow, float32 [R, C] in [0, 1]."""
     head = load_head()
     field = np.zeros(len(head.neutral))
